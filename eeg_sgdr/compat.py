@@ -1,0 +1,40 @@
+"""Import torchaudio where its compiled library does not load.
+
+braindecode imports torchaudio. The registries' Linux wheels of torchaudio are linked against CUDA,
+so beside a torch for the CPU ``import torchaudio`` ends in an ``OSError``. torchaudio itself works
+without its compiled library (it looks for the file, and goes on when there is none), and nothing
+here needs that library, so it is imported again as if the file were absent.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def import_torchaudio() -> None:
+    """Make ``import torchaudio`` succeed; to be called before braindecode is imported.
+
+    With a torchaudio that loads as it is (a torch for CUDA beside it) this only imports it.
+    """
+    try:
+        import torchaudio  # noqa: F401
+    except OSError:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "torchaudio"]:
+            del sys.modules[name]
+        _import_without_library()
+
+
+def _import_without_library() -> None:
+    """Import torchaudio while its folder ``lib`` looks empty."""
+    original = Path.glob
+
+    def glob(self: Path, *args, **kwargs) -> Iterator[Path]:
+        if self.parts[-2:] == ("torchaudio", "lib"):
+            return iter(())
+        return original(self, *args, **kwargs)
+
+    Path.glob = glob  # type: ignore[method-assign, assignment]
+    try:
+        import torchaudio  # noqa: F401
+    finally:
+        Path.glob = original  # type: ignore[method-assign]
