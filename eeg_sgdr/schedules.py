@@ -1,0 +1,145 @@
+"""Learning rates as pure functions of the epoch.
+
+A schedule is a frozen data class with ``lr(epoch)``, defined for 0 <= epoch < budget, and ``ends``,
+the epochs at which its fit is a result. A new schedule is one more such class.
+"""
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Protocol
+
+
+class Schedule(Protocol):
+    """What a fit needs to know of a schedule."""
+
+    @property
+    def budget(self) -> int:
+        """Number of epochs that the schedule is laid out for."""
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """Epochs at which the weights are a result, ascending; the last one is the budget."""
+
+    def lr(self, epoch: float) -> float:
+        """Learning rate when ``epoch`` epochs are done."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """The rate is multiplied by a factor at fractions of the budget.
+
+    Parameters
+    ----------
+    initial_rate : float
+        Rate at the start.
+    budget : int
+        Number of epochs.
+    drops : tuple of Fraction
+        Where the rate drops, as fractions of the budget; a drop may fall inside an epoch.
+    factor : float
+        What the rate is multiplied by at each drop.
+    """
+
+    initial_rate: float
+    budget: int
+    drops: tuple[Fraction, ...] = (Fraction(1, 3), Fraction(1, 2), Fraction(2, 3))
+    factor: float = 0.1
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The budget alone."""
+        return (self.budget,)
+
+    def lr(self, epoch: float) -> float:
+        """Learning rate when ``epoch`` epochs are done; at a drop it has dropped."""
+        # drop <= epoch / budget, exactly for whole epochs: 10 of 30 is a third in integers, not in
+        # floats.
+        passed = sum(drop * self.budget <= epoch for drop in self.drops)
+        return self.initial_rate * self.factor**passed
+
+
+@dataclass(frozen=True)
+class WarmRestarts:
+    r"""Cosine annealing with warm restarts, equation (5) of [1]_.
+
+    In cycle i, which lasts :math:`T_i = T_0 T_{mult}^i` epochs of which :math:`T_{cur}` are done,
+
+    .. math:: \eta = \eta_{min} + \frac{1}{2} (\eta_{max}^i - \eta_{min})
+              \left(1 + \cos\left(\frac{T_{cur}}{T_i} \pi\right)\right)
+
+    with :math:`\eta_{max}^i` the initial rate times ``eta_decay`` to the power i.
+
+    Parameters
+    ----------
+    initial_rate : float
+        :math:`\eta_{max}` of the first cycle.
+    budget : int
+        Number of epochs; the end of a cycle.
+    t_0 : int
+        Epochs of the first cycle.
+    t_mult : int
+        How many times longer each next cycle is.
+    eta_min : float
+        What the rate falls to.
+    eta_decay : float
+        Factor on :math:`\eta_{max}` at each restart.
+
+    Raises
+    ------
+    ValueError
+        If the cycles are not whole epochs, the budget is no cycle end, or a rate of a restart is
+        below ``eta_min``.
+
+    References
+    ----------
+    .. [1] Loshchilov, I., & Hutter, F. (2017). SGDR: Stochastic gradient descent with warm restarts.
+           ICLR.
+    """
+
+    initial_rate: float
+    budget: int
+    t_0: int = 1
+    t_mult: int = 2
+    eta_min: float = 0.0
+    eta_decay: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.t_0 < 1 or self.t_mult < 1:
+            raise ValueError("t_0 and t_mult must be whole numbers of at least 1")
+        before, after = 0, 0
+        for after in self._all_ends():
+            if after >= self.budget:
+                break
+            before = after
+        if after != self.budget:
+            nearest = f"{before} and {after}" if before else f"{after}"
+            raise ValueError(
+                f"epochs: {self.budget} is not the end of a cycle; the nearest ends are {nearest}"
+            )
+        if self.initial_rate * self.eta_decay ** (len(self.ends) - 1) < self.eta_min:
+            raise ValueError("eta_min must not be above the rate of the last restart")
+
+    def _all_ends(self) -> Iterator[int]:
+        """Cycle ends without end, in integers: powers of floats would miss some by rounding."""
+        return itertools.accumulate(self.t_0 * self.t_mult**i for i in itertools.count())
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """Cycle ends up to the budget."""
+        return tuple(itertools.takewhile(lambda end: end <= self.budget, self._all_ends()))
+
+    def lr(self, epoch: float) -> float:
+        """Learning rate when ``epoch`` epochs are done; at a cycle's end it has been restarted."""
+        cycle, start, length = 0, 0, self.t_0
+        while start + length <= epoch:
+            cycle, start, length = cycle + 1, start + length, length * self.t_mult
+        high = self.initial_rate * self.eta_decay**cycle
+        return self.eta_min + 0.5 * (high - self.eta_min) * (1 + math.cos(math.pi * (epoch - start) / length))
+
+
+def n_averaged(n_cycles: int) -> int:
+    """Snapshots in the ensemble when ``n_cycles`` cycles are completed: M = nr / 2, at least one."""
+    return max(1, n_cycles // 2)
