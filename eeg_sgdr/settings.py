@@ -722,8 +722,8 @@ def _sentence(problem: Any, data: dict[str, Any]) -> str:
     name = ".".join(map(str, keys)) or "configuration"
     if problem["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(keys[-1]), _known_keys(), n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]}?" if near else "; remove it"
-        return f"{name} is no setting{hint}".rstrip("?") + ("?" if near else "")
+        hint = f"; did you mean {near[0]}" if near else "; remove it"
+        return f"{name} is no setting{hint}"
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "missing":
         return f"{name} is missing; add it"
