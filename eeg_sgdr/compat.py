@@ -1,4 +1,4 @@
-"""Import torchaudio where its compiled library does not load.
+"""Import braindecode where torchaudio's compiled library does not load.
 
 braindecode imports torchaudio. The registries' Linux wheels of torchaudio are linked against CUDA,
 so beside a torch for the CPU ``import torchaudio`` ends in an ``OSError``. torchaudio itself works
@@ -7,8 +7,18 @@ here needs that library, so it is imported again as if the file were absent.
 """
 
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
+
+
+def import_braindecode() -> None:
+    """Import braindecode quietly; to be called before anything is imported from it."""
+    import_torchaudio()
+    with warnings.catch_warnings():
+        # It names MNE's montages by their former names while it is imported.
+        warnings.simplefilter("ignore", FutureWarning)
+        import braindecode.models  # noqa: F401
 
 
 def import_torchaudio() -> None:

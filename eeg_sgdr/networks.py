@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from eeg_sgdr.compat import import_torchaudio
+from eeg_sgdr.compat import import_braindecode
 from eeg_sgdr.errors import UserError
 
 #: Networks that are trained on crops, with the length of the last convolution that the cropped
@@ -141,7 +141,7 @@ def crop_starts(n_samples: int, crop_samples: int, n_positions: int) -> tuple[in
 
 def names() -> list[str]:
     """Names of braindecode's networks."""
-    import_torchaudio()
+    import_braindecode()
     from braindecode import models
 
     return sorted(
@@ -152,7 +152,7 @@ def names() -> list[str]:
 
 
 def _network_class(name: str) -> type:
-    import_torchaudio()
+    import_braindecode()
     from braindecode import models
 
     if name not in names():

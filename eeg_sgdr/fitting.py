@@ -1,0 +1,215 @@
+"""One fit: a network trained from its seed along a schedule, scored at the schedule's ends."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from eeg_sgdr import networks
+from eeg_sgdr.errors import UserError
+from eeg_sgdr.fast import choose
+from eeg_sgdr.schedules import Schedule
+from eeg_sgdr.scoring import Score, score
+from eeg_sgdr.settings import NetworkSettings, Training
+from eeg_sgdr.sgd import SGD
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a fit sees: test trials without their labels.
+
+    Attributes
+    ----------
+    x_train : ndarray of float32, shape (n_train, n_channels, n_samples)
+        Training windows.
+    y_train : ndarray of int64, shape (n_train,)
+        Their classes.
+    x_test : ndarray of float32, shape (n_test, n_channels, n_samples)
+        Test windows.
+    n_classes : int
+        Number of classes.
+    sfreq : float
+        Sampling rate in Hz.
+    """
+
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_test: np.ndarray
+    n_classes: int
+    sfreq: float
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of a fit's history.
+
+    Attributes
+    ----------
+    epoch : int
+        Epochs done.
+    first_rate, last_rate : float
+        Learning rate of its first and last update.
+    loss : float
+        Mean training loss of its updates, in nats.
+    seconds : float
+        What it took.
+    """
+
+    epoch: int
+    first_rate: float
+    last_rate: float
+    loss: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a fit leaves.
+
+    Attributes
+    ----------
+    history : list of Epoch
+        One per epoch.
+    scores : dict of int to Score
+        By epoch: at the schedule's ends, or at every epoch.
+    form : str
+        Which form of the network was computed.
+    n_updates : int
+        Updates per epoch.
+    """
+
+    history: list[Epoch]
+    scores: dict[int, Score]
+    form: str
+    n_updates: int
+
+
+class FitFailed(Exception):  # noqa: N818 (an outcome, not an error of the program)
+    """Training cannot go on: the loss is not finite."""
+
+
+def fit(
+    data: Data,
+    network: NetworkSettings,
+    training: Training,
+    schedule: Schedule,
+    seed: int,
+    on_epoch: Callable[[int], object] = lambda epoch: None,
+) -> Fit:
+    """Train one network.
+
+    Its result depends on the arguments alone: fits that share a seed share initial weights, the
+    order of crops, and dropout.
+
+    Parameters
+    ----------
+    data : Data
+        Windows of one subject.
+    network : NetworkSettings
+        The network.
+    training : Training
+        Batch size, momentum and the like; its lists of rates and seeds are not read.
+    schedule : Schedule
+        Sets the rate of every update; its budget is the number of epochs.
+    seed : int
+        The seed.
+    on_epoch : callable
+        Called with the number of epochs done, after each.
+
+    Returns
+    -------
+    fit : Fit
+
+    Raises
+    ------
+    UserError
+        If the network does not fit the data, or there are fewer training crops than a batch.
+    FitFailed
+        If the loss is not finite.
+    """
+    device = torch.device(training.numerics.device)
+    if device.type == "cpu":
+        torch.set_num_threads(training.numerics.threads)
+    net = build(data, network, seed)
+    net.module.to(device)
+    form = choose(net, training.numerics.precision)
+    train = form.prepare(torch.from_numpy(np.array(data.x_train)).to(device))
+    test = form.prepare(torch.from_numpy(np.array(data.x_test)).to(device))
+    labels = torch.from_numpy(np.repeat(data.y_train, len(net.starts))).to(device)
+    n_updates = updates_per_epoch(len(labels), training.batch_size)
+    optimizer = SGD(net.module.parameters(), training.momentum, training.weight_decay, training.momentum_form)
+    history: list[Epoch] = []
+    scores: dict[int, Score] = {}
+    for epoch in range(schedule.budget):
+        started = time.perf_counter()
+        net.module.train()
+        losses = []
+        rates = [schedule.lr((epoch * n_updates + i) / n_updates) for i in range(n_updates)]
+        batches = crop_order(seed, epoch, len(labels))[: n_updates * training.batch_size]
+        for i, crops in enumerate(torch.from_numpy(batches).to(device).split(training.batch_size)):
+            logits = form.logits(train, crops, dropout_seed(seed, epoch * n_updates + i))
+            loss = nn.functional.cross_entropy(logits, labels[crops])
+            loss.backward()
+            optimizer.step(rates[i])
+            losses.append(loss.detach())
+        mean_loss = float(torch.stack(losses).mean())
+        if not np.isfinite(mean_loss):
+            raise FitFailed(f"the loss is not finite in epoch {epoch + 1}, at a rate of {rates[0]:g}")
+        done = epoch + 1
+        if done in schedule.ends or training.store == "epochs":
+            scores[done] = score(form, train, test)
+        history.append(Epoch(done, rates[0], rates[-1], mean_loss, time.perf_counter() - started))
+        on_epoch(done)
+    return Fit(history, scores, form.name, n_updates)
+
+
+def build(data: Data, network: NetworkSettings, seed: int) -> networks.Network:
+    """The network of a fit, with its initial weights.
+
+    Raises
+    ------
+    UserError
+        If it does not fit the data.
+    """
+    _, n_channels, n_samples = data.x_train.shape
+    return networks.build(
+        network.name,
+        network.arguments,
+        n_channels=n_channels,
+        n_samples=n_samples,
+        n_classes=data.n_classes,
+        sfreq=data.sfreq,
+        crop_samples=network.crop_samples,
+        seed=seed,
+    )
+
+
+def updates_per_epoch(n_crops: int, batch_size: int) -> int:
+    """U: full batches in an epoch.
+
+    Raises
+    ------
+    UserError
+        If there is none.
+    """
+    if n_crops < batch_size:
+        raise UserError(
+            f"training.batch_size: {batch_size} is more than the {n_crops} training crops; make it smaller."
+        )
+    return n_crops // batch_size
+
+
+def crop_order(seed: int, epoch: int, n_crops: int) -> np.ndarray:
+    """Order of the crops in an epoch; the same for all fits of a seed."""
+    return np.random.default_rng([seed, epoch]).permutation(n_crops)
+
+
+def dropout_seed(seed: int, update: int) -> int:
+    """Seed of the dropout masks of an update; the same for all fits of a seed.
+
+    Made anew for every update, so that a fit can go on anywhere without a stored random state.
+    """
+    return int(np.random.SeedSequence([seed, update]).generate_state(1, np.uint64)[0] >> 1)

@@ -1,0 +1,119 @@
+"""The cache of prepared trials on disk, found by its fingerprint."""
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from eeg_sgdr import settings as config
+from eeg_sgdr import store
+from eeg_sgdr.recordings import Source
+from eeg_sgdr.settings import Settings
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A subject's trials on disk; arrays are read as memory maps, which processes share.
+
+    Attributes
+    ----------
+    folder : Path
+        Where they are.
+    """
+
+    folder: Path
+
+    def array(self, name: str) -> np.ndarray:
+        """One of x_train, y_train, trials_train, x_test, y_test and trials_test, never to be changed."""
+        return np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """The table of trials."""
+        return store.read_csv(
+            self.folder / "trials.csv", dtype={"subject": str, "session": str, "run": str}
+        ).fillna({"rejected": ""})
+
+    @cached_property
+    def info(self) -> dict[str, Any]:
+        """What data.json will hold."""
+        return store.read_json(self.folder / "data.json")
+
+    @cached_property
+    def summary(self) -> dict[str, np.ndarray]:
+        """What reports draw of the recordings."""
+        return store.read_npz(self.folder / "summary.npz")
+
+
+def prepare(source: Source, subject: str, settings: Settings, data_dir: Path) -> Prepared:
+    """Find a subject's trials in the cache, or make them.
+
+    Parameters
+    ----------
+    source : Source
+        Where its recordings come from.
+    subject : str
+        Label of the subject.
+    settings : Settings
+        The configuration.
+    data_dir : Path
+        The cache is its folder ``cache``.
+
+    Returns
+    -------
+    prepared : Prepared
+
+    Raises
+    ------
+    UserError
+        If the recordings cannot be had, or do not fit the configuration.
+    """
+    cache = data_dir / "cache"
+    files = _hashes(source.files(subject), cache)
+    fingerprint = config.fingerprint(
+        {"settings": config.data_settings(settings), "subject": subject, "files": files}
+    )
+    folder = cache / "trials" / fingerprint[:32]
+    with store.locked(cache / "trials" / f"{folder.name}.lock"):
+        if not (folder / "data.json").is_file():
+            shutil.rmtree(folder, ignore_errors=True)
+            _fill(folder, source, subject, settings, {"fingerprint": fingerprint, "source_files": files})
+    return Prepared(folder)
+
+
+def _fill(folder: Path, source: Source, subject: str, settings: Settings, origin: dict[str, Any]) -> None:
+    """Make the trials and write them; data.json comes last and says that all is there."""
+    # Heavy libraries are imported only where there is something to make.
+    from eeg_sgdr.trials import make_trials
+
+    trials = make_trials(list(source.recordings(subject)), settings)
+    for part in ("train", "test"):
+        windows = getattr(trials, part)
+        for name, array in (("x", windows.x), ("y", windows.y), ("trials", windows.trials)):
+            store.write(folder / f"{name}_{part}.npy", lambda file, array=array: np.save(file, array))
+    store.write_csv(folder / "trials.csv", trials.table)
+    store.write_npz(folder / "summary.npz", trials.summary)
+    store.write_json(folder / "data.json", {**trials.info, "simulated": source.simulated, **origin})
+
+
+def _hashes(files: dict[str, Path], cache: Path) -> dict[str, str]:
+    """SHA-256 of the source files, remembered by path, size and time."""
+    index = cache / "hashes.json"
+    with store.locked(cache / "hashes.lock"):
+        known = json.loads(index.read_text()) if index.is_file() else {}
+        hashes = {}
+        for name, path in files.items():
+            status = path.stat()
+            key = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
+            if key not in known:
+                with path.open("rb") as file:
+                    known[key] = hashlib.file_digest(file, "sha256").hexdigest()
+            hashes[name] = known[key]
+        store.write_json(index, known)
+    return hashes

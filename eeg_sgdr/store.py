@@ -1,0 +1,220 @@
+"""Paths of results, and whole files only: the one module that writes them."""
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock
+
+from eeg_sgdr.errors import UserError
+
+
+def write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
+    """Write a file that appears whole or not at all.
+
+    Written beside its place, flushed to the disk, then renamed.
+
+    Parameters
+    ----------
+    path : Path
+        Where; folders above it are made.
+    fill : callable
+        Writes the content into the binary file that it is given.
+
+    Raises
+    ------
+    UserError
+        If it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                fill(file)
+                file.flush()
+                os.fsync(file.fileno())
+            # mkstemp allows only the owner; results are shared as the umask says.
+            os.chmod(name, 0o666 & ~_umask())
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error}); make room or give another --out.") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text as UTF-8 with plain line ends."""
+    write(path, lambda file: file.write(text.encode()))
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write plain data as JSON."""
+    write_text(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write a table; numbers at full precision."""
+    write_text(path, table.to_csv(index=False, lineterminator="\n"))
+
+
+def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write arrays without pickles; equal arrays give equal bytes."""
+    buffer = BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+    write(path, lambda file: file.write(buffer.getvalue()))
+
+
+def read_json(path: Path) -> Any:
+    """Read plain data.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); delete it and run again.") from error
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    """Read arrays.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except Exception as error:  # a damaged archive can raise anything
+        raise UserError(f"{path}: cannot be read ({error}); delete it and run again.") from error
+
+
+def read_csv(path: Path, **kwargs: Any) -> pd.DataFrame:
+    """Read a table; labels stay texts.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or damaged.
+    """
+    try:
+        return pd.read_csv(path, keep_default_na=False, na_values=[""], **kwargs)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); delete it and run again.") from error
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock that dies with its process.
+
+    Parameters
+    ----------
+    path : Path
+        The lock file; folders above it are made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path):
+        yield
+
+
+class Study:
+    """Paths in the results folder of a study.
+
+    Parameters
+    ----------
+    root : Path
+        The folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.config = root / "config.yaml"
+        self.environment = root / "environment.json"
+
+    def subject(self, label: str) -> "SubjectFolder":
+        """The folder of a subject; digits are padded to three."""
+        return SubjectFolder(self.root / "subjects" / folder_name(label))
+
+    def subjects(self) -> list["SubjectFolder"]:
+        """The folders of all subjects that have trials."""
+        return [SubjectFolder(path.parent) for path in sorted(self.root.glob("subjects/*/trials.csv"))]
+
+
+class SubjectFolder:
+    """Paths in the folder of one subject.
+
+    Parameters
+    ----------
+    root : Path
+        The folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.trials = root / "trials.csv"
+        self.data = root / "data.json"
+        self.summary = root / "summary.npz"
+        self.evaluation = root / "evaluation.csv"
+        self.report = root / "report.html"
+
+    def fit(self, name: str) -> "FitFolder":
+        """The folder of a fit."""
+        return FitFolder(self.root / "fits" / name)
+
+    def fits(self) -> list["FitFolder"]:
+        """The folders of all fits that have ended."""
+        return [FitFolder(path.parent) for path in sorted(self.root.glob("fits/*/fit.json"))]
+
+
+class FitFolder:
+    """Paths in the folder of one fit.
+
+    Parameters
+    ----------
+    root : Path
+        The folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.fit = root / "fit.json"
+        self.history = root / "history.csv"
+        self.predictions = root / "predictions.npz"
+
+    def snapshot(self, epoch: int) -> Path:
+        """Weights at an epoch."""
+        return self.root / f"snapshot-{epoch:04d}.safetensors"
+
+
+def folder_name(label: str) -> str:
+    """A label as the name of a folder: digits padded to three, nothing that leads elsewhere.
+
+    Raises
+    ------
+    UserError
+        If the label cannot be a folder's name.
+    """
+    name = label.zfill(3) if label.isdigit() else label
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+        raise UserError(f"subject {label!r}: cannot be the name of a folder; rename it (letters, digits, - _ .).")
+    return name
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
