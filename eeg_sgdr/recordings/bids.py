@@ -1,0 +1,122 @@
+"""EEG recordings from a BIDS dataset, read by mne-bids."""
+
+import csv
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import mne
+from mne_bids import BIDSPath, get_bids_path_from_fname, read_raw_bids
+
+from eeg_sgdr.errors import UserError
+from eeg_sgdr.recordings import Recording, Source
+
+#: Files that hold EEG (or its header), as BIDS allows them.
+EXTENSIONS = {".vhdr", ".edf", ".bdf", ".set"}
+
+#: Names of the files that determine a recording: the EEG with its companions, and its sidecars.
+_DETERMINING = re.compile(r"(.*_)?(eeg|events|channels|electrodes|coordsystem)\.\w+")
+
+
+class Bids(Source):
+    """A BIDS EEG dataset.
+
+    Annotations come from events.tsv (the column trial_type), positions from electrodes.tsv, channel
+    types and bad channels from channels.tsv. Where one trial_type goes with several values, mne-bids
+    makes of them "trial_type/value".
+
+    Parameters
+    ----------
+    root : Path
+        The dataset's folder.
+    task : str
+        Its task label.
+    """
+
+    def __init__(self, root: Path, task: str) -> None:
+        if not root.is_dir():
+            raise UserError(f"recordings.root: there is no folder {root}; name that of a BIDS dataset.")
+        self.root = root
+        self.task = task
+
+    def subjects(self) -> list[str]:
+        """Labels from participants.tsv; where there is none, from the folders."""
+        table = self.root / "participants.tsv"
+        if table.is_file():
+            with table.open(encoding="utf-8-sig", newline="") as file:
+                names = [row.get("participant_id") or "" for row in csv.DictReader(file, delimiter="\t")]
+        else:
+            names = sorted(path.name for path in self.root.glob("sub-*") if path.is_dir())
+        labels = [name.removeprefix("sub-") for name in names if name.startswith("sub-")]
+        if not labels:
+            raise UserError(
+                f"{self.root}: no participants, neither in participants.tsv nor as folders sub-*; "
+                "name the folder of a BIDS dataset as recordings.root."
+            )
+        return labels
+
+    def files(self, subject: str) -> dict[str, Path]:
+        """See `Source.files`; sidecars that the subject inherits from the root are among them."""
+        self._runs(subject)
+        found = [*self.root.iterdir(), *self._folder(subject).rglob("*")]
+        paths = sorted(path for path in found if self._determines(path.name))
+        for path in paths:
+            if not path.is_file():
+                raise UserError(f"{path}: a link without its target; fetch the dataset's files first.")
+        return {path.relative_to(self.root).as_posix(): path for path in paths}
+
+    def recordings(self, subject: str) -> Iterator[Recording]:
+        """See `Source.recordings`; the Raws are not loaded into memory."""
+        for (session, run), path in self._runs(subject).items():
+            yield Recording(subject, session, run, _read(path))
+
+    def _folder(self, subject: str) -> Path:
+        folder = self.root / f"sub-{subject}"
+        if not folder.is_dir():
+            raise UserError(f"{folder}: subject {subject} has no folder; fetch it, or leave the subject out.")
+        return folder
+
+    def _determines(self, name: str) -> bool:
+        task = re.search(r"(?:^|_)task-([^_]+)_", name)
+        return bool(_DETERMINING.fullmatch(name)) and (task is None or task[1] == self.task)
+
+    def _runs(self, subject: str) -> dict[tuple[str, str], BIDSPath]:
+        """Where each session and run is, in their order."""
+        runs: dict[tuple[str, str], BIDSPath] = {}
+        for file in sorted(self._folder(subject).rglob("eeg/*_eeg.*")):
+            if file.suffix.lower() not in EXTENSIONS or f"_task-{self.task}_" not in file.name:
+                continue
+            path = get_bids_path_from_fname(file, verbose="error")
+            key = (path.session or "0", path.run or "0")
+            if key in runs:
+                raise UserError(
+                    f"{file}: session {key[0]}, run {key[1]} is also {runs[key].fpath.name}; "
+                    "keep one of them in the dataset."
+                )
+            runs[key] = path.update(root=self.root)
+        if not runs:
+            raise UserError(
+                f"{self.root}: subject {subject} has no EEG of task {self.task!r}; "
+                "correct recordings.task, or leave the subject out."
+            )
+        return dict(sorted(runs.items(), key=lambda item: [_natural(label) for label in item[0]]))
+
+
+def _natural(label: str) -> tuple[bool, int, str]:
+    """Numbers by value and before other labels, so that run 10 follows run 9."""
+    return (False, int(label), label) if label.isdigit() else (True, 0, label)
+
+
+def _read(path: BIDSPath) -> mne.io.BaseRaw:
+    """Read one recording, and say what is wrong with it in one sentence."""
+    # mne-bids only warns, and then hands out whatever markers the EEG file itself has.
+    if path.find_matching_sidecar(suffix="events", extension=".tsv", on_error="ignore") is None:
+        raise UserError(f"{path.fpath}: there is no events.tsv beside it; add one, it tells the trials.")
+    try:
+        return read_raw_bids(path, extra_params={"preload": False}, verbose="error")
+    except Exception as error:  # whatever the readers of half a dozen formats raise
+        problem = " ".join(str(error).split())
+        raise UserError(
+            f"{path.fpath}: cannot be read ({type(error).__name__}: {problem}); "
+            "fetch it again, or check the dataset with the BIDS validator."
+        ) from error
