@@ -150,8 +150,9 @@ def fit(
         rates = [schedule.lr((epoch * n_updates + i) / n_updates) for i in range(n_updates)]
         batches = crop_order(seed, epoch, len(labels))[: n_updates * training.batch_size]
         for i, crops in enumerate(torch.from_numpy(batches).to(device).split(training.batch_size)):
-            logits = form.logits(train, crops, dropout_seed(seed, epoch * n_updates + i))
-            loss = nn.functional.cross_entropy(logits, labels[crops])
+            with torch.autocast(device.type, torch.bfloat16, enabled=training.numerics.precision == "mixed"):
+                logits = form.logits(train, crops, dropout_seed(seed, epoch * n_updates + i))
+            loss = nn.functional.cross_entropy(logits.float(), labels[crops])
             loss.backward()
             optimizer.step(rates[i])
             losses.append(loss.detach())

@@ -66,7 +66,7 @@ def _probabilities(form: Form, prepared: Any) -> np.ndarray:
 
 def error(y: np.ndarray, probabilities: np.ndarray) -> float:
     """Fraction of trials whose most probable class is not theirs."""
-    return float(metrics.zero_one_loss(y, probabilities.argmax(axis=1)))
+    return float(metrics.zero_one_loss(y, probabilities.argmax(axis=1), normalize=False) / len(y))
 
 
 def balanced_accuracy(y: np.ndarray, probabilities: np.ndarray) -> float:
@@ -102,7 +102,8 @@ def ece(y: np.ndarray, probabilities: np.ndarray) -> float:
     .. [1] Guo, C., et al. (2017). On calibration of modern neural networks. ICML.
     """
     return sum(
-        count / len(y) * abs(correct - confidence) for count, correct, confidence in reliability(y, probabilities)
+        count / len(y) * abs(correct - confidence)
+        for count, correct, confidence in reliability(y, probabilities)
     )
 
 

@@ -314,9 +314,9 @@ class Training(Model):
     """
 
     initial_rates: Annotated[tuple[Rate, ...], AfterValidator(_unique), Field(min_length=1)] = (0.025, 0.05)
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], AfterValidator(_unique), Field(min_length=1)] = (
-        0,
-    )
+    seeds: Annotated[
+        tuple[Annotated[int, Field(ge=0)], ...], AfterValidator(_unique), Field(min_length=1)
+    ] = (0,)
     batch_size: int = Field(60, ge=1)
     momentum: float = Field(0.9, ge=0, lt=1)
     momentum_form: Literal["torch", "paper"] = "torch"
@@ -339,9 +339,7 @@ class StepArm(Model):
     """
 
     kind: Literal["step"]
-    budgets: Annotated[
-        tuple[Annotated[int, Field(ge=1)], ...], AfterValidator(_unique), Field(min_length=1)
-    ]
+    budgets: Annotated[tuple[Annotated[int, Field(ge=1)], ...], AfterValidator(_unique), Field(min_length=1)]
     drops: tuple[Drop, ...] = (Fraction(1, 3), Fraction(1, 2), Fraction(2, 3))
     factor: float = Field(0.1, gt=0, lt=1)
 
@@ -604,9 +602,15 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, list] = {}
 
 
-_Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""])
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
-_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?(?:0|[1-9][0-9]*)$"), list("-+0123456789"))
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""]
+)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:int", re.compile(r"^[-+]?(?:0|[1-9][0-9]*)$"), list("-+0123456789")
+)
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(
@@ -767,6 +771,74 @@ def to_yaml(settings: Settings) -> str:
     return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
 
 
+def union(there: Settings, asked: Settings, where: str) -> Settings:
+    """Settings of a results folder after it has been asked for more.
+
+    Lists (subjects, rates, seeds, budgets, arms) only grow; everything else that enters a
+    fingerprint must be equal. What only tables depend on is taken as asked.
+
+    Parameters
+    ----------
+    there, asked : Settings
+        What the folder was made with, and what is asked for now.
+    where : str
+        What messages call the folder.
+
+    Returns
+    -------
+    settings : Settings
+
+    Raises
+    ------
+    UserError
+        If they differ in anything that would mix results.
+    """
+    differences = _differences(_identity(there, asked.schedules), _identity(asked, there.schedules))
+    if differences:
+        raise UserError(
+            f"{where}: holds results of other settings ({'; '.join(differences)}); give another --out."
+        )
+    data = asked.model_dump(mode="json")
+    for name, arm in there.schedules.items():
+        if name not in data["schedules"]:
+            data["schedules"][name] = arm.model_dump(mode="json")
+        elif "budgets" in data["schedules"][name]:
+            budgets = {*arm.budgets, *asked.schedules[name].budgets}
+            data["schedules"][name]["budgets"] = sorted(budgets)
+    for key in ("initial_rates", "seeds"):
+        data["training"][key] = sorted({*getattr(there.training, key), *getattr(asked.training, key)})
+    subjects = (there.recordings.subjects, asked.recordings.subjects)
+    if "all" in subjects:
+        data["recordings"]["subjects"] = "all"
+    else:
+        data["recordings"]["subjects"] = sorted({*subjects[0], *subjects[1]})
+    return validate(data, where)
+
+
+def _identity(settings: Settings, others: dict[str, Any]) -> dict[str, Any]:
+    """All that must not differ between what is put into one folder."""
+    shared = [name for name in settings.schedules if name in others]
+    return {
+        **data_settings(settings),
+        "network": settings.network.model_dump(mode="json"),
+        "training": settings.training.model_dump(mode="json", exclude={"initial_rates", "seeds", "store"}),
+        "schedules": {
+            name: settings.schedules[name].model_dump(mode="json", exclude={"budgets"}) for name in shared
+        },
+    }
+
+
+def _differences(there: Any, asked: Any, path: str = "") -> list[str]:
+    """Where two trees of plain data differ: "training.batch_size: 60 here, 32 asked for"."""
+    if isinstance(there, dict) and isinstance(asked, dict):
+        return [
+            text
+            for key in sorted({*there, *asked})
+            for text in _differences(there.get(key), asked.get(key), f"{path}.{key}" if path else key)
+        ]
+    return [] if there == asked else [f"{path}: {there} here, {asked} asked for"]
+
+
 # -------------------------------------------------------------------------------- fingerprints
 
 
@@ -789,8 +861,6 @@ def fit_settings(settings: Settings, arm: str) -> dict[str, Any]:
     """The settings, beyond the trials, that determine a fit of an arm given budget, rate and seed."""
     return {
         "network": settings.network.model_dump(mode="json"),
-        "training": settings.training.model_dump(
-            mode="json", exclude={"initial_rates", "seeds", "store"}
-        ),
+        "training": settings.training.model_dump(mode="json", exclude={"initial_rates", "seeds", "store"}),
         "schedule": settings.schedules[arm].model_dump(mode="json", exclude={"budgets", "epochs"}),
     }

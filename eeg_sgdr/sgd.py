@@ -44,7 +44,11 @@ class SGD:
     """
 
     def __init__(
-        self, parameters: Iterable[Tensor], momentum: float, weight_decay: float, form: Literal["torch", "paper"]
+        self,
+        parameters: Iterable[Tensor],
+        momentum: float,
+        weight_decay: float,
+        form: Literal["torch", "paper"],
     ) -> None:
         self.parameters = list(parameters)
         self.momentum = momentum

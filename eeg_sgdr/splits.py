@@ -29,7 +29,10 @@ def assign(split: Split, recordings: Sequence[Recording]) -> list[str]:
     """
     labels = [getattr(recording, split.by) for recording in recordings]
     subject = recordings[0].subject if recordings else "?"
-    test = {find_label(wanted, sorted(set(labels)), f"split.test: subject {subject}, {split.by}") for wanted in split.test}
+    test = {
+        find_label(wanted, sorted(set(labels)), f"split.test: subject {subject}, {split.by}")
+        for wanted in split.test
+    }
     parts = ["test" if label in test else "train" for label in labels]
     if "train" not in parts:
         raise UserError(

@@ -49,7 +49,9 @@ def write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
             Path(name).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error}); make room or give another --out.") from error
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror or error}); make room or give another --out."
+        ) from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -210,7 +212,9 @@ def folder_name(label: str) -> str:
     """
     name = label.zfill(3) if label.isdigit() else label
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
-        raise UserError(f"subject {label!r}: cannot be the name of a folder; rename it (letters, digits, - _ .).")
+        raise UserError(
+            f"subject {label!r}: cannot be the name of a folder; rename it (letters, digits, - _ .)."
+        )
     return name
 
 

@@ -198,7 +198,9 @@ def _rejection(eeg: Any, onset: float, config: Preprocessing) -> str:
         return ""
     good = [i for i, name in enumerate(eeg.ch_names) if name not in eeg.info["bads"]]
     first, last = (round(moment * eeg.info["sfreq"]) for moment in (onset, end))
-    peaks = np.abs(eeg.get_data(picks=good, start=max(first, 0), stop=min(last, eeg.n_times))).max(axis=1) * 1e6
+    peaks = (
+        np.abs(eeg.get_data(picks=good, start=max(first, 0), stop=min(last, eeg.n_times))).max(axis=1) * 1e6
+    )
     if peaks.max(initial=0) >= config.reject_uv:
         return f"amplitude {eeg.ch_names[good[int(peaks.argmax())]]}"
     return ""
@@ -253,9 +255,7 @@ def _check_classes(table: pd.DataFrame, classes: list[str], subject: str) -> Non
                 )
 
 
-def _side(
-    part: str, parts: list[str], runs: list[_Run], table: pd.DataFrame, classes: list[str]
-) -> Windows:
+def _side(part: str, parts: list[str], runs: list[_Run], table: pd.DataFrame, classes: list[str]) -> Windows:
     kept = table[(table["split"] == part) & (table["rejected"] == "")]
     return Windows(
         x=np.concatenate([run.x for run, p in zip(runs, parts, strict=True) if p == part]),
@@ -277,7 +277,9 @@ def _not_causal(table: pd.DataFrame, config: Preprocessing, sfreq: float) -> lis
     return table.loc[start * sfreq < config.standardize.init_samples, "trial"].tolist()
 
 
-def _spectra(microvolts: list[np.ndarray], y: np.ndarray, n_classes: int, sfreq: float) -> dict[str, np.ndarray]:
+def _spectra(
+    microvolts: list[np.ndarray], y: np.ndarray, n_classes: int, sfreq: float
+) -> dict[str, np.ndarray]:
     """Mean spectrum of each class between cue and window end, at 1 Hz (Welch)."""
     n_samples = microvolts[0].shape[2]
     frequencies, spectra = signal.welch(

@@ -1,0 +1,49 @@
+"""Which fits a configuration asks for."""
+
+from dataclasses import dataclass
+
+from eeg_sgdr.schedules import Schedule
+from eeg_sgdr.settings import Settings
+
+
+@dataclass(frozen=True, order=True)
+class FitKey:
+    """What tells the fits of a subject apart.
+
+    Attributes
+    ----------
+    schedule : str
+        Name of the arm.
+    budget : int
+        Epochs.
+    rate : float
+        Initial rate.
+    seed : int
+        Seed of initial weights, order and dropout.
+    """
+
+    schedule: str
+    budget: int
+    rate: float
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Name of the fit's folder."""
+        return f"{self.schedule}-b{self.budget}-r{self.rate}-s{self.seed}"
+
+
+def fits(settings: Settings) -> list[FitKey]:
+    """All fits of one subject: every arm, budget, rate and seed."""
+    return [
+        FitKey(name, budget, rate, seed)
+        for seed in settings.training.seeds
+        for name, arm in settings.schedules.items()
+        for budget in arm.budgets
+        for rate in settings.training.initial_rates
+    ]
+
+
+def schedule_of(key: FitKey, settings: Settings) -> Schedule:
+    """The schedule of a fit."""
+    return settings.schedules[key.schedule].schedule(key.rate, key.budget)

@@ -1,0 +1,160 @@
+"""The command that trains a study: python -m eeg_sgdr.run."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from eeg_sgdr.errors import UserError
+
+# Nothing heavy is imported before it is needed, so that --help and refusals come at once.
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    options = argparse.ArgumentParser(
+        prog="python -m eeg_sgdr.run",
+        description="Train every fit of a configuration that is missing, evaluate, and write the reports.",
+    )
+    options.add_argument(
+        "--config",
+        default="demo",
+        metavar="PATH|NAME",
+        help="a configuration file, or the name of a shipped one (default: demo)",
+    )
+    options.add_argument(
+        "--subject",
+        nargs="+",
+        metavar="LABEL",
+        help="subjects: labels, ranges such as 5-9, or all (default: those of the configuration)",
+    )
+    options.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a setting, as in training.batch_size=30; may be repeated",
+    )
+    options.add_argument("--out", type=Path, metavar="FOLDER", help="results folder (default: results/NAME)")
+    options.add_argument("--jobs", type=int, metavar="N", help="fits at a time (default: one per core)")
+    options.add_argument(
+        "--schedule-figure", type=Path, metavar="PATH", help="draw the schedules and train nothing"
+    )
+    options.add_argument("--debug", action="store_true", help="show tracebacks")
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        The command line; the process's own by default.
+
+    Returns
+    -------
+    status : int
+        0: all that was asked is there. 2: refused, or some of it is missing. 130: interrupted.
+    """
+    options = parser().parse_args(arguments)
+    try:
+        return _run(options)
+    except UserError as error:
+        if options.debug:
+            raise
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Interrupted; the same command goes on with what is missing.", file=sys.stderr)
+        return 130
+
+
+def _run(options: argparse.Namespace) -> int:
+    from eeg_sgdr import settings as config
+
+    if options.jobs is not None and options.jobs < 1:
+        raise UserError(f"--jobs {options.jobs}: must be at least 1.")
+    settings = config.load(options.config, options.set)
+    if options.schedule_figure:
+        from eeg_sgdr.figures import save, schedules
+
+        save(schedules(settings), options.schedule_figure)
+        return 0
+    return _train(options, settings)
+
+
+def _train(options: argparse.Namespace, settings: "Settings") -> int:  # type: ignore[name-defined]  # noqa: F821
+    from eeg_sgdr import store
+    from eeg_sgdr.pages import subject_report
+    from eeg_sgdr.recordings import open_source
+    from eeg_sgdr.results import Results
+    from eeg_sgdr.study import record_settings, run_subject
+
+    data_dir = Path(settings.compute.data_dir)
+    source = open_source(settings.recordings, data_dir)
+    study = store.Study(options.out or Path("results") / settings.name)
+    subjects = select(options.subject, settings.recordings.subjects, source.subjects())
+    settings = record_settings(settings, study)
+    jobs = options.jobs or settings.compute.jobs
+    problems = []
+    for label in subjects:
+        try:
+            subject = run_subject(label, settings, source, study, data_dir, jobs)
+            problems += [
+                f"subject {label}, {key.name}: {content['why']}."
+                for key, content in subject.fits.items()
+                if content["state"] == "failed"
+            ]
+            if subject.done:
+                subject_report(Results(study.root), subject)
+                print(subject.folder.report)
+        except UserError as error:
+            if options.debug or len(subjects) == 1:
+                raise
+            problems.append(str(error))
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return 2 if problems else 0
+
+
+def select(asked: list[str] | None, configured: str | Sequence[str], available: list[str]) -> list[str]:
+    """Labels of the subjects to be done now.
+
+    Parameters
+    ----------
+    asked : list of str | None
+        Words of ``--subject``: labels, ranges, or "all"; None means all.
+    configured : "all" or sequence of str
+        What the configuration says "all" is.
+    available : list of str
+        What the source has.
+
+    Returns
+    -------
+    labels : list of str
+        Without repetition, in the order asked for.
+
+    Raises
+    ------
+    UserError
+        If a subject is not there.
+    """
+    from eeg_sgdr.recordings import find_label
+
+    words: list[str] = []
+    for word in asked or ["all"]:
+        first, dash, last = word.partition("-")
+        if word == "all":
+            words += available if configured == "all" else list(configured)
+        elif dash and first.isdigit() and last.isdigit() and word not in available:
+            words += [str(number) for number in range(int(first), int(last) + 1)]
+        else:
+            words.append(word)
+    if not words:
+        raise UserError(f"--subject {' '.join(asked or [])}: names nobody; a range goes from low to high.")
+    return list(dict.fromkeys(find_label(word, available, "subject") for word in words))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
