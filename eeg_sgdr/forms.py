@@ -3,6 +3,7 @@
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, ClassVar
 
 import torch
@@ -126,11 +127,10 @@ class PlainForm(Form):
         with torch.no_grad():
             for name in self._batch_norm_order(module, prepared):
                 layer = module.get_submodule(name)
-                mean, variance = self._moments(module, layer, prepared)
-                layer.running_mean.copy_(mean)
-                layer.running_var.copy_(variance)
-                statistics[f"{name}.running_mean"] = layer.running_mean.clone()
-                statistics[f"{name}.running_var"] = layer.running_var.clone()
+                moments = self._moments(module, layer, prepared)
+                for buffer, value in zip(("running_mean", "running_var"), moments, strict=True):
+                    layer.get_buffer(buffer).copy_(value)
+                    statistics[f"{name}.{buffer}"] = layer.get_buffer(buffer).clone()
         return statistics
 
     def _crops(self, windows: Tensor, crops: Tensor) -> Tensor:
@@ -175,20 +175,18 @@ class PlainForm(Form):
             count += values.shape[1]
             total = total + values.sum(1)
             squares = squares + values.square().sum(1)
-            raise _Reached
+            raise _ReachedLayer
 
         handle = layer.register_forward_pre_hook(stop_at_layer)
         for crops in self._chunks(windows):
-            try:
+            with suppress(_ReachedLayer):
                 module(crops)
-            except _Reached:
-                pass
         handle.remove()
         mean = total / count
         return mean, (squares - count * mean.square()) / (count - 1)
 
 
-class _Reached(Exception):
+class _ReachedLayer(Exception):  # noqa: N818 (a signal, not an error)
     """The forward pass has come to the layer of interest; the rest need not be computed."""
 
 

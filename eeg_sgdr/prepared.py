@@ -96,7 +96,7 @@ def _fill(folder: Path, source: Source, subject: str, settings: Settings, origin
     for part in ("train", "test"):
         windows = getattr(trials, part)
         for name, array in (("x", windows.x), ("y", windows.y), ("trials", windows.trials)):
-            store.write(folder / f"{name}_{part}.npy", lambda file, array=array: np.save(file, array))
+            store.write_array(folder / f"{name}_{part}.npy", array)
     store.write_csv(folder / "trials.csv", trials.table)
     store.write_npz(folder / "summary.npz", trials.summary)
     store.write_json(folder / "data.json", {**trials.info, "simulated": source.simulated, **origin})

@@ -36,6 +36,7 @@ def assign(split: Split, recordings: Sequence[Recording]) -> list[str]:
     parts = ["test" if label in test else "train" for label in labels]
     if "train" not in parts:
         raise UserError(
-            f"split.test: subject {subject} has no {split.by} left to train on; name fewer of {', '.join(labels)}."
+            f"split.test: subject {subject} has no {split.by} left to train on; "
+            f"name fewer of {', '.join(labels)}."
         )
     return parts

@@ -54,9 +54,19 @@ def write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
         ) from error
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write bytes."""
+    write(path, lambda file: file.write(content))
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Write one array that can be read as a memory map."""
+    write(path, lambda file: np.save(file, array, allow_pickle=False))
+
+
 def write_text(path: Path, text: str) -> None:
     """Write text as UTF-8 with plain line ends."""
-    write(path, lambda file: file.write(text.encode()))
+    write_bytes(path, text.encode())
 
 
 def write_json(path: Path, data: Any) -> None:
@@ -73,7 +83,7 @@ def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write arrays without pickles; equal arrays give equal bytes."""
     buffer = BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)  # type: ignore[arg-type]
-    write(path, lambda file: file.write(buffer.getvalue()))
+    write_bytes(path, buffer.getvalue())
 
 
 def read_json(path: Path) -> Any:

@@ -251,8 +251,7 @@ def make_fit(task: Task, steps: Path) -> None:
             },
         )
         for end in plan.schedule_of(key, settings).ends:
-            weights = save(result.scores[end].state)
-            store.write(task.folder.snapshot(end), lambda file, weights=weights: file.write(weights))
+            store.write_bytes(task.folder.snapshot(end), save(result.scores[end].state))
     store.write_json(
         task.folder.fit,
         {

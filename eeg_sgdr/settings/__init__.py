@@ -1,0 +1,45 @@
+"""What a configuration may say, one module a section."""
+
+from eeg_sgdr.settings.arms import StepArm, WarmRestartsArm
+from eeg_sgdr.settings.evaluation import Comparison, Evaluation, Reference, Side
+from eeg_sgdr.settings.preprocessing import Preprocessing, Split, Standardize
+from eeg_sgdr.settings.reading import load, parse_yaml, shipped, to_yaml, validate
+from eeg_sgdr.settings.recordings import (
+    BidsRecordings,
+    PhysioNetRecordings,
+    Recordings,
+    SimulatedRecordings,
+)
+from eeg_sgdr.settings.root import Compute, Settings
+from eeg_sgdr.settings.sameness import data_settings, fingerprint, fit_settings, union
+from eeg_sgdr.settings.training import NetworkSettings, Numerics, Training
+
+__all__ = [
+    "BidsRecordings",
+    "Comparison",
+    "Compute",
+    "Evaluation",
+    "NetworkSettings",
+    "Numerics",
+    "PhysioNetRecordings",
+    "Preprocessing",
+    "Recordings",
+    "Reference",
+    "Settings",
+    "Side",
+    "SimulatedRecordings",
+    "Split",
+    "Standardize",
+    "StepArm",
+    "Training",
+    "WarmRestartsArm",
+    "data_settings",
+    "fingerprint",
+    "fit_settings",
+    "load",
+    "parse_yaml",
+    "shipped",
+    "to_yaml",
+    "union",
+    "validate",
+]

@@ -1,0 +1,78 @@
+"""Settings of the schedules that are compared."""
+
+from fractions import Fraction
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from eeg_sgdr import schedules
+from eeg_sgdr.settings.types import Drop, Model, unique
+
+
+class StepArm(Model):
+    """The rate falls by a factor at fractions of the budget.
+
+    Attributes
+    ----------
+    budgets : list of int
+        Epochs that the schedule is laid out for; one fit each.
+    drops : list of fractions
+        Where it falls, as fractions of the budget.
+    factor : float
+        What it is multiplied by at each drop.
+    """
+
+    kind: Literal["step"]
+    budgets: Annotated[tuple[Annotated[int, Field(ge=1)], ...], AfterValidator(unique), Field(min_length=1)]
+    drops: tuple[Drop, ...] = (Fraction(1, 3), Fraction(1, 2), Fraction(2, 3))
+    factor: float = Field(0.1, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _drops_ascend(self) -> "StepArm":
+        if list(self.drops) != sorted(set(self.drops)) or any(not 0 < drop < 1 for drop in self.drops):
+            raise ValueError("drops: must ascend between 0 and 1")
+        return self
+
+    def schedule(self, rate: float, budget: int) -> schedules.Step:
+        """The schedule of one fit."""
+        return schedules.Step(rate, budget, self.drops, self.factor)
+
+
+class WarmRestartsArm(Model):
+    """Cosine annealing with warm restarts (SGDR).
+
+    Attributes
+    ----------
+    t_0, t_mult : int
+        Epochs of the first cycle, and how many times longer each next one is.
+    eta_min : float
+        What the rate falls to.
+    eta_decay : float
+        What the rate of a restart is multiplied by, cycle after cycle.
+    epochs : int
+        Budget; the end of a cycle.
+    """
+
+    kind: Literal["warm_restarts"]
+    t_0: int = Field(1, ge=1)
+    t_mult: int = Field(2, ge=1)
+    eta_min: float = Field(0.0, ge=0)
+    eta_decay: float = Field(1.0, gt=0, le=1)
+    epochs: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _ends_with_a_cycle(self) -> "WarmRestartsArm":
+        self.schedule(1.0 + self.eta_min, self.epochs)
+        return self
+
+    @property
+    def budgets(self) -> tuple[int, ...]:
+        """The one budget of this arm."""
+        return (self.epochs,)
+
+    def schedule(self, rate: float, budget: int) -> schedules.WarmRestarts:
+        """The schedule of one fit."""
+        return schedules.WarmRestarts(rate, budget, self.t_0, self.t_mult, self.eta_min, self.eta_decay)
+
+
+Arm = Annotated[StepArm | WarmRestartsArm, Field(discriminator="kind")]

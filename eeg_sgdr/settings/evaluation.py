@@ -1,0 +1,78 @@
+"""Settings of what is scored and compared."""
+
+from typing import Literal
+
+from eeg_sgdr.settings.types import ArmName, Model, Rate
+
+
+class Reference(Model):
+    """The one predictor that others are measured against in figures.
+
+    Attributes
+    ----------
+    schedule : str
+        Name of the arm.
+    budget : int
+        Its budget.
+    rate : float
+        Its initial rate.
+    """
+
+    schedule: ArmName
+    budget: int
+    rate: Rate
+
+
+class Side(Model):
+    """One side of a comparison.
+
+    Attributes
+    ----------
+    schedule : str
+        Name of the arm.
+    members : "single" or "cycles"
+        The last snapshot alone, or the ensemble of the last cycles' snapshots.
+    rates : "each" or "all"
+        Rate by rate, or the probabilities of all rates averaged.
+    budget : int, optional
+        Budget of the arm; its last end when null.
+    """
+
+    schedule: ArmName
+    members: Literal["single", "cycles"] = "single"
+    rates: Literal["each", "all"] = "each"
+    budget: int | None = None
+
+
+class Comparison(Model):
+    """Two predictors that are tested against each other.
+
+    Attributes
+    ----------
+    name : str
+        What reports call it.
+    a, b : Side
+        The difference reported is the error of b less that of a.
+    """
+
+    name: str
+    a: Side
+    b: Side
+
+
+class Evaluation(Model):
+    """What the tables use, and what is compared.
+
+    Attributes
+    ----------
+    batch_norm_statistics : "recomputed" or "running"
+        Which batch-norm statistics scored states have.
+    reference : Reference
+        By default the step arm at the last cycle end, with the first rate.
+    comparisons : list of Comparison
+        By default those of the first warm_restarts arm against the first step arm.
+    """
+
+    batch_norm_statistics: Literal["recomputed", "running"] = "recomputed"
+    reference: Reference | None = None
+    comparisons: tuple[Comparison, ...] | None = None

@@ -1,0 +1,77 @@
+"""Settings of the way from recordings to windows."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from eeg_sgdr.settings.types import Hertz, Labels, Model
+
+
+class Split(Model):
+    """Which recordings test; all others of the configuration train.
+
+    Attributes
+    ----------
+    by : "run" or "session"
+        What is held out.
+    test : list of str
+        Labels of the runs (or sessions) that test.
+    """
+
+    by: Literal["run", "session"]
+    test: Labels
+
+
+class Standardize(Model):
+    """Exponential moving standardisation.
+
+    Attributes
+    ----------
+    factor_new : float
+        Weight of a new sample.
+    init_samples : int
+        Samples at a recording's start that are scaled by their own mean and deviation.
+    """
+
+    factor_new: float = Field(0.001, gt=0, lt=1)
+    init_samples: int = Field(1000, ge=2)
+
+
+class Preprocessing(Model):
+    """From a recording to windows.
+
+    Attributes
+    ----------
+    sensors : list of str, optional
+        Sensors to use, in order; all EEG sensors when null.
+    bads : "interpolate", "drop" or "keep"
+        What becomes of channels that are marked as bad.
+    reject_uv : float, optional
+        Trials in which any sensor reaches this absolute raw amplitude (microvolts) between the cue
+        and the window's end are rejected; null rejects none.
+    resample_hz : float, optional
+        New sampling rate; null keeps the recording's.
+    highpass_hz, lowpass_hz : float, optional
+        Corner frequencies of causal Butterworth filters of order 3.
+    standardize : Standardize, optional
+        Null leaves the microvolts as they are.
+    window_s : pair of float
+        First and last moment of a window, in seconds from the cue.
+    """
+
+    sensors: Labels | None = None
+    bads: Literal["interpolate", "drop", "keep"] = "interpolate"
+    reject_uv: Annotated[float, Field(gt=0)] | None = 800.0
+    resample_hz: Hertz | None = None
+    highpass_hz: Hertz | None = 4.0
+    lowpass_hz: Hertz | None = None
+    standardize: Standardize | None = Standardize()
+    window_s: tuple[float, float] = (-0.5, 4.0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Preprocessing":
+        if not self.window_s[0] < self.window_s[1] or self.window_s[1] <= 0:
+            raise ValueError("window_s: the window must end after its begin and after the cue")
+        if self.highpass_hz and self.lowpass_hz and self.highpass_hz >= self.lowpass_hz:
+            raise ValueError("highpass_hz must be below lowpass_hz")
+        return self

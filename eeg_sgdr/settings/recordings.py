@@ -1,0 +1,124 @@
+"""Settings of the sources of recordings."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from eeg_sgdr.settings.types import Hertz, Labels, Model, unique
+
+
+class Recordings(Model):
+    """What all sources have in common.
+
+    Attributes
+    ----------
+    classes : dict of str to (str or list of str)
+        For each class, in order, the descriptions of the annotations (cues) that stand for it.
+    subjects : "all" or list of str
+        Labels of the subjects that ``--subject all`` means.
+    """
+
+    classes: dict[str, tuple[str, ...]] = Field(min_length=2)
+    subjects: Literal["all"] | Labels = "all"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_description_is_a_list_of_one(cls, data: Any) -> Any:
+        if isinstance(data, dict) and isinstance(data.get("classes"), dict):
+            classes = {
+                name: [cues] if isinstance(cues, str) else cues for name, cues in data["classes"].items()
+            }
+            return {**data, "classes": classes}
+        return data
+
+    @model_validator(mode="after")
+    def _a_cue_stands_for_one_class(self) -> "Recordings":
+        cues = [cue for descriptions in self.classes.values() for cue in descriptions]
+        if len(set(cues)) < len(cues):
+            raise ValueError("classes: an annotation stands for two classes; name each once")
+        return self
+
+
+class SimulatedRecordings(Recordings):
+    """Recordings that the program simulates, written as a BIDS dataset.
+
+    Attributes
+    ----------
+    n_subjects, n_runs, n_trials : int
+        Subjects, runs of each, and trials of each run (a multiple of four).
+    sfreq : float
+        Sampling rate in Hz.
+    seed : int
+        Same seed, same bytes.
+    """
+
+    source: Literal["simulated"]
+    classes: dict[str, tuple[str, ...]] = Field(
+        default_factory=lambda: {name: (name,) for name in ("right_hand", "left_hand", "feet", "rest")},
+        min_length=2,
+    )
+    n_subjects: int = Field(14, ge=1, le=14)
+    n_runs: int = Field(6, ge=2, le=99)
+    n_trials: int = Field(40, ge=4, multiple_of=4)
+    sfreq: Hertz = 250.0
+    seed: int = Field(0, ge=0)
+
+
+class PhysioNetRecordings(Recordings):
+    """The PhysioNet EEG Motor Movement/Imagery Database (EEGMMIDB).
+
+    Attributes
+    ----------
+    task : "left_right" or "fists_feet", optional
+        The task by name; or name ``runs``.
+    execution : "executed", "imagined" or "both"
+        Which runs of the task: movement, imagery, or both.
+    runs : list of int, optional
+        The runs by number, instead of ``task``.
+    """
+
+    source: Literal["physionet"]
+    task: Literal["left_right", "fists_feet"] | None = None
+    execution: Literal["executed", "imagined", "both"] = "both"
+    runs: Annotated[tuple[int, ...], AfterValidator(unique)] | None = None
+    classes: dict[str, tuple[str, ...]] = Field(min_length=2)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _classes_follow_the_task(cls, data: Any) -> Any:
+        by_task = {
+            "left_right": {"left_fist": "left_fist", "right_fist": "right_fist"},
+            "fists_feet": {"both_fists": "both_fists", "both_feet": "both_feet"},
+        }
+        if isinstance(data, dict) and "classes" not in data and data.get("task") in by_task:
+            return {**data, "classes": by_task[data["task"]]}
+        return data
+
+    @model_validator(mode="after")
+    def _task_or_runs(self) -> "PhysioNetRecordings":
+        if (self.task is None) == (self.runs is None):
+            raise ValueError("name either task (left_right or fists_feet) or runs")
+        if self.runs is not None and not set(self.runs) <= set(range(3, 15)):
+            raise ValueError("runs: those with tasks are 3 to 14")
+        return self
+
+
+class BidsRecordings(Recordings):
+    """A BIDS EEG dataset.
+
+    Attributes
+    ----------
+    root : str
+        The dataset's folder.
+    task : str
+        Its task label.
+    """
+
+    source: Literal["bids"]
+    root: str
+    task: str
+
+
+AnyRecordings = Annotated[
+    SimulatedRecordings | PhysioNetRecordings | BidsRecordings, Field(discriminator="source")
+]

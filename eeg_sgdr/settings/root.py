@@ -1,0 +1,135 @@
+"""The whole configuration: its sections, and the defaults that follow from several of them."""
+
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from eeg_sgdr.settings.arms import Arm, StepArm, WarmRestartsArm
+from eeg_sgdr.settings.evaluation import Comparison, Evaluation, Reference, Side
+from eeg_sgdr.settings.preprocessing import Preprocessing, Split
+from eeg_sgdr.settings.recordings import AnyRecordings
+from eeg_sgdr.settings.training import NetworkSettings, Training
+from eeg_sgdr.settings.types import ArmName, Model
+
+
+class Compute(Model):
+    """How it is computed, without effect on results.
+
+    Attributes
+    ----------
+    jobs : int, optional
+        Fits at a time; null is one per core.
+    data_dir : str
+        Where downloads and simulated recordings are kept.
+    """
+
+    jobs: Annotated[int, Field(ge=1)] | None = None
+    data_dir: str = "data"
+
+
+class Settings(Model):
+    """A whole configuration; each section is explained at its own class.
+
+    Attributes
+    ----------
+    name : str
+        Name of the study; its results are under ``results/NAME``.
+    recordings : Recordings
+        Where recordings come from.
+    split : Split
+        Which of them test.
+    preprocessing : Preprocessing
+        From a recording to windows.
+    network : NetworkSettings
+        The ConvNet.
+    training : Training
+        How every fit is trained.
+    schedules : dict of arms
+        The schedules that are compared, by name.
+    evaluation : Evaluation
+        What the tables use.
+    compute : Compute
+        How it is computed.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    recordings: AnyRecordings
+    split: Split
+    preprocessing: Preprocessing = Preprocessing()
+    network: NetworkSettings = NetworkSettings()
+    training: Training = Training()
+    schedules: dict[ArmName, Arm] = Field(min_length=1)
+    evaluation: Evaluation = Evaluation()
+    compute: Compute = Compute()
+
+    @model_validator(mode="after")
+    def _complete_evaluation(self) -> "Settings":
+        """Fill in the reference and the comparisons, and check what they name."""
+        evaluation = self.evaluation
+        defaults = _default_comparisons(self.schedules)
+        comparisons = defaults if evaluation.comparisons is None else evaluation.comparisons
+        reference = evaluation.reference or _default_reference(self.schedules, self.training)
+        for side in [side for comparison in comparisons for side in (comparison.a, comparison.b)]:
+            _check_arm(self.schedules, side.schedule, side.budget, "evaluation.comparisons")
+        _check_arm(self.schedules, reference.schedule, reference.budget, "evaluation.reference")
+        if reference.rate not in self.training.initial_rates:
+            raise ValueError(
+                f"evaluation.reference: {reference.rate} is none of training.initial_rates "
+                f"({', '.join(map(str, self.training.initial_rates))})"
+            )
+        complete = evaluation.model_copy(update={"reference": reference, "comparisons": comparisons})
+        object.__setattr__(self, "evaluation", complete)
+        return self
+
+
+def _check_arm(arms: dict[str, Any], name: str, budget: int | None, where: str) -> None:
+    if name not in arms:
+        raise ValueError(f"{where}: there is no schedule {name!r} (there are {', '.join(arms)})")
+    if budget is not None and budget not in arms[name].budgets:
+        raise ValueError(f"{where}: schedule {name!r} has no budget {budget}")
+
+
+def _default_reference(arms: dict[str, Any], training: Training) -> Reference:
+    restarts = [arm for arm in arms.values() if isinstance(arm, WarmRestartsArm)]
+    steps = {name: arm for name, arm in arms.items() if isinstance(arm, StepArm)}
+    name, arm = next(iter((steps or arms).items()))
+    budget = max(arm.budgets)
+    if restarts and restarts[0].epochs in arm.budgets:
+        budget = restarts[0].epochs
+    return Reference(schedule=name, budget=budget, rate=training.initial_rates[0])
+
+
+def _default_comparisons(arms: dict[str, Any]) -> tuple[Comparison, ...]:
+    """For every warm_restarts arm, against the step budget that equals its last cycle end."""
+    comparisons = []
+    restarts = {name: arm for name, arm in arms.items() if isinstance(arm, WarmRestartsArm)}
+    for name, arm in restarts.items():
+        equal = [
+            step for step, rival in arms.items() if isinstance(rival, StepArm) and arm.epochs in rival.budgets
+        ]
+        if not equal:
+            raise ValueError(
+                f"schedules.{name}: no step schedule has a budget of {arm.epochs} epochs, so that "
+                f"nothing compares at equal epochs; add {arm.epochs} to the budgets of one, "
+                "or name evaluation.comparisons"
+            )
+        step = {"schedule": equal[0], "budget": arm.epochs}
+        prefix = f"{name}: " if len(restarts) > 1 else ""
+        comparisons += [
+            Comparison(
+                name=f"{prefix}restarts against step at equal epochs",
+                a=Side(schedule=name),
+                b=Side(**step),
+            ),
+            Comparison(
+                name=f"{prefix}ensemble of snapshots against the last snapshot",
+                a=Side(schedule=name, members="cycles"),
+                b=Side(schedule=name),
+            ),
+            Comparison(
+                name=f"{prefix}snapshots of all rates against step fits of all rates, at equal cost",
+                a=Side(schedule=name, members="cycles", rates="all"),
+                b=Side(**step, rates="all"),
+            ),
+        ]
+    return tuple(comparisons)

@@ -1,0 +1,101 @@
+"""What makes two results the same: fingerprints, and which settings may share a folder."""
+
+import hashlib
+import json
+from typing import Any
+
+from eeg_sgdr.errors import UserError
+from eeg_sgdr.settings.reading import validate
+from eeg_sgdr.settings.root import Settings
+
+
+def union(there: Settings, asked: Settings, where: str) -> Settings:
+    """Settings of a results folder after it has been asked for more.
+
+    Lists (subjects, rates, seeds, budgets, arms) only grow; everything else that enters a
+    fingerprint must be equal. What only tables depend on is taken as asked.
+
+    Parameters
+    ----------
+    there, asked : Settings
+        What the folder was made with, and what is asked for now.
+    where : str
+        What messages call the folder.
+
+    Returns
+    -------
+    settings : Settings
+
+    Raises
+    ------
+    UserError
+        If they differ in anything that would mix results.
+    """
+    differences = _differences(_identity(there, asked.schedules), _identity(asked, there.schedules))
+    if differences:
+        raise UserError(
+            f"{where}: holds results of other settings ({'; '.join(differences)}); give another --out."
+        )
+    data = asked.model_dump(mode="json")
+    for name, arm in there.schedules.items():
+        if name not in data["schedules"]:
+            data["schedules"][name] = arm.model_dump(mode="json")
+        elif "budgets" in data["schedules"][name]:
+            budgets = {*arm.budgets, *asked.schedules[name].budgets}
+            data["schedules"][name]["budgets"] = sorted(budgets)
+    for key in ("initial_rates", "seeds"):
+        data["training"][key] = sorted({*getattr(there.training, key), *getattr(asked.training, key)})
+    subjects = (there.recordings.subjects, asked.recordings.subjects)
+    if "all" in subjects:
+        data["recordings"]["subjects"] = "all"
+    else:
+        data["recordings"]["subjects"] = sorted({*subjects[0], *subjects[1]})
+    return validate(data, where)
+
+
+def _identity(settings: Settings, others: dict[str, Any]) -> dict[str, Any]:
+    """All that must not differ between what is put into one folder."""
+    shared = [name for name in settings.schedules if name in others]
+    return {
+        **data_settings(settings),
+        "network": settings.network.model_dump(mode="json"),
+        "training": settings.training.model_dump(mode="json", exclude={"initial_rates", "seeds", "store"}),
+        "schedules": {
+            name: settings.schedules[name].model_dump(mode="json", exclude={"budgets"}) for name in shared
+        },
+    }
+
+
+def _differences(there: Any, asked: Any, path: str = "") -> list[str]:
+    """Where two trees of plain data differ: "training.batch_size: 60 here, 32 asked for"."""
+    if isinstance(there, dict) and isinstance(asked, dict):
+        return [
+            text
+            for key in sorted({*there, *asked})
+            for text in _differences(there.get(key), asked.get(key), f"{path}.{key}" if path else key)
+        ]
+    return [] if there == asked else [f"{path}: {there} here, {asked} asked for"]
+
+
+def fingerprint(data: Any) -> str:
+    """SHA-256 of plain data, whatever the order of its keys."""
+    text = json.dumps(data, sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def data_settings(settings: Settings) -> dict[str, Any]:
+    """The settings that determine a subject's trials."""
+    return {
+        "recordings": settings.recordings.model_dump(mode="json", exclude={"subjects"}),
+        "split": settings.split.model_dump(mode="json"),
+        "preprocessing": settings.preprocessing.model_dump(mode="json"),
+    }
+
+
+def fit_settings(settings: Settings, arm: str) -> dict[str, Any]:
+    """The settings, beyond the trials, that determine a fit of an arm given budget, rate and seed."""
+    return {
+        "network": settings.network.model_dump(mode="json"),
+        "training": settings.training.model_dump(mode="json", exclude={"initial_rates", "seeds", "store"}),
+        "schedule": settings.schedules[arm].model_dump(mode="json", exclude={"budgets", "epochs"}),
+    }
