@@ -77,20 +77,17 @@ def person(number: int, seed: int) -> Person:
     person : Person
     """
     rng = np.random.default_rng([seed, number])
-    places = montage_1005().get_positions()["ch_pos"]
-    motor = [_below(places[name], 0.80) for name, _ in _AREAS.values()]
-    beta = [place + [0.0, 0.006, 0.0] for place in motor]  # beta comes from further in front
-    occipital = [_below(places[name], 0.75) for name in ("O1", "O2")]
-    eyes = [_below(places[name], 0.85) for name in ("Fp1", "Fp2")]
+    motor = _below([name for name, _ in _AREAS.values()], 0.72)
+    beta = motor + np.array([0.0, 0.006, 0.0])  # beta comes from further in front
     background = (
-        _CENTRE + _directions(rng, _N_BACKGROUND) * rng.uniform(0.3, 0.8, (_N_BACKGROUND, 1)) * _RADIUS
+        _CENTRE + _directions(rng, _N_BACKGROUND) * rng.uniform(0.3, 0.75, (_N_BACKGROUND, 1)) * _RADIUS
     )
-    own = np.array(motor + beta + occipital + eyes)
+    own = np.concatenate([motor, beta, _below(["O1", "O2"], 0.75), _below(["Fp1", "Fp2"], 0.85)])
     own[:8] += rng.normal(0, 0.005, (8, 3))
     positions = np.concatenate([own, background])
     radial = _unit(own - _CENTRE)
     orientations = np.concatenate(
-        [_unit(radial + rng.normal(0, 0.25, own.shape)), _directions(rng, _N_BACKGROUND)]
+        [_unit(radial + rng.normal(0, 0.2, own.shape)), _directions(rng, _N_BACKGROUND)]
     )
     return Person(
         clarity=CLARITY[number - 1],
@@ -189,14 +186,16 @@ def _motor(
     fading = np.array([weights for _, weights in _AREAS.values()])
     # How well each trial is done; now and then it is not done at all.
     effort = rng.uniform(0.5, 1.0, len(cues)) * (rng.random(len(cues)) > 0.15 * (1 - clarity))
-    depth = (0.2 + 0.75 * clarity) * effort
+    depth = (0.25 + 0.6 * clarity) * effort
     times = np.arange(n_samples) / sfreq
     envelope = np.ones((len(fading), n_samples))
     for onset, cue, trial_depth in zip(onsets, cues, depth, strict=True):
         start = onset + rng.uniform(0.2, 0.5)
         course = _step(times, start, 0.5) - _step(times, onset + TRIAL_S, 0.8)
         envelope -= trial_depth * fading[:, [cue]] * course
-    strength = np.exp(rng.normal(0, 0.1, (6, 1))) * np.repeat([[90e-9], [45e-9]], 3, axis=0)
+    strength = (
+        np.exp(rng.normal(0, 0.1, (6, 1))) * np.repeat([[45e-9], [22e-9]], 3, axis=0) * (0.5 + 0.5 * clarity)
+    )
     hz = np.repeat([somebody.mu_hz, somebody.beta_hz], 3) + rng.normal(0, 0.15, 6)
     width = np.repeat([1.0, 2.0], 3)
     return strength * np.tile(envelope, (2, 1)) * _rhythms(hz, width, n_samples, sfreq, rng)
@@ -270,9 +269,11 @@ def _step(times: Floats, start: float, length: float) -> Floats:
     return 0.5 - 0.5 * np.cos(np.pi * np.clip((times - start) / length, 0, 1))
 
 
-def _below(place: Floats, depth: float) -> Floats:
-    """The point under a sensor at a fraction of the head's radius."""
-    return _CENTRE + depth * _RADIUS * _unit(place - _CENTRE)
+def _below(sensors: list[str], depth: float) -> Floats:
+    """Points under sensors, at a fraction of the head's radius; shape (n_sensors, 3)."""
+    info = mne.create_info(sensors, 100.0, "eeg").set_montage(montage_1005(), verbose="error")
+    places = np.array([channel["loc"][:3] for channel in info["chs"]])
+    return _CENTRE + depth * _RADIUS * _unit(places - _CENTRE)
 
 
 def _directions(rng: np.random.Generator, n: int) -> Floats:
