@@ -1,9 +1,26 @@
-"""Exact equals of braindecode's networks that train at the speed of the hardware."""
+"""Forms that compute the same functions as braindecode's networks, in less time."""
 
+from eeg_sgdr.fast.shallow import ShallowForm
 from eeg_sgdr.forms import Form, PlainForm
 from eeg_sgdr.networks import Network
 
 
 def choose(network: Network, precision: str = "float32") -> Form:
-    """The fast form of a network where there is one, else braindecode's own forward."""
+    """The fastest form that computes exactly what a network computes.
+
+    Parameters
+    ----------
+    network : Network
+    precision : {"float32", "float64", "mixed"}
+        ``training.numerics.precision``. Mixed precision has no fast forms.
+
+    Returns
+    -------
+    form : Form
+        `PlainForm`, which is braindecode's own forward, where there is no other.
+    """
+    if precision != "mixed":
+        for form in (ShallowForm,):
+            if form.fits(network):
+                return form(network)
     return PlainForm(network)

@@ -1,0 +1,312 @@
+"""ShallowFBCSPNet, dense or trial-wise: one pass from spectra of tiles to mean logits, and one back."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from eeg_sgdr.fast.dropout import dropout_mask
+from eeg_sgdr.fast.norm import update_running_statistics
+from eeg_sgdr.fast.sums import WindowMeans
+from eeg_sgdr.fast.tiles import Tiles
+from eeg_sgdr.forms import CHUNK, Form
+from eeg_sgdr.networks import Network
+
+#: Bytes of an array of which several fit into a core's cache.
+BLOCK = 1 << 19
+
+
+class ShallowForm(Form):
+    """ShallowFBCSPNet's mean logits as one function of few large matrix products.
+
+    The network convolves over time and sensors, normalises, squares, averages over windows of time,
+    takes the logarithm, drops out, and convolves to class scores, whose mean over positions is
+    wanted. Nothing stands between the dropout and that mean but linear functions, so they are one:
+    with d[f, t] the features of a crop, V the classifier's weights and D its dilation, the mean over
+    positions u = 0 ... U - 1 is
+
+        b[c] + sum over f, k of V[c, f, k] / U * (sum over u of d[f, u + D k])
+        = b[c] + sum over f, t of R[c, f, t] d[f, t],    R[c, f, t] = sum over k of V[c, f, k] S[k, t],
+
+    where S[k, t] = 1 / U if D k <= t < D k + U, and 0 otherwise. The readout R has as many entries as
+    the features of one crop, so that 467 positions cost no more than one.
+
+    Prepared are the spectra of the crops' tiles (see `Tiles`), shape (n_frequencies, n_crops, n_tiles,
+    2, n_channels), which take 1.4 times the memory of the crops.
+    """
+
+    name = "fast"
+
+    def __init__(self, network: Network) -> None:
+        super().__init__(network)
+        module: Any = network.module
+        self.conv_time: nn.Conv2d = module.conv_time_spat.conv_time
+        self.conv_spat: nn.Conv2d = module.conv_time_spat.conv_spat
+        self.norm: nn.BatchNorm2d = module.bnorm
+        self.classifier: nn.Conv2d = module.final_layer.conv_classifier
+        self.epsilon: float = module.pool_nonlin_exp.epsilon
+        self.drop_prob: float = module.drop.p
+        n_taps = self.conv_time.kernel_size[0]
+        n_outputs = network.crop_samples - n_taps + 1
+        n_filters, n_channels = self.conv_spat.out_channels, self.conv_spat.kernel_size[1]
+        self.tiles = Tiles(n_outputs, n_taps, n_channels, n_filters)
+        self.pool = WindowMeans(n_outputs, module.pool.kernel_size[0], module.pool.stride[0])
+
+    @staticmethod
+    def fits(network: Network) -> bool:
+        """Whether the network is one that this form computes exactly."""
+        from braindecode import models, modules
+
+        module: Any = network.module
+        layers = [type(layer) for layer in module.children()][2:]
+        return type(module) is models.ShallowFBCSPNet and layers == [
+            modules.CombinedConv,
+            nn.BatchNorm2d,
+            modules.Square,
+            nn.AvgPool2d,
+            modules.SafeLog,
+            nn.Dropout,
+            nn.Sequential,
+        ]
+
+    def prepare(self, windows: Tensor) -> Tensor:
+        """See `Form.prepare`; spectra as described above."""
+        starts, length = self.network.starts, self.network.crop_samples
+        n_crops = len(windows) * len(starts)
+        tiles = self.tiles
+        shape = (tiles.n_frequencies, n_crops, tiles.n_tiles, 2, windows.shape[1])
+        spectra = windows.new_empty(shape)
+        for trials in torch.arange(len(windows)).split(CHUNK):
+            first, last = int(trials[0]) * len(starts), (int(trials[-1]) + 1) * len(starts)
+            crops = torch.stack([windows[trials, :, start : start + length] for start in starts], 1)
+            spectra[:, first:last] = tiles.analyse(crops.flatten(0, 1))
+        return spectra
+
+    def logits(self, prepared: Tensor, crops: Tensor, dropout_seed: int) -> Tensor:
+        """See `Form.logits`."""
+        spectra = prepared.index_select(1, crops)
+        mask = None
+        if self.module.training and self.drop_prob > 0:
+            (mask,) = self.dropout_masks(len(crops), dropout_seed)
+        weight, bias = self._filters()
+        logits, mean, variance = _ShallowLogits.apply(
+            weight, bias, self.norm.weight, self.norm.bias, self._readout(), spectra, mask, self
+        )
+        if self.norm.training:
+            update_running_statistics(self.norm, mean, variance)
+        return logits + self.classifier.bias
+
+    def dropout_masks(self, n: int, seed: int) -> list[Tensor]:
+        """Mask of the features, shape (n, n_filters, n_windows): zeros, and 1 / (1 - drop_prob)."""
+        weight = self.classifier.weight
+        generator = torch.Generator(weight.device).manual_seed(seed)
+        shape = (len(self.norm.running_mean), n, self.pool.n_windows)
+        return [dropout_mask(shape, self.drop_prob, generator, weight.dtype).transpose(0, 1)]
+
+    def _filters(self) -> tuple[Tensor, Tensor]:
+        """Both convolutions as one: weights (n_filters, n_channels, n_taps) and biases (n_filters,)."""
+        time = self.conv_time.weight[:, 0, :, 0]
+        spat = self.conv_spat.weight[:, :, 0]
+        return torch.einsum("tl,stc->scl", time, spat), spat.sum(2) @ self.conv_time.bias
+
+    def _readout(self) -> Tensor:
+        """The classifier for the mean over positions, shape (n_classes, n_filters, n_windows)."""
+        weight = self.classifier.weight[..., 0]
+        n_taps, dilation = weight.shape[2], self.classifier.dilation[0]
+        n_positions = self.pool.n_windows - dilation * (n_taps - 1)
+        smear = WindowMeans(self.pool.n_windows, n_positions, dilation)
+        return smear.adjoint(weight / n_positions)
+
+    def trial_logits(self, prepared: Tensor) -> Tensor:
+        """See `Form.trial_logits`; the readout of a trial is the mean of its crops' readouts."""
+        starts, norm = self.network.starts, self.norm
+        with torch.no_grad():
+            weight, bias = self._filters()
+            scale = norm.weight / ((norm.running_var + norm.eps) * self.pool.window).sqrt()
+            shift = norm.bias / self.pool.window**0.5 + (bias - norm.running_mean) * scale
+            scale, shift = scale[:, None, None], shift[:, None, None]
+            pool = WindowMeans(starts[-1] + self.pool.n, self.pool.window, self.pool.stride)
+            crop_readout = self._readout() / len(starts)
+            readout = crop_readout.new_zeros(*crop_readout.shape[:2], pool.n_windows)
+            for start in starts:
+                readout[..., start : start + self.pool.n_windows] += crop_readout
+            logits = []
+            for y in self._trial_convolutions(weight, prepared):
+                power = pool.sums((y * scale).add_(shift).square_())
+                features = power.clamp(min=self.epsilon).log_()
+                logits.append(torch.einsum("ftp,cfp->tc", features, readout))
+            return torch.cat(logits) + self.classifier.bias
+
+    def batch_norm_statistics(self, prepared: Tensor) -> dict[str, Tensor]:
+        """See `Form.batch_norm_statistics`; each sample counts as often as there are crops over it."""
+        with torch.no_grad():
+            weight, bias = self._filters()
+            counts = torch.zeros(self.network.starts[-1] + self.pool.n, dtype=torch.float64)
+            for start in self.network.starts:
+                counts[start : start + self.pool.n] += 1
+            n_outputs = int(counts.sum())
+            counts = counts.to(weight.device)
+            total = squares = torch.zeros(len(weight), dtype=torch.float64, device=weight.device)
+            n = 0
+            for y in self._trial_convolutions(weight, prepared):
+                values = y.double()
+                total = total + (values @ counts).sum(1)
+                squares = squares + (values.square_() @ counts).sum(1)
+                n += n_outputs * y.shape[1]
+            mean = total / n
+            variance = (squares - n * mean.square()) / (n - 1)
+            return {
+                "bnorm.running_mean": (mean + bias).to(self.norm.running_mean),
+                "bnorm.running_var": variance.to(self.norm.running_var),
+            }
+
+    def _trial_convolutions(self, weight: Tensor, prepared: Tensor) -> Iterator[Tensor]:
+        """Convolutions of whole trials, some at a time, shape (n_filters, n, n_trial_outputs).
+
+        They are put together from tiles of the trials' crops, of which just enough are taken.
+        """
+        tiles, starts = self.tiles, self.network.starts
+        firsts = [start + tile * tiles.size for start in starts for tile in range(tiles.n_tiles)]
+        lasts = [
+            start + min((tile + 1) * tiles.size, tiles.n_outputs)
+            for start in starts
+            for tile in range(tiles.n_tiles)
+        ]
+        cover = _cover(firsts, lasts)
+        chosen = torch.tensor([tile for tile, _, _ in cover], device=prepared.device)
+        per_trial = prepared.unflatten(1, (-1, len(starts))).flatten(2, 3)
+        for spectra in per_trial.split(CHUNK, 1):
+            y = tiles.synthesise(tiles.products(weight, spectra.index_select(2, chosen)), len(chosen))
+            y = y.unflatten(2, (len(cover), tiles.size))
+            yield torch.cat([y[:, :, i, first:last] for i, (_, first, last) in enumerate(cover)], 2)
+
+
+def _cover(firsts: list[int], lasts: list[int]) -> list[tuple[int, int, int]]:
+    """Few of some stretches that together leave no gap, each with the part of it that is taken."""
+    cover, end = [], 0
+    while end < max(lasts):
+        best = max((i for i, first in enumerate(firsts) if first <= end), key=lambda i: lasts[i])
+        cover.append((best, end - firsts[best], lasts[best] - firsts[best]))
+        end = lasts[best]
+    return cover
+
+
+class _ShallowLogits(torch.autograd.Function):
+    """From spectra to mean logits (less the classifier's bias), some filters at a time.
+
+    Between the convolution and the readout filters have nothing to do with each other, batch norm
+    included. So all steps are done for a few filters before the next few, on arrays that stay in the
+    cache, laid out as (filters, crops, time).
+
+    With y the convolution, n its number of values for a filter, m and s their mean and deviation
+    (square root of variance + eps), w the length of the pooling windows, r = 1 / sqrt(w) and P the sum
+    over windows, the forward pass is
+
+        u = (y - m) g r / s + h r,    p = P u^2,    d = mask log(max(p, eps)),    logits = sum of R d,
+
+    g and h being batch norm's weight and bias (the factor r makes sums means). Backward, with G the
+    gradient by the logits,
+
+        dR = G' d,    dp = (R G) mask / p where p > eps else 0,    dq = P' dp,    e = u dq,
+        dh = 2 r sum of e,    dg = 2 r / s * sum of (y - m) e,
+        dy = 2 g r / s * (e - mean of e - (y - m) / s^2 * mean of (y - m) e),
+
+    where both means come from the dependence of m and s on y, and are left out in evaluation mode. The
+    convolution's bias moves y and m alike, so its gradient is zero in training mode.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        weight: Tensor,
+        bias: Tensor,
+        norm_weight: Tensor,
+        norm_bias: Tensor,
+        readout: Tensor,
+        spectra: Tensor,
+        mask: Tensor | None,
+        form: ShallowForm,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        tiles, pool, norm = form.tiles, form.pool, form.norm
+        n_crops, n_filters = spectra.shape[1], len(weight)
+        n = n_crops * tiles.n_outputs
+        products = tiles.products(weight, spectra)
+        centred = weight.new_empty(n_filters, n_crops, tiles.n_tiles * tiles.size)
+        features = weight.new_empty(n_filters, n_crops, pool.n_windows)
+        slopes = torch.empty_like(features)
+        logits = weight.new_zeros(n_crops, len(readout))
+        mean = torch.empty_like(bias) if norm.training else norm.running_mean - bias
+        variance = torch.empty_like(bias) if norm.training else norm.running_var.clone()
+        for some in _blocks(n_filters, centred[0].nbytes):
+            y = tiles.synthesise(products[:, :, some], tiles.n_tiles, out=centred[some])
+            if norm.training:
+                valid = y[..., : tiles.n_outputs]
+                mean[some] = valid.sum((1, 2)) / n
+                y -= mean[some, None, None]
+                variance[some] = valid.square().sum((1, 2)) / n
+            else:
+                y -= mean[some, None, None]
+            scale, shift = _affine(form, variance[some], norm_weight[some], norm_bias[some])
+            power = pool.sums((y * scale).add_(shift).square_())
+            torch.clamp(power, min=form.epsilon, out=features[some]).log_()
+            slope = torch.nn.functional.threshold(power, form.epsilon, torch.inf)
+            torch.reciprocal(slope, out=slopes[some])
+            if mask is not None:
+                some_mask = mask.transpose(0, 1)[some]
+                features[some] *= some_mask
+                slopes[some] *= some_mask
+            logits += torch.bmm(features[some], readout[:, some].permute(1, 2, 0)).sum(0)
+        ctx.save_for_backward(norm_weight, norm_bias, readout, spectra, centred, features, slopes, variance)
+        ctx.form, ctx.training = form, norm.training
+        mean = mean + bias
+        unbiased = variance * (n / max(n - 1, 1))
+        ctx.mark_non_differentiable(mean, unbiased)
+        return logits, mean, unbiased
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
+        norm_weight, norm_bias, readout, spectra, centred, features, slopes, variance = ctx.saved_tensors
+        form, tiles, pool = ctx.form, ctx.form.tiles, ctx.form.pool
+        n_filters, n_crops, _ = centred.shape
+        n = n_crops * tiles.n_outputs
+        d_bias, d_norm_weight = torch.zeros_like(norm_bias), torch.empty_like(norm_bias)
+        d_norm_bias, d_readout = torch.empty_like(norm_bias), torch.empty_like(readout)
+        scales = torch.empty_like(norm_bias)
+        d_products = centred.new_empty(tiles.n_frequencies, 2, n_filters, n_crops * tiles.n_tiles)
+        for some in _blocks(n_filters, centred[0].nbytes):
+            y, some_readout = centred[some], readout[:, some].transpose(0, 1)
+            n_some = len(y)
+            scale, shift = _affine(form, variance[some], norm_weight[some], norm_bias[some])
+            d_readout[:, some] = torch.bmm(gradient.T.expand(n_some, -1, -1), features[some]).transpose(0, 1)
+            d_power = torch.bmm(gradient.expand(n_some, -1, -1), some_readout).mul_(slopes[some])
+            e = (y * scale).add_(shift)
+            e[..., : tiles.n_outputs] *= pool.adjoint(d_power)
+            e[..., tiles.n_outputs :] = 0
+            total, moment = e.sum((1, 2)), (e * y).sum((1, 2))
+            spread = variance[some] + form.norm.eps
+            d_norm_bias[some] = total * (2 / pool.window**0.5)
+            d_norm_weight[some] = moment * 2 / (spread * pool.window).sqrt()
+            if ctx.training:
+                e -= (y * (moment / (n * spread))[:, None, None]).add_((total / n)[:, None, None])
+                e[..., tiles.n_outputs :] = 0
+            else:
+                d_bias[some] = 2 * scale.flatten() * total
+            scales[some] = 2 * scale.flatten()
+            tiles.synthesise_adjoint(e, out=d_products[:, :, some])
+        d_weight = tiles.products_adjoint(d_products, spectra) * scales[:, None, None]
+        return d_weight, d_bias, d_norm_weight, d_norm_bias, d_readout, None, None, None
+
+
+def _affine(form: ShallowForm, variance: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """Scale and shift that make u of centred values, shape (n_filters, 1, 1) each."""
+    scale = weight / ((variance + form.norm.eps) * form.pool.window).sqrt()
+    return scale[:, None, None], (bias / form.pool.window**0.5)[:, None, None]
+
+
+def _blocks(n: int, n_bytes: int) -> Iterator[slice]:
+    """Stretches of ``n`` things of ``n_bytes`` each, of about `BLOCK` bytes together."""
+    step = max(1, BLOCK // n_bytes)
+    return (slice(first, min(first + step, n)) for first in range(0, n, step))
