@@ -1,0 +1,89 @@
+"""What tests share: where real recordings are, and recordings that are made up."""
+
+import os
+from pathlib import Path
+
+import mne
+import numpy as np
+import pytest
+
+from eeg_sgdr import settings as config
+from eeg_sgdr.recordings import Recording
+
+DATA = os.environ.get("EEG_SGDR_TEST_DATA")
+N_DESELECTED = pytest.StashKey[int]()
+
+
+def pytest_collection_modifyitems(config, items):
+    """Without real recordings, leave out (not skip) the tests that read them."""
+    if DATA:
+        return
+    left_out = [item for item in items if item.get_closest_marker("recordings")]
+    config.stash[N_DESELECTED] = len(left_out)
+    if left_out:
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
+
+
+def pytest_report_collectionfinish(config):
+    """Say how many tests are left out, and how to get what they read."""
+    if DATA:
+        return f"real recordings: {DATA}"
+    return (
+        f"EEG_SGDR_TEST_DATA is not set: {config.stash.get(N_DESELECTED, 0)} tests of real recordings are "
+        'deselected. To get the files: python -c "from mne.datasets import eegbci; '
+        "eegbci.load_data(1, range(3, 15), path='FOLDER', update_path=False)\"; "
+        "then set EEG_SGDR_TEST_DATA=FOLDER."
+    )
+
+
+@pytest.fixture
+def recordings_folder(monkeypatch):
+    """The folder of real recordings; MNE finds them there."""
+    folder = Path(DATA).resolve()
+    monkeypatch.setenv("MNE_DATA", str(folder))
+    monkeypatch.delenv("MNE_DATASETS_EEGBCI_PATH", raising=False)
+    return folder
+
+
+def make_settings(**changes):
+    """Settings for the made-up recordings; each change replaces a section or adds to it."""
+    data = {
+        "name": "small",
+        "recordings": {"source": "bids", "root": "x", "task": "y", "classes": {"left": "l", "right": "r"}},
+        "split": {"by": "run", "test": ["2"]},
+        "preprocessing": {
+            "highpass_hz": 4,
+            "standardize": {"factor_new": 0.001, "init_samples": 200},
+            "window_s": [-0.5, 2.0],
+        },
+        "network": {"name": "ShallowFBCSPNet", "crop_samples": None},
+        "training": {"initial_rates": [0.025, 0.05], "batch_size": 4},
+        "schedules": {
+            "step": {"kind": "step", "budgets": [1, 3]},
+            "restarts": {"kind": "warm_restarts", "epochs": 3},
+        },
+    }
+    for name, change in changes.items():
+        data[name] = {**data[name], **change} if isinstance(change, dict) else change
+    return config.validate(data, "test")
+
+
+def make_raw(n_trials=8, sfreq=100.0, names=("C3", "Cz", "C4"), seed=0):
+    """A Raw of noise in volts, with a 10 Hz rhythm over C3 (left) or C4 (right); a cue every 4 s."""
+    rng = np.random.default_rng(seed)
+    n_samples = round((n_trials * 4 + 4) * sfreq)
+    data = rng.normal(scale=10e-6, size=(len(names), n_samples))
+    onsets = np.arange(n_trials) * 4 + 2.0
+    cues = np.array(["l", "r"])[rng.permutation(n_trials) % 2]
+    for onset, cue in zip(onsets, cues, strict=True):
+        at = round(onset * sfreq) + np.arange(round(2 * sfreq))
+        data[0 if cue == "l" else 2, at] += 30e-6 * np.sin(2 * np.pi * 10 * at / sfreq)
+    raw = mne.io.RawArray(data, mne.create_info(list(names), sfreq, "eeg"), verbose="error")
+    return raw.set_annotations(mne.Annotations(onsets, 2.0, cues))
+
+
+@pytest.fixture
+def recordings():
+    """Three runs of one subject; run 2 tests."""
+    return [Recording("1", "0", str(run), make_raw(seed=run)) for run in range(3)]

@@ -1,0 +1,32 @@
+"""braindecode imports in a fresh process, whatever torchaudio's compiled library does."""
+
+import subprocess
+import sys
+
+
+def run(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
+def test_braindecode_imports_quietly_after_the_guard():
+    done = run("from eeg_sgdr.compat import import_braindecode; import_braindecode(); import torchaudio")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_library_that_does_not_load_is_as_if_absent():
+    """Also where it would load: the library's folder is made to hold one that cannot."""
+    code = """
+import ctypes, torch
+real = torch.ops.load_library
+def broken(path):
+    raise OSError("libc10_cuda.so: cannot open shared object file")
+torch.ops.load_library = broken
+from eeg_sgdr.compat import import_braindecode
+import_braindecode()
+from braindecode.models import ShallowFBCSPNet
+from pathlib import Path
+import torchaudio
+assert list((Path(torchaudio.__file__).parent / "lib").glob("*.so")), "the files are seen again"
+"""
+    done = run(code)
+    assert done.returncode == 0, done.stderr

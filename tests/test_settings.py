@@ -1,0 +1,207 @@
+"""Configurations: read as YAML 1.2, refused in words, shipped ones valid and trainable."""
+
+import copy
+
+import pytest
+import yaml
+from conftest import make_settings
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eeg_sgdr import networks, schedules
+from eeg_sgdr import settings as config
+from eeg_sgdr.errors import UserError
+from eeg_sgdr.fitting import updates_per_epoch
+from eeg_sgdr.settings.types import Model
+
+#: Window and training trials of each shipped configuration: sensors, samples, Hz, classes, trials.
+SHIPPED = {
+    "demo": (44, 1125, 250.0, 4, 160),
+    "physionet_fists_feet": (64, 720, 160.0, 2, 60),
+    "physionet_left_right": (64, 720, 160.0, 2, 30),
+}
+
+
+def test_yaml_is_read_as_version_1_2():
+    text = "[010, 001, 10, 1e-3, 1.5, .5, yes, no, on, true, null, ~, 1/3, -7, 0, 0.1, 2026-01-01, '5']"
+    expected = ["010", "001", 10, 0.001, 1.5, 0.5, "yes", "no", "on", True, None, None, "1/3", -7, 0, 0.1]
+    assert config.parse_yaml(text) == [*expected, "2026-01-01", "5"]
+
+
+@pytest.mark.parametrize("text", ["a: [1", "!!python/object:os.system {}", "\t- a", "a: b: c"])
+def test_bad_yaml_is_refused(text):
+    with pytest.raises(UserError, match="not readable as YAML"):
+        config.parse_yaml(text)
+
+
+def test_every_shipped_configuration_is_tested():
+    assert set(config.shipped()) == set(SHIPPED)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_configurations_are_valid_build_and_anneal(name):
+    settings = config.load(name)
+    n_channels, n_samples, sfreq, n_classes, n_trials = SHIPPED[name]
+    net = networks.build(
+        settings.network.name,
+        settings.network.arguments,
+        n_channels=n_channels,
+        n_samples=n_samples,
+        n_classes=n_classes,
+        sfreq=sfreq,
+        crop_samples=settings.network.crop_samples,
+        seed=0,
+    )
+    assert updates_per_epoch(n_trials * len(net.starts), settings.training.batch_size) >= 4
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_settings_survive_writing(name):
+    settings = config.load(name)
+    again = config.validate(config.parse_yaml(config.to_yaml(settings)), name)
+    assert again == settings
+
+
+def all_models(model=Model):
+    for child in model.__subclasses__():
+        yield child
+        yield from all_models(child)
+
+
+@pytest.mark.parametrize("model", list(all_models()), ids=lambda model: model.__name__)
+def test_every_setting_is_documented(model):
+    documented = "".join(base.__doc__ or "" for base in model.__mro__)
+    own = [name for name in model.model_fields if name not in ("source", "kind")]
+    assert [name for name in own if f"{name} :" not in documented and f"{name}, " not in documented
+            and f", {name}" not in documented] == []  # fmt: skip
+
+
+def change(data, path, value):
+    *sections, last = path.split(".")
+    for section in sections:
+        data = data[section]
+    data[last] = value
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("training.batchsize", 3, "training.batchsize is no setting; the nearest is batch_size"),
+        ("recordings.tusk", "x", "recordings.tusk is no setting; the nearest is task"),
+        (
+            "schedules.restarts.t_multiply",
+            2,
+            "schedules.restarts.t_multiply is no setting; the nearest is t_mult",
+        ),
+        ("training.batch_size", "many", "training.batch_size: input should be a valid integer"),
+        ("training.seeds", [1, 1], "training.seeds: must not name anything twice"),
+        ("training.initial_rates", [0.0], "training.initial_rates.0: input should be greater than 0"),
+        ("schedules.restarts.epochs", 30, "30 is not the end of a cycle; the nearest ends are 15 and 31"),
+        ("schedules.restarts.t_mult", 0, "schedules.restarts.t_mult"),
+        ("schedules.step.budgets", [30], "no step schedule has a budget of 3 epochs"),
+        ("schedules.step.drops", ["1/2", "1/3"], "drops: must ascend between 0 and 1"),
+        ("schedules.step.drops", ["a/b"], "must be a number or a fraction such as 1/3"),
+        ("schedules.Step", {"kind": "step", "budgets": [3]}, "schedules.Step"),
+        ("preprocessing.window_s", [1.0, 0.5], "the window must end after its begin"),
+        ("recordings.classes", {"left": "l", "right": "l"}, "an annotation stands for two classes"),
+        ("recordings.source", "edf", "recordings: input tag 'edf'"),
+        (
+            "evaluation.reference",
+            {"schedule": "stop", "budget": 3, "rate": 0.025},
+            "there is no schedule 'stop'",
+        ),
+        ("evaluation.reference", {"schedule": "step", "budget": 4, "rate": 0.025}, "has no budget 4"),
+        ("evaluation.reference", {"schedule": "step", "budget": 3, "rate": 0.1}, "0.1 is none of training"),
+        ("name", "../up", "name:"),
+    ],
+)
+def test_refusals_name_the_place_and_the_remedy(path, value, message):
+    data = yaml.safe_load(config.to_yaml(make_settings()))
+    data["evaluation"] = {}
+    change(data, path, value)
+    with pytest.raises(UserError) as refusal:
+        config.validate(data, "mine.yaml")
+    assert message in str(refusal.value)
+    assert str(refusal.value).startswith("mine.yaml: ")
+    assert "\n" not in str(refusal.value)
+
+
+def test_overrides_are_yaml():
+    settings = config.load("demo", ["training.batch_size=30", "training.seeds=[0, 1]", "name=mine"])
+    assert (settings.training.batch_size, settings.training.seeds, settings.name) == (30, (0, 1), "mine")
+
+
+@pytest.mark.parametrize("text", ["training.batch_size", "=3", "name.x=3"])
+def test_malformed_overrides_are_refused(text):
+    with pytest.raises(UserError, match="--set"):
+        config.load("demo", [text])
+
+
+def test_an_unknown_configuration_names_the_shipped_ones():
+    with pytest.raises(UserError, match="neither a file nor a shipped configuration .*demo"):
+        config.load("no_such_thing")
+
+
+def test_default_comparisons_are_at_equal_epochs():
+    comparisons = config.load("demo").evaluation.comparisons
+    assert [(c.a.schedule, c.a.members, c.a.rates, c.b.schedule, c.b.members, c.b.rates, c.b.budget) for c in comparisons] == [
+        ("restarts", "single", "each", "step", "single", "each", 31),
+        ("restarts", "cycles", "each", "restarts", "single", "each", None),
+        ("restarts", "cycles", "all", "step", "single", "all", 31),
+    ]  # fmt: skip
+
+
+def test_fingerprints_see_what_changes_results_and_nothing_else():
+    base = make_settings()
+    same = base.model_copy(update={"name": "other", "compute": config.Compute(jobs=3)})
+    assert config.data_settings(same) == config.data_settings(base)
+    grown = make_settings(
+        training={"initial_rates": [0.1, 0.025], "seeds": [3], "batch_size": 4, "store": "epochs"}
+    )
+    assert config.fit_settings(grown, "step") == config.fit_settings(base, "step")
+    for changes in ({"training": {"momentum": 0.8}}, {"network": {"name": "EEGNet"}}):
+        assert config.fit_settings(make_settings(**changes), "step") != config.fit_settings(base, "step")
+    other_window = make_settings(preprocessing={"window_s": [0.0, 2.0]})
+    assert config.data_settings(other_window) != config.data_settings(base)
+
+
+def test_union_lets_lists_grow():
+    there = make_settings(training={"seeds": [1], "batch_size": 4, "initial_rates": [0.05]})
+    asked = make_settings(training={"seeds": [0], "batch_size": 4, "initial_rates": [0.025]},
+                          schedules={"step": {"kind": "step", "budgets": [3, 7]}})  # fmt: skip
+    union = config.union(there, asked, "results/x")
+    assert union.training.seeds == (0, 1)
+    assert union.training.initial_rates == (0.025, 0.05)
+    assert union.schedules["step"].budgets == (1, 3, 7)
+
+
+def test_union_refuses_to_mix():
+    there = make_settings()
+    asked = make_settings(training={"batch_size": 5}, preprocessing={"highpass_hz": 8})
+    with pytest.raises(UserError) as refusal:
+        config.union(there, asked, "results/x")
+    assert "preprocessing.highpass_hz: 4.0 here, 8.0 asked for" in str(refusal.value)
+    assert "training.batch_size: 4 here, 5 asked for" in str(refusal.value)
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.sampled_from(["training", "schedules", "recordings", "split", "evaluation", "name"]), JUNK)
+def test_anything_is_valid_or_refused_in_one_sentence(section, junk):
+    data = copy.deepcopy(yaml.safe_load(config.to_yaml(make_settings())))
+    data[section] = junk
+    try:
+        config.validate(data, "mine.yaml")
+    except UserError as refusal:
+        assert "Traceback" not in str(refusal)
+
+
+def test_schedules_are_made_from_their_arms():
+    settings = make_settings()
+    assert settings.schedules["step"].schedule(0.05, 3) == schedules.Step(0.05, 3)
+    assert settings.schedules["restarts"].schedule(0.05, 3) == schedules.WarmRestarts(0.05, 3)
