@@ -77,7 +77,8 @@ def test_recordings_are_those_written(tmp_path, sessions, runs, expected):
 
 def test_bad_channels_and_positions(tmp_path):
     write(tmp_path, bads=["C4"])
-    ((raw),) = (recording.raw for recording in Bids(tmp_path, "motor").recordings("01"))
+    (recording,) = Bids(tmp_path, "motor").recordings("01")
+    raw = recording.raw
     assert raw.info["bads"] == ["C4"]
     expected = mne.create_info(["C3", "Cz", "C4"], SFREQ, "eeg").set_montage(montage_1005())
     for channel, other in zip(raw.info["chs"][:3], expected["chs"], strict=True):
@@ -162,5 +163,5 @@ def test_sentences(tmp_path):
 
     write(tmp_path, "05", run="1", acquisition="a")
     write(tmp_path, "05", run="1", acquisition="b")
-    with pytest.raises(UserError, match="session 0, run 1 is also sub-05_task-motor_acq-a_run-1_eeg.vhdr"):
+    with pytest.raises(UserError, match=r"session 0, run 1 is also sub-05_task-motor_acq-a_run-1_eeg.vhdr"):
         list(source.recordings("05"))

@@ -10,6 +10,7 @@ from mne_bids import BIDSPath, get_bids_path_from_fname, read_raw_bids
 
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.recordings import Recording, Source
+from eeg_sgdr.recordings.positions import montage_1005
 
 #: Files that hold EEG (or its header), as BIDS allows them.
 EXTENSIONS = {".vhdr", ".edf", ".bdf", ".set"}
@@ -23,7 +24,8 @@ class Bids(Source):
 
     Annotations come from events.tsv (the column trial_type), positions from electrodes.tsv, channel
     types and bad channels from channels.tsv. Where one trial_type goes with several values, mne-bids
-    makes of them "trial_type/value".
+    makes of them "trial_type/value". Without electrodes.tsv, sensors named as in the 10-05 system get
+    that system's positions.
 
     Parameters
     ----------
@@ -113,10 +115,13 @@ def _read(path: BIDSPath) -> mne.io.BaseRaw:
     if path.find_matching_sidecar(suffix="events", extension=".tsv", on_error="ignore") is None:
         raise UserError(f"{path.fpath}: there is no events.tsv beside it; add one, it tells the trials.")
     try:
-        return read_raw_bids(path, extra_params={"preload": False}, verbose="error")
+        raw = read_raw_bids(path, extra_params={"preload": False}, verbose="error")
     except Exception as error:  # whatever the readers of half a dozen formats raise
         problem = " ".join(str(error).split())
         raise UserError(
             f"{path.fpath}: cannot be read ({type(error).__name__}: {problem}); "
             "fetch it again, or check the dataset with the BIDS validator."
         ) from error
+    if raw.get_montage() is None:
+        raw.set_montage(montage_1005(), match_case=False, on_missing="ignore", verbose="error")
+    return raw

@@ -62,7 +62,7 @@ class Simulated(Source):
         yield from self._dataset(subject).recordings(subject)
 
     def _dataset(self, subject: str) -> Bids:
-        """The dataset, with the subject in it."""
+        """Return the dataset, with the subject in it."""
         if subject not in self.subjects():
             raise UserError(
                 f"subject {subject!r} is not simulated; raise recordings.n_subjects (at most 14)."

@@ -13,7 +13,7 @@ from eeg_sgdr.recordings.positions import montage_1005
 Floats = NDArray[np.float64]
 
 #: The motor sensors of the High-Gamma montage (Schirrmeister et al. 2017).
-SENSORS = (
+SENSORS = (  # noqa: SIM905 (44 lines otherwise)
     "FC5 FC1 FC2 FC6 C3 C4 CP5 CP1 CP2 CP6 FC3 FCz FC4 C5 C1 C2 C6 CP3 CPz CP4 "
     "FFC5h FFC3h FFC4h FFC6h FCC5h FCC3h FCC4h FCC6h CCP5h CCP3h CCP4h CCP6h CPP5h CPP3h CPP4h CPP6h "
     "FFC1h FFC2h FCC1h FCC2h CCP1h CCP2h CPP1h CPP2h"
@@ -36,7 +36,7 @@ _N_BACKGROUND = 80
 
 #: How clearly each of the 14 people modulates the rhythms, between 0 and 1. Chosen so that the
 #: errors of a trained ConvNet spread as docs/simulated.md shows.
-CLARITY = (0.80, 0.35, 0.62, 0.90, 0.50, 0.70, 0.12, 0.66, 0.45, 1.00, 0.58, 0.25, 0.74, 0.54)
+CLARITY = (0.70, 0.48, 0.62, 0.86, 0.53, 0.78, 0.36, 0.66, 0.42, 0.95, 0.74, 0.58, 0.90, 0.82)
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def person(number: int, seed: int) -> Person:
     background = (
         _CENTRE + _directions(rng, _N_BACKGROUND) * rng.uniform(0.3, 0.75, (_N_BACKGROUND, 1)) * _RADIUS
     )
-    own = np.concatenate([motor, beta, _below(["O1", "O2"], 0.75), _below(["Fp1", "Fp2"], 0.85)])
+    own = np.concatenate([motor, beta, _below(["O1", "O2"], 0.75), _below(["AF3", "AF4"], 0.6)])
     own[:8] += rng.normal(0, 0.005, (8, 3))
     positions = np.concatenate([own, background])
     radial = _unit(own - _CENTRE)
@@ -270,7 +270,7 @@ def _step(times: Floats, start: float, length: float) -> Floats:
 
 
 def _below(sensors: list[str], depth: float) -> Floats:
-    """Points under sensors, at a fraction of the head's radius; shape (n_sensors, 3)."""
+    """Find the points under sensors, at a fraction of the head's radius; shape (n_sensors, 3)."""
     info = mne.create_info(sensors, 100.0, "eeg").set_montage(montage_1005(), verbose="error")
     places = np.array([channel["loc"][:3] for channel in info["chs"]])
     return _CENTRE + depth * _RADIUS * _unit(places - _CENTRE)
