@@ -1,0 +1,118 @@
+"""What a subject's report is about: the first comparison's two predictors, and what tests say of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from eeg_sgdr import tables
+from eeg_sgdr.plan import FitKey
+from eeg_sgdr.predictors import Predictor, predictors, side_predictors
+from eeg_sgdr.results import Subject
+from eeg_sgdr.settings import Settings, Side
+from eeg_sgdr.statistics import McNemar, binomial_interval, mcnemar
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A predictor with what it said of the test trials.
+
+    Attributes
+    ----------
+    predictor : Predictor
+        Which fits and snapshots.
+    probabilities : ndarray, shape (n_trials, n_classes)
+        Averaged over them.
+    correct : ndarray of bool, shape (n_trials,)
+        Whether the most probable class was the right one.
+    """
+
+    predictor: Predictor
+    probabilities: np.ndarray
+    correct: np.ndarray
+
+    @property
+    def n_errors(self) -> int:
+        """Test trials that it got wrong."""
+        return int((~self.correct).sum())
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Exact 95 % interval of its error."""
+        return binomial_interval(self.n_errors, len(self.correct))
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What the first sentences say.
+
+    Attributes
+    ----------
+    y : ndarray of int, shape (n_trials,)
+        Classes of the test trials.
+    contenders : tuple of Contender
+        The two sides of the first comparison with the first seed that has both; the first predictor
+        that is there when no seed has both.
+    test : McNemar | None
+        Between the two; None when there is one.
+    by_seed : dict of int to tuple of int
+        Errors of both sides for every seed that has both.
+    """
+
+    y: np.ndarray
+    contenders: tuple[Contender, ...]
+    test: McNemar | None
+    by_seed: dict[int, tuple[int, ...]]
+
+
+def headline(subject: Subject, settings: Settings) -> Headline:
+    """Find the first comparison's predictors at the reference's rate, and test them.
+
+    Parameters
+    ----------
+    subject : Subject
+        With at least one fit that is done.
+    settings : Settings
+        The configuration.
+
+    Returns
+    -------
+    headline : Headline
+    """
+    statistics = settings.evaluation.batch_norm_statistics
+    stored = {key: subject.probabilities(key, statistics) for key in subject.done}
+    y = tables.labels(subject)
+    pairs = {}
+    for seed in settings.training.seeds:
+        pair = _pair(settings, seed)
+        if pair and all(stored.keys() >= set(predictor.fits) for predictor in pair):
+            pairs[seed] = tuple(_contender(predictor, y, stored) for predictor in pair)
+    if not pairs:
+        first = next(iter(predictors(settings, stored)))
+        return Headline(y, (_contender(first, y, stored),), None, {})
+    a, b = next(iter(pairs.values()))
+    by_seed = {seed: tuple(side.n_errors for side in pair) for seed, pair in pairs.items()}
+    return Headline(y, (a, b), mcnemar(a.correct, b.correct), by_seed)
+
+
+def _pair(settings: Settings, seed: int) -> tuple[Predictor, ...]:
+    """Both sides of the first comparison; nothing when the configuration compares nothing."""
+    comparisons = settings.evaluation.comparisons
+    if not comparisons:
+        return ()
+    return tuple(_at_reference(settings, side, seed) for side in (comparisons[0].a, comparisons[0].b))
+
+
+def _at_reference(settings: Settings, side: Side, seed: int) -> Predictor:
+    """The side's predictor at the reference's rate; the only one when it averages over rates."""
+    found = side_predictors(settings, side, seed)
+    reference = settings.evaluation.reference
+    rate = reference.rate if reference else settings.training.initial_rates[0]
+    return next((one for one in found if one.fits[0].rate == rate), found[0])
+
+
+def _contender(
+    predictor: Predictor, y: np.ndarray, stored: Mapping[FitKey, Mapping[int, np.ndarray]]
+) -> Contender:
+    probabilities = predictor.probabilities(stored)
+    return Contender(predictor, probabilities, probabilities.argmax(axis=1) == y)
