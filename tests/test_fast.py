@@ -9,7 +9,7 @@ from torch import nn
 from eeg_sgdr import fast
 from eeg_sgdr.fast.dropout import dropout_mask
 from eeg_sgdr.fast.shallow import _cover, _ShallowLogits
-from eeg_sgdr.fast.sums import WindowMeans
+from eeg_sgdr.fast.sums import Scratch, WindowSums
 from eeg_sgdr.fast.tiles import Tiles
 from eeg_sgdr.forms import PlainForm
 from eeg_sgdr.networks import build
@@ -212,14 +212,17 @@ def test_tiles_convolve(n_outputs, n_taps):
 
 @pytest.mark.parametrize(("window", "stride"), [(1, 1), (2, 1), (7, 1), (8, 1), (21, 1), (5, 3), (1, 4)])
 def test_window_sums_and_their_adjoint(window, stride):
-    pool = WindowMeans(21, window, stride)
+    pool = WindowSums(21, window, stride)
     values = torch.randn(2, 3, 24, dtype=torch.float64)
     expected = values[..., :21].unfold(2, window, stride).sum(3)
-    sums = pool.sums(values)
+    sums = pool.sums(values, Scratch(values))
     assert sums.shape[2] == pool.n_windows
     assert torch.allclose(sums, expected)
+    sums = sums.clone()
     gradient = torch.randn_like(expected)
-    assert torch.isclose((gradient * sums).sum(), (pool.adjoint(gradient) * values[..., :21]).sum())
+    assert torch.isclose(
+        (gradient * sums).sum(), (pool.adjoint(gradient, Scratch(values)) * values[..., :21]).sum()
+    )
 
 
 @pytest.mark.parametrize("drop_prob", [0.5, 0.25, 0.3])

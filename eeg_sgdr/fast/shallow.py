@@ -9,7 +9,7 @@ from torch.autograd.function import once_differentiable
 
 from eeg_sgdr.fast.dropout import dropout_mask
 from eeg_sgdr.fast.norm import update_running_statistics
-from eeg_sgdr.fast.sums import WindowMeans
+from eeg_sgdr.fast.sums import Scratch, WindowSums
 from eeg_sgdr.fast.tiles import Tiles
 from eeg_sgdr.forms import CHUNK, Form
 from eeg_sgdr.networks import Network
@@ -52,7 +52,7 @@ class ShallowForm(Form):
         n_outputs = network.crop_samples - n_taps + 1
         n_filters, n_channels = self.conv_spat.out_channels, self.conv_spat.kernel_size[1]
         self.tiles = Tiles(n_outputs, n_taps, n_channels, n_filters)
-        self.pool = WindowMeans(n_outputs, module.pool.kernel_size[0], module.pool.stride[0])
+        self.pool = WindowSums(n_outputs, module.pool.kernel_size[0], module.pool.stride[0])
 
     @staticmethod
     def fits(network: Network) -> bool:
@@ -116,8 +116,8 @@ class ShallowForm(Form):
         weight = self.classifier.weight[..., 0]
         n_taps, dilation = weight.shape[2], self.classifier.dilation[0]
         n_positions = self.pool.n_windows - dilation * (n_taps - 1)
-        smear = WindowMeans(self.pool.n_windows, n_positions, dilation)
-        return smear.adjoint(weight / n_positions)
+        smear = WindowSums(self.pool.n_windows, n_positions, dilation)
+        return weight @ smear.matrix(weight).T / n_positions
 
     def trial_logits(self, prepared: Tensor) -> Tensor:
         """See `Form.trial_logits`; the readout of a trial is the mean of its crops' readouts."""
@@ -127,14 +127,14 @@ class ShallowForm(Form):
             scale = norm.weight / ((norm.running_var + norm.eps) * self.pool.window).sqrt()
             shift = norm.bias / self.pool.window**0.5 + (bias - norm.running_mean) * scale
             scale, shift = scale[:, None, None], shift[:, None, None]
-            pool = WindowMeans(starts[-1] + self.pool.n, self.pool.window, self.pool.stride)
+            pool = WindowSums(starts[-1] + self.pool.n, self.pool.window, self.pool.stride)
             crop_readout = self._readout() / len(starts)
             readout = crop_readout.new_zeros(*crop_readout.shape[:2], pool.n_windows)
             for start in starts:
                 readout[..., start : start + self.pool.n_windows] += crop_readout
-            logits = []
+            logits, scratch = [], Scratch(weight)
             for y in self._trial_convolutions(weight, prepared):
-                power = pool.sums((y * scale).add_(shift).square_())
+                power = pool.sums((y * scale).add_(shift).square_(), scratch)
                 features = power.clamp(min=self.epsilon).log_()
                 logits.append(torch.einsum("ftp,cfp->tc", features, readout))
             return torch.cat(logits) + self.classifier.bias
@@ -239,25 +239,29 @@ class _ShallowLogits(torch.autograd.Function):
         logits = weight.new_zeros(n_crops, len(readout))
         mean = torch.empty_like(bias) if norm.training else norm.running_mean - bias
         variance = torch.empty_like(bias) if norm.training else norm.running_var.clone()
+        scratch = Scratch(weight)
         for some in _blocks(n_filters, centred[0].nbytes):
             y = tiles.synthesise(products[:, :, some], tiles.n_tiles, out=centred[some])
+            u = scratch.array("u", y.shape)
             if norm.training:
                 valid = y[..., : tiles.n_outputs]
                 mean[some] = valid.sum((1, 2)) / n
                 y -= mean[some, None, None]
-                variance[some] = valid.square().sum((1, 2)) / n
+                squares = torch.square(y, out=u)[..., : tiles.n_outputs]
+                variance[some] = squares.sum((1, 2)) / n
             else:
                 y -= mean[some, None, None]
             scale, shift = _affine(form, variance[some], norm_weight[some], norm_bias[some])
-            power = pool.sums((y * scale).add_(shift).square_())
+            power = pool.sums(torch.mul(y, scale, out=u).add_(shift).square_(), scratch)
             torch.clamp(power, min=form.epsilon, out=features[some]).log_()
-            slope = torch.nn.functional.threshold(power, form.epsilon, torch.inf)
-            torch.reciprocal(slope, out=slopes[some])
+            torch.nn.functional.threshold_(power, form.epsilon, torch.inf)
+            torch.reciprocal(power, out=slopes[some])
             if mask is not None:
                 some_mask = mask.transpose(0, 1)[some]
                 features[some] *= some_mask
                 slopes[some] *= some_mask
-            logits += torch.bmm(features[some], readout[:, some].permute(1, 2, 0)).sum(0)
+            for filter_ in range(some.start, some.stop):  # a product for each is faster than one of all
+                logits += features[filter_] @ readout[:, filter_].T
         ctx.save_for_backward(norm_weight, norm_bias, readout, spectra, centred, features, slopes, variance)
         ctx.form, ctx.training = form, norm.training
         mean = mean + bias
@@ -276,21 +280,26 @@ class _ShallowLogits(torch.autograd.Function):
         d_norm_bias, d_readout = torch.empty_like(norm_bias), torch.empty_like(readout)
         scales = torch.empty_like(norm_bias)
         d_products = centred.new_empty(tiles.n_frequencies, 2, n_filters, n_crops * tiles.n_tiles)
+        scratch = Scratch(centred)
         for some in _blocks(n_filters, centred[0].nbytes):
-            y, some_readout = centred[some], readout[:, some].transpose(0, 1)
-            n_some = len(y)
+            for filter_ in range(some.start, some.stop):
+                torch.mm(gradient.T, features[filter_], out=d_readout[:, filter_])
+            y, slope = centred[some], slopes[some]
+            d_power = scratch.array("d_power", slope.shape)
+            torch.bmm(gradient.expand(len(y), -1, -1), readout[:, some].transpose(0, 1), out=d_power)
+            d_squares = pool.adjoint(d_power.mul_(slope), scratch)
             scale, shift = _affine(form, variance[some], norm_weight[some], norm_bias[some])
-            d_readout[:, some] = torch.bmm(gradient.T.expand(n_some, -1, -1), features[some]).transpose(0, 1)
-            d_power = torch.bmm(gradient.expand(n_some, -1, -1), some_readout).mul_(slopes[some])
-            e = (y * scale).add_(shift)
-            e[..., : tiles.n_outputs] *= pool.adjoint(d_power)
+            e = torch.mul(y, scale, out=scratch.array("e", y.shape)).add_(shift)
+            e[..., : tiles.n_outputs] *= d_squares
             e[..., tiles.n_outputs :] = 0
-            total, moment = e.sum((1, 2)), (e * y).sum((1, 2))
+            product = scratch.array("product", y.shape)
+            total, moment = e.sum((1, 2)), torch.mul(e, y, out=product).sum((1, 2))
             spread = variance[some] + form.norm.eps
             d_norm_bias[some] = total * (2 / pool.window**0.5)
             d_norm_weight[some] = moment * 2 / (spread * pool.window).sqrt()
             if ctx.training:
-                e -= (y * (moment / (n * spread))[:, None, None]).add_((total / n)[:, None, None])
+                torch.mul(y, (moment / (n * spread))[:, None, None], out=product)
+                e -= product.add_((total / n)[:, None, None])
                 e[..., tiles.n_outputs :] = 0
             else:
                 d_bias[some] = 2 * scale.flatten() * total

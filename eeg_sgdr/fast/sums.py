@@ -1,19 +1,40 @@
-"""Means over windows of time, without adding the same numbers for every window."""
+"""Sums over windows of time, without adding the same numbers for every window."""
 
 import torch
 from torch import Tensor
 
 
-class WindowMeans:
+class Scratch:
+    """Arrays that the steps of a loop use again and again, so that they stay in the cache.
+
+    Parameters
+    ----------
+    like : Tensor
+        Of the type and on the device that the arrays shall have.
+    """
+
+    def __init__(self, like: Tensor) -> None:
+        self._like = like
+        self._arrays: dict[str, Tensor] = {}
+
+    def array(self, name: str, shape: tuple[int, ...]) -> Tensor:
+        """An array with whatever was last put into the array of that name."""
+        size = torch.Size(shape).numel()
+        if name not in self._arrays or len(self._arrays[name]) < size:
+            self._arrays[name] = self._like.new_empty(size)
+        return self._arrays[name][:size].view(shape)
+
+
+class WindowSums:
     """Sums over all windows of a length that begin a stride apart, and their adjoint.
 
-    Sums, not means: who uses them scales before, where it costs nothing.
+    With a stride of 1, S(w)[t], the sum of the w values from t on, follows from
 
-    With a stride of 1, sums over 2, 4, 8, ... neighbours are made by adding the previous ones to
-    themselves, shifted; those that make up the window's length in binary are added (75 = 64 + 8 + 2 +
-    1: nine additions a value instead of 74). Nothing is ever subtracted, as running sums would do, so a
-    quiet stretch after a loud one loses no digits. With longer strides it is a product with the matrix
-    of zeros and ones.
+        S(1)[t] = x[t],    S(2 w)[t] = S(w)[t] + S(w)[t + w],    S(w + 1)[t] = S(w)[t] + x[t + w]
+
+    in nine additions a value for w = 75 (1, 2, 4, 8, 9, 18, 36, 37, 74, 75). Nothing is ever
+    subtracted, as with running sums, so a quiet stretch after a loud one loses no digits. With longer
+    strides it is a product with a matrix of zeros and ones.
 
     Parameters
     ----------
@@ -32,64 +53,66 @@ class WindowMeans:
         self.stride = stride
         self.n_windows = (n - window) // stride + 1
 
-    def sums(self, values: Tensor) -> Tensor:
+    def sums(self, values: Tensor, scratch: Scratch) -> Tensor:
         """Sum over each window.
 
         Parameters
         ----------
         values : Tensor, shape (..., at least n)
-            Contiguous; beyond ``n`` anything that is finite.
+            Contiguous; of no effect beyond ``n``.
+        scratch : Scratch
+            The result lies there, or in ``values``.
 
         Returns
         -------
         sums : Tensor, shape (..., n_windows)
         """
         if self.stride == 1:
-            return _moving_sums(values, self.window)[..., : self.n_windows]
-        return values[..., : self.n] @ self._matrix(values)
+            return _moving_sums(values, self.window, scratch)[..., : self.n_windows]
+        return values[..., : self.n] @ self.matrix(values)
 
-    def adjoint(self, gradient: Tensor) -> Tensor:
+    def adjoint(self, gradient: Tensor, scratch: Scratch) -> Tensor:
         """Gradient by the values from the gradient by the sums.
 
         Parameters
         ----------
         gradient : Tensor, shape (..., n_windows)
+        scratch : Scratch
+            The result lies there.
 
         Returns
         -------
         gradient : Tensor, shape (..., n)
         """
-        if self.stride == 1:
-            margin = self.window - 1
-            padded = torch.nn.functional.pad(gradient, (margin, margin))
-            return _moving_sums(padded, self.window)[..., : self.n]
-        return gradient @ self._matrix(gradient).T
+        if self.stride > 1:
+            return gradient @ self.matrix(gradient).T
+        margin = self.window - 1
+        padded = scratch.array("padded", (*gradient.shape[:-1], self.n_windows + 2 * margin))
+        padded[..., :margin] = 0
+        padded[..., margin : margin + self.n_windows] = gradient
+        padded[..., margin + self.n_windows :] = 0
+        return _moving_sums(padded, self.window, scratch)[..., : self.n]
 
-    def _matrix(self, like: Tensor) -> Tensor:
+    def matrix(self, like: Tensor) -> Tensor:
+        """The sums as a matrix of zeros and ones, shape (n, n_windows), of the type of a tensor."""
         start = self.stride * torch.arange(self.n_windows, device=like.device)
         after_start = torch.arange(self.n, device=like.device)[:, None] - start
         return ((after_start >= 0) & (after_start < self.window)).to(like.dtype)
 
 
-def _moving_sums(values: Tensor, window: int) -> Tensor:
+def _moving_sums(values: Tensor, window: int, scratch: Scratch) -> Tensor:
     """Sums over ``window`` neighbours, the last ``window - 1`` of each row being without meaning.
 
-    Rows are summed as one long row, which is why these run on into the next row.
+    All rows are summed as one long row, which is why these run on into the next row.
     """
     flat = values.flatten()
-    length = len(flat) - window + 1
-    result = torch.empty_like(flat)
-    sums = result[:length]
-    span, offset = 1, 0
-    while span <= window:
-        if window & span:
-            part = flat[offset : offset + length]
-            if offset:
-                sums += part
-            else:
-                sums.copy_(part)
-            offset += span
-        flat = flat[:-span] + flat[span:]
-        span *= 2
-    result[length:] = 0
-    return result.view(values.shape)
+    sums, here, there = flat, scratch.array("sums", flat.shape), scratch.array("more sums", flat.shape)
+    width = 1
+    for digit in f"{window:b}"[1:]:
+        torch.add(sums[:-width], sums[width:], out=here[: len(sums) - width])
+        sums, here, there = here[: len(sums) - width], there, here
+        width *= 2
+        if digit == "1":
+            sums = sums[:-1].add_(flat[width:])
+            width += 1
+    return flat.view(values.shape) if window == 1 else there.view(values.shape)
