@@ -95,7 +95,7 @@ def _train(options: argparse.Namespace, settings: "Settings") -> int:  # type: i
     source = open_source(settings.recordings, data_dir)
     study = store.Study(options.out or Path("results") / settings.name)
     subjects = select(options.subject, settings.recordings.subjects, source.subjects())
-    settings = record_settings(settings, study)
+    settings = record_settings(settings, subjects, study)
     jobs = options.jobs or settings.compute.jobs
     problems = []
     for label in subjects:

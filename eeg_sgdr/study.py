@@ -48,13 +48,15 @@ class Task:
     folder: store.FitFolder
 
 
-def record_settings(settings: Settings, study: store.Study) -> Settings:
+def record_settings(settings: Settings, subjects: Sequence[str], study: store.Study) -> Settings:
     """Write config.yaml and environment.json; lists grow by what is asked for now.
 
     Parameters
     ----------
     settings : Settings
         What is asked for.
+    subjects : sequence of str
+        Labels of the subjects that are asked for.
     study : store.Study
         The results folder.
 
@@ -68,12 +70,15 @@ def record_settings(settings: Settings, study: store.Study) -> Settings:
     UserError
         If the folder was made with other settings.
     """
+    recordings = settings.recordings.model_copy(update={"subjects": tuple(subjects)})
+    settings = settings.model_copy(update={"recordings": recordings})
     with store.locked(study.root / ".config.lock"):
+        there = settings
         if study.config.is_file():
             there = config.validate(
                 config.parse_yaml(study.config.read_text(encoding="utf-8")), str(study.config)
             )
-            settings = config.union(there, settings, str(study.root))
+        settings = config.union(there, settings, str(study.root))
         store.write_text(study.config, config.to_yaml(settings))
         store.write_json(study.environment, environment())
     return settings

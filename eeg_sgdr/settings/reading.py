@@ -145,7 +145,7 @@ def _sentence(problem: Any, data: dict[str, Any]) -> str:
     name = ".".join(map(str, keys))
     if problem["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(keys[-1]), _known_keys(), n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]}" if near else "; remove it"
+        hint = f"; the nearest is {near[0]}" if near else "; remove it"
         return f"{name} is no setting{hint}"
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "missing":

@@ -45,11 +45,8 @@ def union(there: Settings, asked: Settings, where: str) -> Settings:
             data["schedules"][name]["budgets"] = sorted(budgets)
     for key in ("initial_rates", "seeds"):
         data["training"][key] = sorted({*getattr(there.training, key), *getattr(asked.training, key)})
-    subjects = (there.recordings.subjects, asked.recordings.subjects)
-    if "all" in subjects:
-        data["recordings"]["subjects"] = "all"
-    else:
-        data["recordings"]["subjects"] = sorted({*subjects[0], *subjects[1]})
+    subjects = {*there.recordings.subjects, *asked.recordings.subjects}
+    data["recordings"]["subjects"] = sorted(subjects, key=lambda label: (label.zfill(9), label))
     return validate(data, where)
 
 

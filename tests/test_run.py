@@ -1,0 +1,123 @@
+"""The command as a user runs it: selection, refusals, exit status, and real recordings from end to end."""
+
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from eeg_sgdr import load_results
+from eeg_sgdr.errors import UserError
+from eeg_sgdr.run import main, select
+
+LABELS = ["01", "02", "03", "10"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "configured", "expected"),
+    [
+        (None, "all", LABELS),
+        (["all"], ["02", "10"], ["02", "10"]),
+        (["1", "10"], "all", ["01", "10"]),
+        (["1-3"], "all", ["01", "02", "03"]),
+        (["3", "1-3", "03"], "all", ["03", "01", "02"]),
+    ],
+)
+def test_subjects_are_selected(asked, configured, expected):
+    assert select(asked, configured, LABELS) == expected
+
+
+@pytest.mark.parametrize("asked", [["7"], ["3-5"], ["3-1"], ["x"]])
+def test_unknown_subjects_are_refused(asked):
+    with pytest.raises(UserError, match="subject"):
+        select(asked, "all", LABELS)
+
+
+def command(*arguments, **kwargs):
+    return subprocess.run(
+        [sys.executable, "-m", "eeg_sgdr.run", *arguments], capture_output=True, text=True, **kwargs
+    )
+
+
+def test_help_comes_without_heavy_imports(tmp_path):
+    code = (
+        "import sys\nfrom eeg_sgdr.run import main\ntry: main(['--help'])\n"
+        "except SystemExit: print([m for m in ('torch', 'mne', 'pandas', 'matplotlib') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("[]\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--config", "nothing"], "neither a file nor a shipped configuration"),
+        (["--set", "training.batchsize=3"], "the nearest is batch_size"),
+        (["--subject", "99", "--set", "compute.data_dir=data"], "subject '99' is not there"),
+    ],
+)
+def test_refusals_are_one_sentence_and_leave_nothing(arguments, message, tmp_path):
+    done = command(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "results").exists()
+
+
+def test_debug_shows_the_traceback(tmp_path):
+    done = command("--config", "nothing", "--debug", cwd=tmp_path)
+    assert "Traceback" in done.stderr
+
+
+@pytest.mark.parametrize("suffix", ["svg", "png"])
+def test_schedules_are_drawn_without_training(suffix, tmp_path):
+    path = tmp_path / f"rates.{suffix}"
+    assert main(["--config", "demo", "--schedule-figure", str(path)]) == 0
+    assert path.stat().st_size > 1000
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.recordings
+def test_real_recordings_from_end_to_end(recordings_folder, tmp_path):
+    """PhysioNet subject 1, fists or feet, with a short budget: 60 trials train, 30 test."""
+    out = tmp_path / "results"
+    arguments = [
+        "--config", "physionet_fists_feet", "--subject", "1", "--out", str(out),
+        "--set", f"compute.data_dir={tmp_path / 'data'}", "--set", "schedules.step.budgets=[15]",
+        "--set", "schedules.restarts.epochs=15",
+    ]  # fmt: skip
+    assert main(arguments) == 0
+    results = load_results(out)
+    assert (results.trials["rejected"] == "").all()
+    assert results.trials["split"].value_counts().to_dict() == {"train": 60, "test": 30}
+    folder = results.subject(1).folder
+    for path in (folder.trials, folder.data, folder.summary, folder.evaluation, folder.report):
+        assert path.stat().st_size > 0
+    table = results.evaluation
+    ensemble = table.query("schedule == 'restarts' and members == 'cycles' and epoch == 15 and n_fits == 2")
+    assert len(ensemble) == 1
+    errors = round(float(ensemble["error"].iloc[0]) * 30)
+    assert errors <= 8
+    assert binomtest(8, 30, 0.5, "less").pvalue < 0.01
+    # The table's number is that of the stored probabilities, with labels from the table of trials.
+    stored = [results.probabilities(1, "restarts", 15, rate) for rate in (0.025, 0.05)]
+    mean = np.mean([p[np.isin(epochs, (7, 15))].mean(axis=0) for epochs, p in stored], axis=0)
+    test = results.trials.query("split == 'test'")["class"]
+    assert errors == (np.array(["both_fists", "both_feet"])[mean.argmax(axis=1)] != test).sum()
+
+
+@pytest.mark.recordings
+def test_a_second_run_starts_within_seconds_and_trains_nothing(recordings_folder, tmp_path):
+    arguments = [
+        "--config", "physionet_left_right", "--subject", "1", "--out", str(tmp_path / "results"),
+        "--set", f"compute.data_dir={tmp_path / 'data'}", "--set", "schedules.step.budgets=[1]",
+        "--set", "schedules.restarts.epochs=1", "--set", "training.initial_rates=[0.05]", "--jobs", "1",
+    ]  # fmt: skip
+    assert main(arguments) == 0
+    fits = {path: path.stat().st_mtime_ns for path in (tmp_path / "results").rglob("fits/*/*")}
+    time.sleep(0.01)
+    assert main(arguments) == 0
+    assert {path: path.stat().st_mtime_ns for path in fits} == fits

@@ -1,0 +1,218 @@
+"""A small study from end to end: what is on disk, what is trained again, what is refused."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import accuracy_score
+
+from eeg_sgdr import load_results, plan, store, tables
+from eeg_sgdr import settings as config
+from eeg_sgdr.errors import UserError
+from eeg_sgdr.plan import FitKey
+from eeg_sgdr.recordings import open_source
+from eeg_sgdr.study import missing_fits, record_settings, run_subject
+from eeg_sgdr.prepared import prepare
+
+SMALL = {
+    "name": "small",
+    "recordings": {"source": "simulated", "n_subjects": 2, "n_runs": 2, "n_trials": 12},
+    "split": {"by": "run", "test": ["02"]},
+    "preprocessing": {"sensors": ["C3", "FCC1h", "C4"], "resample_hz": 100, "standardize": {"init_samples": 400},
+                      "reject_uv": None},
+    "network": {"crop_samples": 400, "arguments": {"final_conv_length": 4}},
+    "training": {"batch_size": 5, "initial_rates": [0.025, 0.05]},
+    "schedules": {"step": {"kind": "step", "budgets": [2, 3]}, "restarts": {"kind": "warm_restarts", "epochs": 3}},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp("data")
+
+
+def run(data_dir, out, jobs=1, **changes):
+    data = {**SMALL, **{key: {**SMALL[key], **value} for key, value in changes.items()}}
+    settings = config.validate(data, "test")
+    source = open_source(settings.recordings, data_dir)
+    study = store.Study(out)
+    settings = record_settings(settings, ["01"], study)
+    return run_subject("01", settings, source, study, data_dir, jobs)
+
+
+@pytest.fixture(scope="module")
+def subject(data_dir, tmp_path_factory):
+    return run(data_dir, tmp_path_factory.mktemp("results"))
+
+
+def files(root):
+    """Every file with its content, times taken out."""
+    found = {}
+    for path in sorted(root.rglob("*")):
+        if path.is_file() and path.name != "environment.json" and path.suffix != ".lock":
+            content = path.read_bytes()
+            if path.name == "fit.json":
+                content = {key: value for key, value in json.loads(content).items() if key != "seconds"}
+            if path.name == "history.csv":
+                content = pd.read_csv(path).drop(columns="seconds").to_csv()
+            found[path.relative_to(root).as_posix()] = content
+    return found
+
+
+def test_the_folder_is_as_the_contract_says(subject):
+    fits = {
+        "step-b2-r0.025-s0": [2], "step-b2-r0.05-s0": [2], "step-b3-r0.025-s0": [3], "step-b3-r0.05-s0": [3],
+        "restarts-b3-r0.025-s0": [1, 3], "restarts-b3-r0.05-s0": [1, 3],
+    }  # fmt: skip
+    expected = {"config.yaml"} | {
+        f"subjects/001/{name}" for name in ("trials.csv", "data.json", "summary.npz", "evaluation.csv")
+    }
+    for name, ends in fits.items():
+        expected |= {f"subjects/001/fits/{name}/{file}" for file in ("fit.json", "history.csv", "predictions.npz")}
+        expected |= {f"subjects/001/fits/{name}/snapshot-{end:04d}.safetensors" for end in ends}
+    assert set(files(subject.folder.root.parents[1])) == expected
+
+
+def test_results_depend_on_nothing_but_settings_data_and_seed(subject, data_dir, tmp_path):
+    """Made again in two processes, with other seeds and rates beside: the same bytes."""
+    again = run(data_dir, tmp_path, jobs=2, training={"seeds": [0, 1], "initial_rates": [0.05, 0.025, 0.1]})
+    ours, theirs = (files(s.folder.root / "fits") for s in (subject, again))
+    assert len(theirs) > len(ours)
+    assert {name: theirs[name] for name in ours} == ours
+
+
+def test_nothing_is_trained_twice_and_lists_grow(subject, data_dir, tmp_path):
+    import shutil
+
+    out = tmp_path / "grown"
+    shutil.copytree(subject.folder.root.parents[1], out)
+    before = files(out)
+    run(data_dir, out)
+    assert files(out) == before
+    grown = run(data_dir, out, training={"seeds": [1], "initial_rates": [0.025]})
+    after = files(out)
+    kept = {name for name in before if "/fits/" in name}
+    assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
+    results = load_results(out)
+    assert results.settings.training.seeds == (0, 1)
+    assert len(grown.done) == 2 * len(subject.done)
+    assert set(grown.evaluation["seeds"]) == {"0", "1"}
+    assert results.settings.recordings.subjects == ("01",)
+
+
+def test_other_settings_do_not_mix(subject, data_dir):
+    out = subject.folder.root.parents[1]
+    before = files(out)
+    with pytest.raises(UserError, match=r"training\.momentum: 0\.9 here, 0\.5 asked for"):
+        run(data_dir, out, training={"momentum": 0.5})
+    assert files(out) == before
+
+
+def test_a_fit_of_other_data_is_refused(subject, data_dir):
+    settings = load_results(subject.folder.root.parents[1]).settings
+    other = settings.model_copy(
+        update={"preprocessing": settings.preprocessing.model_copy(update={"highpass_hz": 8.0})}
+    )
+    prepared = prepare(open_source(settings.recordings, data_dir), "01", other, data_dir)
+    with pytest.raises(UserError, match="made with other settings or recordings"):
+        missing_fits(subject, other, prepared)
+
+
+def test_predictions_hold_the_test_trials_and_nothing_else(subject):
+    for key in subject.done:
+        arrays = subject.predictions(key)
+        n_ends = len(plan.schedule_of(key, load_results(subject.folder.root.parents[1]).settings).ends)
+        assert arrays["trials"].tolist() == list(range(12, 24))
+        assert (np.array(arrays["classes"])[arrays["y"]] == subject.trials["class"].to_numpy()[12:]).all()
+        for name in ("probabilities", "probabilities_running"):
+            assert arrays[name].shape == (n_ends, 12, 4)
+            assert arrays[name].dtype == np.float32
+            np.testing.assert_allclose(arrays[name].sum(axis=2), 1, rtol=1e-5)
+
+
+def test_evaluation_is_recomputed_from_predictions(subject):
+    """Rows against a reading of the files alone."""
+    table = subject.evaluation.set_index(["schedule", "budget", "epoch", "rates", "members"])
+    fits = subject.folder.root / "fits"
+    p = {r: np.load(fits / f"restarts-b3-r{r}-s0" / "predictions.npz") for r in ("0.025", "0.05")}
+    y = p["0.05"]["y"]
+    last = {r: arrays["probabilities"][1] for r, arrays in p.items()}
+    mean = (last["0.025"] + last["0.05"]) / 2
+    row = table.loc[("restarts", 3, 3, "0.025+0.05", "cycles")]
+    assert row["error"] == pytest.approx(1 - accuracy_score(y, mean.argmax(1)))
+    assert row[["n_fits", "n_snapshots", "n_networks", "epochs_spent", "n_test"]].tolist() == [2, 1, 2, 6, 12]
+    row = table.loc[("restarts", 3, 1, "0.05", "single")]
+    assert row["error"] == pytest.approx(1 - accuracy_score(y, p["0.05"]["probabilities"][0].argmax(1)))
+    assert row["epochs_spent"] == 1
+    assert len(table) == 3 * (2 + 2 + 2)
+
+
+def test_running_statistics_are_tabled_without_training(subject, data_dir, tmp_path):
+    import shutil
+
+    out = tmp_path / "running"
+    shutil.copytree(subject.folder.root.parents[1], out)
+    settings = load_results(out).settings
+    evaluation = settings.evaluation.model_copy(update={"batch_norm_statistics": "running"})
+    running = tables.evaluation(subject, settings.model_copy(update={"evaluation": evaluation}))
+    row = running.query("schedule == 'step' and budget == 2 and rates == '0.05'").iloc[0]
+    arrays = subject.predictions(FitKey("step", 2, 0.05, 0))
+    assert row["brier"] == pytest.approx(
+        np.mean(np.sum((arrays["probabilities_running"][0] - np.eye(4)[arrays["y"]]) ** 2, axis=1)), rel=1e-6
+    )
+
+
+def test_snapshots_load_into_braindecode(subject):
+    """Without anything of ours: three lines, and the stored probabilities come out (one crop a trial)."""
+    from braindecode.models import ShallowFBCSPNet
+    from safetensors.torch import load_file
+
+    state = load_file(subject.folder.fit("step-b3-r0.05-s0").snapshot(3))
+    model = ShallowFBCSPNet(n_chans=3, n_outputs=4, n_times=400, sfreq=100, final_conv_length=4)
+    model.load_state_dict(state)
+
+
+def test_a_failed_fit_is_marked_and_the_others_go_on(data_dir, tmp_path):
+    subject = run(data_dir, tmp_path, training={"initial_rates": [0.05, 1e30]})
+    states = {key.name: content["state"] for key, content in subject.fits.items()}
+    assert states["step-b3-r0.05-s0"] == "done"
+    assert states["step-b3-r1e+30-s0"] == "failed"
+    assert "not finite in epoch" in subject.fits[FitKey("step", 3, 1e30, 0)]["why"]
+    assert set(subject.evaluation["rates"]) == {"0.05"}
+
+
+def test_every_epoch_is_stored_when_asked_and_ends_are_reproduced(subject, data_dir, tmp_path):
+    import shutil
+
+    out = tmp_path / "epochs"
+    shutil.copytree(subject.folder.root.parents[1], out)
+    before = files(subject.folder.root / "fits")
+    again = run(data_dir, out, training={"store": "epochs"})
+    key = FitKey("restarts", 3, 0.05, 0)
+    epochs, probabilities = load_results(out).probabilities(1, "restarts", 3, 0.05)
+    assert epochs.tolist() == [1, 2, 3]
+    np.testing.assert_array_equal(probabilities[[0, 2]], subject.predictions(key)["probabilities"])
+    after = files(again.folder.root / "fits")
+    snapshots = [name for name in before if name.endswith(".safetensors")]
+    assert {name: after[name] for name in snapshots} == {name: before[name] for name in snapshots}
+
+
+def test_results_are_read_as_tables(subject):
+    results = load_results(subject.folder.root.parents[1])
+    assert len(results.evaluation) == 18
+    assert len(results.trials) == 24
+    assert len(results.history) == 2 * (2 + 3 + 3)
+    assert set(results.history.columns) >= {"epoch", "first_rate", "loss", "subject", "schedule", "rate", "seed"}
+    epochs, probabilities = results.probabilities(subject=1, schedule="restarts", budget=3, rate=0.05, seed=0)
+    assert epochs.tolist() == [1, 3]
+    assert probabilities.shape == (2, 12, 4)
+    with pytest.raises(UserError, match="has no fit restarts-b3-r0.1-s0; there are restarts-b3-r0.025-s0"):
+        results.probabilities(1, "restarts", 3, 0.1)
+    with pytest.raises(UserError, match="has no subject 7"):
+        results.subject(7)
+
+
+def test_what_is_no_results_folder_is_refused(tmp_path):
+    with pytest.raises(UserError, match="is .* a results folder"):
+        load_results(tmp_path)
