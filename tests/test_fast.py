@@ -7,7 +7,9 @@ import torch
 from torch import nn
 
 from eeg_sgdr import fast
+from eeg_sgdr.fast.depthwise import DepthwiseConvolution
 from eeg_sgdr.fast.dropout import dropout_mask
+from eeg_sgdr.fast.eegnet import _MixSensors
 from eeg_sgdr.fast.shallow import _cover, _ShallowLogits
 from eeg_sgdr.fast.sums import Scratch, WindowSums
 from eeg_sgdr.fast.tiles import Tiles
@@ -21,6 +23,7 @@ SMALL_SHALLOW = {
     "pool_time_length": 11,
     "pool_time_stride": 3,
 }
+ODD_EEGNET = {"kernel_length": 13, "F1": 3, "D": 3, "F2": 4, "depthwise_kernel_length": 5, "drop_prob": 0.5}
 #: name, arguments, n_channels, n_samples, n_classes, crop_samples, number of crops in a batch
 CASES = {
     "shallow dense": ("ShallowFBCSPNet", SMALL_SHALLOW | {"final_conv_length": 4}, 5, 130, 3, 101, 7),
@@ -29,6 +32,9 @@ CASES = {
     "shallow trial-wise": ("ShallowFBCSPNet", SMALL_SHALLOW, 4, 88, 2, None, 6),
     "shallow trial-wise, no dropout": ("ShallowFBCSPNet", {"drop_prob": 0.0}, 6, 300, 2, None, 3),
     "shallow trial-wise, EEGMMIDB": ("ShallowFBCSPNet", {"drop_prob": 0.3}, 64, 720, 2, None, 5),
+    "EEGNet": ("EEGNet", {}, 4, 130, 3, None, 5),
+    "EEGNet, odd lengths": ("EEGNet", ODD_EEGNET, 3, 61, 2, None, 6),
+    "EEGNet, EEGMMIDB": ("EEGNet", {}, 64, 720, 2, None, 5),
 }
 N_TRIALS = 8
 
@@ -92,31 +98,36 @@ def relative(ours, reference):
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("case", CASES)
 def test_same_logits_gradients_and_statistics(case, training, dtype):
+    """In float32 too against braindecode in float64, whose own rounding would hide ours."""
     form, windows, crops = make(case, dtype, training=training)
-    has_dropout = training and any(
-        layer.p for layer in form.module.modules() if isinstance(layer, nn.Dropout)
-    )
-    masks = form.dropout_masks(len(crops), 5) if has_dropout else []
-    reference = with_masks(form.module, masks) if has_dropout else copy.deepcopy(form.module)
+    has_dropout = any(layer.p for layer in form.module.modules() if isinstance(layer, nn.Dropout))
     plain = PlainForm(form.network)
-    plain.module = reference
+    plain.module = copy.deepcopy(form.module).double()
+    if training and has_dropout:
+        masks = form.dropout_masks(len(crops), 5)
+        plain.module = with_masks(plain.module, [mask.double() for mask in masks])
 
     logits = form.logits(form.prepare(windows), crops, 5)
-    expected = plain.logits(windows, crops, 5)
+    expected = plain.logits(windows.double(), crops, 5)
     gradient = torch.randn_like(logits)
     logits.backward(gradient)
-    expected.backward(gradient)
+    expected.backward(gradient.double())
 
     exact = dtype == torch.float64
     assert relative(logits, expected) < (1e-9 if exact else 1e-4)
-    largest = max(float(parameter.grad.abs().max()) for parameter in reference.parameters())
-    for (name, parameter), other in zip(form.module.named_parameters(), reference.parameters(), strict=True):
-        if float(other.grad.abs().max()) < (1e-9 if exact else 1e-5) * largest:  # zero by construction
-            assert float(parameter.grad.abs().max()) < (1e-9 if exact else 1e-5) * largest, name
+    largest = max(float(parameter.grad.abs().max()) for parameter in plain.module.parameters())
+    zero = (1e-12 if exact else 1e-5) * largest
+    for (name, parameter), other in zip(
+        form.module.named_parameters(), plain.module.parameters(), strict=True
+    ):
+        if float(other.grad.abs().max()) < 1e-12 * largest:  # by construction, but for rounding
+            assert float(parameter.grad.abs().max()) <= zero, name
         else:
             assert relative(parameter.grad, other.grad) < (1e-9 if exact else 1e-3), name
-    for (name, buffer), other in zip(form.module.named_buffers(), reference.buffers(), strict=True):
-        assert torch.allclose(buffer, other, rtol=1e-9 if exact else 1e-5, atol=1e-9 if exact else 1e-6), name
+    for (name, buffer), other in zip(form.module.named_buffers(), plain.module.buffers(), strict=True):
+        assert torch.allclose(
+            buffer.to(other), other, rtol=1e-9 if exact else 1e-5, atol=1e-9 if exact else 1e-6
+        ), name
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -161,6 +172,28 @@ def test_gradcheck_shallow(case, training):
     )
 
 
+@pytest.mark.parametrize(("n_taps", "size"), [(5, 4), (5, 8), (1, 4), (4, 12)])
+def test_gradcheck_depthwise_convolution(n_taps, size):
+    signals = torch.randn(3, 2, 24, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(3, n_taps, dtype=torch.float64, requires_grad=True)
+
+    def convolve(signals, weight):
+        return DepthwiseConvolution.apply(signals, weight, size)[..., : 24 - n_taps + 1]
+
+    expected = nn.functional.conv1d(signals.transpose(0, 1), weight[:, None], groups=3).transpose(0, 1)
+    assert torch.allclose(convolve(signals, weight), expected, rtol=1e-12, atol=1e-12)
+    assert torch.autograd.gradcheck(convolve, [signals, weight])
+
+
+def test_gradcheck_mixed_sensors():
+    windows = torch.randn(5, 3, 7, dtype=torch.float64)
+    spatial = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
+    trials = torch.tensor([4, 0, 3])
+    assert torch.autograd.gradcheck(
+        lambda spatial: _MixSensors.apply(spatial, windows, trials, 2, 12), [spatial]
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [
@@ -168,6 +201,10 @@ def test_gradcheck_shallow(case, training):
         ("ShallowFBCSPNet", {"batch_norm": False}),
         ("ShallowFBCSPNet", {"conv_nonlin": nn.ELU}),
         ("ShallowFBCSPNet", {"activation_pool_nonlin": nn.ELU}),
+        ("EEGNet", {"pool_mode": "max"}),
+        ("EEGNet", {"activation": nn.GELU}),
+        ("EEGNet", {"final_conv_length": 2}),
+        ("EEGNet", {"final_layer_with_constraint": True}),
         ("EEGNeX", {}),
     ],
 )

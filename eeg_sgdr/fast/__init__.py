@@ -1,5 +1,6 @@
 """Forms that compute the same functions as braindecode's networks, in less time."""
 
+from eeg_sgdr.fast.eegnet import EEGNetForm
 from eeg_sgdr.fast.shallow import ShallowForm
 from eeg_sgdr.forms import Form, PlainForm
 from eeg_sgdr.networks import Network
@@ -20,7 +21,7 @@ def choose(network: Network, precision: str = "float32") -> Form:
         `PlainForm`, which is braindecode's own forward, where there is no other.
     """
     if precision != "mixed":
-        for form in (ShallowForm,):
+        for form in (ShallowForm, EEGNetForm):
             if form.fits(network):
                 return form(network)
     return PlainForm(network)

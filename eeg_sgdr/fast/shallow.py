@@ -95,7 +95,7 @@ class ShallowForm(Form):
             weight, bias, self.norm.weight, self.norm.bias, self._readout(), spectra, mask, self
         )
         if self.norm.training:
-            update_running_statistics(self.norm, mean, variance)
+            update_running_statistics(self.norm, mean, variance, len(crops) * self.pool.n)
         return logits + self.classifier.bias
 
     def dropout_masks(self, n: int, seed: int) -> list[Tensor]:
@@ -265,9 +265,8 @@ class _ShallowLogits(torch.autograd.Function):
         ctx.save_for_backward(norm_weight, norm_bias, readout, spectra, centred, features, slopes, variance)
         ctx.form, ctx.training = form, norm.training
         mean = mean + bias
-        unbiased = variance * (n / max(n - 1, 1))
-        ctx.mark_non_differentiable(mean, unbiased)
-        return logits, mean, unbiased
+        ctx.mark_non_differentiable(mean, variance)
+        return logits, mean, variance
 
     @staticmethod
     @once_differentiable
