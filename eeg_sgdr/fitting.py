@@ -134,11 +134,11 @@ def fit(
     if device.type == "cpu":
         torch.set_num_threads(training.numerics.threads)
     net = build(data, network, seed)
-    # Copied, since the arrays may be memory maps that must not be written to.
-    x_train, x_test = (torch.from_numpy(np.array(x)).to(device) for x in (data.x_train, data.x_test))
-    net.module.to(device, x_train.dtype)
+    dtype = torch.from_numpy(data.x_train[:0].copy()).dtype
+    net.module.to(device, dtype)
     form = choose(net, training.numerics.precision)
-    train, test = form.prepare(x_train), form.prepare(x_test)
+    # Copied, since the arrays may be memory maps that must not be written to.
+    train, test = (form.prepare(torch.from_numpy(np.array(x)).to(device)) for x in (data.x_train, data.x_test))
     labels = torch.from_numpy(np.repeat(data.y_train, len(net.starts))).to(device)
     n_updates = updates_per_epoch(len(labels), training.batch_size)
     optimizer = SGD(net.module.parameters(), training.momentum, training.weight_decay, training.momentum_form)
@@ -153,7 +153,7 @@ def fit(
         for i, crops in enumerate(torch.from_numpy(batches).to(device).split(training.batch_size)):
             with torch.autocast(device.type, torch.bfloat16, enabled=training.numerics.precision == "mixed"):
                 logits = form.logits(train, crops, dropout_seed(seed, epoch * n_updates + i))
-            loss = nn.functional.cross_entropy(logits.to(x_train.dtype), labels[crops])
+            loss = nn.functional.cross_entropy(logits.to(dtype), labels[crops])
             loss.backward()
             optimizer.step(rates[i])
             losses.append(loss.detach())
