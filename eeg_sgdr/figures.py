@@ -1,7 +1,6 @@
 """Tables and arrays in, pictures of rates, losses, errors and probabilities out."""
 
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -9,55 +8,18 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import NullLocator
 
 from eeg_sgdr import plan, store
+from eeg_sgdr.canvas import GREY, STYLE, encode, legend, look, new_figure, panels, plain_numbers
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.plan import FitKey
 from eeg_sgdr.scoring import reliability as reliability_bins
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.statistics import binomial_interval
 
-#: Okabe and Ito's colours, which colour-blind readers can tell apart; with other marks and lines too.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKS = ("s", "o", "^", "D", "v", "P", "X")
-LINES = ("--", "-", "-.", ":")
-GREY = "#777777"
-
-#: Names come from recordings and configurations: nothing in them is mathematics.
-STYLE = {
-    "text.parse_math": False,
-    "svg.hashsalt": "eeg_sgdr",
-    "font.size": 10,
-    "axes.titlesize": 10.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": False,
-    "legend.frameon": False,
-    "figure.dpi": 100,
-}
-
 Curves = Mapping[FitKey, tuple[np.ndarray, np.ndarray]]
-
-
-def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of its own, unknown to pyplot; sizes in inches."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def panels(n: int, width: float, height: float, **kwargs: Any) -> tuple[Figure, list[Axes]]:
-    """A figure of n axes, three in a row at most; the size of one in inches."""
-    columns = min(n, 3)
-    rows = -(-n // columns)
-    figure = new_figure(width * columns, height * rows)
-    axes = figure.subplots(rows, columns, squeeze=False, **kwargs).ravel()
-    for unused in axes[n:]:
-        unused.remove()
-    return figure, list(axes[:n])
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -79,33 +41,6 @@ def save(figure: Figure, path: Path) -> None:
     if kind not in ("svg", "png"):
         raise UserError(f"{path}: a figure can be written as .svg or .png; name it so.")
     store.write(path, lambda file: file.write(encode(figure, kind)))
-
-
-@matplotlib.rc_context(STYLE)
-def encode(figure: Figure, kind: str) -> bytes:
-    """A figure as the bytes of a file, the same whenever they are made.
-
-    Parameters
-    ----------
-    figure : Figure
-        What.
-    kind : "svg" or "png"
-        Format.
-
-    Returns
-    -------
-    content : bytes
-    """
-    buffer = BytesIO()
-    metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
-    figure.savefig(buffer, format=kind, dpi=160, metadata=metadata)
-    return buffer.getvalue()
-
-
-@matplotlib.rc_context(STYLE)
-def stamp(figure: Figure, text: str) -> None:
-    """Write a remark above a figure that must not be overlooked."""
-    figure.suptitle(text, color=COLOURS[1], fontsize=9, x=0.995, ha="right")
 
 
 @matplotlib.rc_context(STYLE)
@@ -146,11 +81,11 @@ def executed(histories: Mapping[FitKey, pd.DataFrame], n_updates: Mapping[FitKey
 
 
 def _rates(curves: Curves) -> Figure:
-    figure = _by_arm(curves, "Learning rate")
-    highest = max(y.max() for _, y in curves.values())
-    for axes in figure.axes:
-        # Annealing to zero has no lowest rate on a logarithmic axis.
-        axes.set_ylim(bottom=max(highest * 1e-4, min(y.min() for _, y in curves.values()) / 2))
+    figure, axes, handles = _by_arm(curves, "Learning rate")
+    rates = np.concatenate([y for _, y in curves.values()])
+    # Annealing to zero has no lowest rate on a logarithmic axis.
+    axes[0].set_ylim(bottom=max(rates.max() * 1e-4, rates.min() / 2))
+    legend(figure, handles)
     return figure
 
 
@@ -172,24 +107,15 @@ def losses(histories: Mapping[FitKey, pd.DataFrame], n_classes: int) -> Figure:
     curves = {
         key: (history["epoch"].to_numpy(), history["loss"].to_numpy()) for key, history in histories.items()
     }
-    figure = _by_arm(curves, "Training loss (nats)")
-    for axes in figure.axes:
-        axes.axhline(np.log(n_classes), color=GREY, linestyle=":")
-        axes.annotate(
-            "no knowledge",
-            (1, np.log(n_classes)),
-            xycoords=("axes fraction", "data"),
-            xytext=(0, 2),
-            textcoords="offset points",
-            ha="right",
-            color=GREY,
-            fontsize=9,
-        )
+    figure, axes, handles = _by_arm(curves, "Training loss (nats)")
+    for panel in axes:
+        handles["all classes equally probable"] = panel.axhline(np.log(n_classes), color=GREY, linestyle=":")
+    legend(figure, handles)
     return figure
 
 
-def _by_arm(curves: Curves, y_label: str) -> Figure:
-    """One panel for each arm; a line ends, with a mark, at its budget."""
+def _by_arm(curves: Curves, y_label: str) -> tuple[Figure, list[Axes], dict[str, Any]]:
+    """One panel for each arm, where a line ends, with a mark, at its budget; and what a legend needs."""
     arms = list(dict.fromkeys(key.schedule for key in curves))
     rates = sorted({key.rate for key in curves})
     figure, axes = panels(len(arms), 4.2, 3.0, sharey=True)
@@ -197,7 +123,7 @@ def _by_arm(curves: Curves, y_label: str) -> Figure:
     for arm, panel in zip(arms, axes, strict=True):
         for key, (x, y) in curves.items():
             if key.schedule == arm:
-                colour, mark, line = _look(rates.index(key.rate))
+                colour, mark, line = look(rates.index(key.rate))
                 label = f"initial rate {key.rate:g}"
                 (handles[label],) = panel.plot(
                     x,
@@ -210,28 +136,9 @@ def _by_arm(curves: Curves, y_label: str) -> Figure:
                     linewidth=1.3,
                 )
         panel.set(title=arm, xlabel="Epoch", yscale="log")
-        _plain_numbers(panel.yaxis)
+        plain_numbers(panel.yaxis)
     axes[0].set_ylabel(y_label)
-    legend(figure, handles)
-    return figure
-
-
-def _look(i: int) -> tuple[str, str, str]:
-    return COLOURS[i % len(COLOURS)], MARKS[i % len(MARKS)], LINES[i % len(LINES)]
-
-
-def _plain_numbers(axis: Any) -> None:
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
-
-
-def legend(figure: Figure, handles: Mapping[str, Any]) -> None:
-    """A legend below the axes."""
-    # matplotlib leaves out labels that begin with an underscore.
-    labels = [f" {label}" if label.startswith("_") else label for label in handles]
-    figure.legend(
-        list(handles.values()), labels, loc="outside lower center", ncols=min(len(labels), 4), fontsize=9.5
-    )
+    return figure, axes, handles
 
 
 @matplotlib.rc_context(STYLE)
@@ -257,13 +164,13 @@ def errors(evaluation: pd.DataFrame, chance: float) -> Figure:
     figure, axes = panels(len(groups), 3.6, 3.6, sharey=True)
     handles: dict[str, Any] = {}
     for group, panel in zip(groups, axes, strict=True):
-        panel.axhline(100 * chance, color=GREY, linestyle=":")
+        chance_line = panel.axhline(100 * chance, color=GREY, linestyle=":")
         of_group = evaluation[evaluation["rates"] == group]
         for i, (schedule, members) in enumerate(series):
             rows = of_group[(of_group["schedule"] == schedule) & (of_group["members"] == members)]
             if rows.empty:
                 continue
-            colour, mark, line = _look(i)
+            colour, mark, line = look(i)
             means = rows.groupby("epoch")["error"].mean() * 100
             (handles[series_name(evaluation, schedule, members)],) = panel.plot(
                 means.index, means, color=colour, marker=mark, linestyle=line, markersize=6, linewidth=1.5
@@ -273,19 +180,10 @@ def errors(evaluation: pd.DataFrame, chance: float) -> Figure:
         panel.set(title=_rates_title(group), xlabel="Epochs trained", xscale="log")
         panel.set_xticks(_apart(sorted(set(of_group["epoch"]))))
         panel.xaxis.set_minor_locator(NullLocator())
-        _plain_numbers(panel.xaxis)
+        plain_numbers(panel.xaxis)
     axes[0].set_ylim(bottom=0)
     axes[0].set_ylabel("Test error (%)")
-    axes[0].annotate(
-        "commonest class always",
-        (1, 100 * chance),
-        xycoords=("axes fraction", "data"),
-        xytext=(0, 3),
-        textcoords="offset points",
-        ha="right",
-        color=GREY,
-        fontsize=9,
-    )
+    handles["commonest class always"] = chance_line
     legend(figure, handles)
     return figure
 
@@ -366,16 +264,14 @@ def reliability(y: np.ndarray, probabilities: Mapping[str, np.ndarray]) -> Figur
     grid = figure.subplots(
         2, len(probabilities), squeeze=False, sharex=True, sharey="row", height_ratios=(3, 1)
     )
-    for i, (name, values) in enumerate(probabilities.items()):
-        colour, mark, _ = _look(i)
-        above, below = grid[:, i]
+    for (above, below), (name, values) in zip(grid.T, probabilities.items(), strict=True):
         bins = reliability_bins(y, values)
         above.plot([0, 100], [0, 100], color=GREY, linestyle=":")
         for count, correct, confidence in bins:
             low, high = binomial_interval(round(correct * count), count)
-            above.plot([100 * confidence] * 2, [100 * low, 100 * high], color=colour, alpha=0.35, linewidth=2)
-            above.plot(100 * confidence, 100 * correct, mark, color=colour, markersize=6)
-            below.bar(100 * confidence, count, width=4, color=colour)
+            above.plot([100 * confidence] * 2, [100 * low, 100 * high], color=GREY, alpha=0.5, linewidth=2)
+            above.plot(100 * confidence, 100 * correct, "o", color="black", markersize=5)
+            below.bar(100 * confidence, count, width=3, color=GREY)
         above.set(title=name, xlim=(100 / values.shape[1] - 3, 103), ylim=(-3, 103))
         below.set(xlabel="Probability of the predicted class (%)")
     grid[0, 0].set_ylabel("Correct trials (%)")

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from eeg_sgdr import tables
 from eeg_sgdr.plan import FitKey
@@ -11,6 +13,9 @@ from eeg_sgdr.predictors import Predictor, predictors, side_predictors
 from eeg_sgdr.results import Subject
 from eeg_sgdr.settings import Settings, Side
 from eeg_sgdr.statistics import McNemar, binomial_interval, mcnemar
+
+#: Columns of evaluation.csv that tell predictors apart.
+ROW = ("schedule", "budget", "epoch", "rates", "seeds", "members")
 
 
 @dataclass(frozen=True)
@@ -116,3 +121,56 @@ def _contender(
 ) -> Contender:
     probabilities = predictor.probabilities(stored)
     return Contender(predictor, probabilities, probabilities.argmax(axis=1) == y)
+
+
+def side_by_side(subject: Subject, settings: Settings) -> list[tuple[str, Predictor, Predictor, list[str]]]:
+    """Every comparison of the configuration, rate by rate, described and not tested.
+
+    Parameters
+    ----------
+    subject : Subject
+        With evaluation.csv.
+    settings : Settings
+        The configuration.
+
+    Returns
+    -------
+    rows : list of (name, a, b, errors)
+        Predictors of the first seed; of each seed, the errors of both as "a : b", or "missing".
+    """
+    errors = {
+        tuple(row[name] for name in ROW): round(row["error"] * row["n_test"])
+        for row in records(subject.evaluation)
+    }
+    rows = []
+    for comparison in settings.evaluation.comparisons or ():
+        by_seed = [
+            [side_predictors(settings, side, seed) for side in (comparison.a, comparison.b)]
+            for seed in settings.training.seeds
+        ]
+        n_pairs = max(map(len, by_seed[0]))
+        for i in range(n_pairs):
+            # A side that averages over rates has one predictor, which meets each of the other side's.
+            pairs = [[side[min(i, len(side) - 1)] for side in sides] for sides in by_seed]
+            counts = [[errors.get(row_of(one)) for one in pair] for pair in pairs]
+            texts = ["missing" if None in pair else f"{pair[0]} : {pair[1]}" for pair in counts]
+            rows.append((comparison.name, pairs[0][0], pairs[0][1], texts))
+    return rows
+
+
+def row_of(predictor: Predictor) -> tuple[object, ...]:
+    """What tells a predictor's row in evaluation.csv; the columns are those of `ROW`."""
+    first = predictor.fits[0]
+    return (
+        first.schedule,
+        first.budget,
+        predictor.epoch,
+        predictor.rates,
+        str(first.seed),
+        predictor.members,
+    )
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """A table's rows by name of column."""
+    return table.to_dict("records")  # type: ignore[return-value]

@@ -1,6 +1,7 @@
 """Arrays over sensors in, pictures on the head out: sensors, rhythms by class, learned patterns."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import matplotlib
@@ -8,7 +9,7 @@ import mne
 import numpy as np
 from matplotlib.figure import Figure
 
-from eeg_sgdr.figures import COLOURS, GREY, LINES, STYLE, legend, new_figure, panels
+from eeg_sgdr.canvas import COLOURS, GREY, LINES, STYLE, legend, new_figure, panels
 from eeg_sgdr.patterns import Pattern
 from eeg_sgdr.recordings.positions import montage_1005
 
@@ -26,28 +27,54 @@ def can_be_drawn(positions: np.ndarray) -> bool:
     return len(np.unique(positions[on_head(positions)], axis=0)) >= 4
 
 
+@cache
+def _template() -> dict[str, np.ndarray]:
+    """Places of the 10-05 system in head coordinates, in metres."""
+    montage = montage_1005()
+    info = mne.create_info(montage.ch_names, 1.0, "eeg").set_montage(montage)
+    return info.get_montage().get_positions()["ch_pos"]
+
+
+@cache
+def _equator() -> tuple[np.ndarray, np.ndarray, float]:
+    """Centre, rotation and radius of a head that stands level: Fpz, Oz, T7 and T8 lie on its outline."""
+    front, back, left, right = (_template()[name] for name in ("Fpz", "Oz", "T7", "T8"))
+    ahead = (front - back) / np.linalg.norm(front - back)
+    up = np.cross(right - left, ahead)
+    up /= np.linalg.norm(up)
+    axes = np.stack([np.cross(ahead, up), ahead, up])
+    centre = (front + back + left + right) / 4
+    radius = np.mean([np.linalg.norm(place - centre) for place in (front, back, left, right)])
+    return centre, axes, float(radius)
+
+
 def _info(names: Sequence[str], positions: np.ndarray) -> Any:
-    """MNE's Info of sensors with positions (metres, head coordinates)."""
-    # Names are not drawn from it, and MNE shortens or refuses some.
-    plain = [str(i) for i in range(len(names))]
-    info = mne.create_info(plain, 1.0, "eeg")
-    places = dict(zip(plain, positions, strict=True))
-    info.set_montage(mne.channels.make_dig_montage(places, coord_frame="head"), verbose="error")
-    return info
-
-
-def _map(axes: Any, values: np.ndarray, positions: np.ndarray, limit: float) -> Any:
-    """Draw one map with a symmetric colour scale."""
+    """MNE's Info of the sensors that have positions, on a head that stands level."""
     there = on_head(positions)
+    shown = [name for name, has_place in zip(names, there, strict=True) if has_place]
+    centre, axes, _ = _equator()
+    places = dict(zip(shown, (positions[there] - centre) @ axes.T, strict=True))
+    montage = mne.channels.make_dig_montage(places, coord_frame="head")
+    return mne.create_info(shown, 1.0, "eeg").set_montage(montage, verbose="error")
+
+
+def _sphere() -> tuple[float, float, float, float]:
+    """The level head's centre and radius, as MNE wants them."""
+    return 0.0, 0.0, 0.0, _equator()[2]
+
+
+def _map(axes: Any, values: np.ndarray, names: Sequence[str], positions: np.ndarray, limit: float) -> Any:
+    """Draw one map with a symmetric colour scale."""
     image, _ = mne.viz.plot_topomap(
-        values[there],
-        _info(np.flatnonzero(there).astype(str), positions[there]),
+        values[on_head(positions)],
+        _info(names, positions),
         axes=axes,
         show=False,
         cmap="RdBu_r",
         vlim=(-limit, limit),
         contours=4,
         res=96,
+        sphere=_sphere(),
     )
     return image
 
@@ -67,28 +94,17 @@ def sensors(names: Sequence[str], positions: np.ndarray) -> Figure:
     -------
     figure : Figure
     """
-    there = on_head(positions)
-    figure = new_figure(5.0, 5.0)
-    axes = figure.subplots()
-    mne.viz.plot_topomap(
-        np.zeros(there.sum()),
-        _info(np.array(names)[there], positions[there]),
-        axes=axes,
+    figure = new_figure(5.6, 5.6)
+    mne.viz.plot_sensors(
+        _info(names, positions),
+        kind="topomap",
+        show_names=True,
+        axes=figure.subplots(),
+        pointsize=14,
+        sphere=_sphere(),
         show=False,
-        cmap="Greys",
-        vlim=(0, 1),
-        contours=0,
-        sensors=False,
-        names=None,
-        res=16,
+        verbose="error",
     )
-    # Where MNE draws sensors, as projected onto the plane.
-    places = mne.channels.layout._find_topomap_coords(
-        _info(np.array(names)[there], positions[there]), picks=range(there.sum())
-    )
-    axes.plot(*places.T, "o", color=COLOURS[0], markersize=4)
-    for name, (x, y) in zip(np.array(names)[there], places, strict=True):
-        axes.annotate(name, (x, y), xytext=(0, 4), textcoords="offset points", ha="center", fontsize=8)
     return figure
 
 
@@ -118,7 +134,11 @@ def band_power(frequencies: np.ndarray, spectra: np.ndarray) -> dict[str, np.nda
 
 @matplotlib.rc_context(STYLE)
 def rhythms(
-    classes: Sequence[str], frequencies: np.ndarray, spectra: np.ndarray, positions: np.ndarray
+    classes: Sequence[str],
+    names: Sequence[str],
+    positions: np.ndarray,
+    frequencies: np.ndarray,
+    spectra: np.ndarray,
 ) -> Figure:
     """Maps of mu and beta power of each class, relative to the mean over classes.
 
@@ -126,12 +146,14 @@ def rhythms(
     ----------
     classes : sequence of str
         Names of the classes.
+    names : sequence of str
+        Sensors.
+    positions : ndarray, shape (n_channels, 3)
+        In metres; NaN where unknown.
     frequencies : ndarray, shape (n,)
         In hertz.
     spectra : ndarray, shape (n_classes, n_channels, n)
         Power density of each class.
-    positions : ndarray, shape (n_channels, 3)
-        In metres; NaN where unknown.
 
     Returns
     -------
@@ -142,8 +164,8 @@ def rhythms(
     for row, (band, power) in zip(grid, band_power(frequencies, spectra).items(), strict=True):
         limit = max(float(np.abs(power).max()), 0.1)
         for axes, name, values in zip(row, classes, power, strict=True):
-            image = _map(axes, values, positions, limit)
-            if band == next(iter(BANDS)):
+            image = _map(axes, values, names, positions, limit)
+            if row is grid[0]:
                 axes.set_title(name)
         low, high = BANDS[band]
         row[0].set_ylabel(f"{band}\n{low:g} to {high:g} Hz")
@@ -153,13 +175,12 @@ def rhythms(
 
 def central_sensors(names: Sequence[str], positions: np.ndarray) -> list[int]:
     """C3, Cz and C4, each by name, else the sensor nearest to its place, else none."""
-    places = montage_1005().get_positions()["ch_pos"]
     found = []
     for wanted in ("C3", "Cz", "C4"):
         if wanted in names:
             found.append(list(names).index(wanted))
         elif can_be_drawn(positions):
-            distance = np.linalg.norm(positions - places[wanted], axis=1)
+            distance = np.linalg.norm(positions - _template()[wanted], axis=1)
             found.append(int(np.nanargmin(distance)))
     return list(dict.fromkeys(found))
 
@@ -210,13 +231,15 @@ def spectrum(
 
 
 @matplotlib.rc_context(STYLE)
-def patterns(found: Sequence[Pattern], positions: np.ndarray) -> Figure:
+def patterns(found: Sequence[Pattern], names: Sequence[str], positions: np.ndarray) -> Figure:
     """Maps of what units of a network pick up, each on its own scale.
 
     Parameters
     ----------
     found : sequence of Pattern
         The units.
+    names : sequence of str
+        Sensors.
     positions : ndarray, shape (n_channels, 3)
         In metres; NaN where unknown.
 
@@ -228,9 +251,10 @@ def patterns(found: Sequence[Pattern], positions: np.ndarray) -> Figure:
     for panel, pattern in zip(axes, found, strict=True):
         there = on_head(positions)
         limit = float(np.abs(pattern.values[there]).max())
-        image = _map(panel, pattern.values / limit, positions, 1.0)
+        image = _map(panel, pattern.values / limit, names, positions, 1.0)
         panel.set_title(
-            f"unit {pattern.unit + 1}, {pattern.peak_hz:.0f} Hz\n{100 * pattern.importance:.1f} % of weight",
+            f"unit {pattern.unit + 1}, about {pattern.peak_hz:.0f} Hz\n"
+            f"{100 * pattern.importance:.1f} % of weight",
             fontsize=9,
         )
     figure.colorbar(image, ax=axes, label="Pattern (part of its largest value)", shrink=0.7)

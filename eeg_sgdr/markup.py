@@ -1,23 +1,29 @@
 """Texts, tables and pictures as HTML; every text is escaped on its way in."""
 
 import base64
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
 from matplotlib.figure import Figure
 
-from eeg_sgdr import figures
+from eeg_sgdr import canvas
 
 
 def paragraphs(texts: Iterable[str], css_class: str = "") -> str:
     """Texts as paragraphs."""
     attribute = f' class="{escape(css_class)}"' if css_class else ""
-    return "".join(f"<p{attribute}>{escape(text)}</p>\n" for text in texts)
+    return "".join(f"<p{attribute}>{_unbroken(text)}</p>\n" for text in texts)
 
 
 def bullets(texts: Iterable[str]) -> str:
     """Texts as a list."""
-    return "<ul>\n" + "".join(f"<li>{escape(text)}</li>\n" for text in texts) + "</ul>\n"
+    return "<ul>\n" + "".join(f"<li>{_unbroken(text)}</li>\n" for text in texts) + "</ul>\n"
+
+
+def _unbroken(text: str) -> str:
+    """Escaped, with no line broken between a number and its unit."""
+    return re.sub(r"(\d) (?=%|Hz|s\b|µV)", r"\1&nbsp;", escape(text))
 
 
 def code(text: str) -> str:
@@ -87,8 +93,8 @@ def picture(figure: Figure, caption: Sequence[str], kind: str, simulated: bool) 
     html : str
     """
     if simulated:
-        figures.stamp(figure, "simulated recordings")
-    content = base64.b64encode(figures.encode(figure, kind)).decode()
+        canvas.stamp(figure, "simulated recordings")
+    content = base64.b64encode(canvas.encode(figure, kind)).decode()
     mime = {"svg": "image/svg+xml", "png": "image/png"}[kind]
     width = round(100 * figure.get_figwidth())
     return (

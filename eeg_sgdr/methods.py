@@ -1,0 +1,202 @@
+"""Methods in sentences that an article can take over, written from the settings, and their references."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from eeg_sgdr.patterns import READERS
+from eeg_sgdr.results import Subject
+from eeg_sgdr.schedules import n_averaged
+from eeg_sgdr.settings import Settings, StepArm, WarmRestartsArm
+from eeg_sgdr.wording import counted, joined, plain, schedule_name, versions
+
+
+def methods(settings: Settings, subject: Subject) -> list[str]:
+    """What was done, a paragraph for each part; nothing that the configuration did not do."""
+    return [
+        _recordings(settings, subject),
+        _preprocessing(settings, subject),
+        _training(settings),
+        _evaluation(settings, subject),
+    ]
+
+
+def _recordings(settings: Settings, subject: Subject) -> str:
+    source: Any = settings.recordings
+    eeg = f"EEG of subject {subject.label}"
+    if source.source == "simulated":
+        origin = (
+            f"Simulated EEG (eeg_sgdr, seed {source.seed}) of subject {subject.label}: dipoles in the motor "
+            "areas of a spherical head model, whose mu and beta rhythms desynchronise by class, among "
+            "background activity and artefacts."
+        )
+    elif source.source == "physionet":
+        origin = (
+            f"{eeg} of the PhysioNet EEG Motor Movement/Imagery Database (Schalk et al., 2004; Goldberger et "
+            "al., 2000)."
+        )
+    elif source.source == "bids":
+        origin = f"{eeg} of a BIDS dataset (Pernet et al., 2019), task {source.task}."
+    else:
+        origin = f"{eeg}, source {source.source}."
+    trials = subject.trials
+    by = settings.split.by
+    test = sorted(set(trials.loc[trials["split"] == "test", by]))
+    kept = trials.loc[trials["rejected"] == "", "split"].value_counts()
+    return (
+        f"{origin} Classes were {joined(map(plain, subject.data['classes']))}. "
+        f"{by.capitalize()}{'s' if len(test) > 1 else ''} {joined(test)} tested "
+        f"({counted(int(kept['test']), 'trial')} after rejection), all others trained "
+        f"({counted(int(kept['train']), 'trial')})."
+    )
+
+
+def _preprocessing(settings: Settings, subject: Subject) -> str:
+    config, data = settings.preprocessing, subject.data
+    start, end = config.window_s
+    rejected = "Trials that overlap an annotation beginning with BAD or EDGE were rejected"
+    if config.reject_uv is not None:
+        rejected += (
+            f", as were those in which any sensor's raw amplitude reached {config.reject_uv:g} µV between "
+            f"the cue and {end:g} s"
+        )
+    steps = [f"{counted(len(data['sensors']), 'EEG sensor')} were used"]
+    if data["interpolated"]:
+        steps.append("those marked as bad interpolated by spherical splines")
+    if config.resample_hz is not None:
+        steps.append(f"resampled to {config.resample_hz:g} Hz (polyphase)")
+    for corner, word in ((config.highpass_hz, "high-pass"), (config.lowpass_hz, "low-pass")):
+        if corner is not None:
+            steps.append(f"{word} filtered at {corner:g} Hz (causal Butterworth filter of order 3)")
+    if config.standardize is not None:
+        steps.append(
+            "standardised by exponential moving mean and variance (factor "
+            f"{config.standardize.factor_new:g}; the first {config.standardize.init_samples} samples by "
+            "their own)"
+        )
+    samples = data["window_samples"][1] - data["window_samples"][0]
+    return (
+        f"{rejected}. {', '.join(steps)}. Windows lasted from {start:g} to {end:g} s around the cue "
+        f"({samples} samples at {data['sfreq']:g} Hz). The steps are those of Schirrmeister et al. (2017), "
+        "done with MNE (Gramfort et al., 2013) and braindecode."
+    )
+
+
+def _training(settings: Settings) -> str:
+    network, training = settings.network, settings.training
+    paper = {
+        "ShallowFBCSPNet": " (Schirrmeister et al., 2017)",
+        "Deep4Net": " (Schirrmeister et al., 2017)",
+        "EEGNet": " (Lawhern et al., 2018)",
+    }.get(network.name, "")
+    arguments = ", ".join(f"{key} = {value}" for key, value in network.arguments.items())
+    what = (
+        "whole windows"
+        if network.crop_samples is None
+        else f"crops of {network.crop_samples} samples in dense form"
+    )
+    form = ", the rate inside the velocity" if training.momentum_form == "paper" else ""
+    several = "s" if len(training.seeds) > 1 else ""
+    return " ".join(
+        [
+            f"braindecode's {network.name}{paper}{f' with {arguments}' if arguments else ''} was trained on "
+            f"{what} by stochastic gradient descent on the cross-entropy of mean logits, with momentum "
+            f"{training.momentum:g}{form}, weight decay {training.weight_decay:g}, batches of "
+            f"{training.batch_size}, initial rates {joined(training.initial_rates)}, and seed{several} "
+            f"{joined(training.seeds)}; trainings that share a seed share initial weights, data order and "
+            "dropout.",
+            *(_schedule(settings, name) for name in settings.schedules),
+        ]
+    )
+
+
+def _schedule(settings: Settings, name: str) -> str:
+    arm: Any = settings.schedules[name]
+    words = schedule_name(settings, name)
+    words = words[0].upper() + words[1:]
+    if isinstance(arm, StepArm):
+        return (
+            f"{words} multiplied the rate by {arm.factor:g} at {joined(arm.drops)} of budgets of "
+            f"{joined(arm.budgets)} epochs."
+        )
+    if isinstance(arm, WarmRestartsArm):
+        decay = "" if arm.eta_decay == 1 else f", the rate of each restart multiplied by {arm.eta_decay:g}"
+        return (
+            f"{words} followed Loshchilov and Hutter (2017), equation (5), at every update, with T_0 = "
+            f"{arm.t_0}, T_mult = {arm.t_mult} and eta_min = {arm.eta_min:g}{decay}; cycles ended after "
+            f"{joined(_ends(settings, arm))} epochs."
+        )
+    return f"{words} had budgets of {joined(arm.budgets)} epochs."
+
+
+def _ends(settings: Settings, arm: WarmRestartsArm) -> tuple[int, ...]:
+    return arm.schedule(settings.training.initial_rates[0], arm.epochs).ends
+
+
+def _evaluation(settings: Settings, subject: Subject) -> str:
+    recomputed = settings.evaluation.batch_norm_statistics == "recomputed"
+    texts = [
+        "Class probabilities of a test trial were the softmax of its logits averaged over crops, with "
+        f"batch-norm statistics {'recomputed over the training set' if recomputed else 'kept in training'}."
+    ]
+    cycles = {
+        len(_ends(settings, arm)) for arm in settings.schedules.values() if isinstance(arm, WarmRestartsArm)
+    }
+    if cycles:
+        texts.append(
+            "Snapshot ensembles (Loshchilov and Hutter, 2017, section 4.4; Huang et al., 2017) averaged, "
+            "with equal weights, the probabilities of the last M = max(1, nr // 2) of nr completed cycles "
+            f"(at the end M = {joined(map(n_averaged, sorted(cycles)))}), of one training or of those at all "
+            "rates."
+        )
+    if settings.network.name in READERS:
+        patterns = ["Activation patterns of first-layer units are those of Haufe et al. (2014)."]
+    else:
+        patterns = []
+    content = subject.fits[subject.done[0]]
+    numerics = settings.training.numerics
+    return " ".join(
+        [
+            *texts,
+            "Errors have exact binomial 95 % intervals (Clopper and Pearson, 1934); two predictors were "
+            "compared on the same trials by the exact McNemar test (McNemar, 1947). Calibration error used "
+            "15 bins of equal width (Guo et al., 2017).",
+            *patterns,
+            f"Computed on {numerics.device} ({content['cpu_capability']}) in {numerics.precision} precision "
+            f"with {versions(content)}.",
+        ]
+    )
+
+
+REFERENCES = (
+    "Clopper, C. J., & Pearson, E. S. (1934). The use of confidence or fiducial limits illustrated in the "
+    "case of the binomial. Biometrika 26, 404-413.",
+    "Goldberger, A. L., et al. (2000). PhysioBank, PhysioToolkit, and PhysioNet. Circulation 101(23), "
+    "e215-e220.",
+    "Gramfort, A., et al. (2013). MEG and EEG data analysis with MNE-Python. Frontiers in Neuroscience 7, "
+    "267.",
+    "Guo, C., et al. (2017). On calibration of modern neural networks. ICML.",
+    "Haufe, S., et al. (2014). On the interpretation of weight vectors of linear models in multivariate "
+    "neuroimaging. NeuroImage 87, 96-110.",
+    "Huang, G., et al. (2017). Snapshot ensembles: train 1, get M for free. ICLR.",
+    "Lawhern, V. J., et al. (2018). EEGNet: a compact convolutional neural network for EEG-based "
+    "brain-computer interfaces. Journal of Neural Engineering 15, 056013.",
+    "Loshchilov, I., & Hutter, F. (2017). SGDR: stochastic gradient descent with warm restarts. ICLR.",
+    "McNemar, Q. (1947). Note on the sampling error of the difference between correlated proportions or "
+    "percentages. Psychometrika 12, 153-157.",
+    "Pernet, C. R., et al. (2019). EEG-BIDS, an extension to the brain imaging data structure for "
+    "electroencephalography. Scientific Data 6, 103.",
+    "Schalk, G., et al. (2004). BCI2000: a general-purpose brain-computer interface (BCI) system. IEEE "
+    "Transactions on Biomedical Engineering 51(6), 1034-1043.",
+    "Schirrmeister, R. T., et al. (2017). Deep learning with convolutional neural networks for EEG decoding "
+    "and visualization. Human Brain Mapping 38(11), 5391-5420.",
+)
+
+
+def references(texts: Sequence[str]) -> list[str]:
+    """The references that texts cite, by first author and year."""
+    cited = " ".join(texts)
+    return [
+        reference
+        for reference in REFERENCES
+        if reference.split(",")[0] in cited and reference.split("(")[1][:4] in cited
+    ]
