@@ -10,7 +10,8 @@ from eeg_sgdr import fast
 from eeg_sgdr.fast.depthwise import DepthwiseConvolution
 from eeg_sgdr.fast.dropout import dropout_mask
 from eeg_sgdr.fast.eegnet import _MixSensors
-from eeg_sgdr.fast.shallow import _cover, _ShallowLogits
+from eeg_sgdr.fast.first import _cover
+from eeg_sgdr.fast.shallow import _ShallowLogits
 from eeg_sgdr.fast.sums import Scratch, WindowSums
 from eeg_sgdr.fast.tiles import Tiles
 from eeg_sgdr.forms import PlainForm
@@ -162,9 +163,9 @@ def test_same_call_twice_is_bit_equal(case):
 @pytest.mark.parametrize("case", ["shallow dense", "shallow trial-wise"])
 def test_gradcheck_shallow(case, training):
     form, windows, _ = make(case, torch.float64, training=training)
-    spectra = form.prepare(windows)[:, :3]
+    spectra = form.first.spectra(form.prepare(windows), torch.tensor([3, 0, 5]))
     (mask,) = form.dropout_masks(3, 0)
-    weight, bias = form._filters()
+    weight, bias = form.first.filters()
     inputs = [weight, bias, form.norm.weight, form.norm.bias, form._readout()]
     inputs = [value.detach().requires_grad_() for value in inputs]
     assert torch.autograd.gradcheck(
@@ -239,12 +240,15 @@ def test_a_clamped_power_has_no_gradient():
 
 @pytest.mark.parametrize(("n_outputs", "n_taps"), [(50, 1), (50, 7), (13, 12), (1, 4), (97, 2)])
 def test_tiles_convolve(n_outputs, n_taps):
-    tiles = Tiles(n_outputs, n_taps, n_inputs=3, n_filters=2)
-    signal = torch.randn(4, 3, n_outputs + n_taps - 1, dtype=torch.float64)
+    tiles = Tiles(n_outputs, n_taps, n_inputs=3, n_filters=2, analysed_once=False)
+    signals = torch.randn(3, 4, n_outputs + n_taps - 1, dtype=torch.float64)
     weight = torch.randn(2, 3, n_taps, dtype=torch.float64)
-    ours = tiles.synthesise(tiles.products(weight, tiles.analyse(signal)), tiles.n_tiles)
-    expected = nn.functional.conv1d(signal, weight).transpose(0, 1)
+    spectra = tiles.analyse(signals)
+    ours = tiles.synthesise(tiles.products(weight, spectra), tiles.n_tiles)
+    expected = nn.functional.conv1d(signals.transpose(0, 1), weight).transpose(0, 1)
     assert torch.allclose(ours[..., :n_outputs], expected, rtol=1e-12, atol=1e-12)
+    gradient = torch.randn_like(spectra)
+    assert torch.isclose((gradient * spectra).sum(), (tiles.analyse_adjoint(gradient) * signals).sum())
 
 
 @pytest.mark.parametrize(("window", "stride"), [(1, 1), (2, 1), (7, 1), (8, 1), (21, 1), (5, 3), (1, 4)])
@@ -278,4 +282,4 @@ def test_dropout_masks_have_their_probability(drop_prob, dtype):
 
 
 def test_cover_leaves_no_gap():
-    assert _cover([0, 3, 4, 6], [4, 7, 6, 9]) == [(0, 0, 4), (1, 1, 4), (3, 1, 3)]
+    assert _cover([(0, 4), (3, 7), (4, 6), (6, 9)]) == [(0, 0, 4), (1, 1, 4), (3, 1, 3)]

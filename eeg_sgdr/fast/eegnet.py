@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -149,6 +150,7 @@ class EEGNetForm(Form):
     def batch_norm_statistics(self, prepared: LaggedWindows) -> dict[str, Tensor]:
         """See `Form.batch_norm_statistics`."""
         statistics = self._running_statistics()
+        ones = partial(torch.ones, dtype=torch.float64, device=prepared.sums.device)
         with torch.no_grad():
             n = len(prepared.windows) * prepared.windows.shape[1] * self.n_outputs
             mean, variance = self._temporal_statistics(prepared, slice(None))
@@ -159,12 +161,12 @@ class EEGNetForm(Form):
                 + shift[:, None, None]
                 for trials in self._chunks(prepared)
             )
-            self._put(statistics, "bnorm_1", *unbiased_moments(mixed))
+            self._put(statistics, "bnorm_1", *unbiased_moments(mixed, ones(self.n_outputs)))
             condensed = (
                 self._condensed(prepared, trials, statistics, None)[..., : self.n_depth_outputs]
                 for trials in self._chunks(prepared)
             )
-            self._put(statistics, "bnorm_2", *unbiased_moments(condensed))
+            self._put(statistics, "bnorm_2", *unbiased_moments(condensed, ones(self.n_depth_outputs)))
         return {
             f"{name}.running_{kind}": value
             for name, values in statistics.items()

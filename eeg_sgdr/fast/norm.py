@@ -51,22 +51,27 @@ def normalise(
     normalised : Tensor, shape of ``values``
     """
     if statistics is None:
-        variance, centre = torch.var_mean(values[..., :n], (1, 2), correction=0)
-        mean, variance = scale * centre + shift, scale.square() * variance
-        update_running_statistics(layer, mean, variance, values.shape[1] * n)
+        centre = values[..., :n].mean((1, 2))
     else:
         (mean, variance), centre = statistics, torch.zeros_like(scale)
+    centred = values - centre[:, None, None]
+    if statistics is None:
+        variance = centred[..., :n].square().mean((1, 2))
+        mean, variance = scale * centre + shift, scale.square() * variance
+        update_running_statistics(layer, mean, variance, values.shape[1] * n)
     gain = layer.weight / (variance + layer.eps).sqrt()
     offset = layer.bias + (scale * centre + shift - mean) * gain
-    return (values - centre[:, None, None]) * (scale * gain)[:, None, None] + offset[:, None, None]
+    return centred * (scale * gain)[:, None, None] + offset[:, None, None]
 
 
-def unbiased_moments(values: Iterable[Tensor]) -> Statistics:
+def unbiased_moments(values: Iterable[Tensor], counts: Tensor) -> Statistics:
     """Mean and unbiased variance of each filter over several arrays, accumulated in float64.
 
     Parameters
     ----------
-    values : iterable of Tensor, shape (n_filters, n_crops, n) each
+    values : iterable of Tensor, shape (n_filters, n, n_times) each
+    counts : Tensor of float64, shape (n_times,)
+        How often each time counts.
 
     Returns
     -------
@@ -75,8 +80,10 @@ def unbiased_moments(values: Iterable[Tensor]) -> Statistics:
     n = 0
     total = squares = torch.zeros(())
     for some in values:
-        some = some.flatten(1).double()
-        n += some.shape[1]
-        total, squares = total + some.sum(1), squares + some.square().sum(1)
-    mean = total / n
-    return mean, (squares - n * mean.square()) / (n - 1)
+        exact = some.double()
+        n += exact.shape[1]
+        total = total + (exact @ counts).sum(1)
+        squares = squares + (exact.square() @ counts).sum(1)
+    n_values = n * counts.sum()
+    mean = total / n_values
+    return mean, (squares - n_values * mean.square()) / (n_values - 1)

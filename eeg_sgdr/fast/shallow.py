@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from eeg_sgdr.fast.dropout import dropout_mask
-from eeg_sgdr.fast.norm import update_running_statistics
+from eeg_sgdr.fast.first import FirstConvolution, over_trial
+from eeg_sgdr.fast.norm import unbiased_moments, update_running_statistics
 from eeg_sgdr.fast.sums import Scratch, WindowSums
-from eeg_sgdr.fast.tiles import Tiles
-from eeg_sgdr.forms import CHUNK, Form
+from eeg_sgdr.forms import Form
 from eeg_sgdr.networks import Network
 
 #: Bytes of an array of which several fit into a core's cache.
@@ -33,8 +33,7 @@ class ShallowForm(Form):
     where S[k, t] = 1 / U if D k <= t < D k + U, and 0 otherwise. The readout R has as many entries as
     the features of one crop, so that 467 positions cost no more than one.
 
-    Prepared are the spectra of the crops' tiles (see `Tiles`), shape (n_frequencies, n_crops, n_tiles,
-    2, n_channels), which take 1.4 times the memory of the crops.
+    What is prepared is described at `FirstConvolution`.
     """
 
     name = "fast"
@@ -42,17 +41,13 @@ class ShallowForm(Form):
     def __init__(self, network: Network) -> None:
         super().__init__(network)
         module: Any = network.module
-        self.conv_time: nn.Conv2d = module.conv_time_spat.conv_time
-        self.conv_spat: nn.Conv2d = module.conv_time_spat.conv_spat
         self.norm: nn.BatchNorm2d = module.bnorm
         self.classifier: nn.Conv2d = module.final_layer.conv_classifier
         self.epsilon: float = module.pool_nonlin_exp.epsilon
         self.drop_prob: float = module.drop.p
-        n_taps = self.conv_time.kernel_size[0]
-        n_outputs = network.crop_samples - n_taps + 1
-        n_filters, n_channels = self.conv_spat.out_channels, self.conv_spat.kernel_size[1]
-        self.tiles = Tiles(n_outputs, n_taps, n_channels, n_filters)
-        self.pool = WindowSums(n_outputs, module.pool.kernel_size[0], module.pool.stride[0])
+        self.first = FirstConvolution(network)
+        self.tiles = self.first.tiles
+        self.pool = WindowSums(self.tiles.n_outputs, module.pool.kernel_size[0], module.pool.stride[0])
 
     @staticmethod
     def fits(network: Network) -> bool:
@@ -72,25 +67,16 @@ class ShallowForm(Form):
         ]
 
     def prepare(self, windows: Tensor) -> Tensor:
-        """See `Form.prepare`; spectra as described above."""
-        starts, length = self.network.starts, self.network.crop_samples
-        n_crops = len(windows) * len(starts)
-        tiles = self.tiles
-        shape = (tiles.n_frequencies, n_crops, tiles.n_tiles, 2, windows.shape[1])
-        spectra = windows.new_empty(shape)
-        for trials in torch.arange(len(windows)).split(CHUNK):
-            first, last = int(trials[0]) * len(starts), (int(trials[-1]) + 1) * len(starts)
-            crops = torch.stack([windows[trials, :, start : start + length] for start in starts], 1)
-            spectra[:, first:last] = tiles.analyse(crops.flatten(0, 1))
-        return spectra
+        """See `Form.prepare`."""
+        return self.first.prepare(windows)
 
     def logits(self, prepared: Tensor, crops: Tensor, dropout_seed: int) -> Tensor:
         """See `Form.logits`."""
-        spectra = prepared.index_select(1, crops)
+        spectra = self.first.spectra(prepared, crops)
         mask = None
         if self.module.training and self.drop_prob > 0:
             (mask,) = self.dropout_masks(len(crops), dropout_seed)
-        weight, bias = self._filters()
+        weight, bias = self.first.filters()
         logits, mean, variance = _ShallowLogits.apply(
             weight, bias, self.norm.weight, self.norm.bias, self._readout(), spectra, mask, self
         )
@@ -102,14 +88,8 @@ class ShallowForm(Form):
         """Mask of the features, shape (n, n_filters, n_windows): zeros, and 1 / (1 - drop_prob)."""
         weight = self.classifier.weight
         generator = torch.Generator(weight.device).manual_seed(seed)
-        shape = (len(self.norm.running_mean), n, self.pool.n_windows)
+        shape = (self.first.n_filters, n, self.pool.n_windows)
         return [dropout_mask(shape, self.drop_prob, generator, weight.dtype).transpose(0, 1)]
-
-    def _filters(self) -> tuple[Tensor, Tensor]:
-        """Both convolutions as one: weights (n_filters, n_channels, n_taps) and biases (n_filters,)."""
-        time = self.conv_time.weight[:, 0, :, 0]
-        spat = self.conv_spat.weight[:, :, 0]
-        return torch.einsum("tl,stc->scl", time, spat), spat.sum(2) @ self.conv_time.bias
 
     def _readout(self) -> Tensor:
         """The classifier for the mean over positions, shape (n_classes, n_filters, n_windows)."""
@@ -120,20 +100,17 @@ class ShallowForm(Form):
         return weight @ smear.matrix(weight).T / n_positions
 
     def trial_logits(self, prepared: Tensor) -> Tensor:
-        """See `Form.trial_logits`; the readout of a trial is the mean of its crops' readouts."""
-        starts, norm = self.network.starts, self.norm
+        """See `Form.trial_logits`."""
+        norm = self.norm
         with torch.no_grad():
-            weight, bias = self._filters()
+            _, bias = self.first.filters()
             scale = norm.weight / ((norm.running_var + norm.eps) * self.pool.window).sqrt()
             shift = norm.bias / self.pool.window**0.5 + (bias - norm.running_mean) * scale
             scale, shift = scale[:, None, None], shift[:, None, None]
-            pool = WindowSums(starts[-1] + self.pool.n, self.pool.window, self.pool.stride)
-            crop_readout = self._readout() / len(starts)
-            readout = crop_readout.new_zeros(*crop_readout.shape[:2], pool.n_windows)
-            for start in starts:
-                readout[..., start : start + self.pool.n_windows] += crop_readout
-            logits, scratch = [], Scratch(weight)
-            for y in self._trial_convolutions(weight, prepared):
+            pool = WindowSums(self.first.n_trial_outputs, self.pool.window, self.pool.stride)
+            readout = over_trial(self._readout(), self.network.starts)
+            logits, scratch = [], Scratch(bias)
+            for y in self.first.over_trials(prepared):
                 power = pool.sums((y * scale).add_(shift).square_(), scratch)
                 features = power.clamp(min=self.epsilon).log_()
                 logits.append(torch.einsum("ftp,cfp->tc", features, readout))
@@ -142,55 +119,15 @@ class ShallowForm(Form):
     def batch_norm_statistics(self, prepared: Tensor) -> dict[str, Tensor]:
         """See `Form.batch_norm_statistics`; each sample counts as often as there are crops over it."""
         with torch.no_grad():
-            weight, bias = self._filters()
-            counts = torch.zeros(self.network.starts[-1] + self.pool.n, dtype=torch.float64)
-            for start in self.network.starts:
-                counts[start : start + self.pool.n] += 1
-            n_outputs = int(counts.sum())
-            counts = counts.to(weight.device)
-            total = squares = torch.zeros(len(weight), dtype=torch.float64, device=weight.device)
-            n = 0
-            for y in self._trial_convolutions(weight, prepared):
-                values = y.double()
-                total = total + (values @ counts).sum(1)
-                squares = squares + (values.square_() @ counts).sum(1)
-                n += n_outputs * y.shape[1]
-            mean = total / n
-            variance = (squares - n * mean.square()) / (n - 1)
+            _, bias = self.first.filters()
+            counts = over_trial(bias.new_ones(self.pool.n, dtype=torch.float64), self.network.starts)
+            mean, variance = unbiased_moments(
+                self.first.over_trials(prepared), counts * len(self.network.starts)
+            )
             return {
-                "bnorm.running_mean": (mean + bias).to(self.norm.running_mean),
-                "bnorm.running_var": variance.to(self.norm.running_var),
+                "bnorm.running_mean": (mean + bias).to(bias),
+                "bnorm.running_var": variance.to(bias),
             }
-
-    def _trial_convolutions(self, weight: Tensor, prepared: Tensor) -> Iterator[Tensor]:
-        """Convolutions of whole trials, some at a time, shape (n_filters, n, n_trial_outputs).
-
-        They are put together from tiles of the trials' crops, of which just enough are taken.
-        """
-        tiles, starts = self.tiles, self.network.starts
-        firsts = [start + tile * tiles.size for start in starts for tile in range(tiles.n_tiles)]
-        lasts = [
-            start + min((tile + 1) * tiles.size, tiles.n_outputs)
-            for start in starts
-            for tile in range(tiles.n_tiles)
-        ]
-        cover = _cover(firsts, lasts)
-        chosen = torch.tensor([tile for tile, _, _ in cover], device=prepared.device)
-        per_trial = prepared.unflatten(1, (-1, len(starts))).flatten(2, 3)
-        for spectra in per_trial.split(CHUNK, 1):
-            y = tiles.synthesise(tiles.products(weight, spectra.index_select(2, chosen)), len(chosen))
-            y = y.unflatten(2, (len(cover), tiles.size))
-            yield torch.cat([y[:, :, i, first:last] for i, (_, first, last) in enumerate(cover)], 2)
-
-
-def _cover(firsts: list[int], lasts: list[int]) -> list[tuple[int, int, int]]:
-    """Few of some stretches that together leave no gap, each with the part of it that is taken."""
-    cover, end = [], 0
-    while end < max(lasts):
-        best = max((i for i, first in enumerate(firsts) if first <= end), key=lambda i: lasts[i])
-        cover.append((best, end - firsts[best], lasts[best] - firsts[best]))
-        end = lasts[best]
-    return cover
 
 
 class _ShallowLogits(torch.autograd.Function):
@@ -230,7 +167,7 @@ class _ShallowLogits(torch.autograd.Function):
         form: ShallowForm,
     ) -> tuple[Tensor, Tensor, Tensor]:
         tiles, pool, norm = form.tiles, form.pool, form.norm
-        n_crops, n_filters = spectra.shape[1], len(weight)
+        n_crops, n_filters = spectra.shape[2] // tiles.n_tiles, len(weight)
         n = n_crops * tiles.n_outputs
         products = tiles.products(weight, spectra)
         centred = weight.new_empty(n_filters, n_crops, tiles.n_tiles * tiles.size)

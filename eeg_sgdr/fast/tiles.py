@@ -36,12 +36,15 @@ class Tiles:
     Parameters
     ----------
     n_outputs : int
-        Outputs in time for each stretch of the signal, which has ``n_outputs + n_taps - 1`` samples.
+        Outputs in time for each stretch of the signal, which has ``n_samples = n_outputs + n_taps - 1``
+        samples.
     n_taps : int
         Length of the filters.
     n_inputs, n_filters : int
         Numbers of inputs and filters; with them the number of tiles is chosen that takes the fewest
         operations.
+    analysed_once : bool
+        Whether the spectra of the inputs are prepared, and their cost is of no interest.
 
     Attributes
     ----------
@@ -51,38 +54,54 @@ class Tiles:
     n_frequencies : int
     """
 
-    def __init__(self, n_outputs: int, n_taps: int, n_inputs: int, n_filters: int) -> None:
+    def __init__(
+        self, n_outputs: int, n_taps: int, n_inputs: int, n_filters: int, *, analysed_once: bool
+    ) -> None:
         def operations(n_tiles: int) -> int:
             size = math.ceil(n_outputs / n_tiles)
-            n_frequencies = (size + n_taps - 1) // 2 + 1
-            return n_tiles * n_frequencies * n_filters * (8 * n_inputs + 4 * size)
+            length = size + n_taps - 1
+            analysis = 0 if analysed_once else 4 * length * n_inputs
+            return n_tiles * (length // 2 + 1) * (8 * n_filters * n_inputs + 4 * size * n_filters + analysis)
 
         self.n_outputs = n_outputs
         self.n_taps = n_taps
+        self.n_samples = n_outputs + n_taps - 1
         self.n_tiles = min(range(1, n_outputs + 1), key=operations)
         self.size = math.ceil(n_outputs / self.n_tiles)
         self.length = self.size + n_taps - 1
         self.n_frequencies = self.length // 2 + 1
         self._matrices: dict[tuple[torch.dtype, torch.device], tuple[Tensor, Tensor, Tensor]] = {}
 
-    def analyse(self, stretches: Tensor) -> Tensor:
+    def analyse(self, signals: Tensor) -> Tensor:
         """Spectra of the tiles of some stretches (X above).
 
         Parameters
         ----------
-        stretches : Tensor, shape (n, n_inputs, n_outputs + n_taps - 1)
+        signals : Tensor, shape (n_inputs, n, n_samples)
 
         Returns
         -------
-        spectra : Tensor, shape (n_frequencies, n, n_tiles, 2, n_inputs)
+        spectra : Tensor, shape (n_frequencies, 2 * n_inputs, n * n_tiles)
+            Real parts of all inputs, then imaginary ones.
         """
-        analysis, _, _ = self._transforms(stretches)
+        analysis, _, _ = self._transforms(signals)
         beyond = self.n_tiles * self.size - self.n_outputs
-        padded = torch.nn.functional.pad(stretches, (0, beyond))
-        spectra = padded.unfold(2, self.length, self.size) @ analysis.T
-        n, n_inputs = stretches.shape[:2]
-        shape = (n, n_inputs, self.n_tiles, self.n_frequencies, 2)
-        return spectra.view(shape).permute(3, 0, 2, 4, 1).contiguous()
+        tiles = torch.nn.functional.pad(signals, (0, beyond)).unfold(2, self.length, self.size)
+        spectra = analysis @ tiles.reshape(-1, self.length).T
+        return spectra.view(self.n_frequencies, 2 * len(signals), -1)
+
+    def analyse_adjoint(self, gradient: Tensor) -> Tensor:
+        """Gradient by the signals from that by their spectra."""
+        analysis, _, _ = self._transforms(gradient)
+        n_inputs = gradient.shape[1] // 2
+        tiles = gradient.view(2 * self.n_frequencies, -1).T @ analysis
+        tiles = tiles.view(n_inputs, -1, self.n_tiles, self.length)
+        if self.n_tiles == 1:
+            return tiles[:, :, 0, : self.n_samples]
+        signals = tiles.new_zeros(n_inputs, tiles.shape[1], (self.n_tiles - 1) * self.size + self.length)
+        for i in range(self.n_tiles):
+            signals[..., i * self.size : i * self.size + self.length] += tiles[:, :, i]
+        return signals[..., : self.n_samples]
 
     def products(self, weight: Tensor, spectra: Tensor) -> Tensor:
         """Spectra of the outputs' tiles (Y above): the sum over inputs, for each frequency.
@@ -90,29 +109,28 @@ class Tiles:
         Parameters
         ----------
         weight : Tensor, shape (n_filters, n_inputs, n_taps)
-        spectra : Tensor, shape (n_frequencies, n, n_tiles, 2, n_inputs)
+        spectra : Tensor, shape (n_frequencies, 2 * n_inputs, n * n_tiles)
 
         Returns
         -------
         products : Tensor, shape (n_frequencies, 2, n_filters, n * n_tiles)
         """
-        _, taps, _ = self._transforms(weight)
-        filters = (taps @ weight.flatten(0, 1).T).view(self.n_frequencies, 2, *weight.shape[:2])
-        real, imaginary = filters.unbind(1)
-        matrices = torch.cat([torch.cat([real, -imaginary], 2), torch.cat([imaginary, real], 2)], 1)
-        products = torch.bmm(matrices, _by_tile(spectra).transpose(1, 2))
-        return products.unflatten(1, (2, -1))
+        return torch.bmm(self._filter_matrices(weight), spectra).unflatten(1, (2, -1))
 
     def products_adjoint(self, gradient: Tensor, spectra: Tensor) -> Tensor:
-        """Gradient by the weight from the gradient by `products`."""
+        """Gradient by the weight from that by `products`."""
         _, taps, _ = self._transforms(gradient)
-        n_filters, n_inputs = gradient.shape[2], spectra.shape[4]
-        matrices = torch.bmm(gradient.flatten(1, 2), _by_tile(spectra))
-        matrices = matrices.view(self.n_frequencies, 2, n_filters, 2, n_inputs)
+        n_filters = gradient.shape[2]
+        matrices = torch.bmm(gradient.flatten(1, 2), spectra.mT)
+        matrices = matrices.view(self.n_frequencies, 2, n_filters, 2, -1)
         real = matrices[:, 0, :, 0] + matrices[:, 1, :, 1]
         imaginary = matrices[:, 1, :, 0] - matrices[:, 0, :, 1]
         filters = torch.stack([real, imaginary], 1).view(2 * self.n_frequencies, -1)
-        return (filters.T @ taps).view(n_filters, n_inputs, self.n_taps)
+        return (filters.T @ taps).view(n_filters, -1, self.n_taps)
+
+    def products_adjoint_to_spectra(self, gradient: Tensor, weight: Tensor) -> Tensor:
+        """Gradient by the spectra of the inputs from that by `products`."""
+        return torch.bmm(self._filter_matrices(weight).mT, gradient.flatten(1, 2))
 
     def synthesise(self, products: Tensor, n_tiles: int, out: Tensor | None = None) -> Tensor:
         """Outputs from the spectra of their tiles.
@@ -141,6 +159,13 @@ class Tiles:
         _, _, outputs = self._transforms(gradient)
         torch.mm(outputs, gradient.view(-1, self.size).T, out=out.flatten(2).flatten(0, 1))
 
+    def _filter_matrices(self, weight: Tensor) -> Tensor:
+        """((Re W, -Im W), (Im W, Re W)), shape (n_frequencies, 2 * n_filters, 2 * n_inputs)."""
+        _, taps, _ = self._transforms(weight)
+        filters = (taps @ weight.flatten(0, 1).T).view(self.n_frequencies, 2, *weight.shape[:2])
+        real, imaginary = filters.unbind(1)
+        return torch.cat([torch.cat([real, -imaginary], 2), torch.cat([imaginary, real], 2)], 1)
+
     def _transforms(self, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Matrices from samples, from taps, and to outputs, on the device and of the type of a tensor."""
         key = (like.dtype, like.device)
@@ -154,8 +179,3 @@ class Tiles:
             outputs = torch.stack([twice * cosine, -twice * sine], 1).flatten(0, 1)[:, : self.size]
             self._matrices[key] = (samples.to(like), taps.to(like), (outputs / self.length).to(like))
         return self._matrices[key]
-
-
-def _by_tile(spectra: Tensor) -> Tensor:
-    """Spectra as one matrix for each frequency, shape (n_frequencies, n * n_tiles, 2 * n_inputs)."""
-    return spectra.flatten(3).flatten(1, 2)
