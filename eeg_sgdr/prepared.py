@@ -3,8 +3,10 @@
 import hashlib
 import json
 import shutil
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -83,13 +85,15 @@ def prepare(source: Source, subject: str, settings: Settings, data_dir: Path) ->
     with store.locked(cache / "trials" / f"{folder.name}.lock"):
         if not (folder / "data.json").is_file():
             shutil.rmtree(folder, ignore_errors=True)
-            _fill(folder, source, subject, settings, {"fingerprint": fingerprint, "source_files": files})
+            origin = {"fingerprint": fingerprint, "source_files": files}
+            # In a process of its own, whose memory is given back: what follows runs beside the fits.
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+                process.submit(_fill, folder, source, subject, settings, origin).result()
     return Prepared(folder)
 
 
 def _fill(folder: Path, source: Source, subject: str, settings: Settings, origin: dict[str, Any]) -> None:
     """Make the trials and write them; data.json comes last and says that all is there."""
-    # Heavy libraries are imported only where there is something to make.
     from eeg_sgdr.trials import make_trials
 
     trials = make_trials(list(source.recordings(subject)), settings)

@@ -126,10 +126,7 @@ def run_subject(
     UserError
         If the recordings do not serve, or the folder holds fits made with other settings.
     """
-    # In a worker, so that this process stays small; with one job it is this process after all.
-    (prepared,) = joblib.Parallel(n_jobs=n_workers(settings, jobs))(
-        [joblib.delayed(prepare)(source, label, settings, data_dir)]
-    )
+    prepared = prepare(source, label, settings, data_dir)
     folder = study.subject(label)
     store.write_csv(folder.trials, prepared.table)
     store.write_npz(folder.summary, prepared.summary)
@@ -197,16 +194,12 @@ def train(tasks: Sequence[Task], jobs: int | None, what: str) -> None:
     if not tasks:
         return
     longest_first = sorted(tasks, key=lambda task: -task.key.budget)
-    workers = n_workers(tasks[0].settings, jobs)
+    cores = max(1, joblib.cpu_count() // tasks[0].settings.training.numerics.threads)
+    workers = min(jobs or cores, len(tasks))
     with Progress(sum(task.key.budget for task in tasks), what) as steps:
         joblib.Parallel(n_jobs=workers, batch_size=1)(
             joblib.delayed(make_fit)(task, steps) for task in longest_first
         )
-
-
-def n_workers(settings: Settings, jobs: int | None) -> int:
-    """Processes at a time: as asked, or so many that their threads fill the cores."""
-    return jobs or max(1, joblib.cpu_count() // settings.training.numerics.threads)
 
 
 def make_fit(task: Task, steps: Path) -> None:

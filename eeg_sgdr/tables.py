@@ -5,7 +5,7 @@ import pandas as pd
 
 from eeg_sgdr.predictors import Predictor, predictors
 from eeg_sgdr.results import Subject
-from eeg_sgdr.scoring import METRICS
+from eeg_sgdr.metrics import METRICS
 from eeg_sgdr.settings import Settings
 
 
