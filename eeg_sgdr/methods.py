@@ -76,7 +76,7 @@ def _preprocessing(settings: Settings, subject: Subject) -> str:
     samples = data["window_samples"][1] - data["window_samples"][0]
     return (
         f"{rejected}. {', '.join(steps)}. Windows lasted from {start:g} to {end:g} s around the cue "
-        f"({samples} samples at {data['sfreq']:g} Hz). The steps are those of Schirrmeister et al. (2017), "
+        f"({samples} samples at {data['sfreq']:g} Hz). The steps follow Schirrmeister et al. (2017), "
         "done with MNE (Gramfort et al., 2013) and braindecode."
     )
 
@@ -89,17 +89,16 @@ def _training(settings: Settings) -> str:
         "EEGNet": " (Lawhern et al., 2018)",
     }.get(network.name, "")
     arguments = ", ".join(f"{key} = {value}" for key, value in network.arguments.items())
-    what = (
-        "whole windows"
-        if network.crop_samples is None
-        else f"crops of {network.crop_samples} samples in dense form"
-    )
+    what, logits = "whole windows", "logits"
+    if network.crop_samples is not None:
+        what = f"crops of {network.crop_samples} samples in dense form"
+        logits = "each crop's mean logits"
     form = ", the rate inside the velocity" if training.momentum_form == "paper" else ""
     several = "s" if len(training.seeds) > 1 else ""
     return " ".join(
         [
             f"braindecode's {network.name}{paper}{f' with {arguments}' if arguments else ''} was trained on "
-            f"{what} by stochastic gradient descent on the cross-entropy of mean logits, with momentum "
+            f"{what} by stochastic gradient descent on the cross-entropy of {logits}, with momentum "
             f"{training.momentum:g}{form}, weight decay {training.weight_decay:g}, batches of "
             f"{training.batch_size}, initial rates {joined(training.initial_rates)}, and seed{several} "
             f"{joined(training.seeds)}; trainings that share a seed share initial weights, data order and "
@@ -133,10 +132,11 @@ def _ends(settings: Settings, arm: WarmRestartsArm) -> tuple[int, ...]:
 
 
 def _evaluation(settings: Settings, subject: Subject) -> str:
+    logits = "logits" if settings.network.crop_samples is None else "logits averaged over crops"
     recomputed = settings.evaluation.batch_norm_statistics == "recomputed"
     texts = [
-        "Class probabilities of a test trial were the softmax of its logits averaged over crops, with "
-        f"batch-norm statistics {'recomputed over the training set' if recomputed else 'kept in training'}."
+        f"Class probabilities of a test trial were the softmax of its {logits}, with batch-norm statistics "
+        f"{'recomputed over the training set' if recomputed else 'kept in training'}."
     ]
     cycles = {
         len(_ends(settings, arm)) for arm in settings.schedules.values() if isinstance(arm, WarmRestartsArm)
