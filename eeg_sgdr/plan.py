@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from eeg_sgdr import settings as config
 from eeg_sgdr.schedules import Schedule
 from eeg_sgdr.settings import Settings
 
@@ -47,3 +48,30 @@ def fits(settings: Settings) -> list[FitKey]:
 def schedule_of(key: FitKey, settings: Settings) -> Schedule:
     """The schedule of a fit."""
     return settings.schedules[key.schedule].schedule(key.rate, key.budget)
+
+
+def fingerprint(key: FitKey, settings: Settings, data: str) -> str:
+    """What a fit's result depends on.
+
+    Parameters
+    ----------
+    key : FitKey
+        The fit.
+    settings : Settings
+        The configuration.
+    data : str
+        Fingerprint of the subject's trials.
+
+    Returns
+    -------
+    fingerprint : str
+    """
+    return config.fingerprint(
+        {
+            "data": data,
+            **config.fit_settings(settings, key.schedule),
+            "budget": key.budget,
+            "rate": key.rate,
+            "seed": key.seed,
+        }
+    )

@@ -1,51 +1,20 @@
 """Which fits of a study are missing, and their training in parallel."""
 
-import os
-import platform
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import joblib
-import numpy as np
-import pandas as pd
 
 from eeg_sgdr import plan, store, tables
 from eeg_sgdr import settings as config
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.plan import FitKey
 from eeg_sgdr.prepared import Prepared, prepare
-from eeg_sgdr.progress import Progress, tick
+from eeg_sgdr.progress import Progress
+from eeg_sgdr.provenance import environment
 from eeg_sgdr.recordings import Source
 from eeg_sgdr.results import Subject
 from eeg_sgdr.settings import Settings
-
-PACKAGES = ("eeg_sgdr", "torch", "braindecode", "mne", "scikit-learn", "scipy", "numpy")
-
-
-@dataclass(frozen=True)
-class Task:
-    """One fit to be made, with all that a worker process needs.
-
-    Attributes
-    ----------
-    key : FitKey
-        Which fit.
-    settings : Settings
-        The configuration.
-    prepared : Prepared
-        The subject's trials.
-    folder : store.FitFolder
-        Where its results go.
-    """
-
-    key: FitKey
-    settings: Settings
-    prepared: Prepared
-    folder: store.FitFolder
 
 
 def record_settings(settings: Settings, subjects: Sequence[str], study: store.Study) -> Settings:
@@ -84,18 +53,6 @@ def record_settings(settings: Settings, subjects: Sequence[str], study: store.St
     return settings
 
 
-def environment() -> dict[str, Any]:
-    """Versions and machine."""
-    return {
-        "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
-        "system": platform.system(),
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "written": time.strftime("%Y-%m-%d %H:%M:%S %z"),
-    }
-
-
 def run_subject(
     label: str, settings: Settings, source: Source, study: store.Study, data_dir: Path, jobs: int | None
 ) -> Subject:
@@ -131,8 +88,7 @@ def run_subject(
     store.write_csv(folder.trials, prepared.table)
     store.write_npz(folder.summary, prepared.summary)
     store.write_json(folder.data, prepared.info)
-    missing = missing_fits(Subject(folder), settings, prepared)
-    train([Task(key, settings, prepared, folder.fit(key.name)) for key in missing], jobs, f"subject {label}")
+    train(missing_fits(Subject(folder), settings, prepared), settings, prepared, folder, jobs)
     subject = Subject(folder)
     if subject.done:
         store.write_csv(folder.evaluation, tables.evaluation(subject, settings))
@@ -152,7 +108,7 @@ def missing_fits(subject: Subject, settings: Settings, prepared: Prepared) -> li
         there = subject.fits.get(key)
         if there is None:
             missing.append(key)
-        elif there["fingerprint"] != fit_fingerprint(key, settings, prepared):
+        elif there["fingerprint"] != plan.fingerprint(key, settings, prepared.info["fingerprint"]):
             raise UserError(
                 f"{subject.folder.fit(key.name).root}: was made with other settings or recordings; "
                 "give another --out."
@@ -166,106 +122,37 @@ def _has_epochs(subject: Subject, key: FitKey) -> bool:
     return len(subject.predictions(key)["epochs"]) == key.budget
 
 
-def fit_fingerprint(key: FitKey, settings: Settings, prepared: Prepared) -> str:
-    """What a fit's result depends on."""
-    return config.fingerprint(
-        {
-            "data": prepared.info["fingerprint"],
-            **config.fit_settings(settings, key.schedule),
-            "budget": key.budget,
-            "rate": key.rate,
-            "seed": key.seed,
-        }
-    )
-
-
-def train(tasks: Sequence[Task], jobs: int | None, what: str) -> None:
-    """Make fits in parallel, the longest first.
+def train(
+    keys: Sequence[FitKey],
+    settings: Settings,
+    prepared: Prepared,
+    folder: store.SubjectFolder,
+    jobs: int | None,
+) -> None:
+    """Make fits of a subject in parallel, the longest first.
 
     Parameters
     ----------
-    tasks : sequence of Task
-        The fits.
+    keys : sequence of FitKey
+        Which fits.
+    settings : Settings
+        The configuration.
+    prepared : Prepared
+        The subject's trials.
+    folder : store.SubjectFolder
+        Where results go.
     jobs : int | None
         Processes; None is one per core.
-    what : str
-        What the progress bar calls them.
     """
-    if not tasks:
+    if not keys:
         return
-    longest_first = sorted(tasks, key=lambda task: -task.key.budget)
-    cores = max(1, joblib.cpu_count() // tasks[0].settings.training.numerics.threads)
+    # Only now: what a finished study or a refusal does not need takes seconds to import.
+    from eeg_sgdr.tasks import Task, make_fit
+
+    tasks = [Task(key, settings, prepared, folder.fit(key.name)) for key in keys]
+    cores = max(1, joblib.cpu_count() // settings.training.numerics.threads)
     workers = min(jobs or cores, len(tasks))
-    with Progress(sum(task.key.budget for task in tasks), what) as steps:
+    with Progress(sum(key.budget for key in keys), f"subject {prepared.info['subject']}") as steps:
         joblib.Parallel(n_jobs=workers, batch_size=1)(
-            joblib.delayed(make_fit)(task, steps) for task in longest_first
+            joblib.delayed(make_fit)(task, steps) for task in sorted(tasks, key=lambda task: -task.key.budget)
         )
-
-
-def make_fit(task: Task, steps: Path) -> None:
-    """Train one fit and write its folder; fit.json comes last and says that all is there.
-
-    Parameters
-    ----------
-    task : Task
-        The fit.
-    steps : Path
-        Where its epochs are counted.
-    """
-    import torch
-    from safetensors.torch import save
-
-    from eeg_sgdr.fitting import Data, FitFailed, fit
-
-    key, settings, prepared = task.key, task.settings, task.prepared
-    info = prepared.info
-    data = Data(
-        x_train=prepared.array("x_train"),
-        y_train=np.array(prepared.array("y_train")),
-        x_test=prepared.array("x_test"),
-        n_classes=len(info["classes"]),
-        sfreq=info["sfreq"],
-    )
-    started = time.perf_counter()
-    outcome: dict[str, Any] = {"state": "done"}
-    try:
-        result = fit(
-            data,
-            settings.network,
-            settings.training,
-            plan.schedule_of(key, settings),
-            key.seed,
-            lambda epoch: tick(steps),
-        )
-    except FitFailed as failure:
-        outcome = {"state": "failed", "why": str(failure)}
-    else:
-        outcome |= {"form": result.form, "updates_per_epoch": result.n_updates}
-        store.write_csv(task.folder.history, pd.DataFrame(result.history))
-        store.write_npz(
-            task.folder.predictions,
-            {
-                "epochs": np.array(list(result.scores), np.int64),
-                "trials": np.array(prepared.array("trials_test")),
-                "y": np.array(prepared.array("y_test")),
-                "classes": np.array(info["classes"]),
-                "probabilities": np.stack([score.probabilities for score in result.scores.values()]),
-                "probabilities_running": np.stack(
-                    [score.probabilities_running for score in result.scores.values()]
-                ),
-            },
-        )
-        for end in plan.schedule_of(key, settings).ends:
-            store.write_bytes(task.folder.snapshot(end), save(result.scores[end].state))
-    store.write_json(
-        task.folder.fit,
-        {
-            "fit": {"schedule": key.schedule, "budget": key.budget, "rate": key.rate, "seed": key.seed},
-            **outcome,
-            "fingerprint": fit_fingerprint(key, settings, prepared),
-            "settings": config.fit_settings(settings, key.schedule),
-            "versions": environment()["packages"],
-            "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-            "seconds": time.perf_counter() - started,
-        },
-    )
