@@ -82,7 +82,7 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write arrays without pickles; equal arrays give equal bytes."""
     buffer = BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+    np.savez(buffer, allow_pickle=False, **arrays)
     write_bytes(path, buffer.getvalue())
 
 

@@ -97,7 +97,7 @@ def runs_of(settings: PhysioNetRecordings) -> tuple[int, ...]:
     if settings.runs is not None:
         return tuple(sorted(settings.runs))
     executions = ("executed", "imagined") if settings.execution == "both" else (settings.execution,)
-    return tuple(sorted(run for execution in executions for run in RUNS[settings.task, execution]))
+    return tuple(sorted(run for execution in executions for run in RUNS[str(settings.task), execution]))
 
 
 def task_of(run: int) -> str:

@@ -18,7 +18,7 @@ from eeg_sgdr.settings.types import Model
 class _Loader(yaml.SafeLoader):
     """YAML 1.2's core reading: yes and 010 are texts, 1e-3 is a number."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, list]] = {}
+    yaml_implicit_resolvers: ClassVar[dict[str, list]] = {}  # type: ignore[misc]
 
 
 _Loader.add_implicit_resolver(

@@ -39,6 +39,10 @@ class Recordings(Model):
         return self
 
 
+def _simulated_classes() -> dict[str, tuple[str, ...]]:
+    return {name: (name,) for name in ("right_hand", "left_hand", "feet", "rest")}
+
+
 class SimulatedRecordings(Recordings):
     """Recordings that the program simulates, written as a BIDS dataset.
 
@@ -53,10 +57,7 @@ class SimulatedRecordings(Recordings):
     """
 
     source: Literal["simulated"]
-    classes: dict[str, tuple[str, ...]] = Field(
-        default_factory=lambda: {name: (name,) for name in ("right_hand", "left_hand", "feet", "rest")},
-        min_length=2,
-    )
+    classes: dict[str, tuple[str, ...]] = Field(default_factory=_simulated_classes, min_length=2)
     n_subjects: int = Field(14, ge=1, le=14)
     n_runs: int = Field(6, ge=2, le=99)
     n_trials: int = Field(40, ge=4, multiple_of=4)

@@ -113,13 +113,12 @@ def _default_comparisons(arms: dict[str, Any]) -> tuple[Comparison, ...]:
                 f"nothing compares at equal epochs; add {arm.epochs} to the budgets of one, "
                 "or name evaluation.comparisons"
             )
-        step = {"schedule": equal[0], "budget": arm.epochs}
         prefix = f"{name}: " if len(restarts) > 1 else ""
         comparisons += [
             Comparison(
                 name=f"{prefix}restarts against step at equal epochs",
                 a=Side(schedule=name),
-                b=Side(**step),
+                b=Side(schedule=equal[0], budget=arm.epochs),
             ),
             Comparison(
                 name=f"{prefix}ensemble of snapshots against the last snapshot",
@@ -129,7 +128,7 @@ def _default_comparisons(arms: dict[str, Any]) -> tuple[Comparison, ...]:
             Comparison(
                 name=f"{prefix}snapshots of all rates against step fits of all rates, at equal cost",
                 a=Side(schedule=name, members="cycles", rates="all"),
-                b=Side(**step, rates="all"),
+                b=Side(schedule=equal[0], budget=arm.epochs, rates="all"),
             ),
         ]
     return tuple(comparisons)
