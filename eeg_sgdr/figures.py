@@ -14,8 +14,8 @@ from matplotlib.ticker import NullLocator
 from eeg_sgdr import plan, store
 from eeg_sgdr.canvas import GREY, STYLE, encode, legend, look, new_figure, panels, plain_numbers
 from eeg_sgdr.errors import UserError
-from eeg_sgdr.plan import FitKey
 from eeg_sgdr.metrics import reliability as reliability_bins
+from eeg_sgdr.plan import FitKey
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.statistics import binomial_interval
 
