@@ -7,12 +7,14 @@ import torch
 from torch import nn
 
 from eeg_sgdr import fast
+from eeg_sgdr.fast.blocks import Scratch
+from eeg_sgdr.fast.deep4 import _AnalysePhases, _ConvolveNormalisePool, _Readout
 from eeg_sgdr.fast.depthwise import DepthwiseConvolution
 from eeg_sgdr.fast.dropout import dropout_mask
 from eeg_sgdr.fast.eegnet import _MixSensors
 from eeg_sgdr.fast.first import _cover
 from eeg_sgdr.fast.shallow import _ShallowLogits
-from eeg_sgdr.fast.sums import Scratch, WindowSums
+from eeg_sgdr.fast.sums import WindowSums
 from eeg_sgdr.fast.tiles import Tiles
 from eeg_sgdr.forms import PlainForm
 from eeg_sgdr.networks import build
@@ -25,6 +27,18 @@ SMALL_SHALLOW = {
     "pool_time_stride": 3,
 }
 ODD_EEGNET = {"kernel_length": 13, "F1": 3, "D": 3, "F2": 4, "depthwise_kernel_length": 5, "drop_prob": 0.5}
+SMALL_DEEP4 = {
+    "n_filters_time": 3,
+    "n_filters_spat": 4,
+    "n_filters_2": 3,
+    "n_filters_3": 5,
+    "n_filters_4": 4,
+    "filter_time_length": 5,
+    "filter_length_2": 4,
+    "filter_length_3": 3,
+    "filter_length_4": 2,
+}
+OTHER_POOLING = {"pool_time_length": 4, "pool_time_stride": 2, "drop_prob": 0.25}
 #: name, arguments, n_channels, n_samples, n_classes, crop_samples, number of crops in a batch
 CASES = {
     "shallow dense": ("ShallowFBCSPNet", SMALL_SHALLOW | {"final_conv_length": 4}, 5, 130, 3, 101, 7),
@@ -36,6 +50,10 @@ CASES = {
     "EEGNet": ("EEGNet", {}, 4, 130, 3, None, 5),
     "EEGNet, odd lengths": ("EEGNet", ODD_EEGNET, 3, 61, 2, None, 6),
     "EEGNet, EEGMMIDB": ("EEGNet", {}, 64, 720, 2, None, 5),
+    "Deep4Net": ("Deep4Net", SMALL_DEEP4, 4, 290, 3, 241, 5),
+    "Deep4Net, other pooling": ("Deep4Net", SMALL_DEEP4 | OTHER_POOLING, 2, 140, 2, 131, 4),
+    "Deep4Net, no dropout": ("Deep4Net", SMALL_DEEP4 | {"drop_prob": 0.0}, 3, 250, 2, 250, 3),
+    "Deep4Net, demo": ("Deep4Net", {}, 44, 1125, 4, 1000, 2),
 }
 N_TRIALS = 8
 
@@ -173,6 +191,31 @@ def test_gradcheck_shallow(case, training):
     )
 
 
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("case", ["Deep4Net", "Deep4Net, other pooling"])
+def test_gradcheck_deep4(case, training):
+    form, windows, _ = make(case, torch.float64, training=training)
+    first, second = form.stages[0], form.stages[1]
+    spectra = form.first.spectra(form.prepare(windows), torch.tensor([3, 0]))
+    weight, bias = form.first.filters()
+    norm = form.module.bnorm
+    inputs = [spectra, weight, bias, norm.weight, norm.bias]
+    inputs = [value.detach().requires_grad_() for value in inputs]
+
+    def counted_features(*inputs):
+        features, *_ = _ConvolveNormalisePool.apply(*inputs, norm, first, form.first.tiles)
+        return features.flatten(2)[..., first.times.flatten() < first.n_pooled]
+
+    assert torch.autograd.gradcheck(counted_features, inputs, fast_mode=True)
+    features = torch.randn(4, 2, *first.times.shape, dtype=torch.float64, requires_grad=True)
+    mask = form._masks(2, 0)[0]
+    assert torch.autograd.gradcheck(
+        lambda features: _AnalysePhases.apply(features, mask, first, second.tiles), [features], fast_mode=True
+    )
+    readout = torch.randn(3, 4, first.times.numel(), dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(_Readout.apply, [features.detach().flatten(2).requires_grad_(), readout])
+
+
 @pytest.mark.parametrize(("n_taps", "size"), [(5, 4), (5, 8), (1, 4), (4, 12)])
 def test_gradcheck_depthwise_convolution(n_taps, size):
     signals = torch.randn(3, 2, 24, dtype=torch.float64, requires_grad=True)
@@ -206,12 +249,33 @@ def test_gradcheck_mixed_sensors():
         ("EEGNet", {"activation": nn.GELU}),
         ("EEGNet", {"final_conv_length": 2}),
         ("EEGNet", {"final_layer_with_constraint": True}),
+        ("Deep4Net", {}),
         ("EEGNeX", {}),
     ],
 )
 def test_other_functions_are_left_to_braindecode(name, arguments):
     network = build(
-        name, arguments, n_channels=4, n_samples=300, n_classes=2, sfreq=100, crop_samples=None, seed=0
+        name, arguments, n_channels=4, n_samples=450, n_classes=2, sfreq=100, crop_samples=None, seed=0
+    )
+    assert fast.choose(network).name == "braindecode"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"first_pool_mode": "mean"},
+        {"later_pool_mode": "mean"},
+        {"batch_norm": False},
+        {"activation_later_conv_nonlin": nn.ReLU},
+        {"later_pool_nonlin": nn.ELU},
+        {"stride_before_pool": True},
+        {"pool_time_stride": 4},
+    ],
+)
+def test_other_dense_functions_are_left_to_braindecode(arguments):
+    arguments = SMALL_DEEP4 | arguments
+    network = build(
+        "Deep4Net", arguments, n_channels=4, n_samples=800, n_classes=2, sfreq=100, crop_samples=800, seed=0
     )
     assert fast.choose(network).name == "braindecode"
 

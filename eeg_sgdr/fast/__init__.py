@@ -1,5 +1,6 @@
 """Forms that compute the same functions as braindecode's networks, in less time."""
 
+from eeg_sgdr.fast.deep4 import Deep4Form
 from eeg_sgdr.fast.eegnet import EEGNetForm
 from eeg_sgdr.fast.shallow import ShallowForm
 from eeg_sgdr.forms import Form, PlainForm
@@ -21,7 +22,7 @@ def choose(network: Network, precision: str = "float32") -> Form:
         `PlainForm`, which is braindecode's own forward, where there is no other.
     """
     if precision != "mixed":
-        for form in (ShallowForm, EEGNetForm):
+        for form in (ShallowForm, EEGNetForm, Deep4Form):
             if form.fits(network):
                 return form(network)
     return PlainForm(network)

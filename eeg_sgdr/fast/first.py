@@ -62,7 +62,7 @@ class FirstConvolution:
 
     def spectra(self, prepared: Tensor, crops: Tensor) -> Tensor:
         """Spectra of some crops, shape (n_frequencies, 2 * n_channels, n * n_tiles)."""
-        return prepared.index_select(1, crops).flatten(1, 2).mT
+        return prepared.index_select(1, crops.to(prepared.device)).flatten(1, 2).mT
 
     def over_trials(self, prepared: Tensor) -> Iterator[Tensor]:
         """Convolutions of whole trials, less the bias, some trials at a time.

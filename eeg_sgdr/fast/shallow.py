@@ -1,21 +1,18 @@
 """ShallowFBCSPNet, dense or trial-wise: one pass from spectra of tiles to mean logits, and one back."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from eeg_sgdr.fast.blocks import Scratch, blocks
 from eeg_sgdr.fast.dropout import dropout_mask
 from eeg_sgdr.fast.first import FirstConvolution, over_trial
 from eeg_sgdr.fast.norm import unbiased_moments, update_running_statistics
-from eeg_sgdr.fast.sums import Scratch, WindowSums
+from eeg_sgdr.fast.sums import WindowSums
 from eeg_sgdr.forms import Form
 from eeg_sgdr.networks import Network
-
-#: Bytes of an array of which several fit into a core's cache.
-BLOCK = 1 << 19
 
 
 class ShallowForm(Form):
@@ -177,7 +174,7 @@ class _ShallowLogits(torch.autograd.Function):
         mean = torch.empty_like(bias) if norm.training else norm.running_mean - bias
         variance = torch.empty_like(bias) if norm.training else norm.running_var.clone()
         scratch = Scratch(weight)
-        for some in _blocks(n_filters, centred[0].nbytes):
+        for some in blocks(n_filters, centred[0].nbytes):
             y = tiles.synthesise(products[:, :, some], tiles.n_tiles, out=centred[some])
             u = scratch.array("u", y.shape)
             if norm.training:
@@ -217,7 +214,7 @@ class _ShallowLogits(torch.autograd.Function):
         scales = torch.empty_like(norm_bias)
         d_products = centred.new_empty(tiles.n_frequencies, 2, n_filters, n_crops * tiles.n_tiles)
         scratch = Scratch(centred)
-        for some in _blocks(n_filters, centred[0].nbytes):
+        for some in blocks(n_filters, centred[0].nbytes):
             for filter_ in range(some.start, some.stop):
                 torch.mm(gradient.T, features[filter_], out=d_readout[:, filter_])
             y, slope = centred[some], slopes[some]
@@ -249,9 +246,3 @@ def _affine(form: ShallowForm, variance: Tensor, weight: Tensor, bias: Tensor) -
     """Scale and shift that make u of centred values, shape (n_filters, 1, 1) each."""
     scale = weight / ((variance + form.norm.eps) * form.pool.window).sqrt()
     return scale[:, None, None], (bias / form.pool.window**0.5)[:, None, None]
-
-
-def _blocks(n: int, n_bytes: int) -> Iterator[slice]:
-    """Stretches of ``n`` things of ``n_bytes`` each, of about `BLOCK` bytes together."""
-    step = max(1, BLOCK // n_bytes)
-    return (slice(first, min(first + step, n)) for first in range(0, n, step))

@@ -3,26 +3,7 @@
 import torch
 from torch import Tensor
 
-
-class Scratch:
-    """Arrays that the steps of a loop use again and again, so that they stay in the cache.
-
-    Parameters
-    ----------
-    like : Tensor
-        Of the type and on the device that the arrays shall have.
-    """
-
-    def __init__(self, like: Tensor) -> None:
-        self._like = like
-        self._arrays: dict[str, Tensor] = {}
-
-    def array(self, name: str, shape: tuple[int, ...]) -> Tensor:
-        """An array with whatever was last put into the array of that name."""
-        size = torch.Size(shape).numel()
-        if name not in self._arrays or len(self._arrays[name]) < size:
-            self._arrays[name] = self._like.new_empty(size)
-        return self._arrays[name][:size].view(shape)
+from eeg_sgdr.fast.blocks import Scratch
 
 
 class WindowSums:

@@ -1,0 +1,445 @@
+"""Deep4Net in dense form: later convolutions too as matrix products over frequencies."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from eeg_sgdr.fast.blocks import Scratch, blocks
+from eeg_sgdr.fast.dropout import dropout_mask
+from eeg_sgdr.fast.first import FirstConvolution, over_trial
+from eeg_sgdr.fast.norm import Statistics, unbiased_moments, update_running_statistics
+from eeg_sgdr.fast.sums import WindowSums
+from eeg_sgdr.fast.tiles import Tiles
+from eeg_sgdr.forms import Form
+from eeg_sgdr.networks import Network
+
+#: Names of the layers of each block, as they follow one another in the module.
+LAYERS = [
+    "conv_time_spat: CombinedConv",
+    "bnorm: BatchNorm2d",
+    "conv_nonlin: ELU",
+    "pool: MaxPool2d",
+    "pool_nonlin: Identity",
+    *(
+        f"{name}_{block}: {kind}"
+        for block in (2, 3, 4)
+        for name, kind in [
+            ("drop", "Dropout"),
+            ("conv", "Conv2d"),
+            ("bnorm", "BatchNorm2d"),
+            ("nonlin", "ELU"),
+            ("pool", "MaxPool2d"),
+            ("pool_nonlin", "Identity"),
+        ]
+    ),
+    "final_layer: Sequential",
+]
+NORMS = ["bnorm", "bnorm_2", "bnorm_3", "bnorm_4"]
+
+
+class Stage:
+    """Where in time the values of one block stand, and how its convolution is computed.
+
+    In the dense network, block i (counted from 0) looks at every s^i-th of the values before it, s
+    being the pooling's stride before the network was made dense. So these s^i interleaved sequences,
+    phases, have nothing to do with each other, and values are kept as (..., phase, step): then
+    convolution and pooling with a dilation of s^i over time are ones without dilation over steps.
+    From one block to the next each phase splits into s. They need not be put in order again: only who
+    reads the last features has to know their times.
+
+    Phases differ in length by one at most, and all are kept as long as the longest, or longer. What is
+    beyond the last time is computed from whatever is there, has no weight in batch norm and in the
+    readout, and no gradient.
+
+    Attributes
+    ----------
+    n_times, n_pooled : int
+        Number of times after the convolution, and after the pooling.
+    times : Tensor of int64, shape (n_phases, n_steps)
+        Of the convolution's outputs, and of the windows of the pooling that begin there.
+    n_kept : int
+        Steps after the pooling that the next block splits.
+    tiles : Tiles | None
+        None for the first block, whose convolution is `FirstConvolution`.
+    """
+
+    def __init__(self, times: Tensor, n_times: int, window: int, stride: int, tiles: Tiles | None) -> None:
+        n_phases = len(times)
+        self.n_times = n_times
+        self.n_pooled = n_times - (window - 1) * n_phases
+        self.times = times
+        self.n_kept = stride * -(-self.n_pooled // (n_phases * stride))
+        self.window, self.stride = window, stride
+        self.tiles = tiles
+
+    def next(self, n_taps: int, n_inputs: int, n_filters: int) -> "Stage":
+        """The stage of the next block."""
+        n_phases = self.stride * len(self.times)
+        tiles = Tiles(
+            self.n_kept // self.stride - n_taps + 1, n_taps, n_inputs, n_filters, analysed_once=False
+        )
+        first = self.split(self.times)[:, :1]
+        times = first + n_phases * torch.arange(tiles.n_tiles * tiles.size)
+        return Stage(times, self.n_pooled - (n_taps - 1) * n_phases, self.window, self.stride, tiles)
+
+    def split(self, values: Tensor) -> Tensor:
+        """Values after the pooling, (..., n_phases, n_steps), as the next block sees them."""
+        return values[..., : self.n_kept].unflatten(-1, (-1, self.stride)).mT.flatten(-3, -2)
+
+    def weights(self, by_time: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+        """Weights (..., n) of the times 0 ... n - 1 in the order of phases, and 0 for all others.
+
+        Shape (..., n_phases * n_steps).
+        """
+        times = self.times.flatten().to(by_time.device)
+        inside = times < by_time.shape[-1]
+        return by_time[..., times.where(inside, 0)] * inside
+
+
+class Deep4Form(Form):
+    """Deep4Net's mean logits, block by block in the order of phases (see `Stage`).
+
+    Each block convolves, normalises, takes ELU and the maximum of neighbours, and drops out before the
+    next. Convolutions are products over frequencies (see `Tiles`), which for 10 taps saves two thirds
+    of the operations. ELU is monotonic, so it is applied to the maxima. As in `ShallowForm`, the
+    classifier and the mean over positions are one readout.
+
+    What is prepared is described at `FirstConvolution`.
+    """
+
+    name = "fast"
+
+    def __init__(self, network: Network) -> None:
+        super().__init__(network)
+        module: Any = network.module
+        self.first = FirstConvolution(network)
+        self.convolutions = [module.conv_2, module.conv_3, module.conv_4]
+        self.norms = [module.get_submodule(name) for name in NORMS]
+        tiles = self.first.tiles
+        self.stages = self._stages(tiles.n_outputs, tiles.n_tiles * tiles.size)
+        self.trial_stages = self._stages(self.first.n_trial_outputs, self.first.n_trial_outputs)
+
+    @staticmethod
+    def fits(network: Network) -> bool:
+        """Whether the network is one that this form computes exactly."""
+        from braindecode import models
+
+        module: Any = network.module
+        layers = [f"{name}: {type(layer).__name__}" for name, layer in module.named_children()]
+        if type(module) is not models.Deep4Net or layers[2:] != LAYERS or not network.dense:
+            return False
+        stride, dilations = module.pool_time_stride, [1]
+        for _ in range(4):
+            dilations.append(stride * dilations[-1])
+        pools = [module.pool, module.pool_2, module.pool_3, module.pool_4]
+        convolutions = [module.conv_2, module.conv_3, module.conv_4, module.final_layer.conv_classifier]
+        return (
+            not module.stride_before_pool
+            and stride <= module.pool.kernel_size[0]
+            and [pool.dilation[0] for pool in pools] == dilations[:-1]
+            and [convolution.dilation[0] for convolution in convolutions] == dilations[1:]
+            and all(layer.alpha == 1 for layer in module.children() if isinstance(layer, torch.nn.ELU))
+        )
+
+    def prepare(self, windows: Tensor) -> Tensor:
+        """See `Form.prepare`."""
+        return self.first.prepare(windows)
+
+    def logits(self, prepared: Tensor, crops: Tensor, dropout_seed: int) -> Tensor:
+        """See `Form.logits`."""
+        masks = [None, None, None]
+        if self.module.training and self.module.drop_2.p > 0:
+            masks = self._masks(len(crops), dropout_seed)
+        weight, bias = self.first.filters()
+        spectra = self.first.spectra(prepared, crops)
+        features = self._block(0, weight, bias, spectra)
+        for i, (convolution, mask) in enumerate(zip(self.convolutions, masks, strict=True), 1):
+            tiles = self.stages[i].tiles
+            spectra = _AnalysePhases.apply(features, mask, self.stages[i - 1], tiles)
+            weight = convolution.weight[..., 0]
+            features = self._block(i, weight, weight.new_zeros(len(weight)), spectra)
+        classifier = self.module.final_layer.conv_classifier
+        readout = classifier.weight[..., 0] @ self.stages[-1].weights(self._smear())
+        return _Readout.apply(features.flatten(2), readout) + classifier.bias
+
+    def dropout_masks(self, n: int, seed: int) -> list[Tensor]:
+        """Masks of the three dropouts, shape (n, n_filters, n_times): zeros, and 1 / (1 - drop_prob)."""
+        in_order = []
+        for stage, mask in zip(self.stages, self._masks(n, seed), strict=False):
+            times = stage.split(stage.times).flatten()
+            inside = times < stage.n_pooled
+            by_time = mask.new_empty(*mask.shape[:2], stage.n_pooled)
+            by_time[..., times[inside]] = mask.flatten(2)[..., inside]
+            in_order.append(by_time.transpose(0, 1))
+        return in_order
+
+    def trial_logits(self, prepared: Tensor) -> Tensor:
+        """See `Form.trial_logits`."""
+        statistics = [(norm.running_mean, norm.running_var) for norm in self.norms]
+        classifier = self.module.final_layer.conv_classifier
+        with torch.no_grad():
+            smear = self.trial_stages[-1].weights(over_trial(self._smear(), self.network.starts))
+            readout = (classifier.weight[..., 0] @ smear).flatten(1)
+            logits = [
+                self._pooled(3, outputs, statistics[3]).transpose(0, 1).flatten(1) @ readout.T
+                for outputs in self._trial_outputs(3, prepared, statistics)
+            ]
+            return torch.cat(logits) + classifier.bias
+
+    def batch_norm_statistics(self, prepared: Tensor) -> dict[str, Tensor]:
+        """See `Form.batch_norm_statistics`; each sample counts as often as there are crops over it."""
+        statistics: list[Statistics] = []
+        starts = self.network.starts
+        with torch.no_grad():
+            for i, norm in enumerate(self.norms):
+                ones = torch.ones(self.stages[i].n_times, dtype=torch.float64, device=prepared.device)
+                counts = self.trial_stages[i].weights(len(starts) * over_trial(ones, starts))
+                outputs = self._trial_outputs(i, prepared, statistics)
+                mean, variance = unbiased_moments((some.flatten(2) for some in outputs), counts)
+                statistics.append((mean.to(norm.running_mean), variance.to(norm.running_var)))
+        return {
+            f"{name}.running_{kind}": value
+            for name, values in zip(NORMS, statistics, strict=True)
+            for kind, value in zip(("mean", "var"), values, strict=True)
+        }
+
+    def _stages(self, n_outputs: int, n_steps: int) -> list[Stage]:
+        """Stages of all blocks for ``n_outputs`` of the first convolution, in rows of ``n_steps``."""
+        pool, stride = self.module.pool, self.module.pool_time_stride
+        stages = [Stage(torch.arange(n_steps)[None], n_outputs, pool.kernel_size[0], stride, None)]
+        for layer in self.convolutions:
+            stages.append(stages[-1].next(layer.kernel_size[0], layer.in_channels, layer.out_channels))
+        return stages
+
+    def _block(self, i: int, weight: Tensor, bias: Tensor, spectra: Tensor) -> Tensor:
+        """One block from spectra to features, shape (n_filters, n, n_phases, n_steps)."""
+        norm, stage = self.norms[i], self.stages[i]
+        tiles = self.first.tiles if stage.tiles is None else stage.tiles
+        features, mean, variance, n = _ConvolveNormalisePool.apply(
+            spectra, weight, bias, norm.weight, norm.bias, norm, stage, tiles
+        )
+        if norm.training:
+            update_running_statistics(norm, mean, variance, n)
+        return features
+
+    def _masks(self, n: int, seed: int) -> list[Tensor]:
+        """Masks of the three dropouts, shape (n_filters, n, n_phases, n_steps) as the next block sees it."""
+        weight = self.module.conv_2.weight
+        generator = torch.Generator(weight.device).manual_seed(seed)
+        shapes = [stage.split(stage.times).shape for stage in self.stages[:3]]
+        return [
+            dropout_mask((layer.in_channels, n, *shape), self.module.drop_2.p, generator, weight.dtype)
+            for layer, shape in zip(self.convolutions, shapes, strict=True)
+        ]
+
+    def _smear(self) -> Tensor:
+        """Means over positions as weights of each time, for each tap of the classifier."""
+        classifier = self.module.final_layer.conv_classifier
+        n_times = self.stages[-1].n_pooled
+        sums = WindowSums(n_times, self.network.n_positions, classifier.dilation[0])
+        return sums.matrix(classifier.weight).T / self.network.n_positions
+
+    def _trial_outputs(self, i: int, prepared: Tensor, statistics: list[Statistics]) -> Iterator[Tensor]:
+        """Input of block i's batch norm over whole trials, some at a time, without dropout.
+
+        Shape (n_filters, n, n_phases, n_steps).
+        """
+        _, bias = self.first.filters()
+        for y in self.first.over_trials(prepared):
+            outputs = y.add_(bias[:, None, None])[:, :, None]
+            for k in range(i):
+                stage, tiles = self.trial_stages[k], self.trial_stages[k + 1].tiles
+                features = stage.split(self._pooled(k, outputs, statistics[k]))
+                spectra = tiles.analyse(features.flatten(1, 2))
+                products = tiles.products(self.convolutions[k].weight[..., 0], spectra)
+                outputs = tiles.synthesise(products, tiles.n_tiles).unflatten(1, features.shape[1:3])
+            yield outputs
+
+    def _pooled(self, i: int, outputs: Tensor, statistics: Statistics) -> Tensor:
+        """Features of block i from the input of its batch norm, in evaluation mode."""
+        norm = self.norms[i]
+        mean, variance = (value[:, None, None, None] for value in statistics)
+        scale = norm.weight[:, None, None, None] / (variance + norm.eps).sqrt()
+        normal = (outputs - mean) * scale + norm.bias[:, None, None, None]
+        window = self.module.pool.kernel_size[0]
+        *_, pooled = _running_maxima(normal.flatten(), window, Scratch(normal))
+        return torch.nn.functional.elu_(pooled).view(normal.shape)
+
+
+class _ConvolveNormalisePool(torch.autograd.Function):
+    """One block: convolution, batch norm, maximum of neighbours, ELU; some filters at a time.
+
+    As in `_ShallowLogits`, whose notation this is: with v the weights (0 or 1) of times, n their sum
+    over crops,
+
+        m = sum of v y / n,    s^2 = sum of v (y - m)^2 / n + eps,    z = (y - m) g / s + h,
+
+    and with e the gradient by z that comes through ELU and the maximum,
+
+        dh = sum of v e,    dg = sum of v (y - m) e / s,
+        dy = v g / s * (e - sum of v e / n - (y - m) / s^2 * sum of v (y - m) e / n).
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        spectra: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        norm_weight: Tensor,
+        norm_bias: Tensor,
+        norm: Any,
+        stage: Stage,
+        tiles: Tiles,
+    ) -> tuple[Tensor, Tensor, Tensor, int]:
+        """Features, and mean and variance of batch norm's input with their number of values."""
+        window, n_filters = stage.window, len(weight)
+        products = tiles.products(weight, spectra)
+        n_crops = products.shape[3] // (tiles.n_tiles * len(stage.times))
+        counted = stage.weights(weight.new_ones(stage.n_times))
+        n = n_crops * stage.n_times
+        centred = weight.new_empty(n_filters, n_crops, stage.times.numel())
+        features = torch.empty_like(centred)
+        mean = torch.empty_like(bias) if norm.training else norm.running_mean - bias
+        variance = torch.empty_like(bias) if norm.training else norm.running_var.clone()
+        scratch = Scratch(weight)
+        for some in blocks(n_filters, centred[0].nbytes):
+            y = centred[some]
+            rows = y.view(len(y), -1, tiles.n_tiles * tiles.size)
+            tiles.synthesise(products[:, :, some], tiles.n_tiles, out=rows)
+            z = scratch.array("z", y.shape)
+            if norm.training:
+                mean[some] = (y @ counted).sum(1) / n
+                y -= mean[some, None, None]
+                variance[some] = (torch.square(y, out=z) @ counted).sum(1) / n
+            else:
+                y -= mean[some, None, None]
+            scale = norm_weight[some] / (variance[some] + norm.eps).sqrt()
+            torch.mul(y, scale[:, None, None], out=z).add_(norm_bias[some, None, None])
+            *_, maxima = _running_maxima(z.flatten(), window, scratch)
+            features[some] = maxima.view(y.shape)
+            torch.nn.functional.elu_(features[some])
+        ctx.save_for_backward(spectra, weight, norm_weight, norm_bias, centred, features, variance, counted)
+        ctx.norm, ctx.stage, ctx.tiles, ctx.n, ctx.training = norm, stage, tiles, n, norm.training
+        mean = mean + bias
+        ctx.mark_non_differentiable(mean, variance)
+        return features.unflatten(2, stage.times.shape), mean, variance, n
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
+        """Gradients by spectra, weight, bias, and batch norm's weight and bias."""
+        spectra, weight, norm_weight, norm_bias, centred, features, variance, counted = ctx.saved_tensors
+        stage, tiles, n = ctx.stage, ctx.tiles, ctx.n
+        gradient = gradient.flatten(2)
+        spread = variance + ctx.norm.eps
+        scale = norm_weight / spread.sqrt()
+        total, moment = torch.empty_like(norm_bias), torch.empty_like(norm_bias)
+        n_columns = spectra.shape[2]
+        d_products = centred.new_empty(tiles.n_frequencies, 2, len(weight), n_columns)
+        scratch = Scratch(centred)
+        for some in blocks(len(weight), centred[0].nbytes):
+            y = centred[some]
+            z = torch.mul(y, scale[some, None, None], out=scratch.array("z", y.shape))
+            z += norm_bias[some, None, None]
+            d_maxima = torch.ops.aten.elu_backward(gradient[some], 1, 1, 1, True, features[some])
+            e = _maxima_adjoint(d_maxima.flatten(), z.flatten(), stage.window, scratch).view(y.shape)
+            total[some] = (e @ counted).sum(1)
+            product = torch.mul(e, y, out=z)
+            moment[some] = (product @ counted).sum(1)
+            if ctx.training:
+                torch.mul(y, (moment / (n * spread))[some, None, None], out=product)
+                e -= product.add_((total / n)[some, None, None])
+            e *= counted
+            rows = e.view(len(y), -1, tiles.n_tiles * tiles.size)
+            tiles.synthesise_adjoint(rows, out=d_products[:, :, some])
+        d_bias = torch.zeros_like(norm_bias) if ctx.training else scale * total
+        scale = scale[:, None, None]
+        d_weight = tiles.products_adjoint(d_products, spectra) * scale
+        d_spectra = None
+        if ctx.needs_input_grad[0]:
+            d_spectra = tiles.products_adjoint_to_spectra(d_products, weight * scale)
+        return d_spectra, d_weight, d_bias, moment / spread.sqrt(), total, None, None, None
+
+
+class _AnalysePhases(torch.autograd.Function):
+    """Features of one block, dropped out, as the spectra that the next block's convolution needs."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, mask: Tensor | None, stage: Stage, tiles: Tiles) -> Tensor:
+        """Spectra, shape (n_frequencies, 2 * n_inputs, n * n_phases * n_tiles)."""
+        ctx.save_for_backward(mask)
+        ctx.shape, ctx.stage, ctx.tiles = features.shape, stage, tiles
+        phases = stage.split(features)
+        if mask is not None:
+            phases = phases * mask
+        return tiles.analyse(phases.flatten(1, 2))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradient by the features."""
+        (mask,) = ctx.saved_tensors
+        stage = ctx.stage
+        d_phases = ctx.tiles.analyse_adjoint(gradient).unflatten(1, (ctx.shape[1], -1))
+        if mask is not None:
+            d_phases = d_phases * mask
+        d_features = gradient.new_zeros(ctx.shape)
+        kept = d_features[..., : stage.n_kept].unflatten(-1, (-1, stage.stride)).mT
+        kept.copy_(d_phases.unflatten(2, (-1, stage.stride)))
+        return d_features, None, None, None
+
+
+class _Readout(torch.autograd.Function):
+    """logits[i, c] = sum over f, t of readout[c, f, t] features[f, i, t], a product for each filter."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, readout: Tensor) -> Tensor:
+        """Logits, shape (n, n_classes)."""
+        ctx.save_for_backward(features, readout)
+        logits = features.new_zeros(features.shape[1], len(readout))
+        for of_filter, weights in zip(features, readout.unbind(1), strict=True):
+            logits += of_filter @ weights.T
+        return logits
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradients by features and readout."""
+        features, readout = ctx.saved_tensors
+        d_readout = torch.empty_like(readout)
+        for i, of_filter in enumerate(features):
+            torch.mm(gradient.T, of_filter, out=d_readout[:, i])
+        return torch.bmm(gradient.expand(len(features), -1, -1), readout.transpose(0, 1)), d_readout
+
+
+def _running_maxima(values: Tensor, window: int, scratch: Scratch) -> list[Tensor]:
+    """Maxima of 1, 2, ... ``window`` neighbours, the last ones of each without meaning."""
+    maxima = [values]
+    for offset in range(1, window):
+        wider = scratch.array(f"maxima {offset}", values.shape)
+        torch.maximum(maxima[-1][:-offset], values[offset:], out=wider[:-offset])
+        wider[-offset:] = 0
+        maxima.append(wider)
+    return maxima
+
+
+def _maxima_adjoint(gradient: Tensor, values: Tensor, window: int, scratch: Scratch) -> Tensor:
+    """Gradient by the values from that by the maxima of ``window`` neighbours; changes ``gradient``.
+
+    From the last neighbour to the first, each takes the gradient where it exceeds all before it: of
+    equal ones the first takes it all, as in torch.
+    """
+    maxima = _running_maxima(values, window, scratch)
+    result = scratch.array("adjoint", values.shape).zero_()
+    for offset in range(window - 1, 0, -1):
+        excess = scratch.array("excess", values.shape)[:-offset]
+        torch.sub(values[offset:], maxima[offset - 1][:-offset], out=excess)
+        share = torch.ops.aten.threshold_backward(gradient[:-offset], excess, 0)
+        result[offset:] += share
+        gradient[:-offset] -= share
+    result += gradient
+    return result
