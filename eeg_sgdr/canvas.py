@@ -5,7 +5,6 @@ from io import BytesIO
 from typing import Any
 
 import matplotlib
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -55,8 +54,8 @@ def look(i: int) -> tuple[str, str, str]:
 
 
 def plain_numbers(axis: Any) -> None:
-    """Numbers beside a logarithmic axis as one writes them."""
-    axis.set_major_formatter(FuncFormatter(lambda value, _: np.format_float_positional(value, trim="-")))
+    """Numbers beside a logarithmic axis as one writes them: 0.00001, 0.1, 30."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.9f}".rstrip("0").rstrip(".")))
     axis.set_minor_formatter(NullFormatter())
 
 

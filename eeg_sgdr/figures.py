@@ -161,7 +161,7 @@ def errors(evaluation: pd.DataFrame, chance: float) -> Figure:
     """
     groups = list(dict.fromkeys(evaluation["rates"]))
     series = list(dict.fromkeys(zip(evaluation["schedule"], evaluation["members"], strict=True)))
-    figure, axes = panels(len(groups), 3.6, 3.6, sharey=True)
+    figure, axes = panels(len(groups), 3.6, 4.0, sharey=True)
     handles: dict[str, Any] = {}
     for group, panel in zip(groups, axes, strict=True):
         chance_line = panel.axhline(100 * chance, color=GREY, linestyle=":")
@@ -240,6 +240,7 @@ def confusion(y: np.ndarray, probabilities: Mapping[str, np.ndarray], classes: S
         panel.set_xticks(range(k), classes, rotation=30, ha="right", rotation_mode="anchor")
         panel.set_yticks(range(k), classes)
         panel.spines[:].set_visible(False)
+        panel.tick_params(length=0)
     axes[0].set_ylabel("True class")
     figure.colorbar(image, ax=axes, label="Share of the true class (%)", shrink=0.8)
     return figure

@@ -74,6 +74,8 @@ def _map(axes: Any, values: np.ndarray, names: Sequence[str], positions: np.ndar
         vlim=(-limit, limit),
         contours=4,
         res=96,
+        # Nothing is known far from the sensors.
+        extrapolate="local",
         sphere=_sphere(),
     )
     return image
@@ -94,17 +96,20 @@ def sensors(names: Sequence[str], positions: np.ndarray) -> Figure:
     -------
     figure : Figure
     """
-    figure = new_figure(5.6, 5.6)
+    figure = new_figure(6.4, 6.4)
+    axes = figure.subplots()
     mne.viz.plot_sensors(
         _info(names, positions),
         kind="topomap",
         show_names=True,
-        axes=figure.subplots(),
+        axes=axes,
         pointsize=14,
         sphere=_sphere(),
         show=False,
         verbose="error",
     )
+    for text in axes.texts:
+        text.set_fontsize(7.5)
     return figure
 
 
@@ -161,12 +166,12 @@ def rhythms(
     """
     figure = new_figure(2.1 * len(classes) + 1.0, 2.3 * len(BANDS))
     grid = figure.subplots(len(BANDS), len(classes), squeeze=False)
+    for axes, name in zip(grid[0], classes, strict=True):
+        axes.set_title(name)
     for row, (band, power) in zip(grid, band_power(frequencies, spectra).items(), strict=True):
         limit = max(float(np.abs(power).max()), 0.1)
-        for axes, name, values in zip(row, classes, power, strict=True):
+        for axes, values in zip(row, power, strict=True):
             image = _map(axes, values, names, positions, limit)
-            if row is grid[0]:
-                axes.set_title(name)
         low, high = BANDS[band]
         row[0].set_ylabel(f"{band}\n{low:g} to {high:g} Hz")
         figure.colorbar(image, ax=list(row), label="Power (dB)", shrink=0.8)
@@ -225,6 +230,8 @@ def spectrum(
                 linewidth=1.6,
             )
         panel.set(title=name, xlabel="Frequency (Hz)")
+    low, high = axes[0].get_ylim()
+    axes[0].set_ylim(low, high + 0.12 * (high - low))  # room for the names of the bands
     axes[0].set_ylabel("Power density (dB re 1 µV²/Hz)")
     legend(figure, handles)
     return figure

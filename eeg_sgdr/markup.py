@@ -31,6 +31,11 @@ def code(text: str) -> str:
     return f"<pre>{escape(text)}</pre>\n"
 
 
+def folded(title: str, html: str) -> str:
+    """Something long that opens when its title is clicked."""
+    return f"<details><summary>{escape(title)}</summary>\n{html}</details>\n"
+
+
 def heading(text: str) -> str:
     """A heading within a section."""
     return f"<h4>{escape(text)}</h4>\n"

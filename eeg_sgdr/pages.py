@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from eeg_sgdr import prose, sections, store
 from eeg_sgdr import settings as config
 from eeg_sgdr.headline import Headline, headline, side_by_side
-from eeg_sgdr.markup import bullets, code, heading, paragraphs, table
+from eeg_sgdr.markup import bullets, code, folded, heading, paragraphs, table
 from eeg_sgdr.methods import methods, references
 from eeg_sgdr.predictors import Predictor
 from eeg_sgdr.results import Results, Subject
@@ -122,7 +122,7 @@ def _result(subject: Subject, settings: Settings, found: Headline) -> str:
     return (
         paragraphs(alarms, "warning")
         + paragraphs([first], "result")
-        + paragraphs(others)
+        + paragraphs([*others, *prose.question(settings)])
         + _comparisons(subject, settings, found)
     )
 
@@ -176,6 +176,5 @@ def _origin(results: Results, subject: Subject, settings: Settings) -> str:
         + f'<p id="made">{made}</p>\n'
         + heading("Versions")
         + paragraphs([f"{versions(contents[0])}; CPU capability {capabilities}."])
-        + heading("Configuration (config.yaml)")
-        + code(config.to_yaml(settings))
+        + folded("Configuration (config.yaml)", code(config.to_yaml(settings)))
     )

@@ -38,6 +38,17 @@ def result(subject: Subject, settings: Settings, found: Headline) -> list[str]:
     return [first, *tested, _seeds(settings, found)]
 
 
+def question(settings: Settings) -> list[str]:
+    """What the experiment is about, where it is the paper's."""
+    if not any(isinstance(arm, WarmRestartsArm) for arm in settings.schedules.values()):
+        return []
+    return [
+        "The question is that of Loshchilov and Hutter (2017), section 4.4, who trained ConvNets on motor "
+        "EEG: do warm restarts of the learning rate, or ensembles of the snapshots that they leave, reach a "
+        "lower test error than a step schedule in as many epochs?"
+    ]
+
+
 def _uncertain(contender: Contender) -> str:
     low, high = contender.interval
     error = contender.n_errors / len(contender.correct)
@@ -111,10 +122,12 @@ def rejections(subject: Subject) -> list[str]:
     """What happened to trials and sensors before anything was trained."""
     trials, data = subject.trials, subject.data
     rejected = trials.loc[trials["rejected"] != "", "rejected"]
-    reasons = "; ".join(f"{why}: {n}" for why, n in sorted(Counter(rejected).items()))
-    texts = [
-        f"Rejected: {len(rejected)} of {counted(len(trials), 'trial')}{f' ({reasons})' if reasons else ''}."
-    ]
+    by_kind: dict[str, list[str]] = {}
+    for why, n in sorted(Counter(rejected).items()):
+        kind, _, detail = why.partition(" ")
+        by_kind.setdefault(kind, []).append(f"{detail} ({n})")
+    reasons = [f"; {kind} {', '.join(details)}" for kind, details in by_kind.items()]
+    texts = [f"Rejected: {len(rejected)} of {counted(len(trials), 'trial')}{''.join(reasons)}."]
     for word, runs in (("Interpolated", data["interpolated"]), ("Flat (never changing)", data["flat"])):
         where = "; ".join(f"session/run {run}: {', '.join(names)}" for run, names in runs.items())
         texts.append(f"{word} sensors: {where or 'none'}.")

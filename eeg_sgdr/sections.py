@@ -166,7 +166,7 @@ def _rhythms(subject: Subject) -> str:
             heads.spectrum(classes, [names[i] for i in central], frequencies, spectra[:, central]),
             [
                 f"Mean spectrum of each class {on}, between cue and window end, after filtering and before "
-                "standardisation.",
+                "standardisation, at C3, Cz and C4 or the sensors nearest to them.",
                 "How to judge it: where a class desynchronises the area below a sensor, its line lies lower "
                 "within the shaded bands. Lines that coincide here do not mean that nothing can be decoded.",
             ],

@@ -118,6 +118,7 @@ def test_maps_have_symmetric_colours_and_units(subject):
     images = [image for axes in figure.axes for image in axes.get_images()]
     assert images
     assert all(image.get_clim()[0] == -image.get_clim()[1] for image in images)
+    assert [axes.get_title() for axes in figure.axes[:2]] == data["classes"]
     assert "Power (dB)" in [axes.get_ylabel() for axes in figure.axes]
 
 

@@ -115,7 +115,7 @@ def test_texts_of_recordings_and_configuration_are_escaped(tmp_path):
     assert HOSTILE not in html
     assert "<b>Cz</b>" not in html
     assert visible(html).count(HOSTILE) >= 4
-    assert f"Rejected: 1 of 32 trials (annotation BAD {HOSTILE}: 1)." in visible(html)
+    assert f"Rejected: 1 of 32 trials; annotation BAD {HOSTILE} (1)." in visible(html)
 
 
 def comparison(name):
