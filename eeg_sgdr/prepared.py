@@ -3,10 +3,8 @@
 import hashlib
 import json
 import shutil
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from eeg_sgdr import settings as config
-from eeg_sgdr import store
+from eeg_sgdr import store, workers
 from eeg_sgdr.recordings import Source
 from eeg_sgdr.settings import Settings
 
@@ -87,8 +85,7 @@ def prepare(source: Source, subject: str, settings: Settings, data_dir: Path) ->
             shutil.rmtree(folder, ignore_errors=True)
             origin = {"fingerprint": fingerprint, "source_files": files}
             # In a process of its own, whose memory is given back: what follows runs beside the fits.
-            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-                process.submit(_fill, folder, source, subject, settings, origin).result()
+            workers.run_all(_fill, [(folder, source, subject, settings, origin)], 1)
     return Prepared(folder)
 
 

@@ -85,8 +85,9 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace, settings: "Settings") -> int:  # type: ignore[name-defined]  # noqa: F821
-    from eeg_sgdr import store
-    from eeg_sgdr.pages import subject_report
+    from eeg_sgdr import store, workers
+
+    workers.warm_up()
     from eeg_sgdr.recordings import open_source
     from eeg_sgdr.results import Results
     from eeg_sgdr.study import record_settings, run_subject
@@ -107,6 +108,10 @@ def _train(options: argparse.Namespace, settings: "Settings") -> int:  # type: i
                 if content["state"] == "failed"
             ]
             if subject.done:
+                from eeg_sgdr.pages import (
+                    subject_report,  # takes a second to import, which fits need not wait for
+                )
+
                 subject_report(Results(study.root), subject)
                 print(subject.folder.report)
         except UserError as error:

@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import joblib
-
-from eeg_sgdr import plan, store, tables
+from eeg_sgdr import plan, store, tables, workers
 from eeg_sgdr import settings as config
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.plan import FitKey
@@ -146,13 +144,18 @@ def train(
     """
     if not keys:
         return
-    # Only now: what a finished study or a refusal does not need takes seconds to import.
-    from eeg_sgdr.tasks import Task, make_fit
-
-    tasks = [Task(key, settings, prepared, folder.fit(key.name)) for key in keys]
-    cores = max(1, joblib.cpu_count() // settings.training.numerics.threads)
-    workers = min(jobs or cores, len(tasks))
+    longest_first = sorted(keys, key=lambda key: -key.budget)
+    n_processes = min(jobs or max(1, workers.n_cores() // settings.training.numerics.threads), len(keys))
     with Progress(sum(key.budget for key in keys), f"subject {prepared.info['subject']}") as steps:
-        joblib.Parallel(n_jobs=workers, batch_size=1)(
-            joblib.delayed(make_fit)(task, steps) for task in sorted(tasks, key=lambda task: -task.key.budget)
+        workers.run_all(
+            make_fit,
+            [(key, settings, prepared, folder.fit(key.name), steps) for key in longest_first],
+            n_processes,
         )
+
+
+def make_fit(*arguments: object) -> None:
+    """Carry out one fit, see `eeg_sgdr.tasks.make_fit`, which is imported only where fits are made."""
+    from eeg_sgdr import tasks
+
+    tasks.make_fit(*arguments)  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
 """One fit carried out by a worker process: from prepared trials to the files of its folder."""
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,12 @@ from eeg_sgdr.provenance import versions
 from eeg_sgdr.settings import Settings
 
 
-@dataclass(frozen=True)
-class Task:
-    """One fit to be made, with all that a worker process needs.
+def make_fit(
+    key: FitKey, settings: Settings, prepared: Prepared, folder: store.FitFolder, steps: Path
+) -> None:
+    """Train one fit and write its folder; fit.json comes last and says that all is there.
 
-    Attributes
+    Parameters
     ----------
     key : FitKey
         Which fit.
@@ -34,25 +35,9 @@ class Task:
         The subject's trials.
     folder : store.FitFolder
         Where its results go.
-    """
-
-    key: FitKey
-    settings: Settings
-    prepared: Prepared
-    folder: store.FitFolder
-
-
-def make_fit(task: Task, steps: Path) -> None:
-    """Train one fit and write its folder; fit.json comes last and says that all is there.
-
-    Parameters
-    ----------
-    task : Task
-        The fit.
     steps : Path
         Where its epochs are counted.
     """
-    key, settings, prepared = task.key, task.settings, task.prepared
     info = prepared.info
     data = Data(
         x_train=prepared.array("x_train"),
@@ -76,9 +61,9 @@ def make_fit(task: Task, steps: Path) -> None:
         outcome = {"state": "failed", "why": str(failure)}
     else:
         outcome |= {"form": result.form, "updates_per_epoch": result.n_updates}
-        store.write_csv(task.folder.history, pd.DataFrame(result.history))
+        store.write_csv(folder.history, pd.DataFrame(result.history))
         store.write_npz(
-            task.folder.predictions,
+            folder.predictions,
             {
                 "epochs": np.array(list(result.scores), np.int64),
                 "trials": np.array(prepared.array("trials_test")),
@@ -91,9 +76,9 @@ def make_fit(task: Task, steps: Path) -> None:
             },
         )
         for end in plan.schedule_of(key, settings).ends:
-            store.write_bytes(task.folder.snapshot(end), save(result.scores[end].state))
+            store.write_bytes(folder.snapshot(end), save(result.scores[end].state))
     store.write_json(
-        task.folder.fit,
+        folder.fit,
         {
             "fit": asdict(key),
             **outcome,

@@ -9,6 +9,7 @@ from sklearn.metrics import accuracy_score
 
 from eeg_sgdr import load_results, plan, store, tables
 from eeg_sgdr import settings as config
+from eeg_sgdr.compat import import_braindecode
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.plan import FitKey
 from eeg_sgdr.recordings import open_source
@@ -165,6 +166,7 @@ def test_running_statistics_are_tabled_without_training(subject, data_dir, tmp_p
 
 def test_snapshots_load_into_braindecode(subject):
     """Without anything of ours: three lines, and the stored probabilities come out (one crop a trial)."""
+    import_braindecode()
     from braindecode.models import ShallowFBCSPNet
     from safetensors.torch import load_file
 
