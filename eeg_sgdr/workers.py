@@ -61,6 +61,7 @@ def run_all(function: Callable[..., Any], calls: Iterable[tuple], n_processes: i
             pool.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
                 process.terminate()
+                process.join()
             raise
         return [future.result() for future in futures]
 
