@@ -56,8 +56,8 @@ class Headline:
     y : ndarray of int, shape (n_trials,)
         Classes of the test trials.
     contenders : tuple of Contender
-        The two sides of the first comparison with the first seed that has both; the first predictor
-        that is there when no seed has both.
+        The two sides of the first comparison with the first seed that has both; when no seed has both,
+        the reference, or else the first predictor that is there.
     test : McNemar | None
         Between the two; None when there is one.
     by_seed : dict of int to tuple of int
@@ -93,8 +93,7 @@ def headline(subject: Subject, settings: Settings) -> Headline:
         if pair and all(stored.keys() >= set(predictor.fits) for predictor in pair):
             pairs[seed] = tuple(_contender(predictor, y, stored) for predictor in pair)
     if not pairs:
-        first = next(iter(predictors(settings, stored)))
-        return Headline(y, (_contender(first, y, stored),), None, {})
+        return Headline(y, (_contender(_alone(settings, stored), y, stored),), None, {})
     a, b = next(iter(pairs.values()))
     by_seed = {seed: tuple(side.n_errors for side in pair) for seed, pair in pairs.items()}
     return Headline(y, (a, b), mcnemar(a.correct, b.correct), by_seed)
@@ -106,6 +105,20 @@ def _pair(settings: Settings, seed: int) -> tuple[Predictor, ...]:
     if not comparisons:
         return ()
     return tuple(_at_reference(settings, side, seed) for side in (comparisons[0].a, comparisons[0].b))
+
+
+def _alone(settings: Settings, stored: Mapping[FitKey, object]) -> Predictor:
+    """The reference with the first seed that has it; the first predictor when none has."""
+    found = predictors(settings, stored)
+    named = settings.evaluation.reference
+    at_reference = [
+        one
+        for one in found
+        if named
+        and (one.fits[0].schedule, one.fits[0].budget) == (named.schedule, named.budget)
+        and (one.epoch, one.members, one.rates) == (named.budget, "single", str(named.rate))
+    ]
+    return (at_reference or found)[0]
 
 
 def _at_reference(settings: Settings, side: Side, seed: int) -> Predictor:

@@ -6,7 +6,7 @@ from typing import Any
 from eeg_sgdr.patterns import READERS
 from eeg_sgdr.results import Subject
 from eeg_sgdr.schedules import n_averaged
-from eeg_sgdr.settings import Settings, StepArm, WarmRestartsArm
+from eeg_sgdr.settings import CosineArm, Settings, StepArm, WarmRestartsArm
 from eeg_sgdr.wording import counted, joined, plain, schedule_name, versions
 
 
@@ -124,7 +124,15 @@ def _schedule(settings: Settings, name: str) -> str:
             f"{arm.t_0}, T_mult = {arm.t_mult} and eta_min = {arm.eta_min:g}{decay}; cycles ended after "
             f"{joined(_ends(settings, arm))} epochs."
         )
-    return f"{words} had budgets of {joined(arm.budgets)} epochs."
+    if isinstance(arm, CosineArm):
+        return (
+            f"{words} was a single cycle of the same equation over budgets of {joined(arm.budgets)} epochs, "
+            f"with eta_min = {arm.eta_min:g}."
+        )
+    return (
+        f"{words} fell in a straight line to {arm.low:g} and rose again, with a period of {arm.period} "
+        f"epochs (triangular, Smith, 2017; down first), over budgets of {joined(arm.budgets)} epochs."
+    )
 
 
 def _ends(settings: Settings, arm: WarmRestartsArm) -> tuple[int, ...]:
@@ -189,6 +197,7 @@ REFERENCES = (
     "Transactions on Biomedical Engineering 51(6), 1034-1043.",
     "Schirrmeister, R. T., et al. (2017). Deep learning with convolutional neural networks for EEG decoding "
     "and visualization. Human Brain Mapping 38(11), 5391-5420.",
+    "Smith, L. N. (2017). Cyclical learning rates for training neural networks. WACV.",
 )
 
 

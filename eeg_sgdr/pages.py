@@ -54,13 +54,12 @@ def subject_report(results: Results, subject: Subject) -> None:
     UserError
         If what is on disk cannot be read, or the report cannot be written.
     """
-    # Maps need linear algebra on tiny matrices: on a busy machine, threads that wait for each other make
-    # them ten times slower.
-    with threadpool_limits(1):
-        text = page(results, subject)
-    store.write_text(subject.folder.report, text)
+    store.write_text(subject.folder.report, page(results, subject))
 
 
+# Maps need linear algebra on tiny matrices: on a busy machine, threads that wait for each other make them
+# ten times slower.
+@threadpool_limits.wrap(limits=1)
 def page(results: Results, subject: Subject) -> str:
     """The report as HTML; the same whenever it is made, but for the element ``#made``."""
     settings = results.settings
@@ -133,12 +132,13 @@ def _comparisons(subject: Subject, settings: Settings, found: Headline) -> str:
     ]
     if not rows:
         return ""
-    seeds = [f"Errors a : b, seed {seed}" for seed in settings.training.seeds]
+    seeds = [f"Errors, seed {seed}" for seed in settings.training.seeds]
     return table(
-        ["Comparison (a against b)", "Initial rates", *seeds, "Networks a : b", "Epochs spent a : b"],
+        ["Comparison (a against b)", "Initial rates", *seeds, "Networks", "Epochs spent"],
         rows,
-        f"Every comparison of the configuration: wrong trials of {counted(len(found.y), 'test trial')}. The "
-        "sentences above are about the first; the others are described, not tested.",
+        f"Every comparison of the configuration, as a : b: errors on {counted(len(found.y), 'test trial')}, "
+        "networks averaged, epochs spent on their training. The sentences above are about the first at the "
+        "reference's rate; all others are described, not tested.",
     )
 
 

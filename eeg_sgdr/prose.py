@@ -7,6 +7,7 @@ import numpy as np
 
 from eeg_sgdr import plan
 from eeg_sgdr.headline import Contender, Headline
+from eeg_sgdr.predictors import Predictor
 from eeg_sgdr.results import Subject
 from eeg_sgdr.settings import Settings, WarmRestartsArm
 from eeg_sgdr.statistics import McNemar
@@ -22,17 +23,18 @@ def result(subject: Subject, settings: Settings, found: Headline) -> list[str]:
     """The result with its uncertainty; the first sentence is the result itself."""
     n = len(found.y)
     simulated = "simulated " if subject.data["simulated"] else ""
+    conditions = [_condition(one.predictor) for one in found.contenders]
+    shared = len(set(conditions)) == 1
     clauses = [
-        f"{predictor_name(settings, one.predictor)} was wrong on {one.n_errors} ({_uncertain(one)})"
-        for one in found.contenders
+        f"{predictor_name(settings, one.predictor)}{'' if shared else f', {condition},'} was wrong on "
+        f"{one.n_errors} ({_uncertain(one)})"
+        for one, condition in zip(found.contenders, conditions, strict=True)
     ]
-    rates = sorted({str(key.rate) for one in found.contenders for key in one.predictor.fits})
-    epochs = sorted({one.predictor.epoch for one in found.contenders})
     commonest = chance(found.y)
     first = (
-        f"Of {counted(n, f'{simulated}test trial')} of subject {subject.label}, {joined(clauses)}, after "
-        f"{joined(epochs)} epochs from an initial rate of {joined(rates)}; always naming the commonest class "
-        f"would be wrong on {round(commonest * n)} ({percent(commonest)} %)."
+        f"Of {counted(n, f'{simulated}test trial')} of subject {subject.label}, {joined(clauses)}"
+        f"{f', {conditions[0]}' if shared else ''}; always naming the commonest class would be wrong on "
+        f"{round(commonest * n)} ({percent(commonest)} %)."
     )
     tested = [_tested(settings, found, found.test)] if found.test else []
     return [first, *tested, _seeds(settings, found)]
@@ -47,6 +49,12 @@ def question(settings: Settings) -> list[str]:
         "EEG: do warm restarts of the learning rate, or ensembles of the snapshots that they leave, reach a "
         "lower test error than a step schedule in as many epochs?"
     ]
+
+
+def _condition(predictor: Predictor) -> str:
+    rates = [key.rate for key in predictor.fits]
+    initial = f"an initial rate of {rates[0]}" if len(rates) == 1 else f"initial rates {joined(rates)}"
+    return f"after {counted(predictor.epoch, 'epoch')} from {initial}"
 
 
 def _uncertain(contender: Contender) -> str:

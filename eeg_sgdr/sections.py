@@ -1,9 +1,8 @@
 """The parts of a subject's report that hold pictures and tables, each as HTML."""
 
 import pandas as pd
-from safetensors.numpy import load_file
 
-from eeg_sgdr import figures, heads, plan, prose
+from eeg_sgdr import figures, heads, plan, prose, store
 from eeg_sgdr.headline import ROW, Headline, records, row_of
 from eeg_sgdr.markup import bullets, paragraphs, picture, table
 from eeg_sgdr.patterns import READERS, spatial_patterns
@@ -34,7 +33,9 @@ def errors(subject: Subject, found: Headline) -> str:
         "finding.",
     ]
     if seeds > 1:
-        caption.insert(2, f"Lines are means over {seeds} seeds, small points the seeds.")
+        caption.insert(
+            2, f"Lines are means over the seeds that are there (of {seeds}), small points the seeds."
+        )
     figure = figures.errors(evaluation, prose.chance(found.y))
     return picture(figure, caption, "svg", subject.data["simulated"])
 
@@ -206,7 +207,7 @@ def learned(subject: Subject, settings: Settings, found: Headline) -> str:
     data, summary, name = subject.data, subject.summary, settings.network.name
     predictor = found.contenders[0].predictor
     key = predictor.fits[0]
-    state = load_file(subject.folder.fit(key.name).snapshot(predictor.epoch))
+    state = store.read_weights(subject.folder.fit(key.name).snapshot(predictor.epoch))
     patterns = spatial_patterns(name, state, summary["covariance"], data["sfreq"])
     if not patterns:
         return paragraphs([f"No patterns: they are known for {joined(READERS)}, not for {name} as it is."])

@@ -115,6 +115,24 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         raise UserError(f"{path}: cannot be read ({error}); delete it and run again.") from error
 
 
+def read_weights(path: Path) -> dict[str, np.ndarray]:
+    """Read the weights of a snapshot.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or damaged.
+    """
+    from safetensors.numpy import load_file
+
+    try:
+        return load_file(path)
+    except Exception as error:  # safetensors raises its own
+        raise UserError(
+            f"{path}: cannot be read ({error}); delete its fit's folder and run again."
+        ) from error
+
+
 def read_csv(path: Path, **kwargs: Any) -> pd.DataFrame:
     """Read a table; labels stay texts.
 

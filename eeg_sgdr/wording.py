@@ -54,7 +54,7 @@ def predictor_name(settings: Settings, predictor: Predictor) -> str:
     if n_snapshots > 1:
         return f"the ensemble of the last {n_snapshots} snapshots of {schedule}{rates}"
     if n_fits > 1:
-        return f"the ensemble of {n_fits} networks trained with {schedule}, one at each rate,"
+        return f"the ensemble of {n_fits} networks trained with {schedule}, one at each rate"
     return f"the network trained with {schedule}"
 
 

@@ -11,9 +11,10 @@ from results_folder import SENSORS, MadeUp, write_folder
 from eeg_sgdr import report, store
 from eeg_sgdr.headline import headline, side_by_side
 from eeg_sgdr.methods import methods
-from eeg_sgdr.pages import page, subject_report
+from eeg_sgdr.pages import page
 from eeg_sgdr.prose import deviations, result, warnings
 from eeg_sgdr.results import Subject
+from eeg_sgdr.sections import learned, recordings
 from eeg_sgdr.statistics import binomial_interval, mcnemar
 
 NAME = "study"  # a folder's name stands in its report
@@ -169,16 +170,17 @@ def test_warnings_come_first_and_without_the_compared_fits_there_is_no_test(tmp_
 
 def test_without_positions_maps_are_left_out(tmp_path):
     results, subject = write_folder(tmp_path, MadeUp(places=("nowhere",) * len(SENSORS)))
-    html = page(results, subject)
+    html = recordings(subject) + learned(subject, results.settings, headline(subject, results.settings))
     assert "Maps are left out: the recordings do not say where the sensors are." in html
     assert "No patterns: the recordings do not say where the sensors are." in html
     assert "Mean spectrum of each class" in html  # C3, Cz and C4 are known by name
 
 
 def test_networks_that_cannot_be_read_have_no_patterns(tmp_path):
-    html = page(*write_folder(tmp_path, MadeUp(network="EEGTCNet")))
+    results, subject = write_folder(tmp_path, MadeUp(network="EEGTCNet"))
+    html = learned(subject, results.settings, headline(subject, results.settings))
     assert "No patterns: they are known for ShallowFBCSPNet, Deep4Net and EEGNet, not for EEGTCNet" in html
-    assert "Haufe" not in visible(html)
+    assert "Haufe" not in " ".join(methods(results.settings, subject))
 
 
 def test_running_statistics_change_numbers_and_sentences(tmp_path, plain):
@@ -207,7 +209,7 @@ def test_the_command_makes_table_and_report_again(tmp_path, capsys):
     subject.folder.evaluation.unlink()
     assert report.main([str(tmp_path)]) == 0
     assert subject.folder.evaluation.read_bytes() == table
-    assert subject.folder.report.is_file()
+    assert subject.folder.report.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     assert str(subject.folder.report) in capsys.readouterr().out
 
 
@@ -226,6 +228,29 @@ def test_the_command_says_when_nothing_is_done(tmp_path, capsys):
     assert "subject 1: no fit is done" in capsys.readouterr().err
 
 
-def test_the_report_is_written_where_the_folder_says(plain):
-    subject_report(*plain)
-    assert plain[1].folder.report.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+def test_without_comparisons_the_reference_is_reported(tmp_path):
+    results, subject = write_folder(tmp_path, MadeUp(evaluation={"comparisons": []}))
+    found = headline(subject, results.settings)
+    assert [one.predictor.fits[0].name for one in found.contenders] == ["step-b7-r0.025-s0"]
+    assert found.test is None
+    first, *others = result(subject, results.settings, found)
+    assert "after 7 epochs from an initial rate of 0.025" in first
+    assert not any("McNemar" in text for text in others)
+
+
+def test_sides_that_differ_in_epochs_or_rates_say_so_each(tmp_path):
+    sides = {"a": {"schedule": "restarts", "rates": "all"}, "b": {"schedule": "step", "budget": 1}}
+    results, subject = write_folder(
+        tmp_path, MadeUp(evaluation={"comparisons": [{"name": "unequal", **sides}]})
+    )
+    sentence = result(subject, results.settings, headline(subject, results.settings))[0]
+    assert "one at each rate, after 7 epochs from initial rates 0.025 and 0.05, was wrong on" in sentence
+    assert "the step schedule, after 1 epoch from an initial rate of 0.025, was wrong on" in sentence
+
+
+def test_a_snapshot_that_is_missing_is_named(tmp_path, capsys):
+    _, subject = write_folder(tmp_path, MadeUp())
+    snapshot = subject.folder.fit("restarts-b7-r0.025-s0").snapshot(7)
+    snapshot.unlink()
+    assert report.main([str(tmp_path)]) == 2
+    assert str(snapshot) in capsys.readouterr().err
