@@ -26,8 +26,9 @@ def errors(subject: Subject, found: Headline) -> str:
     caption = [
         f"Test error on {counted(n, 'trial')} against the number of epochs trained, on a logarithmic axis as "
         "in the paper.",
-        "A point of a step schedule is a training of its own, laid out for that many epochs; those of warm "
-        "restarts are the cycle ends of one training. Ensembles begin where they average two snapshots.",
+        "Points of warm restarts are the cycle ends of one training; a point of any other schedule is a "
+        "training of its own, laid out for that many epochs. Ensembles begin where they average two "
+        "snapshots.",
         f"How to judge it: one trial is {percent(1 / n)} points, and the 95 % interval of a single point is "
         f"about {100 * (high - low):.0f} points wide; differences of a few trials between lines are no "
         "finding.",

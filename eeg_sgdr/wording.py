@@ -41,7 +41,7 @@ def versions(content: dict[str, Any]) -> str:
 def schedule_name(settings: Settings, name: str) -> str:
     """What sentences call an arm; its own name is added where several are of its kind."""
     kind = settings.schedules[name].kind
-    words = {"step": "the step schedule"}.get(kind, kind.replace("_", " "))
+    words = "warm restarts" if kind == "warm_restarts" else f"the {kind} schedule"
     alone = sum(arm.kind == kind for arm in settings.schedules.values()) == 1
     return words if alone else f"{words} ({name})"
 
