@@ -55,7 +55,7 @@ class Epoch:
     loss : float
         Mean training loss of its updates, in nats.
     seconds : float
-        What it took.
+        What its training took, scoring left out.
     """
 
     epoch: int
@@ -161,9 +161,9 @@ def fit(
         if not np.isfinite(mean_loss):
             raise FitFailed(f"the loss is not finite in epoch {epoch + 1}, at a rate of {rates[0]:g}")
         done = epoch + 1
+        history.append(Epoch(done, rates[0], rates[-1], mean_loss, time.perf_counter() - started))
         if done in schedule.ends or training.store == "epochs":
             scores[done] = score(form, train, test)
-        history.append(Epoch(done, rates[0], rates[-1], mean_loss, time.perf_counter() - started))
         on_epoch(done)
     return Fit(history, scores, form.name, n_updates)
 
