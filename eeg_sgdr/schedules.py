@@ -140,6 +140,67 @@ class WarmRestarts:
         return self.eta_min + 0.5 * (high - self.eta_min) * (1 + math.cos(math.pi * (epoch - start) / length))
 
 
+@dataclass(frozen=True)
+class Cyclic:
+    r"""The rate falls and rises in straight lines: the triangular policy of [1]_, going down first.
+
+    With a period of P epochs,
+
+    .. math:: \eta = low + (high - low) \left|1 - 2 \left(\frac{epoch}{P} \bmod 1\right)\right|
+
+    with ``high`` the initial rate: it is had at 0, P, 2 P, ..., the low rate at P / 2, 3 P / 2, ...
+    This is Smith's formula with his step size P / 2, half a period later: his begins at the low rate.
+    The budget ends where the rate is low, as cycles of warm restarts do.
+
+    Parameters
+    ----------
+    initial_rate : float
+        The high rate.
+    budget : int
+        Number of epochs; an odd multiple of half the period.
+    period : int
+        Epochs from one high rate to the next; even.
+    low : float
+        What the rate falls to.
+
+    Raises
+    ------
+    ValueError
+        If the rate is not low after the last epoch, or the initial rate is below the low one.
+
+    References
+    ----------
+    .. [1] Smith, L. N. (2017). Cyclical learning rates for training neural networks. WACV. Section 3.1.
+    """
+
+    initial_rate: float
+    budget: int
+    period: int
+    low: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.period < 2 or self.period % 2:
+            raise ValueError("period must be an even number of epochs")
+        half = self.period // 2
+        if self.budget % self.period != half:
+            before = (self.budget - half) // self.period * self.period + half
+            nearest = " and ".join(str(end) for end in (before, before + self.period) if end > 0)
+            raise ValueError(
+                f"budgets: the rate is not low after {self.budget} epochs; the nearest ends are {nearest}"
+            )
+        if self.initial_rate < self.low:
+            raise ValueError("low must not be above the initial rate")
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The budget alone."""
+        return (self.budget,)
+
+    def lr(self, epoch: float) -> float:
+        """Learning rate when ``epoch`` epochs are done."""
+        return self.low + (self.initial_rate - self.low) * abs(1 - 2 * (epoch / self.period % 1))
+
+
 def n_averaged(n_cycles: int) -> int:
     """Snapshots in the ensemble when ``n_cycles`` cycles are completed: M = nr / 2, at least one."""
     return max(1, n_cycles // 2)

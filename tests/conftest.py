@@ -65,7 +65,7 @@ def make_settings(**changes):
         },
     }
     for name, change in changes.items():
-        data[name] = {**data[name], **change} if isinstance(change, dict) else change
+        data[name] = {**data.get(name, {}), **change} if isinstance(change, dict) else change
     return config.validate(data, "test")
 
 

@@ -8,7 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eeg_sgdr.schedules import Step, WarmRestarts, n_averaged
+from eeg_sgdr.schedules import Cyclic, Step, WarmRestarts, n_averaged
+from eeg_sgdr.settings import CosineArm
 
 BUDGETS = {(1, 2): 511, (10, 2): 630, (50, 1): 550, (2, 3): 728}
 
@@ -95,6 +96,69 @@ def test_rates_stay_between_eta_min_and_the_initial_rate(t_0, t_mult, n_cycles, 
     schedule = WarmRestarts(0.05, budget, t_0, t_mult, eta_min=0.001)
     assert len(schedule.ends) == n_cycles
     assert 0.001 - 1e-15 <= schedule.lr(fraction * budget) <= 0.05 + 1e-15
+
+
+def stepped(make, n):
+    """Rates of a schedule of torch's, before each of n steps."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.05)
+    theirs = make(optimizer)
+    rates = []
+    for _ in range(n):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        theirs.step()
+    return rates
+
+
+def test_cosine_falls_once():
+    schedule = CosineArm(kind="cosine", budgets=[4], eta_min=0.02).schedule(0.08, 4)
+    # 0.05 + 0.03 cos(0, 45, 90, 135 degrees)
+    assert [schedule.lr(epoch) for epoch in range(4)] == pytest.approx(
+        [0.08, 0.05 + 0.03 * math.sqrt(0.5), 0.05, 0.05 - 0.03 * math.sqrt(0.5)], abs=1e-15
+    )
+    assert schedule.ends == (4,)
+
+
+@pytest.mark.parametrize("budget", [1, 30, 31])
+def test_cosine_equals_torch(budget):
+    n = 5 * budget
+    schedule = CosineArm(kind="cosine", budgets=[budget], eta_min=0.001).schedule(0.05, budget)
+    theirs = stepped(lambda sgd: torch.optim.lr_scheduler.CosineAnnealingLR(sgd, n, 0.001), n)
+    assert [schedule.lr(k / 5) for k in range(n)] == pytest.approx(theirs, abs=1e-12)
+
+
+def test_cyclic_goes_down_first_and_ends_low():
+    schedule = Cyclic(0.05, 6, period=4, low=0.01)
+    written_out = [0.05, 0.04, 0.03, 0.02, 0.01, 0.02, 0.03, 0.04, 0.05, 0.04, 0.03, 0.02]
+    assert [schedule.lr(k / 2) for k in range(12)] == pytest.approx(written_out, abs=1e-15)
+    assert schedule.ends == (6,)
+
+
+def test_cyclic_equals_torch_half_a_period_later():
+    """Torch begins at the low rate and goes up, as Smith does."""
+    n_updates, period = 5, 6
+    half = period * n_updates // 2
+    theirs = stepped(
+        lambda sgd: torch.optim.lr_scheduler.CyclicLR(sgd, 0.001, 0.05, half, cycle_momentum=False), 200
+    )
+    schedule = Cyclic(0.05, 33, period, low=0.001)
+    ours = [schedule.lr(k / n_updates) for k in range(33 * n_updates)]
+    assert ours == pytest.approx(theirs[half : half + 33 * n_updates], abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"budget": 31, "period": 20}, "nearest ends are 30 and 50"),
+        ({"budget": 3, "period": 20}, "nearest ends are 10"),
+        ({"budget": 20, "period": 20}, "nearest ends are 10 and 30"),
+        ({"budget": 3, "period": 3}, "even"),
+        ({"budget": 10, "period": 20, "low": 0.06}, "low must not be above"),
+    ],
+)
+def test_cyclic_refuses(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Cyclic(0.05, **arguments)
 
 
 def test_members_as_the_paper_counts_them():

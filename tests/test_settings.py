@@ -19,6 +19,7 @@ SHIPPED = {
     "demo": (44, 1125, 250.0, 4, 160),
     "physionet_fists_feet": (64, 720, 160.0, 2, 60),
     "physionet_left_right": (64, 720, 160.0, 2, 30),
+    "schedules": (44, 1125, 250.0, 4, 160),
 }
 
 
@@ -102,6 +103,9 @@ def change(data, path, value):
         ("schedules.step.drops", ["1/2", "1/3"], "drops: must ascend between 0 and 1"),
         ("schedules.step.drops", ["a/b"], "must be a number or a fraction such as 1/3"),
         ("schedules.Step", {"kind": "step", "budgets": [3]}, "schedules.Step"),
+        ("schedules.restarts.eta_min", 0.04, "initial rate 0.025: eta_min must not be"),
+        ("schedules.soft", {"kind": "cyclic", "budgets": [5], "period": 4}, "nearest ends are 2 and 6"),
+        ("schedules.soft", {"kind": "cyclic", "budgets": [6], "period": 4, "low": 0.03}, "low must not be"),
         ("preprocessing.window_s", [1.0, 0.5], "the window must end after its begin"),
         ("recordings.classes", {"left": "l", "right": "l"}, "an annotation stands for two classes"),
         ("recordings.source", "edf", "recordings: input tag 'edf'"),
@@ -149,6 +153,31 @@ def test_default_comparisons_are_at_equal_epochs():
         ("restarts", "cycles", "each", "restarts", "single", "each", None),
         ("restarts", "cycles", "all", "step", "single", "all", 31),
     ]  # fmt: skip
+
+
+def test_every_warm_restarts_arm_has_its_default_comparisons():
+    arms = {
+        "step": {"kind": "step", "budgets": [30, 31]},
+        "cosine": {"kind": "cosine", "budgets": [30, 31]},
+        "restarts": {"kind": "warm_restarts", "epochs": 31},
+        "long": {"kind": "warm_restarts", "t_0": 10, "epochs": 30},
+    }
+    comparisons = make_settings(schedules=arms).evaluation.comparisons
+    assert [(c.name.split(":")[0], c.a.schedule, c.b.schedule, c.b.budget) for c in comparisons] == [
+        (name, name, rival, budget)
+        for name, end in (("restarts", 31), ("long", 30))
+        for rival, budget in (("step", end), (name, None), ("step", end))
+    ]
+
+
+def test_named_comparisons_need_no_step_schedule():
+    settings = make_settings(
+        schedules={"step": {"kind": "cosine", "budgets": [3]}},
+        evaluation={"comparisons": [
+            {"name": "x", "a": {"schedule": "restarts"}, "b": {"schedule": "step", "budget": 3}},
+        ]},
+    )  # fmt: skip
+    assert [c.name for c in settings.evaluation.comparisons] == ["x"]
 
 
 def test_fingerprints_see_what_changes_results_and_nothing_else():

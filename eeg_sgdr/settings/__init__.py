@@ -1,6 +1,6 @@
 """What a configuration may say, one module a section."""
 
-from eeg_sgdr.settings.arms import StepArm, WarmRestartsArm
+from eeg_sgdr.settings.arms import CosineArm, CyclicArm, StepArm, WarmRestartsArm
 from eeg_sgdr.settings.evaluation import Comparison, Evaluation, Reference, Side
 from eeg_sgdr.settings.preprocessing import Preprocessing, Split, Standardize
 from eeg_sgdr.settings.reading import load, parse_yaml, shipped, to_yaml, validate
@@ -18,6 +18,8 @@ __all__ = [
     "BidsRecordings",
     "Comparison",
     "Compute",
+    "CosineArm",
+    "CyclicArm",
     "Evaluation",
     "NetworkSettings",
     "Numerics",

@@ -8,6 +8,8 @@ from pydantic import AfterValidator, Field, model_validator
 from eeg_sgdr import schedules
 from eeg_sgdr.settings.types import Drop, Model, unique
 
+Budgets = Annotated[tuple[Annotated[int, Field(ge=1)], ...], AfterValidator(unique), Field(min_length=1)]
+
 
 class StepArm(Model):
     """The rate falls by a factor at fractions of the budget.
@@ -23,7 +25,7 @@ class StepArm(Model):
     """
 
     kind: Literal["step"]
-    budgets: Annotated[tuple[Annotated[int, Field(ge=1)], ...], AfterValidator(unique), Field(min_length=1)]
+    budgets: Budgets
     drops: tuple[Drop, ...] = (Fraction(1, 3), Fraction(1, 2), Fraction(2, 3))
     factor: float = Field(0.1, gt=0, lt=1)
 
@@ -75,4 +77,54 @@ class WarmRestartsArm(Model):
         return schedules.WarmRestarts(rate, budget, self.t_0, self.t_mult, self.eta_min, self.eta_decay)
 
 
-Arm = Annotated[StepArm | WarmRestartsArm, Field(discriminator="kind")]
+class CosineArm(Model):
+    """One cosine over the whole budget: warm restarts that never restart.
+
+    Attributes
+    ----------
+    budgets : list of int
+        Epochs that the schedule is laid out for; one fit each.
+    eta_min : float
+        What the rate falls to.
+    """
+
+    kind: Literal["cosine"]
+    budgets: Budgets
+    eta_min: float = Field(0.0, ge=0)
+
+    def schedule(self, rate: float, budget: int) -> schedules.WarmRestarts:
+        """The schedule of one fit: one cycle, as long as the budget."""
+        return schedules.WarmRestarts(rate, budget, t_0=budget, t_mult=1, eta_min=self.eta_min)
+
+
+class CyclicArm(Model):
+    """The rate falls and rises in straight lines (Smith, 2017), a soft restart; down first.
+
+    Attributes
+    ----------
+    budgets : list of int
+        Epochs that the schedule is laid out for, odd multiples of half the period, where the rate is
+        low; one fit each.
+    period : int
+        Epochs from one high rate to the next; even.
+    low : float
+        What the rate falls to.
+    """
+
+    kind: Literal["cyclic"]
+    budgets: Budgets
+    period: int = Field(ge=2)
+    low: float = Field(0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _ends_low(self) -> "CyclicArm":
+        for budget in self.budgets:
+            self.schedule(1.0 + self.low, budget)
+        return self
+
+    def schedule(self, rate: float, budget: int) -> schedules.Cyclic:
+        """The schedule of one fit."""
+        return schedules.Cyclic(rate, budget, self.period, self.low)
+
+
+Arm = Annotated[StepArm | WarmRestartsArm | CosineArm | CyclicArm, Field(discriminator="kind")]

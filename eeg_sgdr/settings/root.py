@@ -63,11 +63,23 @@ class Settings(Model):
     compute: Compute = Compute()
 
     @model_validator(mode="after")
+    def _schedules_serve_every_rate(self) -> "Settings":
+        for name, arm in self.schedules.items():
+            for rate in self.training.initial_rates:
+                for budget in arm.budgets:
+                    try:
+                        arm.schedule(rate, budget)
+                    except ValueError as error:
+                        raise ValueError(f"schedules.{name}, initial rate {rate}: {error}") from error
+        return self
+
+    @model_validator(mode="after")
     def _complete_evaluation(self) -> "Settings":
         """Fill in the reference and the comparisons, and check what they name."""
         evaluation = self.evaluation
-        defaults = _default_comparisons(self.schedules)
-        comparisons = defaults if evaluation.comparisons is None else evaluation.comparisons
+        comparisons = evaluation.comparisons
+        if comparisons is None:
+            comparisons = _default_comparisons(self.schedules)
         reference = evaluation.reference or _default_reference(self.schedules, self.training)
         for side in [side for comparison in comparisons for side in (comparison.a, comparison.b)]:
             _check_arm(self.schedules, side.schedule, side.budget, "evaluation.comparisons")
