@@ -126,8 +126,8 @@ def _schedule(settings: Settings, name: str) -> str:
         )
     if isinstance(arm, CosineArm):
         return (
-            f"{words} was a single cycle of the same equation over budgets of {joined(arm.budgets)} epochs, "
-            f"with eta_min = {arm.eta_min:g}."
+            f"{words} was one cycle of cosine annealing (Loshchilov and Hutter, 2017, equation 5) over "
+            f"budgets of {joined(arm.budgets)} epochs, with eta_min = {arm.eta_min:g}."
         )
     return (
         f"{words} fell in a straight line to {arm.low:g} and rose again, with a period of {arm.period} "

@@ -10,11 +10,12 @@ from results_folder import SENSORS, MadeUp, write_folder
 
 from eeg_sgdr import report, store
 from eeg_sgdr.headline import headline, side_by_side
-from eeg_sgdr.methods import methods
+from eeg_sgdr.methods import methods, references
 from eeg_sgdr.pages import page
 from eeg_sgdr.prose import deviations, result, warnings
 from eeg_sgdr.results import Subject
 from eeg_sgdr.sections import learned, recordings
+from eeg_sgdr.settings import CosineArm, CyclicArm
 from eeg_sgdr.statistics import binomial_interval, mcnemar
 
 NAME = "study"  # a folder's name stands in its report
@@ -201,6 +202,19 @@ def test_methods_state_nothing_that_was_not_done(tmp_path, plain):
     for step in ("filtered", "standardised", "amplitude", "resampled", "crops"):
         assert step not in text
     assert "no high-pass" in " ".join(deviations(results.settings, subject))
+
+
+def test_methods_say_how_every_kind_of_schedule_goes(plain):
+    settings, subject = plain[0].settings, plain[1]
+    arms = {
+        "soft": CyclicArm(kind="cyclic", budgets=[3], period=2),
+        "one": CosineArm(kind="cosine", budgets=[3, 7]),
+    }
+    more = settings.model_copy(update={"schedules": {**settings.schedules, **arms}})
+    text = " ".join(methods(more, subject))
+    assert "The cosine schedule was one cycle of cosine annealing" in text
+    assert "with a period of 2 epochs (triangular, Smith, 2017; down first), over budgets of 3 epochs" in text
+    assert any(reference.startswith("Smith") for reference in references([text]))
 
 
 def test_the_command_makes_table_and_report_again(tmp_path, capsys):
