@@ -1,6 +1,6 @@
 """What all figures share: style, colours, and how they become the bytes of a file."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -15,6 +15,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKS = ("s", "o", "^", "D", "v", "P", "X")
 LINES = ("--", "-", "-.", ":")
 GREY = "#777777"
+#: Panels in a row.
+COLUMNS = 3
 
 #: Names come from recordings and configurations: nothing in them is mathematics.
 STYLE: dict[Any, Any] = {
@@ -38,14 +40,20 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def panels(n: int, width: float, height: float, **kwargs: Any) -> tuple[Figure, list[Axes]]:
-    """A figure of n axes, three in a row at most; the size of one in inches."""
-    columns = min(n, 3)
+    """A figure of n axes, `COLUMNS` in a row at most; the size of one in inches."""
+    columns = min(n, COLUMNS)
     rows = -(-n // columns)
     figure = new_figure(width * columns, height * rows)
     axes = figure.subplots(rows, columns, squeeze=False, **kwargs).ravel()
     for unused in axes[n:]:
         unused.remove()
     return figure, list(axes[:n])
+
+
+def label_rows(axes: Sequence[Axes], label: str) -> None:
+    """What is upward, beside the first panel of each row."""
+    for panel in axes[::COLUMNS]:
+        panel.set_ylabel(label)
 
 
 def look(i: int) -> tuple[str, str, str]:

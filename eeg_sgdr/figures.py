@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from eeg_sgdr import plan, store
-from eeg_sgdr.canvas import GREY, STYLE, encode, legend, look, new_figure, panels, plain_numbers
+from eeg_sgdr.canvas import GREY, STYLE, encode, label_rows, legend, look, new_figure, panels, plain_numbers
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.metrics import reliability as reliability_bins
 from eeg_sgdr.plan import FitKey
@@ -118,7 +118,7 @@ def _by_arm(curves: Curves, y_label: str) -> tuple[Figure, list[Axes], dict[str,
     """One panel for each arm, where a line ends, with a mark, at its budget; and what a legend needs."""
     arms = list(dict.fromkeys(key.schedule for key in curves))
     rates = sorted({key.rate for key in curves})
-    figure, axes = panels(len(arms), 4.2, 3.0, sharey=True)
+    figure, axes = panels(len(arms), 4.2, 3.0, sharex=True, sharey=True)
     handles: dict[str, Any] = {}
     for arm, panel in zip(arms, axes, strict=True):
         for key, (x, y) in curves.items():
@@ -136,8 +136,9 @@ def _by_arm(curves: Curves, y_label: str) -> tuple[Figure, list[Axes], dict[str,
                     linewidth=1.3,
                 )
         panel.set(title=arm, xlabel="Epoch", yscale="log")
+        panel.tick_params(labelbottom=True)
         plain_numbers(panel.yaxis)
-    axes[0].set_ylabel(y_label)
+    label_rows(axes, y_label)
     return figure, axes, handles
 
 
@@ -182,7 +183,7 @@ def errors(evaluation: pd.DataFrame, chance: float) -> Figure:
         panel.xaxis.set_minor_locator(NullLocator())
         plain_numbers(panel.xaxis)
     axes[0].set_ylim(bottom=0)
-    axes[0].set_ylabel("Test error (%)")
+    label_rows(axes, "Test error (%)")
     handles["commonest class always"] = chance_line
     legend(figure, handles)
     return figure
