@@ -2,20 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from eeg_sgdr import tables
 from eeg_sgdr.plan import FitKey
 from eeg_sgdr.predictors import Predictor, predictors, side_predictors
 from eeg_sgdr.results import Subject
-from eeg_sgdr.settings import Settings, Side
+from eeg_sgdr.settings import Comparison, Settings, Side
 from eeg_sgdr.statistics import McNemar, binomial_interval, mcnemar
-
-#: Columns of evaluation.csv that tell predictors apart.
-ROW = ("schedule", "budget", "epoch", "rates", "seeds", "members")
 
 
 @dataclass(frozen=True)
@@ -101,10 +96,15 @@ def headline(subject: Subject, settings: Settings) -> Headline:
 
 def _pair(settings: Settings, seed: int) -> tuple[Predictor, ...]:
     """Both sides of the first comparison; nothing when the configuration compares nothing."""
-    comparisons = settings.evaluation.comparisons
+    comparisons = _seed_by_seed(settings)
     if not comparisons:
         return ()
     return tuple(_at_reference(settings, side, seed) for side in (comparisons[0].a, comparisons[0].b))
+
+
+def _seed_by_seed(settings: Settings) -> list[Comparison]:
+    """Comparisons without an average over seeds: those of which one training of each arm says something."""
+    return [one for one in settings.evaluation.comparisons or () if one.a.seeds == one.b.seeds == 1]
 
 
 def _alone(settings: Settings, stored: Mapping[FitKey, object]) -> Predictor:
@@ -123,7 +123,7 @@ def _alone(settings: Settings, stored: Mapping[FitKey, object]) -> Predictor:
 
 def _at_reference(settings: Settings, side: Side, seed: int) -> Predictor:
     """The side's predictor at the reference's rate; the only one when it averages over rates."""
-    found = side_predictors(settings, side, seed)
+    found = side_predictors(settings, side, (seed,))
     reference = settings.evaluation.reference
     rate = reference.rate if reference else settings.training.initial_rates[0]
     return next((one for one in found if one.fits[0].rate == rate), found[0])
@@ -137,7 +137,7 @@ def _contender(
 
 
 def side_by_side(subject: Subject, settings: Settings) -> list[tuple[str, Predictor, Predictor, list[str]]]:
-    """Every comparison of the configuration, rate by rate, described and not tested.
+    """Every comparison of the configuration seed by seed, rate by rate, described and not tested.
 
     Parameters
     ----------
@@ -152,38 +152,20 @@ def side_by_side(subject: Subject, settings: Settings) -> list[tuple[str, Predic
         Predictors of the first seed; of each seed, the errors of both as "a : b", or "missing".
     """
     errors = {
-        tuple(row[name] for name in ROW): round(row["error"] * row["n_test"])
-        for row in records(subject.evaluation)
+        tuple(row[name] for name in tables.ROW): round(row["error"] * row["n_test"])
+        for row in tables.records(subject.evaluation)
     }
     rows = []
-    for comparison in settings.evaluation.comparisons or ():
+    for comparison in _seed_by_seed(settings):
         by_seed = [
-            [side_predictors(settings, side, seed) for side in (comparison.a, comparison.b)]
+            [side_predictors(settings, side, (seed,)) for side in (comparison.a, comparison.b)]
             for seed in settings.training.seeds
         ]
         n_pairs = max(map(len, by_seed[0]))
         for i in range(n_pairs):
             # A side that averages over rates has one predictor, which meets each of the other side's.
             pairs = [[side[min(i, len(side) - 1)] for side in sides] for sides in by_seed]
-            counts = [[errors.get(row_of(one)) for one in pair] for pair in pairs]
+            counts = [[errors.get(tables.row_of(one)) for one in pair] for pair in pairs]
             texts = ["missing" if None in pair else f"{pair[0]} : {pair[1]}" for pair in counts]
             rows.append((comparison.name, pairs[0][0], pairs[0][1], texts))
     return rows
-
-
-def row_of(predictor: Predictor) -> tuple[object, ...]:
-    """What tells a predictor's row in evaluation.csv; the columns are those of `ROW`."""
-    first = predictor.fits[0]
-    return (
-        first.schedule,
-        first.budget,
-        predictor.epoch,
-        predictor.rates,
-        str(first.seed),
-        predictor.members,
-    )
-
-
-def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """A table's rows by name of column."""
-    return table.to_dict("records")  # type: ignore[return-value]

@@ -136,9 +136,10 @@ def _comparisons(subject: Subject, settings: Settings, found: Headline) -> str:
     return table(
         ["Comparison (a against b)", "Initial rates", *seeds, "Networks", "Epochs spent"],
         rows,
-        f"Every comparison of the configuration, as a : b: errors on {counted(len(found.y), 'test trial')}, "
-        "networks averaged, epochs spent on their training. The sentences above are about the first at the "
-        "reference's rate; all others are described, not tested.",
+        "Every comparison of the configuration that goes seed by seed, as a : b: errors on "
+        f"{counted(len(found.y), 'test trial')}, networks averaged, epochs spent on their "
+        "training. The sentences above are about the first at the reference's rate; all others are described, "
+        "not tested.",
     )
 
 

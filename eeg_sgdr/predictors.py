@@ -17,7 +17,7 @@ class Predictor:
     Attributes
     ----------
     fits : tuple of FitKey
-        Of one arm and budget, with one seed, at one or several rates.
+        Of one arm and budget, at one or several rates, with one or several seeds.
     epochs : tuple of int
         The snapshots taken of each fit, ascending; the prediction is that of the last one's moment.
     members : str
@@ -36,7 +36,12 @@ class Predictor:
     @property
     def rates(self) -> str:
         """Initial rates, joined by a plus."""
-        return "+".join(str(key.rate) for key in self.fits)
+        return "+".join(dict.fromkeys(str(key.rate) for key in self.fits))
+
+    @property
+    def seeds(self) -> str:
+        """Seeds, joined by a plus."""
+        return "+".join(dict.fromkeys(str(key.seed) for key in self.fits))
 
     def probabilities(self, stored: Mapping[FitKey, Mapping[int, np.ndarray]]) -> np.ndarray:
         """Averaged probabilities.
@@ -59,7 +64,7 @@ def predictors(settings: Settings, available: Iterable[FitKey]) -> list[Predicto
     """All predictors whose fits are there, named by the configuration before any label is read.
 
     Each snapshot alone and, for warm restarts, the ensemble of the last cycles, at every end; for
-    each rate, and over all rates.
+    each rate, and over all rates. Those over several seeds only where a comparison names them.
 
     Parameters
     ----------
@@ -83,7 +88,16 @@ def predictors(settings: Settings, available: Iterable[FitKey]) -> list[Predicto
                     fits = tuple(FitKey(name, budget, rate, seed) for rate in group)
                     if there.issuperset(fits):
                         found += _of_fits(settings, fits)
-    return found
+    over_seeds = [
+        predictor
+        for comparison in settings.evaluation.comparisons or ()
+        for side in (comparison.a, comparison.b)
+        if side.seeds > 1
+        for group in seed_groups(settings, side.seeds)
+        for predictor in side_predictors(settings, side, group)
+        if there.issuperset(predictor.fits)
+    ]
+    return found + list(dict.fromkeys(over_seeds))
 
 
 def _of_fits(settings: Settings, fits: tuple[FitKey, ...]) -> list[Predictor]:
@@ -99,7 +113,13 @@ def members_at(ends: tuple[int, ...], n_cycles: int) -> tuple[int, ...]:
     return ends[n_cycles - n_averaged(n_cycles) : n_cycles]
 
 
-def side_predictors(settings: Settings, side: Side, seed: int) -> list[Predictor]:
+def seed_groups(settings: Settings, size: int) -> list[tuple[int, ...]]:
+    """Disjoint groups of seeds, in order; seeds that fill no group are left over."""
+    seeds = settings.training.seeds
+    return [seeds[i : i + size] for i in range(0, len(seeds) - size + 1, size)]
+
+
+def side_predictors(settings: Settings, side: Side, seeds: tuple[int, ...]) -> list[Predictor]:
     """The predictors of one side of a comparison, at the last end of its budget.
 
     Parameters
@@ -108,8 +128,8 @@ def side_predictors(settings: Settings, side: Side, seed: int) -> list[Predictor
         The configuration.
     side : Side
         One side; with ``rates: each`` there is a predictor for each rate, with ``all`` a single one.
-    seed : int
-        The seed.
+    seeds : tuple of int
+        As many as are averaged, or a multiple: then the predictors of each such group.
 
     Returns
     -------
@@ -119,9 +139,11 @@ def side_predictors(settings: Settings, side: Side, seed: int) -> list[Predictor
     rates = settings.training.initial_rates
     groups = [rates] if side.rates == "all" else [(rate,) for rate in rates]
     found = []
-    for group in groups:
-        fits = tuple(FitKey(side.schedule, budget, rate, seed) for rate in group)
-        ends = schedule_of(fits[0], settings).ends
-        epochs = members_at(ends, len(ends)) if side.members == "cycles" else ends[-1:]
-        found.append(Predictor(fits, epochs, side.members))
+    for start in range(0, len(seeds), side.seeds):
+        together = seeds[start : start + side.seeds]
+        for group in groups:
+            fits = tuple(FitKey(side.schedule, budget, rate, seed) for seed in together for rate in group)
+            ends = schedule_of(fits[0], settings).ends
+            epochs = members_at(ends, len(ends)) if side.members == "cycles" else ends[-1:]
+            found.append(Predictor(fits, epochs, side.members))
     return found

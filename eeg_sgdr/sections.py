@@ -3,11 +3,12 @@
 import pandas as pd
 
 from eeg_sgdr import figures, heads, plan, prose, store
-from eeg_sgdr.headline import ROW, Headline, records, row_of
+from eeg_sgdr.headline import Headline
 from eeg_sgdr.markup import bullets, paragraphs, picture, table
 from eeg_sgdr.patterns import READERS, spatial_patterns
 from eeg_sgdr.results import Subject
 from eeg_sgdr.settings import Settings
+from eeg_sgdr.tables import ROW, records, row_of
 from eeg_sgdr.wording import counted, joined, percent, schedule_name, short_name
 
 
@@ -20,6 +21,7 @@ def distinct(evaluation: pd.DataFrame) -> pd.DataFrame:
 def errors(subject: Subject, found: Headline) -> str:
     """Test error against epochs."""
     evaluation = distinct(subject.evaluation)
+    evaluation = evaluation[~evaluation["seeds"].str.contains("+", regex=False)]
     n = len(found.y)
     low, high = found.contenders[0].interval
     seeds = evaluation["seeds"].nunique()

@@ -1,12 +1,17 @@
-"""The tables of numbers that reports show."""
+"""The table of every predictor of a subject: evaluation.csv."""
+
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from eeg_sgdr.metrics import METRICS
 from eeg_sgdr.predictors import Predictor, predictors
 from eeg_sgdr.results import Subject
-from eeg_sgdr.metrics import METRICS
 from eeg_sgdr.settings import Settings
+
+#: Columns of evaluation.csv that tell predictors apart.
+ROW = ("schedule", "budget", "epoch", "rates", "seeds", "members")
 
 
 def evaluation(subject: Subject, settings: Settings) -> pd.DataFrame:
@@ -39,6 +44,24 @@ def labels(subject: Subject) -> np.ndarray:
     return kept["class"].map(index).to_numpy(int)
 
 
+def row_of(predictor: Predictor) -> tuple[object, ...]:
+    """What tells a predictor's row in evaluation.csv; the columns are those of `ROW`."""
+    first = predictor.fits[0]
+    return (
+        first.schedule,
+        first.budget,
+        predictor.epoch,
+        predictor.rates,
+        predictor.seeds,
+        predictor.members,
+    )
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """A table's rows by name of column."""
+    return table.to_dict("records")  # type: ignore[return-value]
+
+
 def _row(
     subject: Subject, predictor: Predictor, y: np.ndarray, probabilities: np.ndarray
 ) -> dict[str, object]:
@@ -51,7 +74,7 @@ def _row(
         "budget": first.budget,
         "epoch": predictor.epoch,
         "rates": predictor.rates,
-        "seeds": str(first.seed),
+        "seeds": predictor.seeds,
         "members": predictor.members,
         "n_fits": n_fits,
         "n_snapshots": n_snapshots,

@@ -6,7 +6,7 @@ from conftest import make_settings
 
 from eeg_sgdr import plan
 from eeg_sgdr.plan import FitKey
-from eeg_sgdr.predictors import Predictor, members_at, predictors, side_predictors
+from eeg_sgdr.predictors import Predictor, members_at, predictors, seed_groups, side_predictors
 from eeg_sgdr.schedules import WarmRestarts
 from eeg_sgdr.settings import Side
 
@@ -71,4 +71,32 @@ def test_probabilities_are_averaged_with_equal_weights_not_logits():
     ],
 )
 def test_sides_of_a_comparison(side, expected):
-    assert [(p.rates, p.epochs) for p in side_predictors(SETTINGS, side, seed=1)] == expected
+    assert [(p.rates, p.epochs) for p in side_predictors(SETTINGS, side, (1,))] == expected
+
+
+def test_seeds_are_grouped_in_order_and_without_overlap():
+    settings = make_settings(training={"seeds": [3, 0, 1, 7, 5]})
+    assert seed_groups(settings, 1) == [(3,), (0,), (1,), (7,), (5,)]
+    assert seed_groups(settings, 2) == [(3, 0), (1, 7)]
+    assert seed_groups(settings, 6) == []
+
+
+def test_a_side_over_seeds_averages_disjoint_groups_at_all_rates():
+    side = Side(schedule="step", rates="all", seeds=2)
+    (found,) = side_predictors(SETTINGS, side, (0, 1))
+    assert [key.name for key in found.fits] == [
+        "step-b31-r0.025-s0", "step-b31-r0.05-s0", "step-b31-r0.025-s1", "step-b31-r0.05-s1",
+    ]  # fmt: skip
+    assert (found.rates, found.seeds, found.epochs, found.members) == ("0.025+0.05", "0+1", (31,), "single")
+    # The default comparisons name it, so it is scored; as many networks as 2 snapshots at 2 rates.
+    everything = predictors(SETTINGS, plan.fits(SETTINGS))
+    assert [one for one in everything if one.seeds == "0+1"] == [found]
+    without = [key for key in plan.fits(SETTINGS) if key.name != "step-b31-r0.05-s1"]
+    assert not [one for one in predictors(SETTINGS, without) if one.seeds == "0+1"]
+
+
+def test_a_side_seed_by_seed_has_a_predictor_of_each():
+    found = side_predictors(SETTINGS, Side(schedule="step"), (0, 1))
+    assert [(one.rates, one.seeds) for one in found] == [
+        ("0.025", "0"), ("0.05", "0"), ("0.025", "1"), ("0.05", "1"),
+    ]  # fmt: skip

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from eeg_sgdr.settings.types import ArmName, Model, Rate
 
 
@@ -36,12 +38,15 @@ class Side(Model):
         Rate by rate, or the probabilities of all rates averaged.
     budget : int, optional
         Budget of the arm; its last end when null.
+    seeds : int
+        Seed by seed (1), or the probabilities of so many seeds averaged, in disjoint groups of seeds.
     """
 
     schedule: ArmName
     members: Literal["single", "cycles"] = "single"
     rates: Literal["each", "all"] = "each"
     budget: int | None = None
+    seeds: int = Field(1, ge=1)
 
 
 class Comparison(Model):
@@ -70,7 +75,8 @@ class Evaluation(Model):
     reference : Reference
         By default the step arm at the last cycle end, with the first rate.
     comparisons : list of Comparison
-        By default those of the first warm_restarts arm against the first step arm.
+        By default those of every warm_restarts arm against the first step arm with a budget equal to its
+        last cycle end; one that needs more seeds than there are is left out of the tests, and said so.
     """
 
     batch_norm_statistics: Literal["recomputed", "running"] = "recomputed"

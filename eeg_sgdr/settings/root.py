@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
+from eeg_sgdr.schedules import n_averaged
 from eeg_sgdr.settings.arms import Arm, StepArm, WarmRestartsArm
 from eeg_sgdr.settings.evaluation import Comparison, Evaluation, Reference, Side
 from eeg_sgdr.settings.preprocessing import Preprocessing, Split
@@ -143,4 +144,15 @@ def _default_comparisons(arms: dict[str, Any]) -> tuple[Comparison, ...]:
                 b=Side(schedule=equal[0], budget=arm.epochs, rates="all"),
             ),
         ]
+        n_members = n_averaged(len(arm.schedule(1.0 + arm.eta_min, arm.epochs).ends))
+        # With one member, networks are as many at equal cost.
+        if n_members > 1:
+            comparisons.append(
+                Comparison(
+                    name=f"{prefix}snapshots of all rates against step fits of all rates and {n_members} "
+                    "seeds, at equal numbers of networks",
+                    a=Side(schedule=name, members="cycles", rates="all"),
+                    b=Side(schedule=equal[0], budget=arm.epochs, rates="all", seeds=n_members),
+                )
+            )
     return tuple(comparisons)
