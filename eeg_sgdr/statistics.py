@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, stats
 
 
 @dataclass(frozen=True)
@@ -67,3 +67,216 @@ def mcnemar(a_correct: np.ndarray, b_correct: np.ndarray) -> McNemar:
     only_b = int(np.sum(b_correct & ~a_correct))
     p = stats.binomtest(only_a, only_a + only_b).pvalue if only_a + only_b else 1.0
     return McNemar(only_a, only_b, float(p))
+
+
+#: Differences closer than this are equal: far above the rounding of averaged fractions, far below one trial.
+TOLERANCE = 1e-9
+
+
+def mean_interval(x: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
+    """Student's t interval of a mean.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n_units,)
+        One value of each unit.
+    confidence : float
+        Coverage, exact for independent normal values.
+
+    Returns
+    -------
+    low, high : float
+        NaN when the values do not vary: an interval of no width would claim certainty.
+    """
+    if _constant(x):
+        return np.nan, np.nan
+    low, high = stats.t.interval(confidence, len(x) - 1, np.mean(x), stats.sem(x))
+    return float(low), float(high)
+
+
+def bootstrap_interval(x: np.ndarray, confidence: float = 0.95, seed: int = 0) -> tuple[float, float]:
+    """Bias-corrected and accelerated bootstrap interval of a mean [1]_, units drawn with replacement.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n_units,)
+        One value of each unit.
+    confidence : float
+        Coverage aimed at; with few units it is less (docs/statistics.md).
+    seed : int
+        Seed of the 9,999 draws; the order of the units does not matter.
+
+    Returns
+    -------
+    low, high : float
+        NaN when the values do not vary.
+
+    References
+    ----------
+    .. [1] Efron, B. (1987). Better bootstrap confidence intervals. Journal of the American Statistical
+           Association 82, 171-185.
+    """
+    if _constant(x):
+        return np.nan, np.nan
+    interval = stats.bootstrap(
+        (np.sort(x),),
+        np.mean,
+        confidence_level=confidence,
+        method="BCa",
+        random_state=np.random.default_rng(seed),
+    ).confidence_interval
+    return float(interval.low), float(interval.high)
+
+
+def sign_flip(x: np.ndarray, n_exact: int = 20, n_samples: int = 99_999, seed: int = 0) -> float:
+    """Test of a mean difference of zero: how often random signs give one at least as large.
+
+    Exact when each difference is as likely as its negative, which holds under the null hypothesis of
+    paired units whose two conditions could be exchanged [1]_.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n_units,)
+        One difference of each unit.
+    n_exact : int
+        Up to so many units all 2 ** n signs are tried; beyond, they are drawn, the observed ones counted
+        among them.
+    n_samples : int
+        Signs that are drawn.
+    seed : int
+        Seed of the draws; the order of the units does not matter.
+
+    Returns
+    -------
+    p : float
+        Two-sided; NaN without units.
+
+    References
+    ----------
+    .. [1] Fisher, R. A. (1935). The design of experiments. Oliver and Boyd, section 21.
+    """
+    if not len(x):
+        return np.nan
+    sizes = np.sort(np.abs(x))
+    observed = abs(np.sum(x)) - TOLERANCE * len(x)
+    if len(x) <= n_exact:
+        # The first sign stays: flipping all of them gives the same two-sided sum.
+        sums = sizes[:1]
+        for size in sizes[1:]:
+            sums = np.concatenate([sums + size, sums - size])
+        return float(np.mean(np.abs(sums) >= observed))
+    rng = np.random.default_rng(seed)
+    sums = np.zeros(n_samples)
+    for size in sizes:
+        sums += size * rng.choice([-1, 1], n_samples)
+    return float((1 + np.sum(np.abs(sums) >= observed)) / (1 + n_samples))
+
+
+def wilcoxon(x: np.ndarray) -> float:
+    """Wilcoxon's signed-rank test, two-sided; differences of zero do not enter.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n_units,)
+        One difference of each unit.
+
+    Returns
+    -------
+    p : float
+        Exact where scipy has it (up to 50 units without ties); 1 when all differences are zero, NaN
+        without units.
+    """
+    if not len(x):
+        return np.nan
+    # Rounded, so that differences of as many trials tie.
+    steps = np.round(np.asarray(x) / TOLERANCE)
+    return float(stats.wilcoxon(steps).pvalue) if steps.any() else 1.0
+
+
+def effect_size(x: np.ndarray) -> float:
+    """Cohen's dz: the mean difference in standard deviations of the differences; NaN if they do not vary."""
+    return np.nan if _constant(x) else float(np.mean(x) / np.std(x, ddof=1))
+
+
+def detectable_difference(x: np.ndarray, power: float = 0.8, alpha: float = 0.05) -> float:
+    """True mean difference that a two-sided t test of so many units that vary so much would have found.
+
+    The noncentrality at which |t| exceeds its critical value with the probability ``power``, times the
+    standard error.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n_units,)
+        One difference of each unit; only their number and standard deviation matter.
+    power : float
+        Probability of finding it.
+    alpha : float
+        Level of the test.
+
+    Returns
+    -------
+    difference : float
+        In the unit of ``x``; NaN if the differences do not vary.
+    """
+    if _constant(x):
+        return np.nan
+    df = len(x) - 1
+    critical = stats.t.isf(alpha / 2, df)
+
+    def lacking(noncentrality: float) -> float:
+        # t ** 2 is noncentral F, and its upper tail both tails of t.
+        return float(stats.ncf.sf(critical**2, 1, df, noncentrality**2)) - power
+
+    # At five times the critical value, |t| exceeds it with a probability above 0.99, whatever df.
+    return float(optimize.brentq(lacking, 0.1 * critical, 5 * critical) * stats.sem(x))
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Holm's adjustment: p-values that keep the probability of any false finding at the level [1]_.
+
+    Parameters
+    ----------
+    p : ndarray, shape (n_tests,)
+        NaN is no test: it is not counted, and stays.
+
+    Returns
+    -------
+    adjusted : ndarray, shape (n_tests,)
+
+    References
+    ----------
+    .. [1] Holm, S. (1979). A simple sequentially rejective multiple test procedure. Scandinavian Journal
+           of Statistics 6, 65-70.
+    """
+    adjusted = np.full(len(p), np.nan)
+    order = [i for i in np.argsort(p, kind="stable") if not np.isnan(p[i])]
+    factors = np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(factors * np.asarray(p)[order]))
+    return adjusted
+
+
+def tally(x: np.ndarray) -> tuple[int, int, int]:
+    """How many differences are above, at, and below zero."""
+    above, below = int(np.sum(x > TOLERANCE)), int(np.sum(x < -TOLERANCE))
+    return above, len(x) - above - below, below
+
+
+def quartiles(x: np.ndarray) -> tuple[float, float, float]:
+    """Lower quartile, median, upper quartile, of values that may be infinite (censored).
+
+    Finite values are interpolated as numpy does; a quartile that would lie between a finite and an
+    infinite value is infinite, and NaN without values.
+    """
+    if not len(x):
+        return np.nan, np.nan, np.nan
+    ordered = np.sort(x)
+    places = np.array([0.25, 0.5, 0.75]) * (len(x) - 1)
+    below, above = ordered[np.floor(places).astype(int)], ordered[np.ceil(places).astype(int)]
+    with np.errstate(invalid="ignore"):
+        between = below + (above - below) * (places % 1)
+    low, middle, high = np.where(np.isfinite(above) & np.isfinite(below), between, above)
+    return float(low), float(middle), float(high)
+
+
+def _constant(x: np.ndarray) -> bool:
+    return len(x) < 2 or np.ptp(x) <= TOLERANCE
