@@ -92,9 +92,8 @@ def main() -> None:
     print(f"| what | median of {len(rows)} (s) | least | most |\n|---|---|---|---|")
     for name, median in medians.items():
         values = [row[name] for row in rows]
-        print(
-            f"| {name.removesuffix('_s').replace('_', ' ')} | {median:.1f} | {min(values):.1f} | {max(values):.1f} |"
-        )
+        what = name.removesuffix("_s").replace("_", " ")
+        print(f"| {what} | {median:.1f} | {min(values):.1f} | {max(values):.1f} |")
     if given.json:
         print(json.dumps(medians))
 

@@ -11,9 +11,10 @@ from torch import nn
 from eeg_sgdr import networks
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.fast import choose
+from eeg_sgdr.forms import PlainForm
 from eeg_sgdr.schedules import Schedule
 from eeg_sgdr.scoring import Score, score
-from eeg_sgdr.settings import NetworkSettings, Training
+from eeg_sgdr.settings import NetworkSettings, Numerics, Training
 from eeg_sgdr.sgd import SGD
 
 
@@ -90,6 +91,9 @@ class Fit:
 class FitFailed(Exception):  # noqa: N818 (an outcome, not an error of the program)
     """Training cannot go on: the loss is not finite."""
 
+    def __init__(self, epoch: int, rate: float) -> None:
+        super().__init__(f"the loss is not finite in epoch {epoch}, at a rate of {rate:g}")
+
 
 def fit(
     data: Data,
@@ -130,15 +134,15 @@ def fit(
     FitFailed
         If the loss is not finite.
     """
-    device = torch.device(training.numerics.device)
-    if device.type == "cpu":
-        torch.set_num_threads(training.numerics.threads)
+    device = open_device(training.numerics)
     net = build(data, network, seed)
     dtype = torch.from_numpy(data.x_train[:0].copy()).dtype
     net.module.to(device, dtype)
-    form = choose(net, training.numerics.precision)
+    # The fast forms are laid out for the cache of one core.
+    form = choose(net, training.numerics.precision) if device.type == "cpu" else PlainForm(net)
     # Copied, since the arrays may be memory maps that must not be written to.
-    train, test = (form.prepare(torch.from_numpy(np.array(x)).to(device)) for x in (data.x_train, data.x_test))
+    windows = (torch.from_numpy(np.array(x)).to(device) for x in (data.x_train, data.x_test))
+    train, test = (form.prepare(x) for x in windows)
     labels = torch.from_numpy(np.repeat(data.y_train, len(net.starts))).to(device)
     n_updates = updates_per_epoch(len(labels), training.batch_size)
     optimizer = SGD(net.module.parameters(), training.momentum, training.weight_decay, training.momentum_form)
@@ -159,13 +163,32 @@ def fit(
             losses.append(loss.detach())
         mean_loss = float(torch.stack(losses).mean())
         if not np.isfinite(mean_loss):
-            raise FitFailed(f"the loss is not finite in epoch {epoch + 1}, at a rate of {rates[0]:g}")
+            raise FitFailed(epoch + 1, rates[0])
         done = epoch + 1
         history.append(Epoch(done, rates[0], rates[-1], mean_loss, time.perf_counter() - started))
         if done in schedule.ends or training.store == "epochs":
             scores[done] = score(form, train, test)
         on_epoch(done)
     return Fit(history, scores, form.name, n_updates)
+
+
+def open_device(numerics: Numerics) -> torch.device:
+    """The device of a fit; on the CPU, the number of threads is set.
+
+    Raises
+    ------
+    UserError
+        If CUDA is asked for, but absent.
+    """
+    device = torch.device(numerics.device)
+    if device.type == "cpu":
+        torch.set_num_threads(numerics.threads)
+    elif not torch.cuda.is_available():
+        raise UserError(
+            f"training.numerics.device: {numerics.device} is asked for, but torch sees no CUDA here; "
+            "set it to cpu, or install a torch for CUDA."
+        )
+    return device
 
 
 def build(data: Data, network: NetworkSettings, seed: int) -> networks.Network:

@@ -2,13 +2,14 @@
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from eeg_sgdr.dropout import dropout_mask
 from eeg_sgdr.networks import Network
 
 #: Crops per forward pass where nothing is trained. It bounds memory, and has no effect on results
@@ -100,24 +101,41 @@ class Form(ABC):
 
 
 class PlainForm(Form):
-    """braindecode's own forward; works for every network."""
+    """braindecode's own forward; works for every network.
+
+    Layers of the type ``nn.Dropout`` get their masks from a generator of their own, so that they are
+    the same wherever a fit is computed, alone or beside others; any other randomness of a network comes
+    from torch's global state.
+    """
 
     name = "braindecode"
+
+    def __init__(self, network: Network) -> None:
+        super().__init__(network)
+        self.dropouts = [layer for layer in self.module.modules() if type(layer) is nn.Dropout]
 
     def prepare(self, windows: Tensor) -> Tensor:
         """Views of the windows, shape (n_trials, n_channels, n_samples)."""
         return windows
 
     def logits(self, prepared: Tensor, crops: Tensor, dropout_seed: int) -> Tensor:
-        """See `Form.logits`; torch's global random state is seeded with ``dropout_seed``."""
+        """See `Form.logits`; torch's global random state is seeded with ``dropout_seed``, too."""
         torch.manual_seed(dropout_seed)
-        return _mean_logits(self.module, self._crops(prepared, crops))
+        x = self.crops(prepared, crops)
+        if not self.module.training:
+            return mean_logits(self.module, x)
+        generator = torch.Generator(x.device).manual_seed(dropout_seed)
+        with masked(
+            self.dropouts,
+            lambda layer, output: dropout_mask(tuple(output.shape), layer.p, generator, output.dtype),
+        ):
+            return mean_logits(self.module, x)
 
     def trial_logits(self, prepared: Tensor) -> Tensor:
         """See `Form.trial_logits`."""
         module = copy.deepcopy(self.module).eval()
         with torch.no_grad():
-            logits = torch.cat([_mean_logits(module, crops) for crops in self._chunks(prepared)])
+            logits = torch.cat([mean_logits(module, crops) for crops in self._chunks(prepared)])
         return logits.view(len(prepared), len(self.network.starts), -1).mean(1)
 
     def batch_norm_statistics(self, prepared: Tensor) -> dict[str, Tensor]:
@@ -133,7 +151,8 @@ class PlainForm(Form):
                     statistics[f"{name}.{buffer}"] = layer.get_buffer(buffer).clone()
         return statistics
 
-    def _crops(self, windows: Tensor, crops: Tensor) -> Tensor:
+    def crops(self, windows: Tensor, crops: Tensor) -> Tensor:
+        """Crops by their numbers; shape (n, n_channels, crop_samples)."""
         starts = self.network.starts
         length = self.network.crop_samples
         if len(starts) == 1:
@@ -148,7 +167,7 @@ class PlainForm(Form):
     def _chunks(self, windows: Tensor) -> Iterator[Tensor]:
         n_crops = len(windows) * len(self.network.starts)
         for crops in torch.arange(n_crops, device=windows.device).split(CHUNK):
-            yield self._crops(windows, crops)
+            yield self.crops(windows, crops)
 
     def _batch_norm_order(self, module: nn.Module, windows: Tensor) -> list[str]:
         """Names of the batch-norm layers in the order in which a forward pass meets them."""
@@ -158,7 +177,7 @@ class PlainForm(Form):
             for name, layer in module.named_modules()
             if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.track_running_stats
         ]
-        module(self._crops(windows, torch.zeros(1, dtype=torch.int64, device=windows.device)))
+        module(self.crops(windows, torch.zeros(1, dtype=torch.int64, device=windows.device)))
         for handle in handles:
             handle.remove()
         return list(dict.fromkeys(order))
@@ -190,6 +209,33 @@ class _ReachedLayer(Exception):  # noqa: N818 (a signal, not an error)
     """The forward pass has come to the layer of interest; the rest need not be computed."""
 
 
-def _mean_logits(module: nn.Module, crops: Tensor) -> Tensor:
+@contextmanager
+def masked(layers: Sequence[nn.Dropout], mask_of: Callable[[Any, Tensor], Tensor]) -> Iterator[None]:
+    """Let dropout layers multiply by masks that are given.
+
+    Parameters
+    ----------
+    layers : sequence of nn.Dropout
+        In training mode before and after.
+    mask_of : callable
+        Takes a layer and what reaches it, returns the mask; called in the order of the forward pass.
+    """
+    handles = [
+        layer.register_forward_hook(lambda layer, _inputs, output: output * mask_of(layer, output))
+        for layer in layers
+    ]
+    for layer in layers:
+        layer.eval()  # in which it hands on what it is given
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+        for layer in layers:
+            layer.train()
+
+
+def mean_logits(module: Callable[[Tensor], Tensor], crops: Tensor) -> Tensor:
+    """Logits of crops, averaged over positions; shape (n_crops, n_classes)."""
     output = module(crops)
     return output.mean(2) if output.ndim == 3 else output

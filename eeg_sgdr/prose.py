@@ -123,7 +123,8 @@ def updates(subject: Subject) -> list[int]:
 
 
 def _made_with(content: dict[str, Any]) -> str:
-    return f"{versions(content)}, {content['cpu_capability']}"
+    where = f"in a stack of {len(content['stack'])}" if content["stack"] else content["cpu_capability"]
+    return f"{versions(content)}, {where}"
 
 
 def rejections(subject: Subject) -> list[str]:

@@ -57,13 +57,13 @@ class SGD:
         self.velocity = [torch.zeros_like(parameter) for parameter in self.parameters]
 
     @torch.no_grad()
-    def step(self, rate: float) -> None:
+    def step(self, rate: float | Tensor) -> None:
         """Update the parameters once, by the gradients that they hold, which are forgotten.
 
         Parameters
         ----------
-        rate : float
-            Learning rate of this update.
+        rate : float or Tensor, shape (n,)
+            Learning rate of this update; or of each of n fits, whose parameters lie along the first axis.
         """
         for parameter, velocity in zip(self.parameters, self.velocity, strict=True):
             if parameter.grad is None:
@@ -71,8 +71,15 @@ class SGD:
             gradient = parameter.grad.add(parameter, alpha=self.weight_decay)
             if self.form == "torch":
                 velocity.mul_(self.momentum).add_(gradient)
-                parameter.add_(velocity, alpha=-rate)
+                _add_scaled(parameter, velocity, -rate)
             else:
-                velocity.mul_(self.momentum).add_(gradient, alpha=-rate)
+                _add_scaled(velocity.mul_(self.momentum), gradient, -rate)
                 parameter.add_(velocity)
             parameter.grad = None
+
+
+def _add_scaled(target: Tensor, value: Tensor, factor: float | Tensor) -> None:
+    if isinstance(factor, Tensor):
+        target.addcmul_(value, factor.view(-1, *[1] * (value.ndim - 1)))
+    else:
+        target.add_(value, alpha=factor)

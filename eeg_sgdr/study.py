@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from eeg_sgdr import plan, store, tables, workers
 from eeg_sgdr import settings as config
@@ -144,18 +145,23 @@ def train(
     """
     if not keys:
         return
+    numerics = settings.training.numerics
     longest_first = sorted(keys, key=lambda key: -key.budget)
-    n_processes = min(jobs or max(1, workers.n_cores() // settings.training.numerics.threads), len(keys))
+    if numerics.device == "cpu":
+        size, n_processes = 1, jobs or max(1, workers.n_cores() // numerics.threads)
+    else:  # one process a card, many fits in it
+        size, n_processes = settings.compute.stack, 1
+    groups = [longest_first[i : i + size] for i in range(0, len(keys), size)]
     with Progress(sum(key.budget for key in keys), f"subject {prepared.info['subject']}") as steps:
         workers.run_all(
-            make_fit,
-            [(key, settings, prepared, folder.fit(key.name), steps) for key in longest_first],
-            n_processes,
+            _make_fits,
+            [(group, settings, prepared, folder, steps) for group in groups],
+            min(n_processes, len(groups)),
         )
 
 
-def make_fit(*arguments: object) -> None:
-    """Carry out one fit, see `eeg_sgdr.tasks.make_fit`, which is imported only where fits are made."""
+def _make_fits(*arguments: Any) -> None:
+    """Call `eeg_sgdr.tasks.make_fits`, which only workers import: it takes seconds and much memory."""
     from eeg_sgdr import tasks
 
-    tasks.make_fit(*arguments)  # type: ignore[arg-type]
+    tasks.make_fits(*arguments)

@@ -1,4 +1,4 @@
-"""One fit carried out by a worker process: from prepared trials to the files of its folder."""
+"""Fits carried out by a worker process: from prepared trials to the files of their folders."""
 
 import time
 from dataclasses import asdict
@@ -12,80 +12,105 @@ from safetensors.torch import save
 
 from eeg_sgdr import plan, store
 from eeg_sgdr import settings as config
-from eeg_sgdr.fitting import Data, FitFailed, fit
+from eeg_sgdr.fitting import Data, Fit, FitFailed, fit
 from eeg_sgdr.plan import FitKey
 from eeg_sgdr.prepared import Prepared
 from eeg_sgdr.progress import tick
 from eeg_sgdr.provenance import versions
 from eeg_sgdr.settings import Settings
+from eeg_sgdr.stacks import Member, fit_stack
 
 
-def make_fit(
-    key: FitKey, settings: Settings, prepared: Prepared, folder: store.FitFolder, steps: Path
+def make_fits(
+    keys: list[FitKey], settings: Settings, prepared: Prepared, folder: store.SubjectFolder, steps: Path
 ) -> None:
-    """Train one fit and write its folder; fit.json comes last and says that all is there.
+    """Train fits of a subject and write their folders; fit.json comes last and says that all is there.
 
     Parameters
     ----------
-    key : FitKey
-        Which fit.
+    keys : list of FitKey
+        Which fits: one on the CPU, a stack of them on a GPU.
     settings : Settings
         The configuration.
     prepared : Prepared
         The subject's trials.
-    folder : store.FitFolder
-        Where its results go.
+    folder : store.SubjectFolder
+        Where results go.
     steps : Path
-        Where its epochs are counted.
+        Where epochs are counted.
     """
-    info = prepared.info
-    data = Data(
+    started = time.perf_counter()
+    network, training = settings.network, settings.training
+    data = _data(prepared)
+    members = [Member(data, plan.schedule_of(key, settings), key.seed) for key in keys]
+    results: list[Fit | FitFailed]
+    if training.numerics.device == "cpu":
+        (member,) = members
+        try:
+            results = [
+                fit(member.data, network, training, member.schedule, member.seed, lambda epoch: tick(steps))
+            ]
+        except FitFailed as failure:
+            results = [failure]
+    else:
+        results = fit_stack(members, network, training, lambda epoch: tick(steps))
+    seconds = (time.perf_counter() - started) / len(keys)
+    stack = [key.name for key in keys] if len(keys) > 1 else []
+    for result, key in zip(results, keys, strict=True):
+        _write(result, key, settings, prepared, folder.fit(key.name), stack, seconds)
+
+
+def _data(prepared: Prepared) -> Data:
+    """What fits see of a subject: no label of a test trial."""
+    return Data(
         x_train=prepared.array("x_train"),
         y_train=np.array(prepared.array("y_train")),
         x_test=prepared.array("x_test"),
-        n_classes=len(info["classes"]),
-        sfreq=info["sfreq"],
+        n_classes=len(prepared.info["classes"]),
+        sfreq=prepared.info["sfreq"],
     )
-    started = time.perf_counter()
-    outcome: dict[str, Any] = {"state": "done"}
-    try:
-        result = fit(
-            data,
-            settings.network,
-            settings.training,
-            plan.schedule_of(key, settings),
-            key.seed,
-            lambda epoch: tick(steps),
-        )
-    except FitFailed as failure:
-        outcome = {"state": "failed", "why": str(failure)}
+
+
+def _write(
+    result: Fit | FitFailed,
+    key: FitKey,
+    settings: Settings,
+    prepared: Prepared,
+    folder: store.FitFolder,
+    stack: list[str],
+    seconds: float,
+) -> None:
+    """Write the files of a fit; ``stack`` names the fits that it was trained with in lock-step."""
+    outcome: dict[str, Any]
+    if isinstance(result, FitFailed):
+        outcome = {"state": "failed", "why": str(result)}
     else:
-        outcome |= {"form": result.form, "updates_per_epoch": result.n_updates}
+        outcome = {"state": "done", "form": result.form, "updates_per_epoch": result.n_updates}
+        scores = result.scores
         store.write_csv(folder.history, pd.DataFrame(result.history))
         store.write_npz(
             folder.predictions,
             {
-                "epochs": np.array(list(result.scores), np.int64),
+                "epochs": np.array(list(scores), np.int64),
                 "trials": np.array(prepared.array("trials_test")),
                 "y": np.array(prepared.array("y_test")),
-                "classes": np.array(info["classes"]),
-                "probabilities": np.stack([score.probabilities for score in result.scores.values()]),
-                "probabilities_running": np.stack(
-                    [score.probabilities_running for score in result.scores.values()]
-                ),
+                "classes": np.array(prepared.info["classes"]),
+                "probabilities": np.stack([score.probabilities for score in scores.values()]),
+                "probabilities_running": np.stack([score.probabilities_running for score in scores.values()]),
             },
         )
         for end in plan.schedule_of(key, settings).ends:
-            store.write_bytes(folder.snapshot(end), save(result.scores[end].state))
+            store.write_bytes(folder.snapshot(end), save(scores[end].state))
     store.write_json(
         folder.fit,
         {
             "fit": asdict(key),
             **outcome,
-            "fingerprint": plan.fingerprint(key, settings, info["fingerprint"]),
+            "stack": stack,
+            "fingerprint": plan.fingerprint(key, settings, prepared.info["fingerprint"]),
             "settings": config.fit_settings(settings, key.schedule),
             "versions": versions(),
             "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-            "seconds": time.perf_counter() - started,
+            "seconds": seconds,
         },
     )

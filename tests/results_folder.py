@@ -120,10 +120,11 @@ def _summary(made_up, rng):
 
 def _write_fit(folder, key, settings, made_up, trials, y):
     described = {
-        "fit": {"schedule": key.schedule, "budget": key.budget, "rate": key.rate, "seed": key.seed},
+        "stack": [], "fit": {"schedule": key.schedule, "budget": key.budget, "rate": key.rate, "seed": key.seed},
         "fingerprint": "made up",
         "settings": {},
         "versions": {"eeg_sgdr": "0", "torch": "0"},
+        "stack": [],
         "cpu_capability": made_up.capability.get(key.name, "AVX2"),
         "seconds": 1.0,
     }

@@ -206,3 +206,10 @@ def test_precisions_train(precision):
     )
     result = fit(make_data(), WHOLE, training, Step(0.02, 8), seed=0)
     assert result.history[-1].loss < result.history[0].loss
+
+
+def test_cuda_that_is_absent_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    numerics = TRAINING.numerics.model_copy(update={"device": "cuda"})
+    with pytest.raises(UserError, match="torch sees no CUDA here"):
+        fit(make_data(), DENSE, TRAINING.model_copy(update={"numerics": numerics}), Step(0.02, 1), seed=0)

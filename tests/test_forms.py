@@ -37,10 +37,37 @@ def test_logits_are_the_module_s_own(case):
     form = make_form(*case)
     windows = windows_like_eeg()
     crops = torch.tensor([3, 0, 7])
-    torch.manual_seed(9)
+    form.module.eval()
     output = form.module(all_crops(form, windows)[crops])
     expected = output.mean(2) if output.ndim == 3 else output
     assert torch.equal(form.logits(form.prepare(windows), crops, dropout_seed=9), expected)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_dropout_masks_follow_from_their_seed_alone(case):
+    form = make_form(*case)
+    prepared = form.prepare(windows_like_eeg())
+    crops = torch.arange(5)
+    first = form.logits(prepared, crops, dropout_seed=1)
+    torch.rand(10)
+    assert torch.equal(form.logits(prepared, crops, dropout_seed=1), first)
+    assert not torch.equal(form.logits(prepared, crops, dropout_seed=2), first)
+    assert all(layer.training for layer in form.dropouts)
+
+
+def test_masks_keep_what_is_expected_on_average():
+    """Zeros with the layer's probability, the rest scaled up, for whatever reaches the layer."""
+    form = make_form("EEGNet", None, None)
+    before, after = [], []
+    for layer in form.dropouts:
+        layer.register_forward_pre_hook(lambda layer, inputs: before.append(inputs[0]))
+    for layer in (form.module.conv_separable_depth, form.module.final_layer):
+        layer.register_forward_pre_hook(lambda layer, inputs: after.append(inputs[0]))
+    form.logits(form.prepare(windows_like_eeg()), torch.arange(13), 0)
+    for x, y in zip(before, after, strict=True):
+        ratio = (y / x)[x != 0]
+        assert set(ratio.round(decimals=6).tolist()) == {0.0, round(4 / 3, 6)}
+        assert abs((ratio == 0).double().mean() - 0.25) < 0.02
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -19,12 +19,15 @@ class Compute(Model):
     Attributes
     ----------
     jobs : int, optional
-        Fits at a time; null is one per core.
+        Fits at a time on the CPU; null is one per core.
+    stack : int
+        Fits trained in lock-step on a GPU.
     data_dir : str
         Where downloads and simulated recordings are kept.
     """
 
     jobs: Annotated[int, Field(ge=1)] | None = None
+    stack: Annotated[int, Field(ge=1)] = 32
     data_dir: str = "data"
 
 
