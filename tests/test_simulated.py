@@ -53,7 +53,10 @@ def test_subjects_are_named_without_simulating(tmp_path):
 
 def test_the_dataset_is_bids_and_says_simulated(source):
     root = source.root
-    assert root.relative_to(root.parents[1]).as_posix() == "simulated/3x2x4-128hz-seed0"
+    assert (
+        root.relative_to(root.parents[1]).as_posix()
+        == f"simulated/3x2x4-128hz-seed0-revision{simulator.REVISION}"
+    )
     assert Bids(root, "motor").subjects() == ["01", "02", "03"]
     assert [path.name for path in sorted(root.glob("sub-*"))] == ["sub-02"]
     assert "simulated" in (root / "README").read_text()
@@ -107,6 +110,15 @@ def test_same_seed_same_bytes(source, tmp_path):
     other = Simulated(small(seed=1), tmp_path)
     other.files("02")
     assert contents(other.root)[run] != written[run]
+
+
+def test_other_samples_have_another_revision():
+    """Where this fails on purpose, raise `simulator.REVISION`, and measure docs/simulated.md again."""
+    raw = next(simulator.runs(1, seed=0, n_runs=1, n_trials=4, sfreq=128.0))
+    values = raw.get_data(["C3", "CPz", "EOG"], start=2000, stop=2002) * 1e6
+    assert simulator.REVISION == 1
+    expected = [[21.705, 17.783], [9.568, 2.572], [-17.245, -25.629]]
+    np.testing.assert_allclose(values, expected, atol=0.01)
 
 
 def test_files_tell_neither_dates_nor_versions_nor_places(source):

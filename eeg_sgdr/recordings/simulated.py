@@ -10,7 +10,7 @@ from filelock import FileLock
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.recordings import Recording, Source
 from eeg_sgdr.recordings.bids import Bids
-from eeg_sgdr.recordings.simulator import LINE_HZ, runs
+from eeg_sgdr.recordings.simulator import LINE_HZ, REVISION, runs
 from eeg_sgdr.settings import SimulatedRecordings
 
 TASK = "motor"
@@ -47,7 +47,8 @@ class Simulated(Source):
             )
         self.settings = settings
         size = f"{settings.n_subjects}x{settings.n_runs}x{settings.n_trials}"
-        self.root = data_dir / "simulated" / f"{size}-{settings.sfreq:g}hz-seed{settings.seed}"
+        name = f"{size}-{settings.sfreq:g}hz-seed{settings.seed}-revision{REVISION}"
+        self.root = data_dir / "simulated" / name
 
     def subjects(self) -> list[str]:
         """Labels of all subjects; nothing is simulated."""
