@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from eeg_sgdr import fast
+from eeg_sgdr.dropout import dropout_mask
 from eeg_sgdr.fast.blocks import Scratch
 from eeg_sgdr.fast.deep4 import _AnalysePhases, _ConvolveNormalisePool, _Readout
 from eeg_sgdr.fast.depthwise import DepthwiseConvolution
-from eeg_sgdr.dropout import dropout_mask
 from eeg_sgdr.fast.eegnet import _MixSensors
 from eeg_sgdr.fast.first import _cover
 from eeg_sgdr.fast.shallow import _ShallowLogits

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-#: Bytes of an array of which several fit into a core's cache.
-BLOCK = 1 << 19
+#: Bytes of an array of which two or three fit into a core's cache. Smaller blocks are calls of functions.
+BLOCK = 1 << 20
 
 
 def blocks(n: int, n_bytes: int) -> Iterator[slice]:

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from eeg_sgdr.fast.blocks import Scratch, blocks
 from eeg_sgdr.dropout import dropout_mask
+from eeg_sgdr.fast.blocks import Scratch, blocks
 from eeg_sgdr.fast.first import FirstConvolution, over_trial
 from eeg_sgdr.fast.norm import Statistics, unbiased_moments, update_running_statistics
 from eeg_sgdr.fast.sums import WindowSums

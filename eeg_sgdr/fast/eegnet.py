@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from eeg_sgdr.fast.depthwise import DepthwiseConvolution, tile_size
 from eeg_sgdr.dropout import dropout_mask
+from eeg_sgdr.fast.depthwise import DepthwiseConvolution, tile_size
 from eeg_sgdr.fast.norm import Statistics, normalise, unbiased_moments, update_running_statistics
 from eeg_sgdr.forms import CHUNK, Form
 from eeg_sgdr.networks import Network

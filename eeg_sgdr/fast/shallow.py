@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from eeg_sgdr.fast.blocks import Scratch, blocks
 from eeg_sgdr.dropout import dropout_mask
+from eeg_sgdr.fast.blocks import Scratch, blocks
 from eeg_sgdr.fast.first import FirstConvolution, over_trial
 from eeg_sgdr.fast.norm import unbiased_moments, update_running_statistics
 from eeg_sgdr.fast.sums import WindowSums
@@ -171,22 +171,29 @@ class _ShallowLogits(torch.autograd.Function):
         features = weight.new_empty(n_filters, n_crops, pool.n_windows)
         slopes = torch.empty_like(features)
         logits = weight.new_zeros(n_crops, len(readout))
-        mean = torch.empty_like(bias) if norm.training else norm.running_mean - bias
-        variance = torch.empty_like(bias) if norm.training else norm.running_var.clone()
+        by_filter = (n_filters, 1, 1)
+        if norm.training:
+            mean, variance = weight.new_empty(by_filter), weight.new_empty(by_filter)
+        else:
+            mean, variance = (
+                (norm.running_mean - bias).view(by_filter),
+                norm.running_var.clone().view(by_filter),
+            )
+        gain, shift = (value.view(by_filter) / pool.window**0.5 for value in (norm_weight, norm_bias))
         scratch = Scratch(weight)
         for some in blocks(n_filters, centred[0].nbytes):
             y = tiles.synthesise(products[:, :, some], tiles.n_tiles, out=centred[some])
             u = scratch.array("u", y.shape)
             if norm.training:
                 valid = y[..., : tiles.n_outputs]
-                mean[some] = valid.sum((1, 2)) / n
-                y -= mean[some, None, None]
+                torch.sum(valid, (1, 2), keepdim=True, out=mean[some]).div_(n)
+                y -= mean[some]
                 squares = torch.square(y, out=u)[..., : tiles.n_outputs]
-                variance[some] = squares.sum((1, 2)) / n
+                torch.sum(squares, (1, 2), keepdim=True, out=variance[some]).div_(n)
             else:
-                y -= mean[some, None, None]
-            scale, shift = _affine(form, variance[some], norm_weight[some], norm_bias[some])
-            power = pool.sums(torch.mul(y, scale, out=u).add_(shift).square_(), scratch)
+                y -= mean[some]
+            scale = gain[some] / (variance[some] + norm.eps).sqrt_()
+            power = pool.sums(torch.mul(y, scale, out=u).add_(shift[some]).square_(), scratch)
             torch.clamp(power, min=form.epsilon, out=features[some]).log_()
             torch.nn.functional.threshold_(power, form.epsilon, torch.inf)
             torch.reciprocal(power, out=slopes[some])
@@ -194,55 +201,52 @@ class _ShallowLogits(torch.autograd.Function):
                 some_mask = mask.transpose(0, 1)[some]
                 features[some] *= some_mask
                 slopes[some] *= some_mask
-            for filter_ in range(some.start, some.stop):  # a product for each is faster than one of all
-                logits += features[filter_] @ readout[:, filter_].T
+            for i in range(some.start, some.stop):  # a product for each is faster than one of all
+                logits.addmm_(features[i], readout[:, i].T)
         ctx.save_for_backward(norm_weight, norm_bias, readout, spectra, centred, features, slopes, variance)
         ctx.form, ctx.training = form, norm.training
-        mean = mean + bias
+        mean, variance = mean.flatten() + bias, variance.flatten()
         ctx.mark_non_differentiable(mean, variance)
         return logits, mean, variance
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
+        """Gradients by weight, bias, batch norm's weight and bias, and readout."""
         norm_weight, norm_bias, readout, spectra, centred, features, slopes, variance = ctx.saved_tensors
         form, tiles, pool = ctx.form, ctx.form.tiles, ctx.form.pool
         n_filters, n_crops, _ = centred.shape
         n = n_crops * tiles.n_outputs
-        d_bias, d_norm_weight = torch.zeros_like(norm_bias), torch.empty_like(norm_bias)
-        d_norm_bias, d_readout = torch.empty_like(norm_bias), torch.empty_like(readout)
-        scales = torch.empty_like(norm_bias)
+        spread = variance + form.norm.eps
+        root = pool.window**-0.5
+        scale = norm_weight.view(spread.shape) * root / spread.sqrt()
+        shift = norm_bias.view(spread.shape) * root
+        total, moment, d_readout = (
+            torch.empty_like(spread),
+            torch.empty_like(spread),
+            torch.empty_like(readout),
+        )
         d_products = centred.new_empty(tiles.n_frequencies, 2, n_filters, n_crops * tiles.n_tiles)
         scratch = Scratch(centred)
         for some in blocks(n_filters, centred[0].nbytes):
-            for filter_ in range(some.start, some.stop):
-                torch.mm(gradient.T, features[filter_], out=d_readout[:, filter_])
+            for i in range(some.start, some.stop):
+                torch.mm(gradient.T, features[i], out=d_readout[:, i])
             y, slope = centred[some], slopes[some]
             d_power = scratch.array("d_power", slope.shape)
             torch.bmm(gradient.expand(len(y), -1, -1), readout[:, some].transpose(0, 1), out=d_power)
             d_squares = pool.adjoint(d_power.mul_(slope), scratch)
-            scale, shift = _affine(form, variance[some], norm_weight[some], norm_bias[some])
-            e = torch.mul(y, scale, out=scratch.array("e", y.shape)).add_(shift)
+            e = torch.mul(y, scale[some], out=scratch.array("e", y.shape)).add_(shift[some])
             e[..., : tiles.n_outputs] *= d_squares
             e[..., tiles.n_outputs :] = 0
             product = scratch.array("product", y.shape)
-            total, moment = e.sum((1, 2)), torch.mul(e, y, out=product).sum((1, 2))
-            spread = variance[some] + form.norm.eps
-            d_norm_bias[some] = total * (2 / pool.window**0.5)
-            d_norm_weight[some] = moment * 2 / (spread * pool.window).sqrt()
+            torch.sum(e, (1, 2), keepdim=True, out=total[some])
+            torch.sum(torch.mul(e, y, out=product), (1, 2), keepdim=True, out=moment[some])
             if ctx.training:
-                torch.mul(y, (moment / (n * spread))[:, None, None], out=product)
-                e -= product.add_((total / n)[:, None, None])
+                torch.mul(y, moment[some] / (n * spread[some]), out=product)
+                e -= product.add_(total[some] / n)
                 e[..., tiles.n_outputs :] = 0
-            else:
-                d_bias[some] = 2 * scale.flatten() * total
-            scales[some] = 2 * scale.flatten()
             tiles.synthesise_adjoint(e, out=d_products[:, :, some])
-        d_weight = tiles.products_adjoint(d_products, spectra) * scales[:, None, None]
-        return d_weight, d_bias, d_norm_weight, d_norm_bias, d_readout, None, None, None
-
-
-def _affine(form: ShallowForm, variance: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """Scale and shift that make u of centred values, shape (n_filters, 1, 1) each."""
-    scale = weight / ((variance + form.norm.eps) * form.pool.window).sqrt()
-    return scale[:, None, None], (bias / form.pool.window**0.5)[:, None, None]
+        d_weight = tiles.products_adjoint(d_products, spectra) * (2 * scale)
+        d_bias = torch.zeros_like(norm_bias) if ctx.training else 2 * (scale * total).flatten()
+        d_norm_weight = 2 * root * (moment / spread.sqrt()).flatten()
+        return d_weight, d_bias, d_norm_weight, 2 * root * total.flatten(), d_readout, None, None, None
