@@ -147,7 +147,7 @@ def errors(evaluation: pd.DataFrame, chance: float) -> Figure:
     """Test error against epochs, on a logarithmic axis as in the paper.
 
     One panel for each initial rate and one for all rates averaged. With several seeds, lines are means
-    over them and small points the seeds.
+    over them and small points the seeds. The classical baseline, which has no epochs, is a level line.
 
     Parameters
     ----------
@@ -160,12 +160,16 @@ def errors(evaluation: pd.DataFrame, chance: float) -> Figure:
     -------
     figure : Figure
     """
+    classical = evaluation.loc[evaluation["members"] == "baseline", "error"]
+    evaluation = evaluation[evaluation["members"] != "baseline"]
     groups = list(dict.fromkeys(evaluation["rates"]))
     series = list(dict.fromkeys(zip(evaluation["schedule"], evaluation["members"], strict=True)))
     figure, axes = panels(len(groups), 3.6, 4.0, sharey=True)
     handles: dict[str, Any] = {}
     for group, panel in zip(groups, axes, strict=True):
         chance_line = panel.axhline(100 * chance, color=GREY, linestyle=":")
+        for error in classical:
+            handles["classical baseline"] = panel.axhline(100 * error, color="black", linewidth=1)
         of_group = evaluation[evaluation["rates"] == group]
         for i, (schedule, members) in enumerate(series):
             rows = of_group[(of_group["schedule"] == schedule) & (of_group["members"] == members)]

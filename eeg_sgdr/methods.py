@@ -16,6 +16,7 @@ def methods(settings: Settings, subject: Subject) -> list[str]:
         _recordings(settings, subject),
         _preprocessing(settings, subject),
         _training(settings),
+        *([_baseline(subject.baseline["settings"]["baseline"]["band_hz"])] if subject.baseline else []),
         _evaluation(settings, subject),
     ]
 
@@ -139,6 +140,17 @@ def _ends(settings: Settings, arm: WarmRestartsArm) -> tuple[int, ...]:
     return arm.schedule(settings.training.initial_rates[0], arm.epochs).ends
 
 
+def _baseline(band_hz: Sequence[float]) -> str:
+    low, high = band_hz
+    return (
+        "The classical baseline read the same trials and sensors between cue and window end, band-pass "
+        f"filtered at {low:g} and {high:g} Hz (causal Butterworth filters of order 3) and not standardised: "
+        "shrunk covariances (Chen et al., 2010), their tangent space at the Riemannian mean of the training "
+        "trials (Barachant et al., 2012, by pyriemann), and logistic regression (L2 penalty, C = 1, by "
+        "scikit-learn)."
+    )
+
+
 def _evaluation(settings: Settings, subject: Subject) -> str:
     logits = "logits" if settings.network.crop_samples is None else "logits averaged over crops"
     recomputed = settings.evaluation.batch_norm_statistics == "recomputed"
@@ -176,6 +188,10 @@ def _evaluation(settings: Settings, subject: Subject) -> str:
 
 
 REFERENCES = (
+    "Barachant, A., et al. (2012). Multiclass brain-computer interface classification by Riemannian "
+    "geometry. IEEE Transactions on Biomedical Engineering 59(4), 920-928.",
+    "Chen, Y., et al. (2010). Shrinkage algorithms for MMSE covariance estimation. IEEE Transactions on "
+    "Signal Processing 58(10), 5016-5029.",
     "Clopper, C. J., & Pearson, E. S. (1934). The use of confidence or fiducial limits illustrated in the "
     "case of the binomial. Biometrika 26, 404-413.",
     "Goldberger, A. L., et al. (2000). PhysioBank, PhysioToolkit, and PhysioNet. Circulation 101(23), "

@@ -50,6 +50,23 @@ def schedule_of(key: FitKey, settings: Settings) -> Schedule:
     return settings.schedules[key.schedule].schedule(key.rate, key.budget)
 
 
+def baseline_fingerprint(settings: Settings, data: str) -> str:
+    """What the baseline's result depends on.
+
+    Parameters
+    ----------
+    settings : Settings
+        The configuration; it has a baseline.
+    data : str
+        Fingerprint of the subject's trials.
+
+    Returns
+    -------
+    fingerprint : str
+    """
+    return config.fingerprint({"data": data, **config.baseline_settings(settings)})
+
+
 def fingerprint(key: FitKey, settings: Settings, data: str) -> str:
     """What a fit's result depends on.
 

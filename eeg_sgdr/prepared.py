@@ -30,7 +30,7 @@ class Prepared:
     folder: Path
 
     def array(self, name: str) -> np.ndarray:
-        """One of x_train, y_train, trials_train, x_test, y_test and trials_test, never to be changed."""
+        """One of x, y, trials and band, of _train or _test, never to be changed; see `trials.Windows`."""
         return np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
 
     @cached_property
@@ -79,7 +79,9 @@ def prepare(source: Source, subject: str, settings: Settings, data_dir: Path) ->
     fingerprint = config.fingerprint(
         {"settings": config.data_settings(settings), "subject": subject, "files": files}
     )
-    folder = cache / "trials" / fingerprint[:32]
+    # The baseline's covariances lie beside the windows, but no ConvNet depends on them.
+    contents = config.fingerprint({"data": fingerprint, **config.baseline_settings(settings)})
+    folder = cache / "trials" / contents[:32]
     with store.locked(cache / "trials" / f"{folder.name}.lock"):
         if not (folder / "data.json").is_file():
             shutil.rmtree(folder, ignore_errors=True)
@@ -96,8 +98,8 @@ def _fill(folder: Path, source: Source, subject: str, settings: Settings, origin
     trials = make_trials(list(source.recordings(subject)), settings)
     for part in ("train", "test"):
         windows = getattr(trials, part)
-        for name, array in (("x", windows.x), ("y", windows.y), ("trials", windows.trials)):
-            store.write_array(folder / f"{name}_{part}.npy", array)
+        for name in ("x", "y", "trials", "band"):
+            store.write_array(folder / f"{name}_{part}.npy", getattr(windows, name))
     store.write_csv(folder / "trials.csv", trials.table)
     store.write_npz(folder / "summary.npz", trials.summary)
     store.write_json(folder / "data.json", {**trials.info, "simulated": source.simulated, **origin})

@@ -157,7 +157,8 @@ def filtered(eeg: Any, names: list[str], settings: Preprocessing, where: str) ->
         except ValueError as error:
             raise UserError(
                 f"{where}: cannot be filtered at {l_freq or h_freq:g} Hz at a rate of "
-                f"{eeg.info['sfreq']:g} Hz ({error}); change preprocessing.highpass_hz or lowpass_hz."
+                f"{eeg.info['sfreq']:g} Hz ({error}); change preprocessing.highpass_hz or lowpass_hz, "
+                "or baseline.band_hz."
             ) from error
     return eeg.apply_function(lambda volts: volts * 1e6, channel_wise=False, verbose="error")
 

@@ -98,9 +98,7 @@ def warnings(subject: Subject, settings: Settings) -> list[str]:
             "that need them are left out."
         )
     texts += [
-        f"Failed: {key.name} ({content['why']}). Numbers that need it are left out."
-        for key, content in sorted(subject.fits.items())
-        if content["state"] == "failed"
+        f"Failed: {name} ({why}). Numbers that need it are left out." for name, why in subject.failed.items()
     ]
     made_with = sorted({_made_with(subject.fits[key]) for key in subject.done})
     if len(made_with) > 1:

@@ -9,16 +9,16 @@ from typing import Any
 PACKAGES = ("eeg_sgdr", "torch", "braindecode", "mne", "scikit-learn", "scipy", "numpy")
 
 
-def versions() -> dict[str, str]:
-    """Versions of the packages that results may depend on."""
-    return {name: version(name) for name in PACKAGES}
+def versions(*others: str) -> dict[str, str]:
+    """Versions of the packages that results may depend on, and of others."""
+    return {name: version(name) for name in (*PACKAGES, *others)}
 
 
 def environment() -> dict[str, Any]:
     """Versions and machine."""
     return {
         "python": platform.python_version(),
-        "packages": versions(),
+        "packages": versions("pyriemann"),
         "system": platform.system(),
         "machine": platform.machine(),
         "cores": os.cpu_count(),

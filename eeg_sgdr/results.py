@@ -52,7 +52,9 @@ class Subject:
     @cached_property
     def evaluation(self) -> pd.DataFrame:
         """evaluation.csv."""
-        return store.read_csv(self.folder.evaluation, dtype=LABELS)
+        return store.read_csv(self.folder.evaluation, dtype=LABELS).fillna(
+            {"fold": "", "rates": "", "seeds": ""}
+        )
 
     @cached_property
     def fits(self) -> dict[FitKey, dict[str, Any]]:
@@ -60,10 +62,23 @@ class Subject:
         contents = [store.read_json(folder.fit) for folder in self.folder.fits()]
         return {FitKey(**content["fit"]): content for content in contents}
 
+    @cached_property
+    def baseline(self) -> dict[str, Any] | None:
+        """fit.json of the baseline; None where there is none."""
+        return store.read_json(self.folder.baseline.fit) if self.folder.baseline.fit.is_file() else None
+
     @property
     def done(self) -> list[FitKey]:
         """The fits that are done."""
         return sorted(key for key, content in self.fits.items() if content["state"] == "done")
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """Names of the fits that failed, and of the baseline if it did; and why."""
+        contents = {key.name: content for key, content in sorted(self.fits.items())}
+        if self.baseline:
+            contents["baseline"] = self.baseline
+        return {name: content["why"] for name, content in contents.items() if content["state"] == "failed"}
 
     def predictions(self, key: FitKey) -> dict[str, np.ndarray]:
         """predictions.npz of a fit."""

@@ -102,11 +102,7 @@ def _train(options: argparse.Namespace, settings: "Settings") -> int:  # type: i
     for label in subjects:
         try:
             subject = run_subject(label, settings, source, study, data_dir, jobs)
-            problems += [
-                f"subject {label}, {key.name}: {content['why']}."
-                for key, content in subject.fits.items()
-                if content["state"] == "failed"
-            ]
+            problems += [f"subject {label}, {name}: {why}." for name, why in subject.failed.items()]
             if subject.done:
                 from eeg_sgdr.pages import (
                     subject_report,  # takes a second to import, which fits need not wait for

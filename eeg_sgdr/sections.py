@@ -18,13 +18,17 @@ def distinct(evaluation: pd.DataFrame) -> pd.DataFrame:
     return evaluation[~same].reset_index(drop=True)
 
 
+def _n_seeds(evaluation: pd.DataFrame) -> int:
+    return evaluation.loc[evaluation["members"] != "baseline", "seeds"].nunique()
+
+
 def errors(subject: Subject, found: Headline) -> str:
     """Test error against epochs."""
     evaluation = distinct(subject.evaluation)
     evaluation = evaluation[~evaluation["seeds"].str.contains("+", regex=False)]
     n = len(found.y)
     low, high = found.contenders[0].interval
-    seeds = evaluation["seeds"].nunique()
+    seeds = _n_seeds(evaluation)
     caption = [
         f"Test error on {counted(n, 'trial')} against the number of epochs trained, on a logarithmic axis as "
         "in the paper.",
@@ -39,6 +43,8 @@ def errors(subject: Subject, found: Headline) -> str:
         caption.insert(
             2, f"Lines are means over the seeds that are there (of {seeds}), small points the seeds."
         )
+    if (evaluation["members"] == "baseline").any():
+        caption.insert(2, "The level black line is the classical baseline, which has no epochs.")
     figure = figures.errors(evaluation, prose.chance(found.y))
     return picture(figure, caption, "svg", subject.data["simulated"])
 
@@ -47,7 +53,7 @@ def predictors(subject: Subject, found: Headline) -> str:
     """The table of evaluation."""
     evaluation = distinct(subject.evaluation)
     with_auc = bool(evaluation["auc"].notna().any())
-    several = evaluation["seeds"].nunique() > 1
+    several = _n_seeds(evaluation) > 1
     named = {row_of(one.predictor) for one in found.contenders}
     rows, marked = [], []
     for i, row in enumerate(records(evaluation)):

@@ -200,6 +200,7 @@ class SubjectFolder:
         self.summary = root / "summary.npz"
         self.evaluation = root / "evaluation.csv"
         self.report = root / "report.html"
+        self.baseline = FitFolder(root / "baseline")
 
     def fit(self, name: str) -> "FitFolder":
         """The folder of a fit."""

@@ -55,7 +55,7 @@ def record_settings(settings: Settings, subjects: Sequence[str], study: store.St
 def run_subject(
     label: str, settings: Settings, source: Source, study: store.Study, data_dir: Path, jobs: int | None
 ) -> Subject:
-    """Prepare a subject, train every fit that is missing, and write its evaluation.csv.
+    """Prepare a subject, make baseline and fits where they are missing, and write evaluation.csv.
 
     Parameters
     ----------
@@ -87,7 +87,11 @@ def run_subject(
     store.write_csv(folder.trials, prepared.table)
     store.write_npz(folder.summary, prepared.summary)
     store.write_json(folder.data, prepared.info)
-    train(missing_fits(Subject(folder), settings, prepared), settings, prepared, folder, jobs)
+    subject = Subject(folder)
+    missing = missing_fits(subject, settings, prepared)
+    if baseline_is_missing(subject, settings, prepared):
+        workers.run_all(make_baseline, [(settings, prepared, folder.baseline)], 1)
+    train(missing, settings, prepared, folder, jobs)
     subject = Subject(folder)
     if subject.done:
         store.write_csv(folder.evaluation, tables.evaluation(subject, settings))
@@ -108,17 +112,41 @@ def missing_fits(subject: Subject, settings: Settings, prepared: Prepared) -> li
         if there is None:
             missing.append(key)
         elif there["fingerprint"] != plan.fingerprint(key, settings, prepared.info["fingerprint"]):
-            raise UserError(
-                f"{subject.folder.fit(key.name).root}: was made with other settings or recordings; "
-                "give another --out."
-            )
+            raise _made_otherwise(subject.folder.fit(key.name))
         elif settings.training.store == "epochs" and not _has_epochs(subject, key):
             missing.append(key)
     return missing
 
 
+def baseline_is_missing(subject: Subject, settings: Settings, prepared: Prepared) -> bool:
+    """Whether the configuration asks for a baseline that is not there yet.
+
+    Raises
+    ------
+    UserError
+        If the one that is there was made with other settings or other data.
+    """
+    if settings.baseline is None or subject.baseline is None:
+        return settings.baseline is not None
+    expected = plan.baseline_fingerprint(settings, prepared.info["fingerprint"])
+    if subject.baseline["fingerprint"] != expected:
+        raise _made_otherwise(subject.folder.baseline)
+    return False
+
+
+def _made_otherwise(folder: store.FitFolder) -> UserError:
+    return UserError(f"{folder.root}: was made with other settings or recordings; give another --out.")
+
+
 def _has_epochs(subject: Subject, key: FitKey) -> bool:
     return len(subject.predictions(key)["epochs"]) == key.budget
+
+
+def make_baseline(*arguments: object) -> None:
+    """Fit the baseline, see `eeg_sgdr.tasks.make_baseline`."""
+    from eeg_sgdr import tasks
+
+    tasks.make_baseline(*arguments)  # type: ignore[arg-type]
 
 
 def train(

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from eeg_sgdr import store
 from eeg_sgdr.metrics import METRICS
 from eeg_sgdr.predictors import Predictor, predictors
 from eeg_sgdr.results import Subject
@@ -13,9 +14,23 @@ from eeg_sgdr.settings import Settings
 #: Columns of evaluation.csv that tell predictors apart.
 ROW = ("schedule", "budget", "epoch", "rates", "seeds", "members")
 
+#: What the baseline has in the columns that tell predictors apart and say what they cost.
+BASELINE = {
+    "schedule": "baseline",
+    "budget": 0,
+    "epoch": 0,
+    "rates": "",
+    "seeds": "",
+    "members": "baseline",
+    "n_fits": 0,
+    "n_snapshots": 0,
+    "n_networks": 0,
+    "epochs_spent": 0,
+}
+
 
 def evaluation(subject: Subject, settings: Settings) -> pd.DataFrame:
-    """One row per predictor of a subject.
+    """One row per predictor of a subject, and one of the baseline where it is done.
 
     Parameters
     ----------
@@ -32,8 +47,14 @@ def evaluation(subject: Subject, settings: Settings) -> pd.DataFrame:
     statistics = settings.evaluation.batch_norm_statistics
     stored = {key: subject.probabilities(key, statistics) for key in subject.done}
     y = labels(subject)
-    found = predictors(settings, stored)
-    return pd.DataFrame([_row(subject, predictor, y, predictor.probabilities(stored)) for predictor in found])
+    rows = [
+        _row(subject, _described(predictor), y, predictor.probabilities(stored))
+        for predictor in predictors(settings, stored)
+    ]
+    if subject.baseline and subject.baseline["state"] == "done":
+        (probabilities,) = store.read_npz(subject.folder.baseline.predictions)["probabilities"]
+        rows.append(_row(subject, BASELINE, y, probabilities))
+    return pd.DataFrame(rows)
 
 
 def labels(subject: Subject) -> np.ndarray:
@@ -62,24 +83,24 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return table.to_dict("records")  # type: ignore[return-value]
 
 
-def _row(
-    subject: Subject, predictor: Predictor, y: np.ndarray, probabilities: np.ndarray
-) -> dict[str, object]:
-    first = predictor.fits[0]
+def _described(predictor: Predictor) -> dict[str, object]:
     n_fits, n_snapshots = len(predictor.fits), len(predictor.epochs)
     return {
-        "fold": "",
-        "subject": subject.label,
-        "schedule": first.schedule,
-        "budget": first.budget,
-        "epoch": predictor.epoch,
-        "rates": predictor.rates,
-        "seeds": predictor.seeds,
-        "members": predictor.members,
+        **dict(zip(ROW, row_of(predictor), strict=True)),
         "n_fits": n_fits,
         "n_snapshots": n_snapshots,
         "n_networks": n_fits * n_snapshots,
         "epochs_spent": n_fits * predictor.epoch,
+    }
+
+
+def _row(
+    subject: Subject, described: dict[str, object], y: np.ndarray, probabilities: np.ndarray
+) -> dict[str, object]:
+    return {
+        "fold": "",
+        "subject": subject.label,
+        **described,
         "n_test": len(y),
         **{name: metric(y, probabilities) for name, metric in METRICS.items()},
     }

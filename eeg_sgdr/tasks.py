@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from safetensors.torch import save
 
-from eeg_sgdr import plan, store
+from eeg_sgdr import baseline, plan, store
 from eeg_sgdr import settings as config
 from eeg_sgdr.fitting import Data, Fit, FitFailed, fit
 from eeg_sgdr.plan import FitKey
@@ -112,5 +112,59 @@ def _write(
             "versions": versions(),
             "cpu_capability": torch.backends.cpu.get_cpu_capability(),
             "seconds": seconds,
+        },
+    )
+
+
+def make_baseline(settings: Settings, prepared: Prepared, folder: store.FitFolder) -> None:
+    """Fit the classical baseline and write its folder; fit.json comes last and says that all is there.
+
+    Parameters
+    ----------
+    settings : Settings
+        The configuration; it has a baseline.
+    prepared : Prepared
+        The subject's trials.
+    folder : store.FitFolder
+        Where its results go.
+    """
+    started = time.perf_counter()
+    parts = ("train", "test")
+    singular = np.concatenate(
+        [
+            prepared.array(f"trials_{part}")[baseline.singular(prepared.array(f"band_{part}"))]
+            for part in parts
+        ]
+    )
+    outcome = {"state": "done"}
+    if len(singular):
+        outcome = {
+            "state": "failed",
+            "why": f"the covariance of trial {', '.join(map(str, singular))} is singular in the band of "
+            "baseline.band_hz; correct the recording, or set baseline to null",
+        }
+    else:
+        probabilities = baseline.probabilities(
+            *(np.array(prepared.array(name)) for name in ("band_train", "y_train", "band_test"))
+        )
+        # Nothing is normalised over batches here: one row, which both kinds of statistics read.
+        store.write_npz(
+            folder.predictions,
+            {
+                "epochs": np.array([0]),
+                **{name: np.array(prepared.array(f"{name}_test")) for name in ("trials", "y")},
+                "classes": np.array(prepared.info["classes"]),
+                "probabilities": probabilities[None],
+                "probabilities_running": probabilities[None],
+            },
+        )
+    store.write_json(
+        folder.fit,
+        {
+            **outcome,
+            "fingerprint": plan.baseline_fingerprint(settings, prepared.info["fingerprint"]),
+            "settings": config.baseline_settings(settings),
+            "versions": versions("pyriemann"),
+            "seconds": time.perf_counter() - started,
         },
     )

@@ -1,17 +1,15 @@
 """From a subject's recordings to arrays of windows with their table of trials."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import mne
 import numpy as np
 import pandas as pd
 from scipy import signal
 
 from eeg_sgdr import preprocessing, splits
-from eeg_sgdr.compat import import_braindecode
+from eeg_sgdr.cutting import Run, cut, window
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.recordings import Recording
 from eeg_sgdr.settings import Preprocessing, Settings
@@ -29,11 +27,14 @@ class Windows:
         Index of the class.
     trials : ndarray of int64, shape (n_trials,)
         Row in the table of trials.
+    band : ndarray of float64, shape (n_trials, n_channels, n_channels)
+        Covariances that the baseline reads, in square microvolts; of no channels without a baseline.
     """
 
     x: np.ndarray
     y: np.ndarray
     trials: np.ndarray
+    band: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -59,19 +60,6 @@ class Trials:
     table: pd.DataFrame
     info: dict[str, Any]
     summary: dict[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class _Run:
-    """One recording, cut: its cues, the windows kept, and what was found on the way."""
-
-    cues: pd.DataFrame
-    x: np.ndarray
-    microvolts: np.ndarray
-    interpolated: list[str]
-    flat: list[str]
-    sfreq: float
-    positions: np.ndarray
 
 
 def make_trials(recordings: Sequence[Recording], settings: Settings) -> Trials:
@@ -100,7 +88,7 @@ def make_trials(recordings: Sequence[Recording], settings: Settings) -> Trials:
     names = preprocessing.common_sensors(
         [recording.raw for recording in recordings], settings.preprocessing, f"subject {subject}"
     )
-    runs = [_cut(recording, names, settings) for recording in recordings]
+    runs = [cut(recording, names, settings) for recording in recordings]
     rates = sorted({run.sfreq for run in runs})
     if len(rates) > 1:
         raise UserError(
@@ -112,7 +100,7 @@ def make_trials(recordings: Sequence[Recording], settings: Settings) -> Trials:
     _check_classes(table, classes, subject)
     train = _side("train", parts, runs, table, classes)
     test = _side("test", parts, runs, table, classes)
-    start, stop = _window(settings.preprocessing, rates[0])
+    start, stop = window(settings.preprocessing, rates[0])
     info = {
         "subject": subject,
         "sensors": names,
@@ -132,106 +120,7 @@ def make_trials(recordings: Sequence[Recording], settings: Settings) -> Trials:
     return Trials(train, test, table, info, summary)
 
 
-def _cut(recording: Recording, names: list[str], settings: Settings) -> _Run:
-    """Preprocess one recording and cut its windows."""
-    where = f"subject {recording.subject}, session {recording.session}, run {recording.run}"
-    config = settings.preprocessing
-    eeg = preprocessing.eeg_only(recording.raw, where)
-    filtered = preprocessing.filtered(eeg, names, config, where)
-    sfreq = filtered.info["sfreq"]
-    start, stop = _window(config, sfreq)
-    cues = _cues(eeg, settings.recordings.classes, where)
-    sample = np.round(cues["onset_s"].to_numpy() * sfreq).astype(int)
-    outside = (sample + start < 0) | (sample + stop > filtered.n_times)
-    cues["rejected"] = [
-        "outside recording" if is_outside else _rejection(eeg, onset, config)
-        for is_outside, onset in zip(outside, cues["onset_s"], strict=True)
-    ]
-    kept = cues["rejected"] == ""
-    standard = preprocessing.standardized(filtered, config.standardize)
-    microvolts = filtered.get_data()
-    return _Run(
-        cues=cues,
-        x=_windows(standard, cues[kept], start, stop),
-        microvolts=np.array([microvolts[:, at : at + stop] for at in sample[kept]], np.float32),
-        interpolated=[name for name in eeg.info["bads"] if name in names and config.bads == "interpolate"],
-        flat=[name for name in preprocessing.flat_sensors(eeg) if name in names],
-        sfreq=sfreq,
-        positions=preprocessing.positions(filtered.info),
-    )
-
-
-def _window(config: Preprocessing, sfreq: float) -> tuple[int, int]:
-    """First and last-but-one sample of a window, counted from the cue."""
-    return round(config.window_s[0] * sfreq), round(config.window_s[1] * sfreq)
-
-
-def _cues(eeg: Any, classes: dict[str, tuple[str, ...]], where: str) -> pd.DataFrame:
-    """Onset (seconds from the recording's first sample) and class of every cue."""
-    class_of = {cue: name for name, descriptions in classes.items() for cue in descriptions}
-    rows = [
-        (onset - eeg.first_time, class_of[description])
-        for onset, description in zip(eeg.annotations.onset, eeg.annotations.description, strict=True)
-        if description in class_of
-    ]
-    if not rows:
-        there = ", ".join(sorted(set(map(str, eeg.annotations.description)))) or "none"
-        raise UserError(
-            f"{where}: no annotation matches a class; correct recordings.classes (annotations: {there})."
-        )
-    return pd.DataFrame(rows, columns=["onset_s", "class"]).sort_values("onset_s", ignore_index=True)
-
-
-def _rejection(eeg: Any, onset: float, config: Preprocessing) -> str:
-    """Why a trial is rejected; empty when it is not.
-
-    Its whole window must be free of annotations that begin with BAD or EDGE; amplitudes count from
-    the cue to the window's end, on all sensors that are not marked as bad.
-    """
-    begin, end = onset + config.window_s[0], onset + config.window_s[1]
-    for annotation in eeg.annotations:
-        at = annotation["onset"] - eeg.first_time
-        marked = annotation["description"].upper().startswith(("BAD", "EDGE"))
-        if marked and at < end and at + annotation["duration"] > begin:
-            return f"annotation {annotation['description']}"
-    if config.reject_uv is None:
-        return ""
-    good = [i for i, name in enumerate(eeg.ch_names) if name not in eeg.info["bads"]]
-    first, last = (round(moment * eeg.info["sfreq"]) for moment in (onset, end))
-    peaks = (
-        np.abs(eeg.get_data(picks=good, start=max(first, 0), stop=min(last, eeg.n_times))).max(axis=1) * 1e6
-    )
-    if peaks.max(initial=0) >= config.reject_uv:
-        return f"amplitude {eeg.ch_names[good[int(peaks.argmax())]]}"
-    return ""
-
-
-def _windows(raw: Any, cues: pd.DataFrame, start: int, stop: int) -> np.ndarray:
-    """Windows of the cues, cut by braindecode; shape (n_cues, n_channels, stop - start)."""
-    if cues.empty:
-        return np.empty((0, len(raw.ch_names), stop - start), np.float32)
-    import_braindecode()
-    from braindecode.datasets import BaseConcatDataset, RawDataset
-    from braindecode.preprocessing import create_windows_from_events
-
-    # Annotations without duration: braindecode counts the stop from an annotation's end.
-    raw = raw.copy().set_annotations(mne.Annotations(cues["onset_s"], 0.0, ["cue"] * len(cues)))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        dataset = create_windows_from_events(
-            BaseConcatDataset([RawDataset(raw, {})]),
-            trial_start_offset_samples=start,
-            trial_stop_offset_samples=stop,
-            window_size_samples=stop - start,
-            window_stride_samples=stop - start,
-            mapping={"cue": 0},
-            preload=True,
-            on_overlapping_events="ignore",
-        )
-    return np.stack([dataset[i][0] for i in range(len(dataset))]).astype(np.float32)
-
-
-def _table(recordings: Sequence[Recording], parts: list[str], runs: list[_Run]) -> pd.DataFrame:
+def _table(recordings: Sequence[Recording], parts: list[str], runs: list[Run]) -> pd.DataFrame:
     """All cues of all runs, numbered from 0."""
     tables = [
         run.cues.assign(split=part, subject=recording.subject, session=recording.session, run=recording.run)
@@ -255,12 +144,14 @@ def _check_classes(table: pd.DataFrame, classes: list[str], subject: str) -> Non
                 )
 
 
-def _side(part: str, parts: list[str], runs: list[_Run], table: pd.DataFrame, classes: list[str]) -> Windows:
+def _side(part: str, parts: list[str], runs: list[Run], table: pd.DataFrame, classes: list[str]) -> Windows:
     kept = table[(table["split"] == part) & (table["rejected"] == "")]
+    of_part = [run for run, p in zip(runs, parts, strict=True) if p == part]
     return Windows(
-        x=np.concatenate([run.x for run, p in zip(runs, parts, strict=True) if p == part]),
+        x=np.concatenate([run.x for run in of_part]),
         y=kept["class"].map({name: i for i, name in enumerate(classes)}).to_numpy(np.int64),
         trials=kept["trial"].to_numpy(np.int64),
+        band=np.concatenate([run.band for run in of_part]),
     )
 
 

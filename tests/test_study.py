@@ -12,9 +12,9 @@ from eeg_sgdr import settings as config
 from eeg_sgdr.compat import import_braindecode
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.plan import FitKey
-from eeg_sgdr.recordings import open_source
-from eeg_sgdr.study import missing_fits, record_settings, run_subject
 from eeg_sgdr.prepared import prepare
+from eeg_sgdr.recordings import open_source
+from eeg_sgdr.study import make_baseline, missing_fits, record_settings, run_subject
 
 SMALL = {
     "name": "small",
@@ -34,7 +34,10 @@ def data_dir(tmp_path_factory):
 
 
 def run(data_dir, out, jobs=1, **changes):
-    data = {**SMALL, **{key: {**SMALL[key], **value} for key, value in changes.items()}}
+    data = {
+        **SMALL,
+        **{key: {**SMALL.get(key, {}), **value} if value else None for key, value in changes.items()},
+    }
     settings = config.validate(data, "test")
     source = open_source(settings.recordings, data_dir)
     study = store.Study(out)
@@ -67,10 +70,14 @@ def test_the_folder_is_as_the_contract_says(subject):
         "restarts-b3-r0.025-s0": [1, 3], "restarts-b3-r0.05-s0": [1, 3],
     }  # fmt: skip
     expected = {"config.yaml"} | {
-        f"subjects/001/{name}" for name in ("trials.csv", "data.json", "summary.npz", "evaluation.csv")
-    }
+        f"subjects/001/{name}"
+        for name in ("trials.csv", "data.json", "summary.npz", "evaluation.csv",
+                     "baseline/fit.json", "baseline/predictions.npz")
+    }  # fmt: skip
     for name, ends in fits.items():
-        expected |= {f"subjects/001/fits/{name}/{file}" for file in ("fit.json", "history.csv", "predictions.npz")}
+        expected |= {
+            f"subjects/001/fits/{name}/{file}" for file in ("fit.json", "history.csv", "predictions.npz")
+        }
         expected |= {f"subjects/001/fits/{name}/snapshot-{end:04d}.safetensors" for end in ends}
     assert set(files(subject.folder.root.parents[1])) == expected
 
@@ -98,7 +105,7 @@ def test_nothing_is_trained_twice_and_lists_grow(subject, data_dir, tmp_path):
     results = load_results(out)
     assert results.settings.training.seeds == (0, 1)
     assert len(grown.done) == 2 * len(subject.done)
-    assert set(grown.evaluation["seeds"]) == {"0", "1"}
+    assert set(grown.evaluation["seeds"]) == {"0", "1", ""}
     assert results.settings.recordings.subjects == ("01",)
 
 
@@ -108,6 +115,48 @@ def test_other_settings_do_not_mix(subject, data_dir):
     with pytest.raises(UserError, match=r"training\.momentum: 0\.9 here, 0\.5 asked for"):
         run(data_dir, out, training={"momentum": 0.5})
     assert files(out) == before
+
+
+def test_another_baseline_is_refused_and_none_keeps_the_one_there(subject, data_dir, tmp_path):
+    import shutil
+
+    out = tmp_path / "other"
+    shutil.copytree(subject.folder.root.parents[1], out)
+    before = files(out)
+    with pytest.raises(
+        UserError, match=r"baseline\.band_hz: \[8\.0, 30\.0\] here, \[9\.0, 30\.0\] asked for"
+    ):
+        run(data_dir, out, baseline={"band_hz": [9, 30]})
+    run(data_dir, out, baseline=None)
+    assert files(out) == before
+
+
+def test_without_a_baseline_fits_are_the_same(subject, data_dir, tmp_path):
+    without = run(data_dir, tmp_path, baseline=None)
+    assert without.baseline is None
+    assert set(without.evaluation["members"]) == {"single", "cycles"}
+    assert files(without.folder.root / "fits") == files(subject.folder.root / "fits")
+
+
+def test_a_singular_covariance_fails_the_baseline_alone(subject, tmp_path):
+    """Told with its trial; the ConvNets do not need it."""
+    settings = load_results(subject.folder.root.parents[1]).settings
+
+    class Zeros:
+        info = subject.data
+
+        def array(self, name):
+            kind, part = name.split("_")
+            return {"trials": np.array([4, 7]), "band": np.array([np.eye(3), np.eye(3) * (part == "train")])}[
+                kind
+            ]
+
+    folder = store.FitFolder(tmp_path)
+    make_baseline(settings, Zeros(), folder)
+    outcome = store.read_json(folder.fit)
+    assert outcome["state"] == "failed"
+    assert "covariance of trial 7 is singular" in outcome["why"]
+    assert not folder.predictions.exists()
 
 
 def test_a_fit_of_other_data_is_refused(subject, data_dir):
@@ -146,7 +195,11 @@ def test_evaluation_is_recomputed_from_predictions(subject):
     row = table.loc[("restarts", 3, 1, "0.05", "single")]
     assert row["error"] == pytest.approx(1 - accuracy_score(y, p["0.05"]["probabilities"][0].argmax(1)))
     assert row["epochs_spent"] == 1
-    assert len(table) == 3 * (2 + 2 + 2)
+    baseline = np.load(subject.folder.root / "baseline" / "predictions.npz")
+    row = table.loc[("baseline", 0, 0, "", "baseline")]
+    assert row["error"] == pytest.approx(1 - accuracy_score(y, baseline["probabilities"][0].argmax(1)))
+    assert row[["n_fits", "n_snapshots", "n_networks", "epochs_spent", "n_test"]].tolist() == [0, 0, 0, 0, 12]
+    assert len(table) == 3 * (2 + 2 + 2) + 1
 
 
 def test_running_statistics_are_tabled_without_training(subject, data_dir, tmp_path):
@@ -181,7 +234,7 @@ def test_a_failed_fit_is_marked_and_the_others_go_on(data_dir, tmp_path):
     assert states["step-b3-r0.05-s0"] == "done"
     assert states["step-b3-r1e+30-s0"] == "failed"
     assert "not finite in epoch" in subject.fits[FitKey("step", 3, 1e30, 0)]["why"]
-    assert set(subject.evaluation["rates"]) == {"0.05"}
+    assert set(subject.evaluation["rates"]) == {"0.05", ""}
 
 
 def test_every_epoch_is_stored_when_asked_and_ends_are_reproduced(subject, data_dir, tmp_path):
@@ -202,10 +255,18 @@ def test_every_epoch_is_stored_when_asked_and_ends_are_reproduced(subject, data_
 
 def test_results_are_read_as_tables(subject):
     results = load_results(subject.folder.root.parents[1])
-    assert len(results.evaluation) == 18
+    assert len(results.evaluation) == 19
     assert len(results.trials) == 24
     assert len(results.history) == 2 * (2 + 3 + 3)
-    assert set(results.history.columns) >= {"epoch", "first_rate", "loss", "subject", "schedule", "rate", "seed"}
+    assert set(results.history.columns) >= {
+        "epoch",
+        "first_rate",
+        "loss",
+        "subject",
+        "schedule",
+        "rate",
+        "seed",
+    }
     epochs, probabilities = results.probabilities(subject=1, schedule="restarts", budget=3, rate=0.05, seed=0)
     assert epochs.tolist() == [1, 3]
     assert probabilities.shape == (2, 12, 4)

@@ -68,6 +68,10 @@ def test_nothing_of_a_trial_depends_on_what_comes_after_it(recordings):
         a, b = (getattr(trials, side).x[getattr(trials, side).trials == number] for trials in (before, after))
         assert len(a) == 1
         assert np.array_equal(a, b), f"trial {number}"
+        a, b = (
+            getattr(trials, side).band[getattr(trials, side).trials == number] for trials in (before, after)
+        )
+        assert np.array_equal(a, b), f"trial {number}, baseline"
     assert not np.array_equal(before.test.x, after.test.x), "later trials did change"
 
 

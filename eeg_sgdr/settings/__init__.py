@@ -1,6 +1,7 @@
 """What a configuration may say, one module a section."""
 
 from eeg_sgdr.settings.arms import CosineArm, CyclicArm, StepArm, WarmRestartsArm
+from eeg_sgdr.settings.baseline import Baseline
 from eeg_sgdr.settings.evaluation import Comparison, Evaluation, Reference, Side
 from eeg_sgdr.settings.preprocessing import Preprocessing, Split, Standardize
 from eeg_sgdr.settings.reading import load, parse_yaml, shipped, to_yaml, validate
@@ -11,10 +12,11 @@ from eeg_sgdr.settings.recordings import (
     SimulatedRecordings,
 )
 from eeg_sgdr.settings.root import Compute, Settings
-from eeg_sgdr.settings.sameness import data_settings, fingerprint, fit_settings, union
+from eeg_sgdr.settings.sameness import baseline_settings, data_settings, fingerprint, fit_settings, union
 from eeg_sgdr.settings.training import NetworkSettings, Numerics, Training
 
 __all__ = [
+    "Baseline",
     "BidsRecordings",
     "Comparison",
     "Compute",
@@ -35,6 +37,7 @@ __all__ = [
     "StepArm",
     "Training",
     "WarmRestartsArm",
+    "baseline_settings",
     "data_settings",
     "fingerprint",
     "fit_settings",

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from eeg_sgdr.schedules import n_averaged
 from eeg_sgdr.settings.arms import Arm, StepArm, WarmRestartsArm
+from eeg_sgdr.settings.baseline import Baseline
 from eeg_sgdr.settings.evaluation import Comparison, Evaluation, Reference, Side
 from eeg_sgdr.settings.preprocessing import Preprocessing, Split
 from eeg_sgdr.settings.recordings import AnyRecordings
@@ -50,6 +51,8 @@ class Settings(Model):
         How every fit is trained.
     schedules : dict of arms
         The schedules that are compared, by name.
+    baseline : Baseline, optional
+        The classical rival; null leaves it out.
     evaluation : Evaluation
         What the tables use.
     compute : Compute
@@ -63,11 +66,14 @@ class Settings(Model):
     network: NetworkSettings = NetworkSettings()
     training: Training = Training()
     schedules: dict[ArmName, Arm] = Field(min_length=1)
+    baseline: Baseline | None = Baseline()
     evaluation: Evaluation = Evaluation()
     compute: Compute = Compute()
 
     @model_validator(mode="after")
     def _schedules_serve_every_rate(self) -> "Settings":
+        if "baseline" in self.schedules:
+            raise ValueError("schedules.baseline: tables call the classical baseline so; give another name")
         for name, arm in self.schedules.items():
             for rate in self.training.initial_rates:
                 for budget in arm.budgets:

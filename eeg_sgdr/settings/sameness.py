@@ -12,7 +12,7 @@ from eeg_sgdr.settings.root import Settings
 def union(there: Settings, asked: Settings, where: str) -> Settings:
     """Settings of a results folder after it has been asked for more.
 
-    Lists (subjects, rates, seeds, budgets, arms) only grow; everything else that enters a
+    Lists (subjects, rates, seeds, budgets, arms, the baseline) only grow; everything else that enters a
     fingerprint must be equal. What only tables depend on is taken as asked.
 
     Parameters
@@ -31,7 +31,7 @@ def union(there: Settings, asked: Settings, where: str) -> Settings:
     UserError
         If they differ in anything that would mix results.
     """
-    differences = _differences(_identity(there, asked.schedules), _identity(asked, there.schedules))
+    differences = _differences(_identity(there, asked), _identity(asked, there))
     if differences:
         raise UserError(
             f"{where}: holds results of other settings ({'; '.join(differences)}); give another --out."
@@ -45,14 +45,16 @@ def union(there: Settings, asked: Settings, where: str) -> Settings:
             data["schedules"][name]["budgets"] = sorted(budgets)
     for key in ("initial_rates", "seeds"):
         data["training"][key] = sorted({*getattr(there.training, key), *getattr(asked.training, key)})
+    data["baseline"] = data["baseline"] or there.model_dump(mode="json")["baseline"]
     subjects = {*there.recordings.subjects, *asked.recordings.subjects}
     data["recordings"]["subjects"] = sorted(subjects, key=lambda label: (label.zfill(9), label))
     return validate(data, where)
 
 
-def _identity(settings: Settings, others: dict[str, Any]) -> dict[str, Any]:
+def _identity(settings: Settings, other: Settings) -> dict[str, Any]:
     """All that must not differ between what is put into one folder."""
-    shared = [name for name in settings.schedules if name in others]
+    shared = [name for name in settings.schedules if name in other.schedules]
+    both_have_baselines = settings.baseline and other.baseline
     return {
         **data_settings(settings),
         "network": settings.network.model_dump(mode="json"),
@@ -60,6 +62,7 @@ def _identity(settings: Settings, others: dict[str, Any]) -> dict[str, Any]:
         "schedules": {
             name: settings.schedules[name].model_dump(mode="json", exclude={"budgets"}) for name in shared
         },
+        **(baseline_settings(settings) if both_have_baselines else {}),
     }
 
 
@@ -87,6 +90,11 @@ def data_settings(settings: Settings) -> dict[str, Any]:
         "split": settings.split.model_dump(mode="json"),
         "preprocessing": settings.preprocessing.model_dump(mode="json"),
     }
+
+
+def baseline_settings(settings: Settings) -> dict[str, Any]:
+    """The settings, beyond the trials, that determine the baseline."""
+    return {"baseline": settings.model_dump(mode="json")["baseline"]}
 
 
 def fit_settings(settings: Settings, arm: str) -> dict[str, Any]:
