@@ -138,8 +138,8 @@ def _comparisons(subject: Subject, settings: Settings, found: Headline) -> str:
         rows,
         "Every comparison of the configuration that goes seed by seed, as a : b: errors on "
         f"{counted(len(found.y), 'test trial')}, networks averaged, epochs spent on their "
-        "training. The sentences above are about the first at the reference's rate; all others are described, "
-        "not tested.",
+        "training. The sentences above are about the first at the reference's rate; all others are "
+        "described, not tested.",
     )
 
 

@@ -50,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _report(folder: Path) -> int:
     from eeg_sgdr import store, tables
+    from eeg_sgdr.comparison import update
     from eeg_sgdr.pages import subject_report
     from eeg_sgdr.results import Subject, load_results
 
@@ -66,6 +67,9 @@ def _report(folder: Path) -> int:
         # Read anew: what was read before may be what has just been replaced.
         subject_report(results, Subject(subject.folder))
         print(subject.folder.report)
+    compared = update(folder, evaluated=[subject.label for subject in results.subjects])
+    if compared:
+        print(compared)
     return status
 
 

@@ -15,6 +15,12 @@ from eeg_sgdr.plan import FitKey
 from eeg_sgdr.settings import Settings
 
 LABELS = {"subject": str, "session": str, "run": str, "fold": str, "rates": str, "seeds": str}
+#: Columns of comparison.csv that hold whole numbers (or nothing), and texts.
+COUNTS = (
+    *("epoch_a", "epoch_b", "n_networks_a", "n_networks_b", "epochs_spent_a", "epochs_spent_b"),
+    *("n_units", "n_seeds", "better", "equal", "worse"),
+)
+TEXTS = ("family", "quantity", "a", "b", "rate", "metric", "missing")
 
 
 @dataclass(frozen=True)
@@ -153,6 +159,13 @@ class Results:
         return self._gather(
             [subject.evaluation for subject in self.subjects if subject.folder.evaluation.is_file()]
         )
+
+    @cached_property
+    def comparison(self) -> pd.DataFrame:
+        """comparison.csv: what the study says across subjects."""
+        dtype: dict[str, Any] = dict.fromkeys(COUNTS, "Int64") | dict.fromkeys(TEXTS, str)
+        table = store.read_csv(store.Study(self.root).comparison, dtype=dtype)
+        return table.fillna(dict.fromkeys(TEXTS, ""))
 
     @cached_property
     def trials(self) -> pd.DataFrame:

@@ -98,10 +98,11 @@ def _train(options: argparse.Namespace, settings: "Settings") -> int:  # type: i
     subjects = select(options.subject, settings.recordings.subjects, source.subjects())
     settings = record_settings(settings, subjects, study)
     jobs = options.jobs or settings.compute.jobs
-    problems = []
+    problems, evaluated = [], []
     for label in subjects:
         try:
             subject = run_subject(label, settings, source, study, data_dir, jobs)
+            evaluated.append(label)
             problems += [f"subject {label}, {name}: {why}." for name, why in subject.failed.items()]
             if subject.done:
                 from eeg_sgdr.pages import (
@@ -114,6 +115,16 @@ def _train(options: argparse.Namespace, settings: "Settings") -> int:  # type: i
             if options.debug or len(subjects) == 1:
                 raise
             problems.append(str(error))
+    from eeg_sgdr.comparison import update
+
+    try:
+        compared = update(study.root, evaluated)
+        if compared:
+            print(compared)
+    except UserError as error:
+        if options.debug:
+            raise
+        problems.append(str(error))
     for problem in problems:
         print(problem, file=sys.stderr)
     return 2 if problems else 0

@@ -174,6 +174,7 @@ class Study:
         self.root = root
         self.config = root / "config.yaml"
         self.environment = root / "environment.json"
+        self.comparison = root / "comparison.csv"
 
     def subject(self, label: str) -> "SubjectFolder":
         """The folder of a subject; digits are padded to three."""

@@ -1,0 +1,143 @@
+"""Errors against epochs: described, never tested."""
+
+import numpy as np
+
+from eeg_sgdr import plan
+from eeg_sgdr.comparison.rows import Row, counts_of, describe, mean_of, median_of, stands_on
+from eeg_sgdr.comparison.units import Errors, gather_means
+from eeg_sgdr.plan import FitKey, schedule_of
+from eeg_sgdr.predictors import Predictor, members_at, predictors, seed_groups
+from eeg_sgdr.settings import Settings, StepArm, WarmRestartsArm
+
+
+def reference(settings: Settings, seed: int) -> Predictor:
+    """The predictor that others are measured against."""
+    named = settings.evaluation.reference
+    assert named is not None
+    return Predictor((FitKey(named.schedule, named.budget, named.rate, seed),), (named.budget,), "single")
+
+
+def curve(settings: Settings, errors: Errors) -> list[Row]:
+    """Every predictor of one seed: improvement over the reference, and error, as Figure 4 draws them.
+
+    Parameters
+    ----------
+    settings : Settings
+        The configuration.
+    errors : Errors
+        Of all units.
+
+    Returns
+    -------
+    rows : list of Row
+        Medians over units with quartiles; improvement is positive where the error is below the
+        reference's.
+    """
+    series: dict[tuple[object, ...], dict[int, Predictor]] = {}
+    for predictor in predictors(settings, plan.fits(settings)):
+        key = predictor.fits[0]
+        if len({key.seed for key in predictor.fits}) == 1:
+            name = (key.schedule, key.budget, predictor.rates, predictor.members, predictor.epoch)
+            series.setdefault(name, {})[key.seed] = predictor
+    rows = []
+    for by_seed in series.values():
+        rows += _point(settings, errors, by_seed)
+    return rows
+
+
+def _point(settings: Settings, errors: Errors, by_seed: dict[int, Predictor]) -> list[Row]:
+    seed = settings.training.seeds[0]
+    first, rival = by_seed[seed], reference(settings, seed)
+    alone = gather_means(errors, {(seed,): [[one]] for seed, one in by_seed.items()})
+    both = gather_means(
+        errors, {(seed,): [[one], [reference(settings, seed)]] for seed, one in by_seed.items()}
+    )
+    common = {"family": "curve", "metric": "error"}
+    improvement = "median improvement over the reference"
+    return [
+        {**common, "quantity": "median error", **describe([first]), **stands_on(alone)}
+        | median_of(alone.values[:, 0]),
+        {**common, "quantity": improvement, **describe([first], [rival]), **stands_on(both)}
+        | {"rate": first.rates, **median_of(both.difference), **counts_of(both.difference)},
+    ]
+
+
+def descriptive(settings: Settings, errors: Errors) -> list[Row]:
+    """The last completed cycle beside every budget of the other arms, and the rates of step schedules.
+
+    Parameters
+    ----------
+    settings : Settings
+        The configuration.
+    errors : Errors
+        Of all units.
+
+    Returns
+    -------
+    rows : list of Row
+        Nothing here is tested: epochs of a and b differ, or rates were not chosen in advance.
+    """
+    arms = settings.schedules
+    restarts = [name for name, arm in arms.items() if isinstance(arm, WarmRestartsArm)]
+    rows = [
+        row
+        for name in restarts
+        for rival in arms
+        if rival not in restarts
+        for budget in arms[rival].budgets
+        for row in _beside(settings, errors, name, rival, budget)
+    ]
+    for name, arm in arms.items():
+        if isinstance(arm, StepArm):
+            rows += _rates(settings, errors, name)
+    return rows
+
+
+def _beside(settings: Settings, errors: Errors, name: str, rival: str, budget: int) -> list[Row]:
+    """Restarts at their last cycle end that is not after the rival's budget, both rate by rate."""
+    own_budget = settings.schedules[name].budgets[0]
+    ends = schedule_of(FitKey(name, own_budget, settings.training.initial_rates[0], 0), settings).ends
+    n_done = sum(end <= budget for end in ends)
+    if not n_done:
+        return []
+    rows = []
+    for members, epochs in (("single", ends[n_done - 1 : n_done]), ("cycles", members_at(ends, n_done))):
+        sides = {
+            group: [
+                [Predictor((key,), epochs, members) for key in _keys(settings, name, own_budget, *group)],
+                [Predictor((key,), (budget,), "single") for key in _keys(settings, rival, budget, *group)],
+            ]
+            for group in seed_groups(settings, 1)
+        }
+        gathered = gather_means(errors, sides)
+        a, b = next(iter(sides.values()))
+        x = gathered.difference
+        described = {"family": "descriptive", "quantity": "mean difference", "metric": "error"}
+        rows.append({**described, **describe(a, b), **stands_on(gathered), **mean_of(x), **counts_of(x)})
+    return rows
+
+
+def _keys(settings: Settings, name: str, budget: int, seed: int) -> list[FitKey]:
+    return [FitKey(name, budget, rate, seed) for rate in settings.training.initial_rates]
+
+
+def _rates(settings: Settings, errors: Errors, name: str) -> list[Row]:
+    """Mean error of a step schedule at every rate, and where in the list the best one lies."""
+    named = settings.evaluation.reference
+    budget = named.budget if named and named.schedule == name else max(settings.schedules[name].budgets)
+    sides = {
+        group: [[Predictor((key,), (budget,), "single")] for key in _keys(settings, name, budget, *group)]
+        for group in seed_groups(settings, 1)
+    }
+    rates = settings.training.initial_rates
+    gathered = gather_means(errors, sides)
+    common = {"family": "descriptive", "metric": "error", **stands_on(gathered)}
+    of_rate = [
+        {**common, "quantity": "mean error", **describe(side), **mean_of(x)}
+        for side, x in zip(next(iter(sides.values())), gathered.values.T, strict=True)
+    ]
+    if not gathered.units:
+        return of_rate
+    best = int(np.argmin(gathered.values.mean(axis=0)))
+    where = "at the edge" if rates[best] in (min(rates), max(rates)) else "inside"
+    return [*of_rate, {**of_rate[best], "quantity": f"best rate, {where} of the list"}]

@@ -1,0 +1,100 @@
+"""The comparisons that the configuration names: tests, intervals, and what they cost."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from eeg_sgdr import statistics
+from eeg_sgdr.comparison.rows import Row, counts_of, describe, mean_of, median_of, stands_on
+from eeg_sgdr.comparison.units import Errors, Gathered, gather_means
+from eeg_sgdr.predictors import Predictor, seed_groups, side_predictors
+from eeg_sgdr.settings import Comparison, Settings
+
+
+def tested(settings: Settings, errors: Errors, updates: Mapping[str, int]) -> list[Row]:
+    """Rows of every comparison of the configuration; nothing else is tested.
+
+    The sign-flip test of the row "mean difference" is the one that is adjusted (Holm); the tests and
+    intervals in other rows stand beside it.
+
+    Parameters
+    ----------
+    settings : Settings
+        The configuration.
+    errors : Errors
+        Of all units.
+    updates : mapping of str to int
+        Updates an epoch of each unit.
+
+    Returns
+    -------
+    rows : list of Row
+    """
+    comparisons = settings.evaluation.comparisons or ()
+    found = [(_sides(settings, one), gather_sides(settings, errors, one)) for one in comparisons]
+    adjusted = statistics.holm(np.array([statistics.sign_flip(gathered.difference) for _, gathered in found]))
+    rows = []
+    for (sides, gathered), p_holm in zip(found, adjusted, strict=True):
+        described = {"family": "tested", "metric": "error", **describe(*sides), **stands_on(gathered)}
+        numbers = _numbers(gathered, float(p_holm)) | _updates(sides, gathered, updates)
+        rows += [{**described, "quantity": quantity, **row} for quantity, row in numbers.items()]
+    return rows
+
+
+def _group_size(comparison: Comparison) -> int:
+    """The fewest seeds that serve both sides."""
+    return math.lcm(comparison.a.seeds, comparison.b.seeds)
+
+
+def _sides(settings: Settings, comparison: Comparison) -> tuple[list[Predictor], list[Predictor]]:
+    """Both sides' predictors for one group of seeds; where seeds are too few, of as many as it would take."""
+    size = _group_size(comparison)
+    seeds = next(iter(seed_groups(settings, size)), tuple(range(size)))
+    return side_predictors(settings, comparison.a, seeds), side_predictors(settings, comparison.b, seeds)
+
+
+def gather_sides(settings: Settings, errors: Errors, comparison: Comparison) -> Gathered:
+    """Mean errors of both sides of a comparison in every unit, over the seeds that both sides have."""
+    size = _group_size(comparison)
+    groups = seed_groups(settings, size)
+    if not groups:
+        missing = f"left out: needs {size} seeds, there are {len(settings.training.seeds)}"
+        return Gathered((), np.empty((0, 2)), 0, missing)
+    sides = {
+        group: [side_predictors(settings, side, group) for side in (comparison.a, comparison.b)]
+        for group in groups
+    }
+    return gather_means(errors, sides)
+
+
+def _numbers(gathered: Gathered, p_holm: float) -> dict[str, Row]:
+    """Numbers of one comparison, by quantity."""
+    x = gathered.difference
+    mean, counts = mean_of(x), counts_of(x)
+    low, high = statistics.bootstrap_interval(x)
+    numbers = {
+        "mean difference": {**mean, **counts, "p": statistics.sign_flip(x), "p_holm": p_holm},
+        "mean difference, bootstrap": {"estimate": mean["estimate"], "low": low, "high": high},
+        "median difference": median_of(x),
+        "Wilcoxon signed-rank": {"p": statistics.wilcoxon(x)},
+        "effect size dz": {"estimate": statistics.effect_size(x)},
+        "detectable difference": {"estimate": statistics.detectable_difference(x)},
+    }
+    for letter, values in zip("ab", gathered.values.T, strict=True):
+        numbers[f"mean error of {letter}"] = mean_of(values)
+        numbers[f"median error of {letter}"] = median_of(values)
+    return numbers
+
+
+def _updates(
+    sides: tuple[list[Predictor], list[Predictor]], gathered: Gathered, updates: Mapping[str, int]
+) -> dict[str, Row]:
+    """What one predictor of each side takes in updates: mean over units, least and most."""
+    each = np.array([updates[unit] for unit in gathered.units if unit in updates])
+    rows = {}
+    for letter, (one, *_) in zip("ab", sides, strict=True):
+        x = each * len(one.fits) * one.epoch
+        row = {"estimate": float(x.mean()), "low": float(x.min()), "high": float(x.max())} if len(x) else {}
+        rows[f"updates of {letter}"] = {**row, "metric": "updates"}
+    return rows

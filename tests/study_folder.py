@@ -1,0 +1,78 @@
+"""A study of several subjects, made up through the store: errors as a test wants them, nothing trained."""
+
+import numpy as np
+import pandas as pd
+from conftest import make_settings
+
+from eeg_sgdr import plan, store, tables
+from eeg_sgdr import settings as config
+from eeg_sgdr.results import Results, Subject
+
+N_TEST = 20
+
+
+def study_settings(subjects, seeds=(0,), rates=(0.025, 0.05), budgets=(1, 3, 7), epochs=7, **changes):
+    """Settings of a study with step budgets and warm restarts."""
+    training = {"seeds": list(seeds), "initial_rates": list(rates), **changes.pop("training", {})}
+    return make_settings(
+        recordings={"subjects": list(subjects)},
+        training=training,
+        schedules={
+            "step": {"kind": "step", "budgets": list(budgets)},
+            "restarts": {"kind": "warm_restarts", "epochs": epochs},
+        },
+        **changes,
+    )
+
+
+def write_study(root, settings, wrong, missing=()):
+    """Write a results folder.
+
+    Parameters
+    ----------
+    root : Path
+        Where.
+    settings : Settings
+        The configuration; its subjects are listed.
+    wrong : callable
+        Of a label, a FitKey and an epoch: the numbers of the test trials that are wrong.
+    missing : collection of (label, name of fit) or label
+        What is not there.
+    """
+    study = store.Study(root)
+    store.write_text(study.config, config.to_yaml(settings))
+    y = np.arange(N_TEST) % 2
+    for label in settings.recordings.subjects:
+        if label in missing:
+            continue
+        folder = study.subject(label)
+        trials = {
+            "trial": np.arange(N_TEST), "split": "test", "subject": label, "session": "0", "run": "2",
+            "onset_s": np.arange(N_TEST), "class": np.array(["left", "right"])[y], "rejected": "",
+        }  # fmt: skip
+        store.write_csv(folder.trials, pd.DataFrame(trials))
+        store.write_json(folder.data, {"subject": label, "classes": ["left", "right"]})
+        for key in plan.fits(settings):
+            if (label, key.name) not in missing:
+                write_fit(folder.fit(key.name), key, settings, y, label, wrong)
+        subject = Subject(folder)
+        if subject.done:
+            store.write_csv(folder.evaluation, tables.evaluation(subject, settings))
+    return Results(root)
+
+
+def write_fit(folder, key, settings, y, label, wrong):
+    every = settings.training.store == "epochs"
+    epochs = range(1, key.budget + 1) if every else plan.schedule_of(key, settings).ends
+    probabilities = np.empty((len(epochs), N_TEST, 2), np.float32)
+    for i, epoch in enumerate(epochs):
+        said = np.where(np.isin(np.arange(N_TEST), wrong(label, key, epoch)), 1 - y, y)
+        probabilities[i] = np.where(np.arange(2) == said[:, None], 0.9, 0.1)
+    arrays = {
+        "epochs": np.array(epochs),
+        "probabilities": probabilities,
+        "probabilities_running": probabilities,
+    }
+    store.write_npz(folder.predictions, arrays)
+    fit = {"schedule": key.schedule, "budget": key.budget, "rate": key.rate, "seed": key.seed}
+    store.write_json(folder.fit, {"fit": fit, "state": "done", "updates_per_epoch": 4})
