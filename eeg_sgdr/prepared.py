@@ -13,7 +13,7 @@ import pandas as pd
 
 from eeg_sgdr import settings as config
 from eeg_sgdr import store, workers
-from eeg_sgdr.recordings import Source
+from eeg_sgdr.recordings import Recording, Source
 from eeg_sgdr.settings import Settings
 
 
@@ -85,9 +85,7 @@ def prepare(source: Source, subject: str, settings: Settings, data_dir: Path) ->
     with store.locked(cache / "trials" / f"{folder.name}.lock"):
         if not (folder / "data.json").is_file():
             shutil.rmtree(folder, ignore_errors=True)
-            origin = {"fingerprint": fingerprint, "source_files": files}
-            # In a process of its own, whose memory is given back: what follows runs beside the fits.
-            workers.run_all(_fill, [(folder, source, subject, settings, origin)], 1)
+            _fill(folder, source, subject, settings, {"fingerprint": fingerprint, "source_files": files})
     return Prepared(folder)
 
 
@@ -95,7 +93,8 @@ def _fill(folder: Path, source: Source, subject: str, settings: Settings, origin
     """Make the trials and write them; data.json comes last and says that all is there."""
     from eeg_sgdr.trials import make_trials
 
-    trials = make_trials(list(source.recordings(subject)), settings)
+    recordings = list(source.recordings(subject))
+    trials = make_trials(recordings, settings, _at_a_time(recordings))
     for part in ("train", "test"):
         windows = getattr(trials, part)
         for name in ("x", "y", "trials", "band"):
@@ -103,6 +102,15 @@ def _fill(folder: Path, source: Source, subject: str, settings: Settings, origin
     store.write_csv(folder / "trials.csv", trials.table)
     store.write_npz(folder / "summary.npz", trials.summary)
     store.write_json(folder / "data.json", {**trials.info, "simulated": source.simulated, **origin})
+
+
+def _at_a_time(recordings: list[Recording]) -> int:
+    """As many recordings as there are cores and memory for.
+
+    One takes about six arrays of its samples in float64 while it is preprocessed.
+    """
+    largest = max((8 * len(r.raw.ch_names) * r.raw.n_times for r in recordings), default=1)
+    return max(1, min(workers.n_cores(), len(recordings), workers.free_memory() // (6 * largest)))
 
 
 def _hashes(files: dict[str, Path], cache: Path) -> dict[str, str]:

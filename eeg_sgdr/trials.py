@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import signal
 
-from eeg_sgdr import preprocessing, splits
+from eeg_sgdr import preprocessing, splits, workers
 from eeg_sgdr.cutting import Run, cut, window
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.recordings import Recording
@@ -62,7 +62,7 @@ class Trials:
     summary: dict[str, np.ndarray]
 
 
-def make_trials(recordings: Sequence[Recording], settings: Settings) -> Trials:
+def make_trials(recordings: Sequence[Recording], settings: Settings, n_processes: int = 1) -> Trials:
     """Preprocess and cut all recordings of a subject.
 
     Parameters
@@ -71,6 +71,8 @@ def make_trials(recordings: Sequence[Recording], settings: Settings) -> Trials:
         One subject's, in order.
     settings : Settings
         The configuration.
+    n_processes : int
+        Recordings at a time; with one, it is this process that cuts them.
 
     Returns
     -------
@@ -88,7 +90,8 @@ def make_trials(recordings: Sequence[Recording], settings: Settings) -> Trials:
     names = preprocessing.common_sensors(
         [recording.raw for recording in recordings], settings.preprocessing, f"subject {subject}"
     )
-    runs = [cut(recording, names, settings) for recording in recordings]
+    calls = [(recording, names, settings) for recording in recordings]
+    runs = workers.run_all(cut, calls, n_processes) if n_processes > 1 else [cut(*call) for call in calls]
     rates = sorted({run.sfreq for run in runs})
     if len(rates) > 1:
         raise UserError(

@@ -71,6 +71,14 @@ def n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def free_memory() -> int:
+    """Memory that is available, in bytes, where the system says so; else a modest guess."""
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return 4_000_000_000
+
+
 def _leave_interrupts() -> None:
     """Ctrl-C reaches every process of a terminal; only the one in charge answers it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
