@@ -72,7 +72,8 @@ def cut(recording: Recording, names: list[str], settings: Settings) -> Run:
     where = f"subject {recording.subject}, session {recording.session}, run {recording.run}"
     config = settings.preprocessing
     eeg = preprocessing.eeg_only(recording.raw, where)
-    filtered = preprocessing.filtered(eeg, names, config, where)
+    sampled = preprocessing.sampled(eeg, names, config, where)
+    filtered = preprocessing.filtered(sampled, config.highpass_hz, config.lowpass_hz, where)
     sfreq = filtered.info["sfreq"]
     start, stop = window(config, sfreq)
     cues = _cues(eeg, settings.recordings.classes, where)
@@ -88,7 +89,7 @@ def cut(recording: Recording, names: list[str], settings: Settings) -> Run:
         cues=cues,
         x=_windows(standard, cues[kept], start, stop),
         microvolts=_from_cues(filtered, sample[kept], stop).astype(np.float32),
-        band=_band(eeg, names, settings, where, sample[kept], stop),
+        band=_band(sampled, settings, where, sample[kept], stop),
         interpolated=[name for name in eeg.info["bads"] if name in names and config.bads == "interpolate"],
         flat=[name for name in preprocessing.flat_sensors(eeg) if name in names],
         sfreq=sfreq,
@@ -147,16 +148,11 @@ def _from_cues(raw: Any, samples: np.ndarray, stop: int) -> np.ndarray:
     return np.array([data[:, at : at + stop] for at in samples]).reshape(-1, len(data), stop)
 
 
-def _band(
-    eeg: Any, names: list[str], settings: Settings, where: str, samples: np.ndarray, stop: int
-) -> np.ndarray:
+def _band(sampled: Any, settings: Settings, where: str, samples: np.ndarray, stop: int) -> np.ndarray:
     """Covariances for the baseline: the same filters at its corners, and nothing standardised."""
     if settings.baseline is None:
         return np.empty((len(samples), 0, 0))
-    low, high = settings.baseline.band_hz
-    corners = {"highpass_hz": low, "lowpass_hz": high}
-    config = settings.preprocessing.model_copy(update=corners)
-    filtered = preprocessing.filtered(eeg, names, config, f"{where}, baseline")
+    filtered = preprocessing.filtered(sampled, *settings.baseline.band_hz, f"{where}, baseline")
     return covariances(_from_cues(filtered, samples, stop))
 
 

@@ -102,11 +102,10 @@ def common_sensors(raws: Sequence[Any], settings: Preprocessing, where: str) -> 
     return names
 
 
-def filtered(eeg: Any, names: list[str], settings: Preprocessing, where: str) -> Any:
-    """Interpolate, pick sensors, resample and filter; in microvolts, nothing looks ahead.
+def sampled(eeg: Any, names: list[str], settings: Preprocessing, where: str) -> Any:
+    """Interpolate, pick sensors, and resample; in microvolts.
 
-    Resampling reaches ``10 / min(old rate, new rate)`` seconds to either side; the filters, being
-    causal, none.
+    Resampling reaches ``10 / min(old rate, new rate)`` seconds to either side.
 
     Parameters
     ----------
@@ -142,11 +141,36 @@ def filtered(eeg: Any, names: list[str], settings: Preprocessing, where: str) ->
     eeg.pick(names)
     if settings.resample_hz is not None and settings.resample_hz != eeg.info["sfreq"]:
         eeg.resample(settings.resample_hz, method="polyphase", verbose="error")
-    for l_freq, h_freq in ((settings.highpass_hz, None), (None, settings.lowpass_hz)):
+    return eeg.apply_function(lambda volts: volts * 1e6, channel_wise=False, verbose="error")
+
+
+def filtered(raw: Any, highpass_hz: float | None, lowpass_hz: float | None, where: str) -> Any:
+    """Filter a copy by causal Butterworth filters of order 3: nothing looks ahead.
+
+    Parameters
+    ----------
+    raw : mne.io.BaseRaw
+        Loaded.
+    highpass_hz, lowpass_hz : float | None
+        Corner frequencies; None leaves a filter out.
+    where : str
+        What messages call it.
+
+    Returns
+    -------
+    raw : mne.io.BaseRaw
+
+    Raises
+    ------
+    UserError
+        If a corner is not below half the rate.
+    """
+    raw = raw.copy()
+    for l_freq, h_freq in ((highpass_hz, None), (None, lowpass_hz)):
         if l_freq is None and h_freq is None:
             continue
         try:
-            eeg.filter(
+            raw.filter(
                 l_freq,
                 h_freq,
                 method="iir",
@@ -157,10 +181,10 @@ def filtered(eeg: Any, names: list[str], settings: Preprocessing, where: str) ->
         except ValueError as error:
             raise UserError(
                 f"{where}: cannot be filtered at {l_freq or h_freq:g} Hz at a rate of "
-                f"{eeg.info['sfreq']:g} Hz ({error}); change preprocessing.highpass_hz or lowpass_hz, "
+                f"{raw.info['sfreq']:g} Hz ({error}); change preprocessing.highpass_hz or lowpass_hz, "
                 "or baseline.band_hz."
             ) from error
-    return eeg.apply_function(lambda volts: volts * 1e6, channel_wise=False, verbose="error")
+    return raw
 
 
 def standardized(raw: Any, settings: Standardize | None) -> Any:

@@ -14,10 +14,15 @@ from eeg_sgdr.settings import Preprocessing, Standardize
 NAMES = ["C3", "Cz", "C4"]
 
 
+def prepare(raw, names, config, where="x"):
+    sampled = preprocessing.sampled(raw, names, config, where)
+    return preprocessing.filtered(sampled, config.highpass_hz, config.lowpass_hz, where)
+
+
 def test_filters_are_causal_butterworth_of_order_3_in_microvolts():
     raw = make_raw(sfreq=200.0)
     config = Preprocessing(highpass_hz=4, lowpass_hz=38)
-    ours = preprocessing.filtered(raw, ["C4", "C3"], config, "x").get_data()
+    ours = prepare(raw, ["C4", "C3"], config, "x").get_data()
     expected = raw.get_data(picks=["C4", "C3"]) * 1e6
     for kind, corner in (("highpass", 4), ("lowpass", 38)):
         expected = signal.sosfilt(signal.butter(3, corner, kind, fs=200.0, output="sos"), expected)
@@ -27,7 +32,7 @@ def test_filters_are_causal_butterworth_of_order_3_in_microvolts():
 def test_resampling_is_polyphase():
     raw = make_raw(sfreq=200.0)
     config = Preprocessing(highpass_hz=None, resample_hz=100)
-    ours = preprocessing.filtered(raw, NAMES, config, "x")
+    ours = prepare(raw, NAMES, config, "x")
     assert ours.info["sfreq"] == 100.0
     expected = signal.resample_poly(raw.get_data() * 1e6, 1, 2, axis=1, padtype="reflect")
     middle = slice(50, -50)  # how the ends are padded is MNE's own affair
@@ -53,7 +58,7 @@ def test_standardisation_is_a_recursion_over_the_past():
 def test_the_recording_itself_is_never_changed():
     raw = make_raw()
     before = raw.get_data().copy()
-    preprocessing.standardized(preprocessing.filtered(raw, NAMES, Preprocessing(), "x"), Standardize())
+    preprocessing.standardized(prepare(raw, NAMES, Preprocessing(), "x"), Standardize())
     assert np.array_equal(raw.get_data(), before)
     assert raw.ch_names == NAMES
 
@@ -66,7 +71,7 @@ def test_bad_channels_are_interpolated_dropped_or_kept():
     for bads in ("interpolate", "drop", "keep"):
         config = Preprocessing(bads=bads, highpass_hz=None)
         names = preprocessing.common_sensors([raw], config, "x")
-        results[bads] = preprocessing.filtered(raw, names, config, "x")
+        results[bads] = prepare(raw, names, config)
     assert results["drop"].ch_names == ["C3", "C4", "FCz", "CPz"]
     assert (results["keep"].get_data()[1] == 1e6).all()
     assert np.abs(results["interpolate"].get_data()[1]).max() < 1e3
@@ -76,7 +81,7 @@ def test_interpolation_without_positions_is_refused():
     raw = make_raw()
     raw.info["bads"] = ["Cz"]
     with pytest.raises(UserError, match="Cz cannot be interpolated"):
-        preprocessing.filtered(raw, NAMES, Preprocessing(), "subject 1, run 2")
+        prepare(raw, NAMES, Preprocessing(), "subject 1, run 2")
 
 
 def test_sensors_that_are_nowhere_are_named():
@@ -101,7 +106,7 @@ def test_only_eeg_is_left_and_must_be_finite():
 
 def test_a_filter_above_half_the_rate_is_refused():
     with pytest.raises(UserError, match="cannot be filtered at 60 Hz at a rate of 100 Hz"):
-        preprocessing.filtered(make_raw(), NAMES, Preprocessing(highpass_hz=60), "x")
+        prepare(make_raw(), NAMES, Preprocessing(highpass_hz=60), "x")
 
 
 def test_flat_sensors_and_positions():

@@ -40,7 +40,8 @@ def test_windows_are_stretches_of_the_preprocessed_recording(recordings):
     trials = make_trials(recordings, settings)
     config = settings.preprocessing
     raw = recordings[2].raw
-    filtered = preprocessing.filtered(raw, raw.ch_names, config, "x")
+    sampled = preprocessing.sampled(raw, raw.ch_names, config, "x")
+    filtered = preprocessing.filtered(sampled, config.highpass_hz, config.lowpass_hz, "x")
     whole = preprocessing.standardized(filtered, config.standardize).get_data()
     for window, onset in zip(trials.test.x, raw.annotations.onset, strict=True):
         at = round(onset * 100)
