@@ -103,8 +103,12 @@ def _pair(settings: Settings, seed: int) -> tuple[Predictor, ...]:
 
 
 def _seed_by_seed(settings: Settings) -> list[Comparison]:
-    """Comparisons without an average over seeds: those of which one training of each arm says something."""
-    return [one for one in settings.evaluation.comparisons or () if one.a.seeds == one.b.seeds == 1]
+    """Comparisons of arms without an average over seeds: one training of each says something of them."""
+    return [
+        one
+        for one in settings.evaluation.comparisons or ()
+        if one.a.seeds == one.b.seeds == 1 and "baseline" not in (one.a.schedule, one.b.schedule)
+    ]
 
 
 def _alone(settings: Settings, stored: Mapping[FitKey, object]) -> Predictor:

@@ -17,11 +17,12 @@ class Predictor:
     Attributes
     ----------
     fits : tuple of FitKey
-        Of one arm and budget, at one or several rates, with one or several seeds.
+        Of one arm and budget, at one or several rates, with one or several seeds; none for the baseline.
     epochs : tuple of int
         The snapshots taken of each fit, ascending; the prediction is that of the last one's moment.
     members : str
-        "single" (the last snapshot) or "cycles" (those of the last cycles).
+        "single" (the last snapshot), "cycles" (those of the last cycles), "consecutive" (those of the
+        last epochs), or "baseline".
     """
 
     fits: tuple[FitKey, ...]
@@ -58,6 +59,10 @@ class Predictor:
         return np.mean(
             [stored[key][epoch] for key in self.fits for epoch in self.epochs], axis=0, dtype=float
         )
+
+
+#: The classical baseline, which is no average of fits.
+CLASSICAL = Predictor((), (0,), "baseline")
 
 
 def predictors(settings: Settings, available: Iterable[FitKey]) -> list[Predictor]:
@@ -129,12 +134,15 @@ def side_predictors(settings: Settings, side: Side, seeds: tuple[int, ...]) -> l
     side : Side
         One side; with ``rates: each`` there is a predictor for each rate, with ``all`` a single one.
     seeds : tuple of int
-        As many as are averaged, or a multiple: then the predictors of each such group.
+        As many as are averaged, or a multiple: then the predictors of each such group. The baseline has
+        no seeds.
 
     Returns
     -------
     predictors : list of Predictor
     """
+    if side.schedule == "baseline":
+        return [CLASSICAL]
     budget = side.budget or max(settings.schedules[side.schedule].budgets)
     rates = settings.training.initial_rates
     groups = [rates] if side.rates == "all" else [(rate,) for rate in rates]

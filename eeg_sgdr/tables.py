@@ -7,7 +7,7 @@ import pandas as pd
 
 from eeg_sgdr import store
 from eeg_sgdr.metrics import METRICS
-from eeg_sgdr.predictors import Predictor, predictors
+from eeg_sgdr.predictors import CLASSICAL, Predictor, predictors
 from eeg_sgdr.results import Subject
 from eeg_sgdr.settings import Settings
 
@@ -67,6 +67,8 @@ def labels(subject: Subject) -> np.ndarray:
 
 def row_of(predictor: Predictor) -> tuple[object, ...]:
     """What tells a predictor's row in evaluation.csv; the columns are those of `ROW`."""
+    if predictor == CLASSICAL:
+        return tuple(BASELINE[name] for name in ROW)
     first = predictor.fits[0]
     return (
         first.schedule,

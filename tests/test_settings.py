@@ -157,11 +157,27 @@ def test_default_comparisons_are_at_equal_epochs():
         [("restarts", "cycles", "each", None, 1), ("restarts", "single", "each", None, 1)],
         [("restarts", "cycles", "all", None, 1), ("step", "single", "all", 31, 1)],
         [("restarts", "cycles", "all", None, 1), ("step", "single", "all", 31, 2)],
+        [("restarts", "cycles", "each", None, 1), ("baseline", "single", "each", None, 1)],
     ]
 
 
 def test_one_member_needs_no_comparison_at_equal_numbers_of_networks():
-    assert len(make_settings().evaluation.comparisons) == 3
+    names = [comparison.name for comparison in make_settings().evaluation.comparisons]
+    assert len(names) == 4
+    assert not any("equal numbers" in name for name in names)
+
+
+def test_baseline_alone_names_the_baseline():
+    comparison = {"name": "x", "a": {"schedule": "restarts"}, "b": "baseline"}
+    settings = make_settings(evaluation={"comparisons": [comparison]})
+    assert settings.evaluation.comparisons[0].b == config.Side(schedule="baseline")
+    with pytest.raises(UserError, match="there is no schedule 'baseline'"):
+        make_settings(evaluation={"comparisons": [comparison]}, baseline=None)
+
+
+def test_without_a_baseline_nothing_is_compared_with_it():
+    settings = make_settings(baseline=None)
+    assert [one.b.schedule for one in settings.evaluation.comparisons] == ["step", "restarts", "step"]
 
 
 def test_every_warm_restarts_arm_has_its_default_comparisons():
@@ -173,10 +189,15 @@ def test_every_warm_restarts_arm_has_its_default_comparisons():
     }
     comparisons = make_settings(schedules=arms).evaluation.comparisons
     assert [(c.name.split(":")[0], c.a.schedule, c.b.schedule, c.b.budget) for c in comparisons] == [
-        (name, name, rival, budget)
-        for name, end in (("restarts", 31), ("long", 30))
-        # The last is at equal numbers of networks: two members at 31; long has but one.
-        for rival, budget in (("step", end), (name, None), ("step", end), ("step", end))[: 4 if end == 31 else 3]
+        ("restarts", "restarts", "step", 31),
+        ("restarts", "restarts", "restarts", None),
+        ("restarts", "restarts", "step", 31),
+        ("restarts", "restarts", "step", 31),  # at equal numbers of networks: long averages but one
+        ("restarts", "restarts", "baseline", None),
+        ("long", "long", "step", 30),
+        ("long", "long", "long", None),
+        ("long", "long", "step", 30),
+        ("long", "long", "baseline", None),
     ]
 
 

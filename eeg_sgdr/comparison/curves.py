@@ -6,7 +6,7 @@ from eeg_sgdr import plan
 from eeg_sgdr.comparison.rows import Row, counts_of, describe, mean_of, median_of, stands_on
 from eeg_sgdr.comparison.units import Errors, gather_means
 from eeg_sgdr.plan import FitKey, schedule_of
-from eeg_sgdr.predictors import Predictor, members_at, predictors, seed_groups
+from eeg_sgdr.predictors import CLASSICAL, Predictor, members_at, predictors, seed_groups
 from eeg_sgdr.settings import Settings, StepArm, WarmRestartsArm
 
 
@@ -18,7 +18,7 @@ def reference(settings: Settings, seed: int) -> Predictor:
 
 
 def curve(settings: Settings, errors: Errors) -> list[Row]:
-    """Every predictor of one seed: improvement over the reference, and error, as Figure 4 draws them.
+    """Every predictor of one seed and the baseline: improvement over the reference, and error (Figure 4).
 
     Parameters
     ----------
@@ -39,6 +39,8 @@ def curve(settings: Settings, errors: Errors) -> list[Row]:
         if len({key.seed for key in predictor.fits}) == 1:
             name = (key.schedule, key.budget, predictor.rates, predictor.members, predictor.epoch)
             series.setdefault(name, {})[key.seed] = predictor
+    if settings.baseline:
+        series["baseline",] = dict.fromkeys(settings.training.seeds, CLASSICAL)
     rows = []
     for by_seed in series.values():
         rows += _point(settings, errors, by_seed)
@@ -48,7 +50,10 @@ def curve(settings: Settings, errors: Errors) -> list[Row]:
 def _point(settings: Settings, errors: Errors, by_seed: dict[int, Predictor]) -> list[Row]:
     seed = settings.training.seeds[0]
     first, rival = by_seed[seed], reference(settings, seed)
-    alone = gather_means(errors, {(seed,): [[one]] for seed, one in by_seed.items()})
+    # The baseline has no seeds: one group of none.
+    alone = gather_means(
+        errors, {() if one == CLASSICAL else (seed,): [[one]] for seed, one in by_seed.items()}
+    )
     both = gather_means(
         errors, {(seed,): [[one], [reference(settings, seed)]] for seed, one in by_seed.items()}
     )

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from eeg_sgdr.comparison.units import Gathered
-from eeg_sgdr.predictors import Predictor
+from eeg_sgdr.predictors import CLASSICAL, Predictor
 from eeg_sgdr.statistics import mean_interval, quartiles, tally
 
 #: A row: its columns that have a content.
@@ -33,6 +33,8 @@ def side_name(side: Sequence[Predictor]) -> str:
         For instance "restarts cycles", or "step single, 2 seeds".
     """
     first = side[0]
+    if first == CLASSICAL:
+        return "baseline"
     n_seeds = len({key.seed for key in first.fits})
     name = f"{first.fits[0].schedule} {first.members}"
     return name if n_seeds == 1 else f"{name}, {n_seeds} seeds"
@@ -46,7 +48,8 @@ def rates_of(side: Sequence[Predictor]) -> str:
 
 def describe(a: Sequence[Predictor], b: Sequence[Predictor] = ()) -> Row:
     """The columns that say what is set side by side, and what one predictor of each side costs."""
-    described: Row = {"rate": " : ".join(dict.fromkeys(rates_of(side) for side in (a, b) if side))}
+    rates = dict.fromkeys(rates_of(side) for side in (a, b) if side and side[0] != CLASSICAL)
+    described: Row = {"rate": " : ".join(rates)}
     for letter, side in (("a", a), ("b", b)):
         if side:
             one = side[0]

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from eeg_sgdr import plan
-from eeg_sgdr.predictors import Predictor, predictors
+from eeg_sgdr.predictors import CLASSICAL, Predictor, predictors
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.tables import ROW, records, row_of
 
@@ -87,7 +87,7 @@ def read_errors(evaluation: pd.DataFrame, settings: Settings) -> Errors:
     for row in records(table):
         found.setdefault(row[noun], {})[tuple(row[name] for name in ROW)] = row["error"]
         n_test[row[noun]] = row["n_test"]
-    asked = {predictor: row_of(predictor) for predictor in predictors(settings, plan.fits(settings))}
+    asked = {one: row_of(one) for one in (*predictors(settings, plan.fits(settings)), CLASSICAL)}
     named = settings.recordings.subjects
     return Errors(
         noun,

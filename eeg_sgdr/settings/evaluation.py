@@ -1,8 +1,8 @@
 """Settings of what is scored and compared."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from eeg_sgdr.settings.types import ArmName, Model, Rate
 
@@ -26,12 +26,12 @@ class Reference(Model):
 
 
 class Side(Model):
-    """One side of a comparison.
+    """One side of a comparison; ``baseline`` alone names the classical baseline.
 
     Attributes
     ----------
     schedule : str
-        Name of the arm.
+        Name of the arm, or ``baseline``.
     members : "single" or "cycles"
         The last snapshot alone, or the ensemble of the last cycles' snapshots.
     rates : "each" or "all"
@@ -47,6 +47,11 @@ class Side(Model):
     rates: Literal["each", "all"] = "each"
     budget: int | None = None
     seeds: int = Field(1, ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _baseline_alone(cls, data: Any) -> Any:
+        return {"schedule": data} if data == "baseline" else data
 
 
 class Comparison(Model):
@@ -76,7 +81,8 @@ class Evaluation(Model):
         By default the step arm at the last cycle end, with the first rate.
     comparisons : list of Comparison
         By default those of every warm_restarts arm against the first step arm with a budget equal to its
-        last cycle end; one that needs more seeds than there are is left out of the tests, and said so.
+        last cycle end, and against the baseline; one that needs more seeds than there are is left out of
+        the tests, and said so.
     """
 
     batch_norm_statistics: Literal["recomputed", "running"] = "recomputed"

@@ -89,9 +89,11 @@ class Settings(Model):
         evaluation = self.evaluation
         comparisons = evaluation.comparisons
         if comparisons is None:
-            comparisons = _default_comparisons(self.schedules)
+            comparisons = _default_comparisons(self.schedules, with_baseline=self.baseline is not None)
         reference = evaluation.reference or _default_reference(self.schedules, self.training)
         for side in [side for comparison in comparisons for side in (comparison.a, comparison.b)]:
+            if side.schedule == "baseline" and self.baseline:
+                continue
             _check_arm(self.schedules, side.schedule, side.budget, "evaluation.comparisons")
         _check_arm(self.schedules, reference.schedule, reference.budget, "evaluation.reference")
         if reference.rate not in self.training.initial_rates:
@@ -121,7 +123,7 @@ def _default_reference(arms: dict[str, Any], training: Training) -> Reference:
     return Reference(schedule=name, budget=budget, rate=training.initial_rates[0])
 
 
-def _default_comparisons(arms: dict[str, Any]) -> tuple[Comparison, ...]:
+def _default_comparisons(arms: dict[str, Any], with_baseline: bool) -> tuple[Comparison, ...]:
     """For every warm_restarts arm, against the step budget that equals its last cycle end."""
     comparisons = []
     restarts = {name: arm for name, arm in arms.items() if isinstance(arm, WarmRestartsArm)}
@@ -162,6 +164,14 @@ def _default_comparisons(arms: dict[str, Any]) -> tuple[Comparison, ...]:
                     "seeds, at equal numbers of networks",
                     a=Side(schedule=name, members="cycles", rates="all"),
                     b=Side(schedule=equal[0], budget=arm.epochs, rates="all", seeds=n_members),
+                )
+            )
+        if with_baseline:
+            comparisons.append(
+                Comparison(
+                    name=f"{prefix}ensemble of snapshots against the classical baseline",
+                    a=Side(schedule=name, members="cycles"),
+                    b=Side(schedule="baseline"),
                 )
             )
     return tuple(comparisons)
