@@ -203,7 +203,7 @@ def test_gradcheck_deep4(case, training):
     inputs = [value.detach().requires_grad_() for value in inputs]
 
     def counted_features(*inputs):
-        features, *_ = _ConvolveNormalisePool.apply(*inputs, norm, first, form.first.tiles)
+        features, *_ = _ConvolveNormalisePool.apply(*inputs, norm, first)
         return features.flatten(2)[..., first.times.flatten() < first.n_pooled]
 
     assert torch.autograd.gradcheck(counted_features, inputs, fast_mode=True)

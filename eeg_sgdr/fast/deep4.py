@@ -1,6 +1,6 @@
 """Deep4Net in dense form: later convolutions too as matrix products over frequencies."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -62,11 +62,11 @@ class Stage:
         Of the convolution's outputs, and of the windows of the pooling that begin there.
     n_kept : int
         Steps after the pooling that the next block splits.
-    tiles : Tiles | None
-        None for the first block, whose convolution is `FirstConvolution`.
+    tiles : Tiles
+        How the convolution is computed.
     """
 
-    def __init__(self, times: Tensor, n_times: int, window: int, stride: int, tiles: Tiles | None) -> None:
+    def __init__(self, times: Tensor, n_times: int, window: int, stride: int, tiles: Tiles) -> None:
         n_phases = len(times)
         self.n_times = n_times
         self.n_pooled = n_times - (window - 1) * n_phases
@@ -89,7 +89,7 @@ class Stage:
         """Values after the pooling, (..., n_phases, n_steps), as the next block sees them."""
         return values[..., : self.n_kept].unflatten(-1, (-1, self.stride)).mT.flatten(-3, -2)
 
-    def weights(self, by_time: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    def weights(self, by_time: Tensor) -> Tensor:
         """Weights (..., n) of the times 0 ... n - 1 in the order of phases, and 0 for all others.
 
         Shape (..., n_phases * n_steps).
@@ -111,6 +111,7 @@ class Deep4Form(Form):
     """
 
     name = "fast"
+    module: Any
 
     def __init__(self, network: Network) -> None:
         super().__init__(network)
@@ -150,15 +151,14 @@ class Deep4Form(Form):
 
     def logits(self, prepared: Tensor, crops: Tensor, dropout_seed: int) -> Tensor:
         """See `Form.logits`."""
-        masks = [None, None, None]
+        masks: Sequence[Tensor | None] = [None, None, None]
         if self.module.training and self.module.drop_2.p > 0:
             masks = self._masks(len(crops), dropout_seed)
         weight, bias = self.first.filters()
         spectra = self.first.spectra(prepared, crops)
         features = self._block(0, weight, bias, spectra)
         for i, (convolution, mask) in enumerate(zip(self.convolutions, masks, strict=True), 1):
-            tiles = self.stages[i].tiles
-            spectra = _AnalysePhases.apply(features, mask, self.stages[i - 1], tiles)
+            spectra = _AnalysePhases.apply(features, mask, self.stages[i - 1], self.stages[i].tiles)
             weight = convolution.weight[..., 0]
             features = self._block(i, weight, weight.new_zeros(len(weight)), spectra)
         classifier = self.module.final_layer.conv_classifier
@@ -209,7 +209,9 @@ class Deep4Form(Form):
     def _stages(self, n_outputs: int, n_steps: int) -> list[Stage]:
         """Stages of all blocks for ``n_outputs`` of the first convolution, in rows of ``n_steps``."""
         pool, stride = self.module.pool, self.module.pool_time_stride
-        stages = [Stage(torch.arange(n_steps)[None], n_outputs, pool.kernel_size[0], stride, None)]
+        stages = [
+            Stage(torch.arange(n_steps)[None], n_outputs, pool.kernel_size[0], stride, self.first.tiles)
+        ]
         for layer in self.convolutions:
             stages.append(stages[-1].next(layer.kernel_size[0], layer.in_channels, layer.out_channels))
         return stages
@@ -217,9 +219,8 @@ class Deep4Form(Form):
     def _block(self, i: int, weight: Tensor, bias: Tensor, spectra: Tensor) -> Tensor:
         """One block from spectra to features, shape (n_filters, n, n_phases, n_steps)."""
         norm, stage = self.norms[i], self.stages[i]
-        tiles = self.first.tiles if stage.tiles is None else stage.tiles
         features, mean, variance, n = _ConvolveNormalisePool.apply(
-            spectra, weight, bias, norm.weight, norm.bias, norm, stage, tiles
+            spectra, weight, bias, norm.weight, norm.bias, norm, stage
         )
         if norm.training:
             update_running_statistics(norm, mean, variance, n)
@@ -293,10 +294,9 @@ class _ConvolveNormalisePool(torch.autograd.Function):
         norm_bias: Tensor,
         norm: Any,
         stage: Stage,
-        tiles: Tiles,
     ) -> tuple[Tensor, Tensor, Tensor, int]:
         """Features, and mean and variance of batch norm's input with their number of values."""
-        window, n_filters = stage.window, len(weight)
+        tiles, n_filters = stage.tiles, len(weight)
         products = tiles.products(weight, spectra)
         n_crops = products.shape[3] // (tiles.n_tiles * len(stage.times))
         counted = stage.weights(weight.new_ones(stage.n_times))
@@ -319,11 +319,11 @@ class _ConvolveNormalisePool(torch.autograd.Function):
                 y -= mean[some, None, None]
             scale = norm_weight[some] / (variance[some] + norm.eps).sqrt()
             torch.mul(y, scale[:, None, None], out=z).add_(norm_bias[some, None, None])
-            *_, maxima = _running_maxima(z.flatten(), window, scratch)
+            *_, maxima = _running_maxima(z.flatten(), stage.window, scratch)
             features[some] = maxima.view(y.shape)
             torch.nn.functional.elu_(features[some])
         ctx.save_for_backward(spectra, weight, norm_weight, norm_bias, centred, features, variance, counted)
-        ctx.norm, ctx.stage, ctx.tiles, ctx.n, ctx.training = norm, stage, tiles, n, norm.training
+        ctx.norm, ctx.stage, ctx.n, ctx.training = norm, stage, n, norm.training
         mean = mean + bias
         ctx.mark_non_differentiable(mean, variance)
         return features.unflatten(2, stage.times.shape), mean, variance, n
@@ -333,7 +333,7 @@ class _ConvolveNormalisePool(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
         """Gradients by spectra, weight, bias, and batch norm's weight and bias."""
         spectra, weight, norm_weight, norm_bias, centred, features, variance, counted = ctx.saved_tensors
-        stage, tiles, n = ctx.stage, ctx.tiles, ctx.n
+        stage, tiles, n = ctx.stage, ctx.stage.tiles, ctx.n
         gradient = gradient.flatten(2)
         spread = variance + ctx.norm.eps
         scale = norm_weight / spread.sqrt()
@@ -362,7 +362,7 @@ class _ConvolveNormalisePool(torch.autograd.Function):
         d_spectra = None
         if ctx.needs_input_grad[0]:
             d_spectra = tiles.products_adjoint_to_spectra(d_products, weight * scale)
-        return d_spectra, d_weight, d_bias, moment / spread.sqrt(), total, None, None, None
+        return d_spectra, d_weight, d_bias, moment / spread.sqrt(), total, None, None
 
 
 class _AnalysePhases(torch.autograd.Function):

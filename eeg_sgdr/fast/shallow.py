@@ -38,8 +38,8 @@ class ShallowForm(Form):
     def __init__(self, network: Network) -> None:
         super().__init__(network)
         module: Any = network.module
-        self.norm: nn.BatchNorm2d = module.bnorm
-        self.classifier: nn.Conv2d = module.final_layer.conv_classifier
+        self.norm: Any = module.bnorm
+        self.classifier: Any = module.final_layer.conv_classifier
         self.epsilon: float = module.pool_nonlin_exp.epsilon
         self.drop_prob: float = module.drop.p
         self.first = FirstConvolution(network)
@@ -195,7 +195,7 @@ class _ShallowLogits(torch.autograd.Function):
             scale = gain[some] / (variance[some] + norm.eps).sqrt_()
             power = pool.sums(torch.mul(y, scale, out=u).add_(shift[some]).square_(), scratch)
             torch.clamp(power, min=form.epsilon, out=features[some]).log_()
-            torch.nn.functional.threshold_(power, form.epsilon, torch.inf)
+            torch.threshold_(power, form.epsilon, torch.inf)
             torch.reciprocal(power, out=slopes[some])
             if mask is not None:
                 some_mask = mask.transpose(0, 1)[some]
