@@ -53,7 +53,7 @@ class _Running:
     """The members that still train: their parameters and buffers along a first axis of their own."""
 
     def __init__(self, modules: list[nn.Module], training: Training) -> None:
-        self.parameters, self.buffers = stack_module_state(modules)  # type: ignore[arg-type]
+        self.parameters, self.buffers = stack_module_state(modules)
         self.optimizer = SGD(
             self.parameters.values(), training.momentum, training.weight_decay, training.momentum_form
         )

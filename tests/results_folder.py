@@ -120,7 +120,7 @@ def _summary(made_up, rng):
 
 def _write_fit(folder, key, settings, made_up, trials, y):
     described = {
-        "stack": [], "fit": {"schedule": key.schedule, "budget": key.budget, "rate": key.rate, "seed": key.seed},
+        "fit": {"schedule": key.schedule, "budget": key.budget, "rate": key.rate, "seed": key.seed},
         "fingerprint": "made up",
         "settings": {},
         "versions": {"eeg_sgdr": "0", "torch": "0"},

@@ -117,12 +117,13 @@ def test_the_plain_form_trains_to_the_same_weights_as_the_fast_one(monkeypatch):
 
 
 def same(a, b):
+    pairs = [(a.scores[epoch], b.scores[epoch]) for epoch in a.scores]
     return all(
-        np.array_equal(a.scores[epoch].probabilities, b.scores[epoch].probabilities)
-        and np.array_equal(a.scores[epoch].probabilities_running, b.scores[epoch].probabilities_running)
-        and all(torch.equal(a.scores[epoch].state[name], b.scores[epoch].state[name]) for name in a.scores[epoch].state)
-        for epoch in a.scores
-    )  # fmt: skip
+        np.array_equal(x.probabilities, y.probabilities)
+        and np.array_equal(x.probabilities_running, y.probabilities_running)
+        and all(torch.equal(x.state[name], y.state[name]) for name in x.state)
+        for x, y in pairs
+    )
 
 
 @pytest.mark.parametrize(

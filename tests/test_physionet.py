@@ -58,11 +58,11 @@ def read_edf(path):
     n = int(content[252:256])
     fields = {}
     offset = 256
-    for name, width in [("label", 16), ("transducer", 80), ("unit", 8), ("pmin", 8), ("pmax", 8),
-                        ("dmin", 8), ("dmax", 8), ("filter", 80), ("samples", 8), ("reserved", 32)]:  # fmt: skip
-        fields[name] = [
-            content[offset + i * width : offset + (i + 1) * width].decode().strip() for i in range(n)
-        ]
+    widths = {"label": 16, "transducer": 80, "unit": 8, "pmin": 8, "pmax": 8,
+              "dmin": 8, "dmax": 8, "filter": 80, "samples": 8, "reserved": 32}  # fmt: skip
+    for name, width in widths.items():
+        places = range(offset, offset + n * width, width)
+        fields[name] = [content[at : at + width].decode().strip() for at in places]
         offset += n * width
     per_record = np.array(fields["samples"], int)
     records = np.frombuffer(content[offset:], "<i2").reshape(-1, per_record.sum())

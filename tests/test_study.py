@@ -20,11 +20,12 @@ SMALL = {
     "name": "small",
     "recordings": {"source": "simulated", "n_subjects": 2, "n_runs": 2, "n_trials": 12},
     "split": {"by": "run", "test": ["02"]},
-    "preprocessing": {"sensors": ["C3", "FCC1h", "C4"], "resample_hz": 100, "standardize": {"init_samples": 400},
-                      "reject_uv": None},
+    "preprocessing": {"sensors": ["C3", "FCC1h", "C4"], "resample_hz": 100, "reject_uv": None,
+                      "standardize": {"init_samples": 400}},
     "network": {"crop_samples": 400, "arguments": {"final_conv_length": 4}},
     "training": {"batch_size": 5, "initial_rates": [0.025, 0.05]},
-    "schedules": {"step": {"kind": "step", "budgets": [2, 3]}, "restarts": {"kind": "warm_restarts", "epochs": 3}},
+    "schedules": {"step": {"kind": "step", "budgets": [2, 3]},
+                  "restarts": {"kind": "warm_restarts", "epochs": 3}},
 }  # fmt: skip
 
 

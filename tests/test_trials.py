@@ -155,8 +155,9 @@ def no_cues(raw):
 @pytest.mark.parametrize(
     ("change", "settings", "message"),
     [
-        (lambda r: [r[0], replace(r[1], raw=no_cues(r[1].raw)), r[2]], {}, "run 1: no annotation matches a class"),
-        (lambda r: [r[0], r[1], replace(r[2], raw=make_raw(sfreq=120.0))], {}, "recordings at 100 and 120 Hz"),
+        (lambda r: [r[0], replace(r[1], raw=no_cues(r[1].raw)), r[2]], {},
+         "run 1: no annotation matches a class"),
+        (lambda r: [*r[:2], replace(r[2], raw=make_raw(sfreq=120.0))], {}, "recordings at 100 and 120 Hz"),
         (lambda r: r, {"preprocessing": {"reject_uv": 1.0}}, "no trial to train on .all 8 were rejected"),
         (lambda r: r, {"recordings": {"source": "bids", "root": "x", "task": "y",
                                       "classes": {"left": "l", "feet": "f"}}}, "class 'feet' has no trial"),
