@@ -234,10 +234,9 @@ class _ShallowLogits(torch.autograd.Function):
             y, slope = centred[some], slopes[some]
             d_power = scratch.array("d_power", slope.shape)
             torch.bmm(gradient.expand(len(y), -1, -1), readout[:, some].transpose(0, 1), out=d_power)
-            d_squares = pool.adjoint(d_power.mul_(slope), scratch)
+            d_squares = pool.adjoint(d_power.mul_(slope), y.shape[2], scratch)
             e = torch.mul(y, scale[some], out=scratch.array("e", y.shape)).add_(shift[some])
-            e[..., : tiles.n_outputs] *= d_squares
-            e[..., tiles.n_outputs :] = 0
+            e *= d_squares
             product = scratch.array("product", y.shape)
             torch.sum(e, (1, 2), keepdim=True, out=total[some])
             torch.sum(torch.mul(e, y, out=product), (1, 2), keepdim=True, out=moment[some])

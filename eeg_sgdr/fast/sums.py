@@ -52,27 +52,35 @@ class WindowSums:
             return _moving_sums(values, self.window, scratch)[..., : self.n_windows]
         return values[..., : self.n] @ self.matrix(values)
 
-    def adjoint(self, gradient: Tensor, scratch: Scratch) -> Tensor:
+    def adjoint(self, gradient: Tensor, length: int, scratch: Scratch) -> Tensor:
         """Gradient by the values from the gradient by the sums.
+
+        It is again a sum over windows, of the gradient with zeros before and behind it. The zeros
+        behind one row are those before the next.
 
         Parameters
         ----------
         gradient : Tensor, shape (..., n_windows)
+        length : int
+            Length of the rows, at least ``n``.
         scratch : Scratch
-            The result lies there.
+            The result may lie there.
 
         Returns
         -------
-        gradient : Tensor, shape (..., n)
+        gradient : Tensor, shape (..., length)
+            Zero beyond ``n``.
         """
         if self.stride > 1:
-            return gradient @ self.matrix(gradient).T
-        margin = self.window - 1
-        padded = scratch.array("padded", (*gradient.shape[:-1], self.n_windows + 2 * margin))
-        padded[..., :margin] = 0
-        padded[..., margin : margin + self.n_windows] = gradient
-        padded[..., margin + self.n_windows :] = 0
-        return _moving_sums(padded, self.window, scratch)[..., : self.n]
+            return torch.nn.functional.pad(gradient @ self.matrix(gradient).T, (0, length - self.n))
+        margin, shape = self.window - 1, (*gradient.shape[:-1], length)
+        size = torch.Size(shape).numel()
+        padded = scratch.array("padded", (margin + size,))
+        padded[:margin] = 0
+        rows = padded[margin:].view(shape)
+        rows[..., : self.n_windows] = gradient
+        rows[..., self.n_windows :] = 0
+        return _moving_sums(padded, self.window, scratch)[:size].view(shape)
 
     def matrix(self, like: Tensor) -> Tensor:
         """The sums as a matrix of zeros and ones, shape (n, n_windows), of the type of a tensor."""
