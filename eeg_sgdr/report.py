@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _report(folder: Path) -> int:
     from eeg_sgdr import store, tables
     from eeg_sgdr.comparison import update
-    from eeg_sgdr.pages import subject_report
+    from eeg_sgdr.pages.subject import subject_report
     from eeg_sgdr.results import Subject, load_results
 
     results = load_results(folder)

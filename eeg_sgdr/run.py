@@ -77,7 +77,7 @@ def _run(options: argparse.Namespace) -> int:
         raise UserError(f"--jobs {options.jobs}: must be at least 1.")
     settings = config.load(options.config, options.set)
     if options.schedule_figure:
-        from eeg_sgdr.figures import save, schedules
+        from eeg_sgdr.figures.curves import save, schedules
 
         save(schedules(settings), options.schedule_figure)
         return 0
@@ -105,14 +105,13 @@ def _train(options: argparse.Namespace, settings: "Settings") -> int:  # type: i
             evaluated.append(label)
             problems += [f"subject {label}, {name}: {why}." for name, why in subject.failed.items()]
             if subject.done:
-                from eeg_sgdr.pages import (
-                    subject_report,  # takes a second to import, which fits need not wait for
-                )
+                # Takes a second to import, which fits need not wait for.
+                from eeg_sgdr.pages.subject import subject_report
 
                 subject_report(Results(study.root), subject)
                 print(subject.folder.report)
         except UserError as error:
-            if options.debug or len(subjects) == 1:
+            if options.debug:
                 raise
             problems.append(str(error))
     from eeg_sgdr.comparison import update

@@ -7,8 +7,8 @@ import pytest
 from conftest import make_settings
 from results_folder import MadeUp, write_folder
 
-from eeg_sgdr import canvas, figures, heads
 from eeg_sgdr.errors import UserError
+from eeg_sgdr.figures import canvas, curves, heads
 from eeg_sgdr.patterns import Pattern
 
 
@@ -25,7 +25,7 @@ def lines(axes, colour):
 def test_a_saved_figure_is_the_same_bytes_each_time(tmp_path, ending):
     contents = []
     for i in range(2):
-        figures.save(figures.schedules(make_settings()), tmp_path / f"{i}.{ending}")
+        curves.save(curves.schedules(make_settings()), tmp_path / f"{i}.{ending}")
         contents.append((tmp_path / f"{i}.{ending}").read_bytes())
     assert contents[0] == contents[1]
     assert b"<dc:date>" not in contents[0]
@@ -33,11 +33,11 @@ def test_a_saved_figure_is_the_same_bytes_each_time(tmp_path, ending):
 
 def test_other_endings_are_refused(tmp_path):
     with pytest.raises(UserError, match="svg"):
-        figures.save(figures.schedules(make_settings()), tmp_path / "rates.xyz")
+        curves.save(curves.schedules(make_settings()), tmp_path / "rates.xyz")
 
 
 def test_schedules_show_every_arm_and_start_at_the_initial_rates():
-    step, restarts = figures.schedules(make_settings()).axes
+    step, restarts = curves.schedules(make_settings()).axes
     assert (step.get_title(), restarts.get_title()) == ("step", "restarts")
     assert len(step.get_lines()) == 4  # two budgets, two rates
     assert sorted(line.get_ydata()[0] for line in restarts.get_lines()) == [0.025, 0.05]
@@ -45,7 +45,7 @@ def test_schedules_show_every_arm_and_start_at_the_initial_rates():
 
 def test_executed_rates_are_those_of_the_history(subject):
     histories = {key: subject.history(key) for key in subject.done}
-    figure = figures.executed(histories, dict.fromkeys(histories, 4))
+    figure = curves.executed(histories, dict.fromkeys(histories, 4))
     drawn = np.concatenate([line.get_ydata() for axes in figure.axes for line in axes.get_lines()])
     written = np.concatenate([h[["first_rate", "last_rate"]].to_numpy().ravel() for h in histories.values()])
     assert np.array_equal(np.sort(drawn), np.sort(written))
@@ -53,7 +53,7 @@ def test_executed_rates_are_those_of_the_history(subject):
 
 def test_errors_are_drawn_in_percent_with_chance(subject):
     evaluation = subject.evaluation
-    figure = figures.errors(evaluation, 0.5)
+    figure = curves.errors(evaluation, 0.5)
     assert [axes.get_title() for axes in figure.axes][:2] == ["initial rate 0.025", "initial rate 0.05"]
     first = figure.axes[0]
     assert first.get_xscale() == "log"
@@ -66,7 +66,7 @@ def test_errors_are_drawn_in_percent_with_chance(subject):
 def test_several_seeds_are_averaged_and_shown():
     rows = [("step", 3, "0.1", seed, "single", error) for seed, error in (("0", 0.1), ("1", 0.3))]
     table = pd.DataFrame(rows, columns=["schedule", "epoch", "rates", "seeds", "members", "error"])
-    drawn = figures.errors(table, 0.5).axes[0].get_lines()
+    drawn = curves.errors(table, 0.5).axes[0].get_lines()
     assert [20.0] in [list(line.get_ydata()) for line in drawn]
     assert [10.0, 30.0] in [list(line.get_ydata()) for line in drawn]
 
@@ -74,7 +74,7 @@ def test_several_seeds_are_averaged_and_shown():
 def test_names_are_never_mathematics_and_never_left_out():
     classes = ["$\\frac$", "_hidden", "a$b"]
     y = np.arange(6) % 3
-    figure = figures.confusion(y, {"$x_": np.eye(3)[y]}, classes)
+    figure = curves.confusion(y, {"$x_": np.eye(3)[y]}, classes)
     spectrum = heads.spectrum(classes, ["$"], np.arange(51.0), np.ones((3, 1, 51)))
     assert [text.get_text().strip() for text in spectrum.legends[0].get_texts()] == classes
     for drawn in (figure, spectrum):
@@ -84,7 +84,7 @@ def test_names_are_never_mathematics_and_never_left_out():
 def test_confusions_count_trials():
     y = np.array([0, 0, 0, 1])
     predicted = np.array([0, 0, 1, 1])
-    axes = figures.confusion(y, {"a": np.eye(2)[predicted]}, ["l", "r"]).axes[0]
+    axes = curves.confusion(y, {"a": np.eye(2)[predicted]}, ["l", "r"]).axes[0]
     assert [text.get_text() for text in axes.texts] == ["2", "1", "0", "1"]
 
 
@@ -142,7 +142,7 @@ def test_pyplot_and_global_settings_are_left_alone(subject):
     from matplotlib import pyplot
 
     before = dict(matplotlib.rcParams)
-    figures.reliability(np.array([0, 1]), {"a": np.eye(2)})
+    curves.reliability(np.array([0, 1]), {"a": np.eye(2)})
     heads.sensors(subject.data["sensors"], subject.summary["positions"])
     assert pyplot.get_fignums() == []
     assert dict(matplotlib.rcParams) == before

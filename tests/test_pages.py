@@ -9,12 +9,12 @@ import pytest
 from results_folder import SENSORS, MadeUp, write_folder
 
 from eeg_sgdr import report, store
-from eeg_sgdr.headline import headline, side_by_side
-from eeg_sgdr.methods import methods, references
-from eeg_sgdr.pages import page
-from eeg_sgdr.prose import deviations, result, warnings
+from eeg_sgdr.pages.headline import headline, side_by_side
+from eeg_sgdr.pages.methods import methods, references
+from eeg_sgdr.pages.prose import deviations, result, warnings
+from eeg_sgdr.pages.sections import learned, recordings
+from eeg_sgdr.pages.subject import page
 from eeg_sgdr.results import Subject
-from eeg_sgdr.sections import learned, recordings
 from eeg_sgdr.settings import CosineArm, CyclicArm
 from eeg_sgdr.statistics import binomial_interval, mcnemar
 

@@ -7,7 +7,7 @@ from html import escape
 
 from matplotlib.figure import Figure
 
-from eeg_sgdr import canvas
+from eeg_sgdr.figures import canvas
 
 
 def paragraphs(texts: Iterable[str], css_class: str = "") -> str:

@@ -8,15 +8,16 @@ from pathlib import Path
 import mne
 from threadpoolctl import threadpool_limits
 
-from eeg_sgdr import prose, sections, store
 from eeg_sgdr import settings as config
-from eeg_sgdr.headline import Headline, headline, side_by_side
-from eeg_sgdr.markup import bullets, code, folded, heading, paragraphs, table
-from eeg_sgdr.methods import methods, references
+from eeg_sgdr import store
+from eeg_sgdr.pages import prose, sections
+from eeg_sgdr.pages.headline import Headline, headline, side_by_side
+from eeg_sgdr.pages.markup import bullets, code, folded, heading, paragraphs, table
+from eeg_sgdr.pages.methods import methods, references
+from eeg_sgdr.pages.wording import counted, joined, versions
 from eeg_sgdr.predictors import Predictor
 from eeg_sgdr.results import Results, Subject
 from eeg_sgdr.settings import Settings
-from eeg_sgdr.wording import counted, joined, versions
 
 CSS = """
 #content { padding: 0 1.5rem 4rem; }

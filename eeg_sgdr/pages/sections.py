@@ -2,14 +2,16 @@
 
 import pandas as pd
 
-from eeg_sgdr import figures, heads, plan, prose, store
-from eeg_sgdr.headline import Headline
-from eeg_sgdr.markup import bullets, paragraphs, picture, table
+from eeg_sgdr import plan, store
+from eeg_sgdr.figures import curves, heads
+from eeg_sgdr.pages import prose
+from eeg_sgdr.pages.headline import Headline
+from eeg_sgdr.pages.markup import bullets, paragraphs, picture, table
+from eeg_sgdr.pages.wording import counted, joined, percent, schedule_name, short_name
 from eeg_sgdr.patterns import READERS, spatial_patterns
 from eeg_sgdr.results import Subject
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.tables import ROW, records, row_of
-from eeg_sgdr.wording import counted, joined, percent, schedule_name, short_name
 
 
 def distinct(evaluation: pd.DataFrame) -> pd.DataFrame:
@@ -45,7 +47,7 @@ def errors(subject: Subject, found: Headline) -> str:
         )
     if (evaluation["members"] == "baseline").any():
         caption.insert(2, "The level black line is the classical baseline, which has no epochs.")
-    figure = figures.errors(evaluation, prose.chance(found.y))
+    figure = curves.errors(evaluation, prose.chance(found.y))
     return picture(figure, caption, "svg", subject.data["simulated"])
 
 
@@ -118,8 +120,8 @@ def judgements(subject: Subject, settings: Settings, found: Headline) -> str:
         "much confidence. Where an interval crosses the line, the trials are too few to say.",
     ]
     return picture(
-        figures.confusion(found.y, by_name, subject.data["classes"]), confusions, "svg", simulated
-    ) + picture(figures.reliability(found.y, by_name), reliabilities, "svg", simulated)
+        curves.confusion(found.y, by_name, subject.data["classes"]), confusions, "svg", simulated
+    ) + picture(curves.reliability(found.y, by_name), reliabilities, "svg", simulated)
 
 
 def recordings(subject: Subject) -> str:
@@ -206,8 +208,8 @@ def training(subject: Subject, settings: Settings) -> str:
         "stays at the dotted one has learned nothing, one that rises for long diverges; a small loss does "
         "not mean a small test error.",
     ]
-    return picture(figures.executed(histories, n_updates), rates, "svg", simulated) + picture(
-        figures.losses(histories, len(subject.data["classes"])), losses, "svg", simulated
+    return picture(curves.executed(histories, n_updates), rates, "svg", simulated) + picture(
+        curves.losses(histories, len(subject.data["classes"])), losses, "svg", simulated
     )
 
 

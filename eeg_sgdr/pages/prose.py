@@ -6,12 +6,21 @@ from typing import Any
 import numpy as np
 
 from eeg_sgdr import plan
-from eeg_sgdr.headline import Contender, Headline
+from eeg_sgdr.pages.headline import Contender, Headline
+from eeg_sgdr.pages.wording import (
+    counted,
+    joined,
+    p_value,
+    percent,
+    plain,
+    predictor_name,
+    short_name,
+    versions,
+)
 from eeg_sgdr.predictors import Predictor
 from eeg_sgdr.results import Subject
 from eeg_sgdr.settings import Settings, WarmRestartsArm
 from eeg_sgdr.statistics import McNemar
-from eeg_sgdr.wording import counted, joined, p_value, percent, plain, predictor_name, short_name, versions
 
 
 def chance(y: np.ndarray) -> float:

@@ -12,8 +12,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from eeg_sgdr import plan, store
-from eeg_sgdr.canvas import GREY, STYLE, encode, label_rows, legend, look, new_figure, panels, plain_numbers
 from eeg_sgdr.errors import UserError
+from eeg_sgdr.figures.canvas import (
+    GREY,
+    STYLE,
+    encode,
+    label_rows,
+    legend,
+    look,
+    new_figure,
+    panels,
+    plain_numbers,
+)
 from eeg_sgdr.metrics import reliability as reliability_bins
 from eeg_sgdr.plan import FitKey
 from eeg_sgdr.settings import Settings

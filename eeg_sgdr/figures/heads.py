@@ -9,7 +9,7 @@ import mne
 import numpy as np
 from matplotlib.figure import Figure
 
-from eeg_sgdr.canvas import COLOURS, GREY, LINES, STYLE, legend, new_figure, panels
+from eeg_sgdr.figures.canvas import COLOURS, GREY, LINES, STYLE, legend, new_figure, panels
 from eeg_sgdr.patterns import Pattern
 from eeg_sgdr.recordings.positions import montage_1005
 

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+from eeg_sgdr.pages.wording import counted, joined, plain, schedule_name, versions
 from eeg_sgdr.patterns import READERS
 from eeg_sgdr.results import Subject
 from eeg_sgdr.schedules import n_averaged
 from eeg_sgdr.settings import CosineArm, Settings, StepArm, WarmRestartsArm
-from eeg_sgdr.wording import counted, joined, plain, schedule_name, versions
 
 
 def methods(settings: Settings, subject: Subject) -> list[str]:
