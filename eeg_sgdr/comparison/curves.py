@@ -144,5 +144,5 @@ def _rates(settings: Settings, errors: Errors, name: str) -> list[Row]:
     if not gathered.units:
         return of_rate
     best = int(np.argmin(gathered.values.mean(axis=0)))
-    where = "at the edge" if rates[best] in (min(rates), max(rates)) else "inside"
-    return [*of_rate, {**of_rate[best], "quantity": f"best rate, {where} of the list"}]
+    where = "at the edge of" if rates[best] in (min(rates), max(rates)) else "inside"
+    return [*of_rate, {**of_rate[best], "quantity": f"best rate, {where} the list"}]

@@ -32,7 +32,7 @@ def tested(settings: Settings, errors: Errors, updates: Mapping[str, int]) -> li
     rows : list of Row
     """
     comparisons = settings.evaluation.comparisons or ()
-    found = [(_sides(settings, one), gather_sides(settings, errors, one)) for one in comparisons]
+    found = [(_sides(settings, one), _gather(settings, errors, one)) for one in comparisons]
     adjusted = statistics.holm(np.array([statistics.sign_flip(gathered.difference) for _, gathered in found]))
     rows = []
     for (sides, gathered), p_holm in zip(found, adjusted, strict=True):
@@ -54,7 +54,7 @@ def _sides(settings: Settings, comparison: Comparison) -> tuple[list[Predictor],
     return side_predictors(settings, comparison.a, seeds), side_predictors(settings, comparison.b, seeds)
 
 
-def gather_sides(settings: Settings, errors: Errors, comparison: Comparison) -> Gathered:
+def _gather(settings: Settings, errors: Errors, comparison: Comparison) -> Gathered:
     """Mean errors of both sides of a comparison in every unit, over the seeds that both sides have."""
     size = _group_size(comparison)
     groups = seed_groups(settings, size)
