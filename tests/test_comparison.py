@@ -1,6 +1,8 @@
 """comparison.csv against small studies whose numbers can be counted by hand."""
 
 import math
+import shutil
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,9 @@ from eeg_sgdr.comparison import comparison, update
 from eeg_sgdr.comparison.anytime import area, first_within
 from eeg_sgdr.comparison.rows import COLUMNS
 from eeg_sgdr.comparison.units import read_errors
+from eeg_sgdr.errors import UserError
 from eeg_sgdr.results import COUNTS, Results
+from eeg_sgdr.run import main
 from eeg_sgdr.statistics import holm, mean_interval, sign_flip
 
 SUBJECTS = ("01", "02", "03", "04")
@@ -125,7 +129,7 @@ def test_a_best_rate_at_the_edge_of_the_list_is_said(tmp_path):
     table = comparison(
         write_study(inside, settings, lambda _, key, epoch: np.arange(3 + (key.rate != 0.025)))
     )
-    assert one(table, quantity="best rate, inside of the list")["rate"] == "0.025"
+    assert one(table, quantity="best rate, inside the list")["rate"] == "0.025"
 
 
 def test_groups_of_seeds_are_disjoint_and_have_as_many_networks(tmp_path):
@@ -342,3 +346,33 @@ def write_baseline(folder, n_wrong):
     probabilities = np.where(np.arange(2) == said[:, None], 0.9, 0.1)[None]
     store.write_npz(folder.predictions, {"probabilities": probabilities.astype(np.float32)})
     store.write_json(folder.fit, {"state": "done"})
+
+
+def test_one_subjects_failure_loses_no_other(tmp_path, monkeypatch, capsys):
+    """The command goes on, names the one that failed, and the comparison says that it is missing."""
+    out = tmp_path / "results"
+    settings = study_settings(SUBJECTS[:3])
+    write_study(tmp_path / "made", settings, counts)
+
+    def run_subject(label, *_):
+        if label == "02":
+            raise UserError("subject 02: its recordings are damaged.")
+        there = store.Study(tmp_path / "made").subject(label).root
+        shutil.copytree(there, store.Study(out).subject(label).root)
+        return Results(out).subject(label)
+
+    monkeypatch.setattr("eeg_sgdr.study.run_subject", run_subject)
+    monkeypatch.setattr("eeg_sgdr.pages.subject.subject_report", lambda *_: None)
+    monkeypatch.setattr(
+        "eeg_sgdr.recordings.open_source", lambda *_: Mock(subjects=lambda: list(SUBJECTS[:3]))
+    )
+    config = tmp_path / "mine.yaml"
+    config.write_text((tmp_path / "made" / "config.yaml").read_text())
+    assert main(["--config", str(config), "--subject", "1", "--out", str(out)]) == 0
+    assert not (out / "comparison.csv").exists()
+    assert main(["--config", str(config), "--subject", "2", "3", "--out", str(out)]) == 2
+    assert "damaged" in capsys.readouterr().err
+    row = one(
+        Results(out).comparison, family="tested", quantity="mean difference", b="step single", rate="each"
+    )
+    assert (row["n_units"], row["missing"]) == (2, "subject 02")
