@@ -34,6 +34,8 @@ class Run:
         Sensors that were interpolated, and those that never change.
     sfreq : float
         Sampling rate in Hz.
+    resampled_from : float | None
+        The recording's own rate where it is another.
     positions : ndarray, shape (n_channels, 3)
         Of the sensors, in metres.
     """
@@ -45,6 +47,7 @@ class Run:
     interpolated: list[str]
     flat: list[str]
     sfreq: float
+    resampled_from: float | None
     positions: np.ndarray
 
 
@@ -93,6 +96,7 @@ def cut(recording: Recording, names: list[str], settings: Settings) -> Run:
         interpolated=[name for name in eeg.info["bads"] if name in names and config.bads == "interpolate"],
         flat=[name for name in preprocessing.flat_sensors(eeg) if name in names],
         sfreq=sfreq,
+        resampled_from=None if eeg.info["sfreq"] == sfreq else eeg.info["sfreq"],
         positions=preprocessing.positions(filtered.info),
     )
 

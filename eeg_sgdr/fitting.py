@@ -140,8 +140,9 @@ def fit(
     net.module.to(device, dtype)
     # The fast forms are laid out for the cache of one core.
     form = choose(net, training.numerics.precision) if device.type == "cpu" else PlainForm(net)
-    # Copied, since the arrays may be memory maps that must not be written to.
-    windows = (torch.from_numpy(np.array(x)).to(device) for x in (data.x_train, data.x_test))
+    # Memory maps are copied: torch minds arrays that must not be written to.
+    arrays = (np.require(x, requirements="W") for x in (data.x_train, data.x_test))
+    windows = (torch.from_numpy(x).to(device) for x in arrays)
     train, test = (form.prepare(x) for x in windows)
     labels = torch.from_numpy(np.repeat(data.y_train, len(net.starts))).to(device)
     n_updates = updates_per_epoch(len(labels), training.batch_size)

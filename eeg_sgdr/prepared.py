@@ -29,6 +29,11 @@ class Prepared:
 
     folder: Path
 
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return f"subject {self.info['subject']}"
+
     def array(self, name: str) -> np.ndarray:
         """One of x, y, trials and band, of _train or _test, never to be changed; see `trials.Windows`."""
         return np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)

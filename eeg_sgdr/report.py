@@ -60,10 +60,12 @@ def _report(folder: Path) -> int:
     status = 0
     for subject in results.subjects:
         if not subject.done:
-            print(f"subject {subject.label}: no fit is done; run it again.", file=sys.stderr)
+            print(f"{subject.title}: no fit is done; run it again.", file=sys.stderr)
             status = 2
             continue
         store.write_csv(subject.folder.evaluation, tables.evaluation(subject, results.settings))
+        if subject.fold:  # has no page of its own yet
+            continue
         # Read anew: what was read before may be what has just been replaced.
         subject_report(results, Subject(subject.folder))
         print(subject.folder.report)

@@ -25,7 +25,7 @@ TEXTS = ("family", "quantity", "a", "b", "rate", "metric", "missing")
 
 @dataclass(frozen=True)
 class Subject:
-    """What is on disk of one subject.
+    """What is on disk of one subject or, across subjects, of one fold.
 
     Attributes
     ----------
@@ -42,8 +42,18 @@ class Subject:
 
     @property
     def label(self) -> str:
-        """The subject's label as its source gives it."""
-        return self.data["subject"]
+        """The subject's label as its source gives it, or the fold's number."""
+        return self.fold or self.data["subject"]
+
+    @property
+    def fold(self) -> str:
+        """The fold's number; empty when it is a subject."""
+        return self.data.get("fold", "")
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return f"{'fold' if self.fold else 'subject'} {self.label}"
 
     @cached_property
     def trials(self) -> pd.DataFrame:
@@ -137,7 +147,7 @@ class Results:
 
     @cached_property
     def subjects(self) -> list[Subject]:
-        """All subjects that have trials, in order of their folders."""
+        """All subjects, or folds across subjects, that have trials, in order of their folders."""
         return [Subject(folder) for folder in store.Study(self.root).subjects()]
 
     def subject(self, label: str | int) -> Subject:
@@ -151,6 +161,19 @@ class Results:
         folder = store.Study(self.root).subject(str(label))
         if not folder.trials.is_file():
             raise UserError(f"{self.root}: has no subject {label}; run it first (--subject {label}).")
+        return Subject(folder)
+
+    def fold(self, label: str | int) -> Subject:
+        """One fold, across subjects.
+
+        Raises
+        ------
+        UserError
+            If there is nothing of it.
+        """
+        folder = store.Study(self.root).fold(str(label))
+        if not folder.trials.is_file():
+            raise UserError(f"{self.root}: has no fold {label}; run it first (--fold {label}).")
         return Subject(folder)
 
     @cached_property
@@ -169,16 +192,16 @@ class Results:
 
     @cached_property
     def trials(self) -> pd.DataFrame:
-        """The rows of all subjects' trials.csv."""
-        return self._gather([subject.trials for subject in self.subjects])
+        """The rows of all subjects' trials.csv, or of all folds', with the fold."""
+        return self._gather([subject.trials.assign(**_fold(subject)) for subject in self.subjects])
 
     @cached_property
     def history(self) -> pd.DataFrame:
-        """The rows of all fits' history.csv, with subject, schedule, budget, rate and seed."""
+        """The rows of all fits' history.csv, with subject (or fold), schedule, budget, rate and seed."""
         return self._gather(
             [
                 subject.history(key).assign(
-                    subject=subject.label,
+                    **(_fold(subject) or {"subject": subject.label}),
                     schedule=key.schedule,
                     budget=key.budget,
                     rate=key.rate,
@@ -242,6 +265,10 @@ class Results:
                 f"{self.root}: holds no such results yet; run eeg_sgdr.run with --out {self.root}."
             )
         return pd.concat(tables, ignore_index=True)
+
+
+def _fold(subject: Subject) -> dict[str, str]:
+    return {"fold": subject.fold} if subject.fold else {}
 
 
 def load_results(path: str | Path) -> Results:

@@ -29,6 +29,12 @@ def parser() -> argparse.ArgumentParser:
         help="subjects: labels, ranges such as 5-9, or all (default: those of the configuration)",
     )
     options.add_argument(
+        "--fold",
+        nargs="+",
+        metavar="NUMBER",
+        help="folds, where split.by is subject: numbers, ranges, or all (default: all)",
+    )
+    options.add_argument(
         "--set",
         action="append",
         default=[],
@@ -88,23 +94,47 @@ def _train(options: argparse.Namespace, settings: "Settings") -> int:  # type: i
     from eeg_sgdr import store, workers
 
     workers.warm_up()
+    from eeg_sgdr.pooled import prepare_fold
+    from eeg_sgdr.prepared import prepare
     from eeg_sgdr.recordings import open_source
     from eeg_sgdr.results import Results
-    from eeg_sgdr.study import record_settings, run_subject
+    from eeg_sgdr.settings import SubjectSplit
+    from eeg_sgdr.splits import folds
+    from eeg_sgdr.study import record_settings, run
 
     data_dir = Path(settings.compute.data_dir)
     source = open_source(settings.recordings, data_dir)
     study = store.Study(options.out or Path("results") / settings.name)
-    subjects = select(options.subject, settings.recordings.subjects, source.subjects())
+    of_label = {}
+    if isinstance(settings.split, SubjectSplit):
+        if options.subject:
+            raise UserError(
+                "--subject: with split.by subject, networks belong to folds; choose these with --fold, and "
+                "subjects with recordings.subjects."
+            )
+        subjects = select(None, settings.recordings.subjects, source.subjects())
+        of_label = {fold.label: fold for fold in folds(settings.split, subjects)}
+        labels = select(options.fold, "all", list(of_label), "fold")
+    else:
+        if options.fold:
+            raise UserError("--fold: there are folds only with split.by subject; choose with --subject.")
+        labels = subjects = select(options.subject, settings.recordings.subjects, source.subjects())
     settings = record_settings(settings, subjects, study)
     jobs = options.jobs or settings.compute.jobs
     problems, evaluated = [], []
-    for label in subjects:
+    for label in labels:
         try:
-            subject = run_subject(label, settings, source, study, data_dir, jobs)
+            if of_label:
+                pooled = prepare_fold(of_label[label], source, settings, data_dir)
+                subject = run(pooled, study.fold(label), settings, jobs)
+            else:
+                prepared = prepare(source, label, settings, data_dir)
+                subject = run(prepared, study.subject(label), settings, jobs)
             evaluated.append(label)
-            problems += [f"subject {label}, {name}: {why}." for name, why in subject.failed.items()]
-            if subject.done:
+            problems += [f"{subject.title}, {name}: {why}." for name, why in subject.failed.items()]
+            if subject.done and subject.fold:  # has no page of its own yet
+                print(subject.folder.evaluation)
+            elif subject.done:
                 # Takes a second to import, which fits need not wait for.
                 from eeg_sgdr.pages.subject import subject_report
 
@@ -124,22 +154,26 @@ def _train(options: argparse.Namespace, settings: "Settings") -> int:  # type: i
         if options.debug:
             raise
         problems.append(str(error))
-    for problem in problems:
+    for problem in dict.fromkeys(problems):
         print(problem, file=sys.stderr)
     return 2 if problems else 0
 
 
-def select(asked: list[str] | None, configured: str | Sequence[str], available: list[str]) -> list[str]:
-    """Labels of the subjects to be done now.
+def select(
+    asked: list[str] | None, configured: str | Sequence[str], available: list[str], what: str = "subject"
+) -> list[str]:
+    """Labels of the subjects, or folds, to be done now.
 
     Parameters
     ----------
     asked : list of str | None
-        Words of ``--subject``: labels, ranges, or "all"; None means all.
+        Words of the option: labels, ranges, or "all"; None means all.
     configured : "all" or sequence of str
-        What the configuration says "all" is.
+        What the configuration says "all" is: labels and ranges.
     available : list of str
-        What the source has.
+        What there is.
+    what : str
+        What messages call it, and the option.
 
     Returns
     -------
@@ -149,22 +183,26 @@ def select(asked: list[str] | None, configured: str | Sequence[str], available: 
     Raises
     ------
     UserError
-        If a subject is not there.
+        If one is not there.
     """
     from eeg_sgdr.recordings import find_label
 
     words: list[str] = []
     for word in asked or ["all"]:
-        first, dash, last = word.partition("-")
-        if word == "all":
-            words += available if configured == "all" else list(configured)
-        elif dash and first.isdigit() and last.isdigit() and word not in available:
-            words += [str(number) for number in range(int(first), int(last) + 1)]
-        else:
-            words.append(word)
-    if not words:
-        raise UserError(f"--subject {' '.join(asked or [])}: names nobody; a range goes from low to high.")
-    return list(dict.fromkeys(find_label(word, available, "subject") for word in words))
+        everything = available if configured == "all" else configured
+        words += everything if word == "all" else [word]
+    labels = [label for word in words for label in _range(word, available)]
+    if not labels:
+        raise UserError(f"--{what} {' '.join(words)}: names nobody; a range goes from low to high.")
+    return list(dict.fromkeys(find_label(label, available, what) for label in labels))
+
+
+def _range(word: str, available: list[str]) -> list[str]:
+    """The labels that a word such as 5-9 stands for; itself where it is a label."""
+    first, dash, last = word.partition("-")
+    if dash and first.isdigit() and last.isdigit() and word not in available:
+        return [str(number) for number in range(int(first), int(last) + 1)]
+    return [word]
 
 
 if __name__ == "__main__":

@@ -180,13 +180,18 @@ class Study:
         """The folder of a subject; digits are padded to three."""
         return SubjectFolder(self.root / "subjects" / folder_name(label))
 
+    def fold(self, label: str) -> "SubjectFolder":
+        """The folder of a fold, across subjects; numbers are padded to two."""
+        return SubjectFolder(self.root / "folds" / label.zfill(2))
+
     def subjects(self) -> list["SubjectFolder"]:
-        """The folders of all subjects that have trials."""
-        return [SubjectFolder(path.parent) for path in sorted(self.root.glob("subjects/*/trials.csv"))]
+        """The folders of all subjects, or folds, that have trials."""
+        found = [*self.root.glob("subjects/*/trials.csv"), *self.root.glob("folds/*/trials.csv")]
+        return [SubjectFolder(path.parent) for path in sorted(found)]
 
 
 class SubjectFolder:
-    """Paths in the folder of one subject.
+    """Paths in the folder of one subject or, across subjects, of one fold.
 
     Parameters
     ----------

@@ -1,17 +1,16 @@
 """Which fits of a study are missing, and their training in parallel."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from eeg_sgdr import plan, store, tables, workers
 from eeg_sgdr import settings as config
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.plan import FitKey
-from eeg_sgdr.prepared import Prepared, prepare
+from eeg_sgdr.pooled import Pooled
+from eeg_sgdr.prepared import Prepared
 from eeg_sgdr.progress import Progress
 from eeg_sgdr.provenance import environment
-from eeg_sgdr.recordings import Source
 from eeg_sgdr.results import Subject
 from eeg_sgdr.settings import Settings
 
@@ -52,23 +51,19 @@ def record_settings(settings: Settings, subjects: Sequence[str], study: store.St
     return settings
 
 
-def run_subject(
-    label: str, settings: Settings, source: Source, study: store.Study, data_dir: Path, jobs: int | None
+def run(
+    prepared: Prepared | Pooled, folder: store.SubjectFolder, settings: Settings, jobs: int | None
 ) -> Subject:
-    """Prepare a subject, make baseline and fits where they are missing, and write evaluation.csv.
+    """Make baseline and fits of a subject or fold where they are missing, and write evaluation.csv.
 
     Parameters
     ----------
-    label : str
-        The subject, as its source names it.
+    prepared : Prepared or Pooled
+        Its trials.
+    folder : store.SubjectFolder
+        Where results go.
     settings : Settings
         The configuration.
-    source : Source
-        Where recordings come from.
-    study : store.Study
-        The results folder.
-    data_dir : Path
-        Where the cache is.
     jobs : int | None
         Fits at a time; None is one per core.
 
@@ -80,10 +75,8 @@ def run_subject(
     Raises
     ------
     UserError
-        If the recordings do not serve, or the folder holds fits made with other settings.
+        If the folder holds fits made with other settings or other data.
     """
-    prepared = prepare(source, label, settings, data_dir)
-    folder = study.subject(label)
     store.write_csv(folder.trials, prepared.table)
     store.write_npz(folder.summary, prepared.summary)
     store.write_json(folder.data, prepared.info)
@@ -98,7 +91,7 @@ def run_subject(
     return subject
 
 
-def missing_fits(subject: Subject, settings: Settings, prepared: Prepared) -> list[FitKey]:
+def missing_fits(subject: Subject, settings: Settings, prepared: Prepared | Pooled) -> list[FitKey]:
     """The fits of a subject that are not there yet.
 
     Raises
@@ -118,7 +111,7 @@ def missing_fits(subject: Subject, settings: Settings, prepared: Prepared) -> li
     return missing
 
 
-def baseline_is_missing(subject: Subject, settings: Settings, prepared: Prepared) -> bool:
+def baseline_is_missing(subject: Subject, settings: Settings, prepared: Prepared | Pooled) -> bool:
     """Whether the configuration asks for a baseline that is not there yet.
 
     Raises
@@ -152,7 +145,7 @@ def make_baseline(*arguments: object) -> None:
 def train(
     keys: Sequence[FitKey],
     settings: Settings,
-    prepared: Prepared,
+    prepared: Prepared | Pooled,
     folder: store.SubjectFolder,
     jobs: int | None,
 ) -> None:
@@ -165,7 +158,7 @@ def train(
     settings : Settings
         The configuration.
     prepared : Prepared
-        The subject's trials.
+        The trials of the subject or fold.
     folder : store.SubjectFolder
         Where results go.
     jobs : int | None
@@ -180,7 +173,7 @@ def train(
     else:  # one process a card, many fits in it
         size, n_processes = settings.compute.stack, 1
     groups = [longest_first[i : i + size] for i in range(0, len(keys), size)]
-    with Progress(sum(key.budget for key in keys), f"subject {prepared.info['subject']}") as steps:
+    with Progress(sum(key.budget for key in keys), prepared.title) as steps:
         workers.run_all(
             _make_fits,
             [(group, settings, prepared, folder, steps) for group in groups],

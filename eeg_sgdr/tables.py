@@ -32,6 +32,8 @@ BASELINE = {
 def evaluation(subject: Subject, settings: Settings) -> pd.DataFrame:
     """One row per predictor of a subject, and one of the baseline where it is done.
 
+    In a fold there is one for each test subject, and one for all of them.
+
     Parameters
     ----------
     subject : Subject
@@ -47,22 +49,47 @@ def evaluation(subject: Subject, settings: Settings) -> pd.DataFrame:
     statistics = settings.evaluation.batch_norm_statistics
     stored = {key: subject.probabilities(key, statistics) for key in subject.done}
     y = labels(subject)
-    rows = [
-        _row(subject, _described(predictor), y, predictor.probabilities(stored))
-        for predictor in predictors(settings, stored)
+    scored = [
+        (_described(predictor), predictor.probabilities(stored)) for predictor in predictors(settings, stored)
     ]
     if subject.baseline and subject.baseline["state"] == "done":
         (probabilities,) = store.read_npz(subject.folder.baseline.predictions)["probabilities"]
-        rows.append(_row(subject, BASELINE, y, probabilities))
-    return pd.DataFrame(rows)
+        scored.append((BASELINE, probabilities))
+    return pd.DataFrame(
+        [
+            {
+                "fold": subject.fold,
+                "subject": label,
+                **described,
+                "n_test": int(theirs.sum()),
+                **{name: metric(y[theirs], probabilities[theirs]) for name, metric in METRICS.items()},
+            }
+            for described, probabilities in scored
+            for label, theirs in _trials_of(subject).items()
+        ]
+    )
+
+
+def _trials_of(subject: Subject) -> dict[str, np.ndarray]:
+    """Which test trials count for which subject; in a fold all of them count for "all"."""
+    trials = _tested(subject)
+    everything = np.ones(len(trials), bool)
+    if not subject.fold:
+        return {subject.label: everything}
+    return {"all": everything} | {
+        label: trials["subject"].eq(label).to_numpy() for label in subject.data["test_subjects"]
+    }
+
+
+def _tested(subject: Subject) -> pd.DataFrame:
+    trials = subject.trials
+    return trials[(trials["split"] == "test") & (trials["rejected"] == "")]
 
 
 def labels(subject: Subject) -> np.ndarray:
     """Classes of the test trials that were not rejected, by index; shape (n_trials,)."""
-    trials = subject.trials
-    kept = trials[(trials["split"] == "test") & (trials["rejected"] == "")]
     index = {name: i for i, name in enumerate(subject.data["classes"])}
-    return kept["class"].map(index).to_numpy(int)
+    return _tested(subject)["class"].map(index).to_numpy(int)
 
 
 def row_of(predictor: Predictor) -> tuple[object, ...]:
@@ -93,16 +120,4 @@ def _described(predictor: Predictor) -> dict[str, object]:
         "n_snapshots": n_snapshots,
         "n_networks": n_fits * n_snapshots,
         "epochs_spent": n_fits * predictor.epoch,
-    }
-
-
-def _row(
-    subject: Subject, described: dict[str, object], y: np.ndarray, probabilities: np.ndarray
-) -> dict[str, object]:
-    return {
-        "fold": "",
-        "subject": subject.label,
-        **described,
-        "n_test": len(y),
-        **{name: metric(y, probabilities) for name, metric in METRICS.items()},
     }

@@ -14,6 +14,7 @@ from eeg_sgdr import baseline, plan, store
 from eeg_sgdr import settings as config
 from eeg_sgdr.fitting import Data, Fit, FitFailed, fit
 from eeg_sgdr.plan import FitKey
+from eeg_sgdr.pooled import Pooled
 from eeg_sgdr.prepared import Prepared
 from eeg_sgdr.progress import tick
 from eeg_sgdr.provenance import versions
@@ -22,9 +23,13 @@ from eeg_sgdr.stacks import Member, fit_stack
 
 
 def make_fits(
-    keys: list[FitKey], settings: Settings, prepared: Prepared, folder: store.SubjectFolder, steps: Path
+    keys: list[FitKey],
+    settings: Settings,
+    prepared: Prepared | Pooled,
+    folder: store.SubjectFolder,
+    steps: Path,
 ) -> None:
-    """Train fits of a subject and write their folders; fit.json comes last and says that all is there.
+    """Train fits of a subject or fold and write their folders; fit.json, the last, says that all is there.
 
     Parameters
     ----------
@@ -33,7 +38,7 @@ def make_fits(
     settings : Settings
         The configuration.
     prepared : Prepared
-        The subject's trials.
+        The trials of the subject or fold.
     folder : store.SubjectFolder
         Where results go.
     steps : Path
@@ -60,7 +65,7 @@ def make_fits(
         _write(result, key, settings, prepared, folder.fit(key.name), stack, seconds)
 
 
-def _data(prepared: Prepared) -> Data:
+def _data(prepared: Prepared | Pooled) -> Data:
     """What fits see of a subject: no label of a test trial."""
     return Data(
         x_train=prepared.array("x_train"),
@@ -75,7 +80,7 @@ def _write(
     result: Fit | FitFailed,
     key: FitKey,
     settings: Settings,
-    prepared: Prepared,
+    prepared: Prepared | Pooled,
     folder: store.FitFolder,
     stack: list[str],
     seconds: float,
@@ -116,7 +121,7 @@ def _write(
     )
 
 
-def make_baseline(settings: Settings, prepared: Prepared, folder: store.FitFolder) -> None:
+def make_baseline(settings: Settings, prepared: Prepared | Pooled, folder: store.FitFolder) -> None:
     """Fit the classical baseline and write its folder; fit.json comes last and says that all is there.
 
     Parameters
@@ -124,7 +129,7 @@ def make_baseline(settings: Settings, prepared: Prepared, folder: store.FitFolde
     settings : Settings
         The configuration; it has a baseline.
     prepared : Prepared
-        The subject's trials.
+        The trials of the subject or fold.
     folder : store.FitFolder
         Where its results go.
     """

@@ -48,7 +48,8 @@ class Trials:
     table : DataFrame
         Every cue: trial, split, subject, session, run, onset_s, class, rejected (why; empty if not).
     info : dict
-        Plain data: sensors, sfreq, window, classes in order, what was interpolated, flat, not causal.
+        Plain data: sensors, sfreq, window, classes in order, what was interpolated, flat, resampled
+        (and from which rate), not causal.
     summary : dict of ndarray
         Of the training trials: ``positions`` (n_channels, 3) in metres; ``frequencies`` (n,) in Hz
         and ``spectra`` (n_classes, n_channels, n) in square microvolts per hertz, filtered, before
@@ -100,7 +101,7 @@ def make_trials(recordings: Sequence[Recording], settings: Settings, n_processes
         )
     table = _table(recordings, parts, runs)
     classes = list(settings.recordings.classes)
-    _check_classes(table, classes, subject)
+    _check_classes(table, classes, subject, parts)
     train = _side("train", parts, runs, table, classes)
     test = _side("test", parts, runs, table, classes)
     start, stop = window(settings.preprocessing, rates[0])
@@ -112,6 +113,7 @@ def make_trials(recordings: Sequence[Recording], settings: Settings, n_processes
         "classes": classes,
         "interpolated": _by_run(recordings, [run.interpolated for run in runs]),
         "flat": _by_run(recordings, [run.flat for run in runs]),
+        "resampled": _by_run(recordings, [run.resampled_from for run in runs]),
         "not_causal": _not_causal(table, settings.preprocessing, rates[0]),
     }
     microvolts = [run.microvolts for run, part in zip(runs, parts, strict=True) if part == "train"]
@@ -134,8 +136,10 @@ def _table(recordings: Sequence[Recording], parts: list[str], runs: list[Run]) -
     return table[["trial", "split", "subject", "session", "run", "onset_s", "class", "rejected"]]
 
 
-def _check_classes(table: pd.DataFrame, classes: list[str], subject: str) -> None:
+def _check_classes(table: pd.DataFrame, classes: list[str], subject: str, parts: Sequence[str]) -> None:
     for part, verb in (("train", "train on"), ("test", "test")):
+        if part not in parts:
+            continue
         here = table[table["split"] == part]
         for name in classes:
             cues = here[here["class"] == name]
@@ -150,17 +154,19 @@ def _check_classes(table: pd.DataFrame, classes: list[str], subject: str) -> Non
 def _side(part: str, parts: list[str], runs: list[Run], table: pd.DataFrame, classes: list[str]) -> Windows:
     kept = table[(table["split"] == part) & (table["rejected"] == "")]
     of_part = [run for run, p in zip(runs, parts, strict=True) if p == part]
+    # Of no run at all (across subjects, nothing tests here), arrays are empty and have their shape.
+    none = runs[0]
     return Windows(
-        x=np.concatenate([run.x for run in of_part]),
+        x=np.concatenate([none.x[:0], *(run.x for run in of_part)]),
         y=kept["class"].map({name: i for i, name in enumerate(classes)}).to_numpy(np.int64),
         trials=kept["trial"].to_numpy(np.int64),
-        band=np.concatenate([run.band for run in of_part]),
+        band=np.concatenate([none.band[:0], *(run.band for run in of_part)]),
     )
 
 
-def _by_run(recordings: Sequence[Recording], names: list[list[str]]) -> dict[str, list[str]]:
-    """Sensor names by run, for the runs that have any."""
-    return {f"{r.session}/{r.run}": found for r, found in zip(recordings, names, strict=True) if found}
+def _by_run(recordings: Sequence[Recording], found: Sequence[Any]) -> dict[str, Any]:
+    """What was found, by run, for the runs in which anything was."""
+    return {f"{r.session}/{r.run}": value for r, value in zip(recordings, found, strict=True) if value}
 
 
 def _not_causal(table: pd.DataFrame, config: Preprocessing, sfreq: float) -> list[int]:

@@ -17,6 +17,7 @@ from eeg_sgdr.comparison.units import read_errors
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.results import COUNTS, Results
 from eeg_sgdr.run import main
+from eeg_sgdr.settings import SubjectSplit
 from eeg_sgdr.statistics import holm, mean_interval, sign_flip
 
 SUBJECTS = ("01", "02", "03", "04")
@@ -186,15 +187,16 @@ def test_folds_are_the_units_where_there_are_folds(results):
     """Each fold's row of all subjects counts, whatever its subjects are."""
     parts = [
         results.evaluation[results.evaluation["subject"] == label].assign(fold=fold, subject=subject)
-        for fold, label in (("01", "01"), ("02", "02"))
+        for fold, label in (("1", "01"), ("3", "02"))
         for subject in ("all", "a", "b")
     ]
     of_folds = pd.concat(parts)
     of_folds.loc[of_folds["subject"] != "all", "error"] = 0.5
-    errors = read_errors(of_folds, results.settings)
-    assert (errors.noun, errors.expected) == ("fold", ("01", "02"))
+    across = results.settings.model_copy(update={"split": SubjectSplit(by="subject", folds=3)})
+    errors = read_errors(of_folds, across)
+    assert (errors.noun, errors.expected) == ("fold", ("1", "2", "3")), "fold 2 is missing, and named"
     subjects = read_errors(results.evaluation, results.settings)
-    assert errors.of_unit == {label: subjects.of_unit[label] for label in ("01", "02")}
+    assert errors.of_unit == {"1": subjects.of_unit["01"], "3": subjects.of_unit["02"]}
 
 
 def test_ensembles_average_fits_and_snapshots(tmp_path):

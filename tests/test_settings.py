@@ -17,6 +17,7 @@ from eeg_sgdr.settings.types import Model
 #: Window and training trials of each shipped configuration: sensors, samples, Hz, classes, trials.
 SHIPPED = {
     "demo": (44, 1125, 250.0, 4, 160),
+    "physionet_across_subjects": (64, 720, 160.0, 2, 4050),
     "physionet_fists_feet": (64, 720, 160.0, 2, 60),
     "physionet_left_right": (64, 720, 160.0, 2, 30),
     "schedules": (44, 1125, 250.0, 4, 160),

@@ -14,7 +14,8 @@ from eeg_sgdr.errors import UserError
 from eeg_sgdr.plan import FitKey
 from eeg_sgdr.prepared import prepare
 from eeg_sgdr.recordings import open_source
-from eeg_sgdr.study import make_baseline, missing_fits, record_settings, run_subject
+from eeg_sgdr.study import make_baseline, missing_fits, record_settings
+from eeg_sgdr.study import run as run_study
 
 SMALL = {
     "name": "small",
@@ -43,7 +44,7 @@ def run(data_dir, out, jobs=1, **changes):
     source = open_source(settings.recordings, data_dir)
     study = store.Study(out)
     settings = record_settings(settings, ["01"], study)
-    return run_subject("01", settings, source, study, data_dir, jobs)
+    return run_study(prepare(source, "01", settings, data_dir), study.subject("01"), settings, jobs)
 
 
 @pytest.fixture(scope="module")
@@ -128,8 +129,13 @@ def test_another_baseline_is_refused_and_none_keeps_the_one_there(subject, data_
         UserError, match=r"baseline\.band_hz: \[8\.0, 30\.0\] here, \[9\.0, 30\.0\] asked for"
     ):
         run(data_dir, out, baseline={"band_hz": [9, 30]})
-    run(data_dir, out, baseline=None)
     assert files(out) == before
+    run(data_dir, out, baseline=None)
+    after = files(out)
+    # Nothing is compared with the baseline then, but what the folder holds stays in it, and in its list.
+    del before["config.yaml"], after["config.yaml"]
+    assert after == before
+    assert load_results(out).settings.baseline.band_hz == (8, 30)
 
 
 def test_without_a_baseline_fits_are_the_same(subject, data_dir, tmp_path):

@@ -8,7 +8,8 @@ import pandas as pd
 
 from eeg_sgdr import plan
 from eeg_sgdr.predictors import CLASSICAL, Predictor, predictors
-from eeg_sgdr.settings import Settings
+from eeg_sgdr.settings import Settings, SubjectSplit
+from eeg_sgdr.splits import folds
 from eeg_sgdr.tables import ROW, records, row_of
 
 #: Seeds that are taken together: one, or as many as a predictor averages over.
@@ -88,13 +89,22 @@ def read_errors(evaluation: pd.DataFrame, settings: Settings) -> Errors:
         found.setdefault(row[noun], {})[tuple(row[name] for name in ROW)] = row["error"]
         n_test[row[noun]] = row["n_test"]
     asked = {one: row_of(one) for one in (*predictors(settings, plan.fits(settings)), CLASSICAL)}
-    named = settings.recordings.subjects
     return Errors(
         noun,
-        tuple(found) if across or named == "all" else tuple(named),
+        _expected(settings) or tuple(found),
         {unit: {one: rows[row] for one, row in asked.items() if row in rows} for unit, rows in found.items()},
         n_test,
     )
+
+
+def _expected(settings: Settings) -> tuple[str, ...]:
+    """Subjects or folds that the configuration names; none when it leaves them to the source."""
+    named = settings.recordings.subjects
+    if named == "all":
+        return ()
+    if isinstance(settings.split, SubjectSplit):
+        return tuple(fold.label for fold in folds(settings.split, named))
+    return tuple(named)
 
 
 def gather_means(errors: Errors, sides: Mapping[Group, Sequence[Sequence[Predictor]]]) -> Gathered:

@@ -3,7 +3,7 @@
 from eeg_sgdr.settings.arms import CosineArm, CyclicArm, StepArm, WarmRestartsArm
 from eeg_sgdr.settings.baseline import Baseline
 from eeg_sgdr.settings.evaluation import Comparison, Evaluation, Reference, Side
-from eeg_sgdr.settings.preprocessing import Preprocessing, Split, Standardize
+from eeg_sgdr.settings.preprocessing import Preprocessing, Split, Standardize, SubjectSplit
 from eeg_sgdr.settings.reading import load, parse_yaml, shipped, to_yaml, validate
 from eeg_sgdr.settings.recordings import (
     BidsRecordings,
@@ -35,6 +35,7 @@ __all__ = [
     "Split",
     "Standardize",
     "StepArm",
+    "SubjectSplit",
     "Training",
     "WarmRestartsArm",
     "baseline_settings",

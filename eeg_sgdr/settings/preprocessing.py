@@ -22,6 +22,27 @@ class Split(Model):
     test: Labels
 
 
+class SubjectSplit(Model):
+    """Across subjects: those of a fold test what was trained on all others.
+
+    Attributes
+    ----------
+    by : "subject"
+        What is held out.
+    folds : int or list of lists of str
+        Into how many folds the subjects are divided by chance; or the subjects that test in each.
+    seed : int
+        Same seed and same subjects, same folds; not read when folds are lists.
+    """
+
+    by: Literal["subject"]
+    folds: Annotated[int, Field(ge=2)] | Annotated[tuple[Labels, ...], Field(min_length=1)] = 10
+    seed: int = Field(0, ge=0)
+
+
+AnySplit = Annotated[Split | SubjectSplit, Field(discriminator="by")]
+
+
 class Standardize(Model):
     """Exponential moving standardisation.
 

@@ -15,7 +15,7 @@ class Recordings(Model):
     classes : dict of str to (str or list of str)
         For each class, in order, the descriptions of the annotations (cues) that stand for it.
     subjects : "all" or list of str
-        Labels of the subjects that ``--subject all`` means.
+        Labels of the subjects that ``--subject all`` means; "1-100" stands for all from 1 to 100.
     """
 
     classes: dict[str, tuple[str, ...]] = Field(min_length=2)

@@ -8,7 +8,7 @@ from eeg_sgdr.schedules import n_averaged
 from eeg_sgdr.settings.arms import Arm, StepArm, WarmRestartsArm
 from eeg_sgdr.settings.baseline import Baseline
 from eeg_sgdr.settings.evaluation import Comparison, Evaluation, Reference, Side
-from eeg_sgdr.settings.preprocessing import Preprocessing, Split
+from eeg_sgdr.settings.preprocessing import AnySplit, Preprocessing
 from eeg_sgdr.settings.recordings import AnyRecordings
 from eeg_sgdr.settings.training import NetworkSettings, Training
 from eeg_sgdr.settings.types import ArmName, Model
@@ -61,7 +61,7 @@ class Settings(Model):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     recordings: AnyRecordings
-    split: Split
+    split: AnySplit
     preprocessing: Preprocessing = Preprocessing()
     network: NetworkSettings = NetworkSettings()
     training: Training = Training()

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 from eeg_sgdr.errors import UserError
+from eeg_sgdr.settings.preprocessing import SubjectSplit
 from eeg_sgdr.settings.reading import validate
 from eeg_sgdr.settings.root import Settings
 
@@ -36,6 +37,11 @@ def union(there: Settings, asked: Settings, where: str) -> Settings:
         raise UserError(
             f"{where}: holds results of other settings ({'; '.join(differences)}); give another --out."
         )
+    if isinstance(asked.split, SubjectSplit) and {*there.recordings.subjects} != {*asked.recordings.subjects}:
+        raise UserError(
+            f"{where}: its folds are made of other subjects ({len(there.recordings.subjects)} there, "
+            f"{len(asked.recordings.subjects)} asked for); give another --out."
+        )
     data = asked.model_dump(mode="json")
     for name, arm in there.schedules.items():
         if name not in data["schedules"]:
@@ -57,6 +63,7 @@ def _identity(settings: Settings, other: Settings) -> dict[str, Any]:
     both_have_baselines = settings.baseline and other.baseline
     return {
         **data_settings(settings),
+        "split": settings.split.model_dump(mode="json"),
         "network": settings.network.model_dump(mode="json"),
         "training": settings.training.model_dump(mode="json", exclude={"initial_rates", "seeds", "store"}),
         "schedules": {
@@ -84,10 +91,10 @@ def fingerprint(data: Any) -> str:
 
 
 def data_settings(settings: Settings) -> dict[str, Any]:
-    """The settings that determine a subject's trials."""
+    """The settings that determine a subject's trials; into which fold it falls is not among them."""
     return {
         "recordings": settings.recordings.model_dump(mode="json", exclude={"subjects"}),
-        "split": settings.split.model_dump(mode="json"),
+        "split": settings.split.model_dump(mode="json", exclude={"folds", "seed"}),
         "preprocessing": settings.preprocessing.model_dump(mode="json"),
     }
 

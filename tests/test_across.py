@@ -1,0 +1,212 @@
+"""Across subjects: folds, their trials put together, and a small study of two folds."""
+
+import mne
+import numpy as np
+import pytest
+from conftest import make_raw, make_settings
+
+from eeg_sgdr import load_results, store
+from eeg_sgdr import settings as config
+from eeg_sgdr.comparison import update
+from eeg_sgdr.errors import UserError
+from eeg_sgdr.pooled import prepare_fold
+from eeg_sgdr.prepared import prepare
+from eeg_sgdr.recordings import Recording, Source
+from eeg_sgdr.run import main, select
+from eeg_sgdr.settings import SubjectSplit
+from eeg_sgdr.splits import folds
+from eeg_sgdr.study import record_settings, run
+
+PEOPLE = ["1", "2", "3", "10"]
+
+
+def across(subjects=PEOPLE, **split):
+    data = make_settings().model_dump(mode="json")
+    data["split"] = {"by": "subject", "folds": 2, **split}
+    data["recordings"]["subjects"] = list(subjects)
+    data["evaluation"] = {}
+    return config.validate(data, "test")
+
+
+class People(Source):
+    """One run of each person, as a FIF file."""
+
+    def __init__(self, path, **sfreq):
+        self.path = path
+        for number, label in enumerate(PEOPLE):
+            raw = make_raw(seed=number, sfreq=sfreq.get(f"of_{label}", 100.0))
+            raw.save(path / f"{label}_raw.fif", verbose="error")
+
+    def subjects(self):
+        return PEOPLE
+
+    def files(self, subject):
+        return {f"{subject}_raw.fif": self.path / f"{subject}_raw.fif"}
+
+    def recordings(self, subject):
+        yield Recording(
+            subject, "0", "1", mne.io.read_raw_fif(*self.files(subject).values(), verbose="error")
+        )
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    return People(tmp_path_factory.mktemp("people"))
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp("data")
+
+
+def test_everyone_tests_once_whatever_the_order():
+    people = [str(number) for number in range(1, 24)]
+    made = folds(SubjectSplit(by="subject", folds=5), people)
+    assert sorted(sum((fold.test for fold in made), ())) == sorted(people)
+    assert {len(fold.test) for fold in made} == {4, 5}
+    assert all(sorted({*fold.train, *fold.test}, key=int) == people for fold in made)
+    assert not any({*fold.train} & {*fold.test} for fold in made)
+    assert [fold.label for fold in made] == ["1", "2", "3", "4", "5"]
+    assert folds(SubjectSplit(by="subject", folds=5), people[::-1]) == made
+    assert folds(SubjectSplit(by="subject", folds=5, seed=1), people) != made
+
+
+def test_folds_can_be_named():
+    made = folds(SubjectSplit(by="subject", folds=[["2", "1"], ["010"]]), PEOPLE)
+    assert [(fold.train, fold.test) for fold in made] == [
+        (("3", "10"), ("1", "2")),
+        (("1", "2", "3"), ("10",)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (5, "5 are more than the 4 subjects"),
+        ([["1"], ["2", "1"]], "tests in two folds"),
+        ([["7"]], "subject '7' is not there"),
+        ([PEOPLE], "no subject to train on"),
+    ],
+)
+def test_folds_that_cannot_be_are_refused(asked, message):
+    with pytest.raises(UserError, match=message):
+        folds(SubjectSplit(by="subject", folds=asked), PEOPLE)
+
+
+def test_a_fold_is_its_subjects_put_together(source, data_dir):
+    settings = across()
+    made = folds(settings.split, PEOPLE)
+    pooled = prepare_fold(made[0], source, settings, data_dir)
+    alone = {label: prepare(source, label, settings, data_dir) for label in PEOPLE}
+    for part in ("train", "test"):
+        labels = getattr(made[0], part)
+        for name in ("x", "y", "band"):
+            expected = np.concatenate([alone[label].array(f"{name}_train") for label in labels])
+            assert np.array_equal(pooled.array(f"{name}_{part}"), expected)
+        rows = pooled.table.set_index("trial").loc[pooled.array(f"trials_{part}")]
+        assert rows["subject"].unique().tolist() == list(labels)
+        assert set(rows["split"]) == {part}
+        assert rows["class"].tolist() == [pooled.info["classes"][y] for y in pooled.array(f"y_{part}")]
+    assert pooled.table["trial"].tolist() == list(range(4 * 8))
+    assert not np.array_equal(pooled.array("x_train")[:8], pooled.array("x_test")[:8])
+    assert pooled.table.loc[pooled.info["not_causal"], "onset_s"].lt(200 / 100 + 0.5).all()
+    other = prepare_fold(made[1], source, settings, data_dir)
+    assert other.info["fingerprint"] != pooled.info["fingerprint"]
+    assert len(list((data_dir / "cache" / "trials").glob("*/data.json"))) == len(PEOPLE), (
+        "nothing is kept twice"
+    )
+
+
+def test_nothing_of_a_test_subject_is_in_the_training_arrays(source, data_dir, tmp_path):
+    settings = across()
+    fold = folds(settings.split, PEOPLE)[0]
+    changed = People(tmp_path)
+    for label in fold.test:
+        make_raw(seed=99).save(tmp_path / f"{label}_raw.fif", overwrite=True, verbose="error")
+    before, after = (prepare_fold(fold, one, settings, data_dir) for one in (source, changed))
+    for name in ("x_train", "y_train", "band_train"):
+        assert np.array_equal(before.array(name), after.array(name))
+    for name, value in before.summary.items():
+        np.testing.assert_array_equal(value, after.summary[name])
+    assert not np.array_equal(before.array("x_test"), after.array("x_test"))
+
+
+def test_another_rate_is_resampled_and_named_or_refused(data_dir, tmp_path):
+    people = People(tmp_path, of_3=128.0)
+    settings = across()
+    fold = folds(settings.split, PEOPLE)[0]
+    with pytest.raises(UserError, match=r"sfreq: subject 3 has other than subject 1; name .* resample_hz"):
+        prepare_fold(fold, people, settings, data_dir)
+    preprocessing = settings.preprocessing.model_copy(update={"resample_hz": 100.0})
+    pooled = prepare_fold(
+        fold, people, settings.model_copy(update={"preprocessing": preprocessing}), data_dir
+    )
+    assert pooled.info["resampled"] == {"3/0/1": 128.0}
+    assert pooled.info["sfreq"] == 100.0
+
+
+@pytest.fixture(scope="module")
+def study(source, data_dir, tmp_path_factory):
+    """Two folds, done."""
+    made = store.Study(tmp_path_factory.mktemp("results"))
+    settings = record_settings(across(), PEOPLE, made)
+    for fold in folds(settings.split, PEOPLE):
+        run(prepare_fold(fold, source, settings, data_dir), made.fold(fold.label), settings, 1)
+    return made
+
+
+def test_every_test_subject_has_its_rows_and_all_together_theirs(study):
+    results = load_results(study.root)
+    assert [subject.label for subject in results.subjects] == ["1", "2"]
+    for fold in results.subjects:
+        assert fold.folder.root.name == fold.label.zfill(2)
+        predictors = fold.evaluation.groupby(["schedule", "budget", "epoch", "rates", "seeds", "members"])
+        for _, rows in predictors:
+            assert rows["subject"].tolist() == ["all", *fold.data["test_subjects"]]
+            assert rows["n_test"].tolist() == [16, 8, 8]
+            assert rows["error"].iloc[0] == pytest.approx(rows["error"].iloc[1:].mean())
+        assert len(predictors) == 3 * (1 + 1 + 2 + 2) + 1
+        key = fold.done[0]
+        arrays = fold.predictions(key)
+        rows = fold.trials.set_index("trial").loc[arrays["trials"]]
+        assert set(rows["subject"]) == set(fold.data["test_subjects"])
+        assert rows["class"].tolist() == arrays["classes"][arrays["y"]].tolist()
+    assert set(results.history["fold"]) == set(results.trials["fold"]) == {"1", "2"}
+
+
+def test_folds_are_the_units_of_the_comparison(study):
+    update(study.root, [])
+    comparison = load_results(study.root).comparison
+    assert set(comparison.loc[comparison["family"] == "tested", "n_units"]) == {2}
+
+
+def test_other_subjects_are_another_study(study):
+    before = study.config.read_text()
+    with pytest.raises(UserError, match=r"folds are made of other subjects \(4 there, 3 asked for\)"):
+        record_settings(across(PEOPLE[:3]), PEOPLE[:3], study)
+    with pytest.raises(UserError, match=r"split\.seed: 0 here, 1 asked for"):
+        record_settings(across(seed=1), PEOPLE, study)
+    assert study.config.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--config", "physionet_across_subjects", "--subject", "1"], "choose these with --fold"),
+        (["--config", "physionet_across_subjects", "--fold", "11"], "fold '11' is not there; there are 1, 2"),
+        (["--fold", "1"], "--fold: there are folds only with split.by subject"),
+    ],
+)
+def test_the_command_chooses_folds_or_subjects(arguments, message, tmp_path, capsys):
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_shipped_study_has_ten_folds_of_ten_people():
+    settings = config.load("physionet_across_subjects")
+    people = select(None, settings.recordings.subjects, [str(number) for number in range(1, 110)])
+    made = folds(settings.split, people)
+    assert [len(fold.test) for fold in made] == [10] * 10
+    assert {len(fold.train) for fold in made} == {90}
+    assert "101" not in people
