@@ -356,14 +356,17 @@ def test_one_subjects_failure_loses_no_other(tmp_path, monkeypatch, capsys):
     settings = study_settings(SUBJECTS[:3])
     write_study(tmp_path / "made", settings, counts)
 
-    def run_subject(label, *_):
+    def prepare(source, label, *_):
         if label == "02":
             raise UserError("subject 02: its recordings are damaged.")
-        there = store.Study(tmp_path / "made").subject(label).root
-        shutil.copytree(there, store.Study(out).subject(label).root)
+        return label
+
+    def run(label, folder, *_):
+        shutil.copytree(store.Study(tmp_path / "made").subject(label).root, folder.root)
         return Results(out).subject(label)
 
-    monkeypatch.setattr("eeg_sgdr.study.run_subject", run_subject)
+    monkeypatch.setattr("eeg_sgdr.prepared.prepare", prepare)
+    monkeypatch.setattr("eeg_sgdr.study.run", run)
     monkeypatch.setattr("eeg_sgdr.pages.subject.subject_report", lambda *_: None)
     monkeypatch.setattr(
         "eeg_sgdr.recordings.open_source", lambda *_: Mock(subjects=lambda: list(SUBJECTS[:3]))
