@@ -6,6 +6,8 @@ Ours trains as the program does: one process a core, each with one thread. brain
 process with all threads and one process a core with one thread each, and the faster counts. All take turns,
 repeat by repeat, on the same random windows. Times are seconds of the machine for one update.
 
+CPU times are what processes were given, so that other programs on the machine lengthen them less.
+
 The floor is what the machine's matrix products and memory would allow, both measured on all cores at once:
 counted operations of the matrix products over their rate, plus each array of more than 2 MiB that an update
 makes, written once and read once, over the bandwidth of copying.
@@ -192,7 +194,9 @@ def work(connection, setup: Setup, n_threads: int) -> None:
         if name in ("ours", "reference"):
             if name not in trainers:
                 trainers[name] = {"ours": Ours, "reference": Reference}[name](setup)
-            connection.send(trainers[name].run(argument))
+            started = time.process_time()
+            n_updates = trainers[name].run(argument)
+            connection.send((n_updates, time.process_time() - started))
         else:
             connection.send({"product_rate": product_rate, "bandwidth": bandwidth}[name]())
 
@@ -236,11 +240,14 @@ def measure(network: str, n_repeats: int, n_cores: int) -> dict:
         together(group, name, 1)
         seconds, _ = together(group, name, 1)
         n_epochs[way] = max(1, round(2 / seconds))
-    times = {way: [] for way in ways}
+    times: dict[str, list[float]] = {way: [] for way in ways}
+    cpu: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(n_repeats):
         for way, (group, name) in ways.items():
-            seconds, n_updates = together(group, name, n_epochs[way])
-            times[way].append(seconds / sum(n_updates))
+            seconds, answers = together(group, name, n_epochs[way])
+            n_updates, cpu_seconds = (sum(numbers) for numbers in zip(*answers, strict=True))
+            times[way].append(seconds / n_updates)
+            cpu[way].append(cpu_seconds / n_updates)
     rate = sum(together(single, "product_rate")[1])
     copied = sum(together(single, "bandwidth")[1])
     for connection, process in zip(connections, processes, strict=True):
@@ -259,6 +266,8 @@ def measure(network: str, n_repeats: int, n_cores: int) -> dict:
         "ours_s": ours_s,
         "reference_s": statistics.median(times[reference]),
         "reference_way": {"split": "a process a core", "threaded": "all threads"}[reference],
+        "ours_cpu_s": statistics.median(cpu["ours"]),
+        "reference_cpu_s": min(statistics.median(cpu[way]) for way in ("split", "threaded")),
         "floor_s": operations / rate + 2 * n_bytes / copied,
         "gflop": operations / 1e9,
         "gflop_per_s": operations / ours_s / 1e9,
@@ -284,7 +293,7 @@ def main() -> None:
     print(
         "{network}: ours {ours_s:.4f} s, braindecode {reference_s:.4f} s ({reference_way}) for an update of "
         "{batch_size} on {cores} cores:\n{ratio:.1f} times ({ratio_low:.1f} to {ratio_high:.1f} in {repeats} "
-        "repeats). Floor {floor_s:.4f} s;\n{gflop:.2f} GFLOP of matrix products at {gflop_per_s:.0f} GFLOP/s "
+        "repeats); CPU time {ours_cpu_s:.4f} s and {reference_cpu_s:.4f} s. Floor {floor_s:.4f} s;\n{gflop:.2f} GFLOP of matrix products at {gflop_per_s:.0f} GFLOP/s "
         "of {product_gflop_per_s:.0f} that the machine reaches; {bandwidth_gb_per_s:.0f} GB/s copied.".format(
             **result
         )
