@@ -293,7 +293,8 @@ def main() -> None:
     print(
         "{network}: ours {ours_s:.4f} s, braindecode {reference_s:.4f} s ({reference_way}) for an update of "
         "{batch_size} on {cores} cores:\n{ratio:.1f} times ({ratio_low:.1f} to {ratio_high:.1f} in {repeats} "
-        "repeats); CPU time {ours_cpu_s:.4f} s and {reference_cpu_s:.4f} s. Floor {floor_s:.4f} s;\n{gflop:.2f} GFLOP of matrix products at {gflop_per_s:.0f} GFLOP/s "
+        "repeats); CPU time {ours_cpu_s:.4f} s and {reference_cpu_s:.4f} s. "
+        "Floor {floor_s:.4f} s;\n{gflop:.2f} GFLOP of matrix products at {gflop_per_s:.0f} GFLOP/s "
         "of {product_gflop_per_s:.0f} that the machine reaches; {bandwidth_gb_per_s:.0f} GB/s copied.".format(
             **result
         )
