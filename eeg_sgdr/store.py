@@ -175,6 +175,8 @@ class Study:
         self.config = root / "config.yaml"
         self.environment = root / "environment.json"
         self.comparison = root / "comparison.csv"
+        self.figure4 = (root / "figure4.svg", root / "figure4.png")
+        self.report = root / "report.html"
 
     def subject(self, label: str) -> "SubjectFolder":
         """The folder of a subject; digits are padded to three."""

@@ -20,6 +20,7 @@ def study_settings(subjects, seeds=(0,), rates=(0.025, 0.05), budgets=(1, 3, 7),
         schedules={
             "step": {"kind": "step", "budgets": list(budgets)},
             "restarts": {"kind": "warm_restarts", "epochs": epochs},
+            **changes.pop("schedules", {}),
         },
         **changes,
     )

@@ -67,6 +67,15 @@ def plain_numbers(axis: Any) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
+def ticks_apart(epochs: Sequence[int]) -> list[int]:
+    """Ticks at epochs where results are, not closer than a reader can tell apart."""
+    kept: list[int] = []
+    for epoch in reversed(epochs):
+        if not kept or epoch <= 0.75 * kept[-1]:
+            kept.append(epoch)
+    return kept[::-1]
+
+
 def legend(figure: Figure, handles: Mapping[str, Any]) -> None:
     """A legend below the axes."""
     # matplotlib leaves out labels that begin with an underscore.

@@ -23,6 +23,7 @@ from eeg_sgdr.figures.canvas import (
     new_figure,
     panels,
     plain_numbers,
+    ticks_apart,
 )
 from eeg_sgdr.metrics import reliability as reliability_bins
 from eeg_sgdr.plan import FitKey
@@ -193,7 +194,7 @@ def errors(evaluation: pd.DataFrame, chance: float) -> Figure:
             if rows["seeds"].nunique() > 1:
                 panel.plot(rows["epoch"], rows["error"] * 100, ".", color=colour, markersize=4, alpha=0.5)
         panel.set(title=_rates_title(group), xlabel="Epochs trained", xscale="log")
-        panel.set_xticks(_apart(sorted(set(of_group["epoch"]))))
+        panel.set_xticks(ticks_apart(sorted(set(of_group["epoch"]))))
         panel.xaxis.set_minor_locator(NullLocator())
         plain_numbers(panel.xaxis)
     axes[0].set_ylim(bottom=0)
@@ -213,15 +214,6 @@ def series_name(evaluation: pd.DataFrame, schedule: str, members: str) -> str:
 
 def _rates_title(rates: str) -> str:
     return f"initial rate {rates}" if "+" not in rates else f"rates {rates.replace('+', ' and ')} averaged"
-
-
-def _apart(epochs: Sequence[int]) -> list[int]:
-    """Ticks at epochs where results are, not closer than a reader can tell apart."""
-    kept: list[int] = []
-    for epoch in reversed(epochs):
-        if not kept or epoch <= 0.75 * kept[-1]:
-            kept.append(epoch)
-    return kept[::-1]
 
 
 @matplotlib.rc_context(STYLE)
