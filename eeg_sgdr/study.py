@@ -157,7 +157,7 @@ def train(
         Which fits.
     settings : Settings
         The configuration.
-    prepared : Prepared
+    prepared : Prepared or Pooled
         The trials of the subject or fold.
     folder : store.SubjectFolder
         Where results go.

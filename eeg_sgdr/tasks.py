@@ -37,7 +37,7 @@ def make_fits(
         Which fits: one on the CPU, a stack of them on a GPU.
     settings : Settings
         The configuration.
-    prepared : Prepared
+    prepared : Prepared or Pooled
         The trials of the subject or fold.
     folder : store.SubjectFolder
         Where results go.
@@ -93,16 +93,12 @@ def _write(
         outcome = {"state": "done", "form": result.form, "updates_per_epoch": result.n_updates}
         scores = result.scores
         store.write_csv(folder.history, pd.DataFrame(result.history))
-        store.write_npz(
-            folder.predictions,
-            {
-                "epochs": np.array(list(scores), np.int64),
-                "trials": np.array(prepared.array("trials_test")),
-                "y": np.array(prepared.array("y_test")),
-                "classes": np.array(prepared.info["classes"]),
-                "probabilities": np.stack([score.probabilities for score in scores.values()]),
-                "probabilities_running": np.stack([score.probabilities_running for score in scores.values()]),
-            },
+        _write_predictions(
+            folder,
+            prepared,
+            list(scores),
+            np.stack([score.probabilities for score in scores.values()]),
+            np.stack([score.probabilities_running for score in scores.values()]),
         )
         for end in plan.schedule_of(key, settings).ends:
             store.write_bytes(folder.snapshot(end), save(scores[end].state))
@@ -128,7 +124,7 @@ def make_baseline(settings: Settings, prepared: Prepared | Pooled, folder: store
     ----------
     settings : Settings
         The configuration; it has a baseline.
-    prepared : Prepared
+    prepared : Prepared or Pooled
         The trials of the subject or fold.
     folder : store.FitFolder
         Where its results go.
@@ -153,16 +149,7 @@ def make_baseline(settings: Settings, prepared: Prepared | Pooled, folder: store
             *(np.array(prepared.array(name)) for name in ("band_train", "y_train", "band_test"))
         )
         # Nothing is normalised over batches here: one row, which both kinds of statistics read.
-        store.write_npz(
-            folder.predictions,
-            {
-                "epochs": np.array([0]),
-                **{name: np.array(prepared.array(f"{name}_test")) for name in ("trials", "y")},
-                "classes": np.array(prepared.info["classes"]),
-                "probabilities": probabilities[None],
-                "probabilities_running": probabilities[None],
-            },
-        )
+        _write_predictions(folder, prepared, [0], probabilities[None], probabilities[None])
     store.write_json(
         folder.fit,
         {
@@ -171,5 +158,26 @@ def make_baseline(settings: Settings, prepared: Prepared | Pooled, folder: store
             "settings": config.baseline_settings(settings),
             "versions": versions("pyriemann"),
             "seconds": time.perf_counter() - started,
+        },
+    )
+
+
+def _write_predictions(
+    folder: store.FitFolder,
+    prepared: Prepared | Pooled,
+    epochs: list[int],
+    probabilities: np.ndarray,
+    probabilities_running: np.ndarray,
+) -> None:
+    """Write predictions.npz; probabilities are of shape (n_epochs, n_trials, n_classes)."""
+    store.write_npz(
+        folder.predictions,
+        {
+            "epochs": np.array(epochs, np.int64),
+            "trials": np.array(prepared.array("trials_test")),
+            "y": np.array(prepared.array("y_test")),
+            "classes": np.array(prepared.info["classes"]),
+            "probabilities": probabilities,
+            "probabilities_running": probabilities_running,
         },
     )
