@@ -1,6 +1,6 @@
 """Time and peak memory of a command: the sum of PSS (each shared page counted once) over its processes.
 
-    python benchmarks/memory.py -- python -m eeg_sgdr.run --subject 1
+python benchmarks/memory.py -- python -m eeg_sgdr.run --subject 1
 """
 
 import argparse

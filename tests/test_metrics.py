@@ -40,5 +40,3 @@ def test_a_class_that_is_never_right_still_has_its_metrics():
     values = {name: metric(np.array([0, 1]), p) for name, metric in metrics.METRICS.items()}
     assert values["error"] == 0.5
     assert np.isfinite(list(values.values())).all()
-
-
