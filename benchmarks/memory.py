@@ -19,12 +19,10 @@ def pss(process: psutil.Process) -> int:
         return 0
 
 
-def main() -> int:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    options.add_argument("command", nargs="+")
-    command = options.parse_args().command
+def watch(command: list[str]) -> tuple[float, int, int]:
+    """Run a command to its end: seconds, peak PSS in bytes, and how many processes that was in."""
     started = time.perf_counter()
-    running = subprocess.Popen(command)
+    running = subprocess.Popen(command, stdout=sys.stderr)
     root = psutil.Process(running.pid)
     peak = n_processes = 0
     while running.poll() is None:
@@ -36,10 +34,17 @@ def main() -> int:
         if total > peak:
             peak, n_processes = total, len(family)
         time.sleep(0.2)
-    seconds = time.perf_counter() - started
+    if running.wait():
+        raise SystemExit(running.returncode)
+    return time.perf_counter() - started, peak, n_processes
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    options.add_argument("command", nargs="+")
+    seconds, peak, n_processes = watch(options.parse_args().command)
     print(f"{seconds:.1f} s, peak {peak / 1e6:.0f} MB (PSS) in {n_processes} processes", file=sys.stderr)
-    return running.wait()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
