@@ -46,9 +46,8 @@ def main() -> None:
             stderr=subprocess.DEVNULL,
         )
         shutil.rmtree(folder / f"results-{max(given.subjects)}-1")
-        print(
-            "| subjects | seeds | fits | seconds | seconds a fit | peak (MB, PSS) |\n|---|---|---|---|---|---|"
-        )
+        print("| subjects | seeds | fits | seconds | seconds a fit | peak (MB, PSS) |")
+        print("|---|---|---|---|---|---|")
         for subjects, seeds in sizes:
             shutil.rmtree(folder / "data" / "cache")
             seconds, peak, _ = watch(command(subjects, seeds, folder))
