@@ -80,9 +80,15 @@ def test_the_first_comparison_by_hand(table):
 
 def test_every_comparison_has_the_same_numbers_and_holm_is_over_all_of_them(results, table):
     tested = rows(table, family="tested")
-    quantities = tested.groupby(["a", "b"], sort=False)["quantity"].apply(list)
+    of_subjects = tested["quantity"].str.contains(", subject ")
+    quantities = tested[~of_subjects].groupby(["a", "b"], sort=False)["quantity"].apply(list)
     assert len(quantities) == len(results.settings.evaluation.comparisons)
     assert all(quantity == quantities.iloc[0] for quantity in quantities)
+    # Both sides of every subject, but for the baseline, of which nothing is there.
+    assert of_subjects.sum() == (len(quantities) - 1) * 2 * len(SUBJECTS)
+    each = rows(tested, a="restarts single", b="step single", quantity="error of a, subject 01")
+    # Rate by rate: 4 and 5 wrong of 20.
+    assert each["estimate"].item() == pytest.approx(4.5 / 20)
     differences = rows(tested, quantity="mean difference")
     np.testing.assert_allclose(differences["p_holm"], holm(differences["p"].to_numpy()))
     assert rows(table, quantity="mean difference", family="descriptive")["p"].isna().all()

@@ -38,6 +38,7 @@ def tested(settings: Settings, errors: Errors, updates: Mapping[str, int]) -> li
     for (sides, gathered), p_holm in zip(found, adjusted, strict=True):
         described = {"family": "tested", "metric": "error", **describe(*sides), **stands_on(gathered)}
         numbers = _numbers(gathered, float(p_holm)) | _updates(sides, gathered, updates)
+        numbers |= _of_units(errors.noun, gathered)
         rows += [{**described, "quantity": quantity, **row} for quantity, row in numbers.items()]
     return rows
 
@@ -98,3 +99,12 @@ def _updates(
         row = {"estimate": float(x.mean()), "low": float(x.min()), "high": float(x.max())} if len(x) else {}
         rows[f"updates of {letter}"] = {**row, "metric": "updates"}
     return rows
+
+
+def _of_units(noun: str, gathered: Gathered) -> dict[str, Row]:
+    """Both sides' error in every unit, of which the other numbers are made."""
+    return {
+        f"error of {letter}, {noun} {unit}": {"estimate": float(error), "n_units": 1}
+        for unit, pair in zip(gathered.units, gathered.values, strict=True)
+        for letter, error in zip("ab", pair, strict=True)
+    }
