@@ -51,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _report(folder: Path) -> int:
     from eeg_sgdr import store, tables
     from eeg_sgdr.comparison import update
+    from eeg_sgdr.pages.study import publish
     from eeg_sgdr.pages.subject import subject_report
     from eeg_sgdr.results import Subject, load_results
 
@@ -71,7 +72,7 @@ def _report(folder: Path) -> int:
         print(subject.folder.report)
     compared = update(folder, evaluated=[subject.label for subject in results.subjects])
     if compared:
-        print(compared)
+        print(compared, *publish(load_results(folder)), sep="\n")
     return status
 
 

@@ -149,7 +149,9 @@ def _train(options: argparse.Namespace, settings: "Settings") -> int:  # type: i
     try:
         compared = update(study.root, evaluated)
         if compared:
-            print(compared)
+            from eeg_sgdr.pages.study import publish
+
+            print(compared, *publish(Results(study.root)), sep="\n")
     except UserError as error:
         if options.debug:
             raise

@@ -76,4 +76,5 @@ def write_fit(folder, key, settings, y, label, wrong):
     }
     store.write_npz(folder.predictions, arrays)
     fit = {"schedule": key.schedule, "budget": key.budget, "rate": key.rate, "seed": key.seed}
-    store.write_json(folder.fit, {"fit": fit, "state": "done", "updates_per_epoch": 4})
+    made = {"versions": {"eeg_sgdr": "0"}, "stack": [], "cpu_capability": "AVX2", "seconds": 1.0}
+    store.write_json(folder.fit, {"fit": fit, "state": "done", "updates_per_epoch": 4, **made})

@@ -93,11 +93,12 @@ def figure4(comparison: pd.DataFrame, settings: Settings) -> Figure:
         column[-1].set_xlabel("Epochs of each training")
     handles |= _levels(list(grid.ravel()), points, comparison, settings)
     _axes(grid[0, 0], points, settings)
-    for panel in grid[:, 0]:
-        panel.set_ylabel(
-            f"Improvement over {_reference_name(settings)}\n"
-            f"(points, median over subjects; compressed beyond {LINEAR})"
-        )
+    figure.supylabel(
+        f"Improvement over {_reference_name(settings)}\n"
+        f"(points, median over subjects; compressed beyond {LINEAR})",
+        fontsize=10,
+        ha="center",
+    )
     if left_out:
         handles[f"not drawn: {', '.join(left_out)}"] = Line2D([], [], linestyle="none")
     legend(figure, handles)

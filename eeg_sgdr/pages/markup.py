@@ -4,10 +4,24 @@ import base64
 import re
 from collections.abc import Iterable, Sequence
 from html import escape
+from urllib.parse import quote
 
 from matplotlib.figure import Figure
 
 from eeg_sgdr.figures import canvas
+
+
+class Html(str):
+    """What is HTML already; all other text is escaped where it goes into a page."""
+
+
+def phrase(*parts: str) -> Html:
+    """Texts and HTML in one piece."""
+    return Html("".join(map(_unbroken, parts)))
+
+
+#: Characters of a cell from which on its lines may break.
+LONG = 32
 
 
 def paragraphs(texts: Iterable[str], css_class: str = "") -> str:
@@ -21,8 +35,14 @@ def bullets(texts: Iterable[str]) -> str:
     return "<ul>\n" + "".join(f"<li>{_unbroken(text)}</li>\n" for text in texts) + "</ul>\n"
 
 
+def _escaped(text: str) -> str:
+    return text if isinstance(text, Html) else escape(text)
+
+
 def _unbroken(text: str) -> str:
     """Escaped, with no line broken between a number and its unit."""
+    if isinstance(text, Html):
+        return text
     return re.sub(r"(\d) (?=%|Hz|s\b|µV)", r"\1&nbsp;", escape(text))
 
 
@@ -39,6 +59,11 @@ def folded(title: str, html: str) -> str:
 def heading(text: str) -> str:
     """A heading within a section."""
     return f"<h4>{escape(text)}</h4>\n"
+
+
+def link(address: str, text: str) -> Html:
+    """A text that leads somewhere."""
+    return Html(f'<a href="{escape(quote(address))}">{escape(text)}</a>')
 
 
 def table(
@@ -67,16 +92,20 @@ def table(
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in header)
     body = ""
     for i, row in enumerate(rows):
-        cells = "".join(f"<td{_side(cell)}>{escape(cell)}</td>" for cell in row)
+        cells = "".join(f"<td{_side(cell)}>{_escaped(cell)}</td>" for cell in row)
         body += f"<tr{' class=marked' if i in marked else ''}>{cells}</tr>\n"
     return (
-        f'<div class="wide"><table><caption>{escape(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n'
+        f'<div class="wide"><table><caption>{_unbroken(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n'
         f"<tbody>\n{body}</tbody></table></div>\n"
     )
 
 
 def _side(cell: str) -> str:
-    return ' class="number"' if cell.removeprefix("-")[:1].isdigit() else ""
+    """Cells that begin with a number stand to the right, long ones may break."""
+    text = re.sub(r"<[^>]*>", "", cell) if isinstance(cell, Html) else cell
+    if text.removeprefix("-")[:1].isdigit():
+        return ' class="number"'
+    return ' class="long"' if len(text) > LONG else ""
 
 
 def picture(figure: Figure, caption: Sequence[str], kind: str, simulated: bool) -> str:

@@ -22,6 +22,11 @@ from eeg_sgdr.results import Subject
 from eeg_sgdr.settings import Settings, WarmRestartsArm
 from eeg_sgdr.statistics import McNemar
 
+PAPERS_RECORDINGS = (
+    "The paper (section 4.4) trained on the High-Gamma recordings: 14 people, about 1000 trials each of "
+    "right hand, left hand, feet and rest."
+)
+
 
 def chance(y: np.ndarray) -> float:
     """Error of naming the commonest class always."""
@@ -109,11 +114,11 @@ def warnings(subject: Subject, settings: Settings) -> list[str]:
     texts += [
         f"Failed: {name} ({why}). Numbers that need it are left out." for name, why in subject.failed.items()
     ]
-    made_with = sorted({_made_with(subject.fits[key]) for key in subject.done})
-    if len(made_with) > 1:
+    kinds = sorted({made_with(subject.fits[key]) for key in subject.done})
+    if len(kinds) > 1:
         texts.append(
             "Mixed: the fits were not all made with the same versions on the same kind of processor, so they "
-            f"differ by more than their settings ({'; '.join(made_with)})."
+            f"differ by more than their settings ({'; '.join(kinds)})."
         )
     few = [n for n in updates(subject) if n < 4]
     if few:
@@ -129,7 +134,8 @@ def updates(subject: Subject) -> list[int]:
     return sorted({subject.fits[key]["updates_per_epoch"] for key in subject.done})
 
 
-def _made_with(content: dict[str, Any]) -> str:
+def made_with(content: dict[str, Any]) -> str:
+    """What a fit was made with and on, from its fit.json: fits that differ in it differ by more."""
     where = f"in a stack of {len(content['stack'])}" if content["stack"] else content["cpu_capability"]
     return f"{versions(content)}, {where}"
 
@@ -163,23 +169,31 @@ def rejections(subject: Subject) -> list[str]:
 
 def deviations(settings: Settings, subject: Subject) -> list[str]:
     """What differs from the paper, what it leaves open, and what is not answered."""
-    training = settings.training
     simulated = ", simulated" if subject.data["simulated"] else ""
     forms = sorted({subject.fits[key]["form"] for key in subject.done})
+    return [
+        *choices(settings),
+        "One subject cannot speak for people; only a study over subjects can.",
+        f"{PAPERS_RECORDINGS} Here it is {counted(len(subject.trials), 'trial')} of "
+        f"{joined(map(plain, subject.data['classes']))}{simulated}.",
+        f"An epoch is {joined(updates(subject))} updates; its incomplete last batch is dropped.",
+        f"Form of the network that was computed: {joined(forms)}. All forms are the same function as "
+        "braindecode's network, but for rounding.",
+    ]
+
+
+def choices(settings: Settings) -> list[str]:
+    """What the paper leaves open or was done otherwise, as far as the settings say it."""
+    training = settings.training
     texts = [
         "Both sides of a comparison share initial rates, weight decay, momentum and batch size; none was "
         "tuned for either. SGD alone is compared: how either fares against AdamW or against early stopping "
         "is not answered.",
-        "One subject cannot speak for people; only a study over subjects can.",
-        "The paper (section 4.4) trained on the High-Gamma recordings: 14 people, about 1000 trials each of "
-        f"right hand, left hand, feet and rest. Here it is {counted(len(subject.trials), 'trial')} of "
-        f"{joined(map(plain, subject.data['classes']))}{simulated}.",
         "The paper does not name network, weight decay, batch size, high-pass and seeds for EEG. Here: "
         f"{settings.network.name}, weight decay {training.weight_decay:g}, batches of {training.batch_size}, "
         f"{_high_pass(settings.preprocessing.highpass_hz)}, "
         f"{'seed' if len(training.seeds) == 1 else 'seeds'} {joined(training.seeds)}; no max-norm is added "
-        f"to the network's own. An epoch is {joined(updates(subject))} updates; its incomplete last batch is "
-        "dropped.",
+        "to the network's own.",
         f"Momentum of {training.momentum:g}, classical and not Nesterov's, is assumed: the paper states it "
         "for images. "
         + (
@@ -202,10 +216,6 @@ def deviations(settings: Settings, subject: Subject) -> list[str]:
         if settings.evaluation.batch_norm_statistics == "recomputed"
         else "Networks are scored with running batch-norm statistics, which lag behind the weights, most of "
         "all early in a fit."
-    )
-    texts.append(
-        f"Form of the network that was computed: {joined(forms)}. All forms are the same function as "
-        "braindecode's network, but for rounding."
     )
     return texts
 

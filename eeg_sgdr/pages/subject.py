@@ -1,11 +1,7 @@
 """The subject's report: one page made from the results folder alone."""
 
-import re
-import tempfile
 import time
-from pathlib import Path
 
-import mne
 from threadpoolctl import threadpool_limits
 
 from eeg_sgdr import settings as config
@@ -14,30 +10,11 @@ from eeg_sgdr.pages import prose, sections
 from eeg_sgdr.pages.headline import Headline, headline, side_by_side
 from eeg_sgdr.pages.markup import bullets, code, folded, heading, paragraphs, table
 from eeg_sgdr.pages.methods import methods, references
+from eeg_sgdr.pages.page import assemble
 from eeg_sgdr.pages.wording import counted, joined, versions
 from eeg_sgdr.predictors import Predictor
 from eeg_sgdr.results import Results, Subject
 from eeg_sgdr.settings import Settings
-
-CSS = """
-#content { padding: 0 1.5rem 4rem; }
-#content p, #content li, #content figcaption { max-width: 60rem; }
-#content figure { margin: 1.2rem 0 2rem; }
-#content figure img { max-width: 100%; height: auto; }
-#content figcaption p { margin: 0.2rem 0; color: #444; font-size: 0.95rem; }
-#content h4 { margin-top: 1.5rem; font-size: 1.1rem; }
-#content .wide { overflow-x: auto; }
-#content table { border-collapse: collapse; margin: 0.8rem 0; font-size: 0.85rem; }
-#content caption { caption-side: top; color: #444; font-size: 0.95rem; padding: 0.2rem 0; }
-#content th, #content td { padding: 0.1rem 0.45rem; border-bottom: 1px solid #ddd; white-space: nowrap; }
-#content th { vertical-align: bottom; white-space: normal; }
-#content .number { text-align: right; font-variant-numeric: tabular-nums; }
-#content tr.marked { background: #fff3cd; }
-#content p.warning { padding: 0.5rem 0.8rem; border-left: 5px solid #D55E00; background: #fdf0e7; }
-#content p.result { font-size: 1.2rem; }
-#content pre { font-size: 0.85rem; background: #f6f6f6; padding: 0.6rem; }
-#filter-by-tags-dropdown-menu { display: none; }
-"""
 
 
 def subject_report(results: Results, subject: Subject) -> None:
@@ -85,33 +62,6 @@ def page(results: Results, subject: Subject) -> str:
             "Configuration, versions, and this report again": _origin(results, subject, settings),
         },
     )
-
-
-def assemble(title: str, content: dict[str, str]) -> str:
-    """One self-contained page.
-
-    Parameters
-    ----------
-    title : str
-        Its title.
-    content : dict of str to str
-        HTML of each section, by title.
-
-    Returns
-    -------
-    html : str
-    """
-    report = mne.Report(title=title, verbose="error")
-    report.add_custom_css(CSS)
-    for name, html in content.items():
-        report.add_html(html, name, tags=())
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "report.html"
-        report.save(path, open_browser=False, overwrite=True, verbose="error")
-        text = path.read_text(encoding="utf-8")
-    # MNE writes the moment of making into the footer, where it would differ each time.
-    body, tag, footer = text.rpartition("<footer>")
-    return body + tag + re.sub(r"Created on [-\d]+ [:\d]+ via", "Made with", footer)
 
 
 def _result(subject: Subject, settings: Settings, found: Headline) -> str:

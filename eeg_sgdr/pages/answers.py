@@ -1,0 +1,208 @@
+"""What a study says in sentences: what is missing, who was better and by how much, how sure that is."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from eeg_sgdr import plan
+from eeg_sgdr.pages import numbers, prose
+from eeg_sgdr.pages.markup import Html, phrase
+from eeg_sgdr.pages.numbers import Row
+from eeg_sgdr.pages.wording import joined, schedule_name
+from eeg_sgdr.results import Results
+from eeg_sgdr.settings import Comparison, Settings, Side
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A comparison of the configuration, with its rows.
+
+    Attributes
+    ----------
+    comparison : Comparison
+        What was tested.
+    rows : dict of str to Row
+        Its rows of the family ``tested``, by quantity.
+    """
+
+    comparison: Comparison
+    rows: dict[str, Row]
+
+    @property
+    def difference(self) -> Row:
+        """The row that holds difference, interval, test and counts."""
+        return self.rows["mean difference"]
+
+    @property
+    def left_out(self) -> bool:
+        """Whether no unit has both sides."""
+        return self.difference["n_units"] == 0
+
+
+def answers(comparison: pd.DataFrame, settings: Settings) -> list[Answer]:
+    """Every comparison of the configuration; its rows follow each other in comparison.csv."""
+    found: list[dict[str, Row]] = []
+    for row in numbers.lines(comparison, "tested"):
+        if row["quantity"] == "mean difference":
+            found.append({})
+        found[-1][row["quantity"]] = row
+    comparisons = settings.evaluation.comparisons or ()
+    return [Answer(one, rows) for one, rows in zip(comparisons, found, strict=True)]
+
+
+def unfinished(results: Results, found: Sequence[Answer]) -> list[str]:
+    """What a reader must know before any number: what is missing, failed, or mixed."""
+    settings = results.settings
+    asked = plan.fits(settings)
+    there = {subject.label: subject for subject in results.subjects}
+    named = there if settings.recordings.subjects == "all" else settings.recordings.subjects
+    absent = [label for label in named if label not in there or not there[label].done]
+    texts: list[str] = []
+    if absent:
+        texts.append(f"Unfinished: no fit is done of {_subjects(absent)}.")
+    for label, subject in there.items():
+        missing = [key.name for key in asked if key not in subject.fits]
+        if missing and label not in absent:
+            texts.append(f"Unfinished: of subject {label}, these fits are missing: {', '.join(missing)}.")
+        texts += [f"Failed: subject {label}, {name} ({why})." for name, why in subject.failed.items()]
+    by_missing: dict[str, list[Answer]] = {}
+    for answer in found:
+        if answer.difference["missing"] and not _could_not_be_asked(answer):
+            by_missing.setdefault(answer.difference["missing"], []).append(answer)
+    for lacks, those in by_missing.items():
+        names = joined(f"“{answer.comparison.name}”" for answer in those)
+        row = those[0].difference
+        texts.append(phrase(f"Missing from {names}: {lacks}. It stands on ", *_basis(row), "."))
+    made_with = sorted(
+        {prose.made_with(subject.fits[key]) for subject in there.values() for key in subject.done}
+    )
+    if len(made_with) > 1:
+        texts.append(
+            "Mixed: the fits were not all made with the same versions on the same kind of processor, so they "
+            f"differ by more than their settings ({'; '.join(made_with)})."
+        )
+    return texts
+
+
+def complete(found: Sequence[Answer]) -> list[str]:
+    """What a study says at its beginning when nothing is missing."""
+    text = "Complete: every fit is there that the configuration asks for, of every subject and seed"
+    stands = [answer.difference for answer in found if not answer.left_out]
+    return [phrase(f"{text} (", *_basis(stands[0]), ").") if stands else f"{text}."]
+
+
+def _could_not_be_asked(answer: Answer) -> bool:
+    """Whether the configuration itself leaves a comparison without numbers."""
+    return str(answer.difference["missing"]).startswith("left out")
+
+
+def _subjects(labels: Sequence[str]) -> str:
+    return f"{'subject' if len(labels) == 1 else 'subjects'} {joined(labels)}"
+
+
+def _basis(row: Row) -> tuple[str, ...]:
+    """How many subjects and seeds a row stands on, as words and marked numbers."""
+    return (*_count(row, "n_units", "subject"), " and ", *_count(row, "n_seeds", "seed"))
+
+
+def _count(row: Row, column: str, thing: str) -> tuple[str, ...]:
+    return numbers.whole(row, column), f" {thing}" if row[column] == 1 else f" {thing}s"
+
+
+def sentence(settings: Settings, answer: Answer) -> Html:
+    """One comparison in plain words, with its uncertainty and what it cost."""
+    a, b = (side_words(settings, side) for side in (answer.comparison.a, answer.comparison.b))
+    row = answer.difference
+    name = f"{answer.comparison.name[0].upper()}{answer.comparison.name[1:]}: "
+    if answer.left_out:
+        why = row["missing"] if _could_not_be_asked(answer) else "nothing of it is there"
+        return phrase(f"{name}not answered ({why}).")
+    was = "was" if answer.comparison.a.schedule == "baseline" else "were"
+    parts: list[str] = [f"{name}{a} {was} ", *_verdict(row), f" {b} ("]
+    if not pd.isna(row["low"]):
+        # Where a is worse, the interval's sign is not that of the sentence.
+        of = "" if row["estimate"] > 0 else "of the improvement "
+        parts += [f"95 % interval {of}", numbers.interval(row), "; "]
+    parts += [numbers.p(row), ", corrected for the number of comparisons ", numbers.p(row, "p_holm"), "). "]
+    parts += ["Of ", *_count(row, "n_units", "subject"), ", ", numbers.whole(row, "better"), " better, "]
+    parts += [numbers.whole(row, "equal"), " equal, ", numbers.whole(row, "worse"), " worse. "]
+    parts.append(
+        "So they differ. "
+        if row["p_holm"] < 0.05
+        else "So this study does not tell them apart, which does not mean that they are equal. "
+    )
+    parts += ["Mean errors: ", numbers.points(answer.rows["mean error of a"]), " and "]
+    parts += [numbers.points(answer.rows["mean error of b"]), " %. Cost: ", *_cost(row, "a"), " against "]
+    return phrase(*parts, *_cost(row, "b"), ".")
+
+
+def _verdict(row: Row) -> tuple[str, ...]:
+    better = "better than" if row["estimate"] > 0 else "worse than"
+    if abs(row["estimate"]) < 0.0005:
+        return "equal on average to a tenth of a point (", numbers.size(row), ") to"
+    return numbers.size(row), f" points {better}"
+
+
+def _cost(row: Row, letter: str) -> tuple[str, ...]:
+    """Networks and epochs of one predictor of a side; the baseline has none."""
+    if row[f"n_networks_{letter}"] == 0 or pd.isna(row[f"n_networks_{letter}"]):
+        return ("no network",)
+    networks = _count(row, f"n_networks_{letter}", "network")
+    return (*networks, " from ", *_count(row, f"epochs_spent_{letter}", "epoch"), " of training")
+
+
+def side_words(settings: Settings, side: Side) -> str:
+    """What sentences call a side of a comparison."""
+    if side.schedule == "baseline":
+        return "the classical baseline"
+    schedule = schedule_name(settings, side.schedule)
+    every = (["each rate"] if side.rates == "all" else []) + (
+        [f"each of {side.seeds} seeds"] if side.seeds > 1 else []
+    )
+    if side.members == "cycles":
+        return f"ensembles of the snapshots of {schedule}{f' at {joined(every)}' if every else ''}"
+    if every:
+        return f"ensembles of networks trained with {schedule}, one at {joined(every)}"
+    return f"single networks trained with {schedule}"
+
+
+def how_sure(settings: Settings, found: Iterable[Answer], descriptive: Sequence[Row]) -> list[str]:
+    """What these numbers can and cannot say."""
+    texts: list[str] = [
+        "The unit is the subject: its errors are averaged over seeds, and over rates where a comparison goes "
+        "rate by rate. Intervals are t intervals over subjects, p-values two-sided sign-flip tests of the "
+        "mean difference, corrected by Holm's method over the comparisons of the configuration. Nothing else "
+        "is tested.",
+        "With one seed, variation between trainings was not measured: how much of a subject's difference is "
+        "luck of one training is not known."
+        if len(settings.training.seeds) == 1
+        else "Trainings were repeated with several seeds and averaged; every subject shares the seeds.",
+    ]
+    for answer in found:
+        row = answer.rows["detectable difference"]
+        if not pd.isna(row["estimate"]):
+            texts.append(
+                phrase(
+                    f"{answer.comparison.name}: a true mean difference of ",
+                    numbers.points(row),
+                    " points would have been found four times in five (uncorrected, subjects varying as they "
+                    "did); smaller ones may be there unseen.",
+                )
+            )
+        if answer.difference["n_units"] in (1, 2, 3, 4, 5):
+            texts.append(
+                f"{answer.comparison.name}: with so few subjects no sign-flip test can reach 5 %, whatever "
+                "they show."
+            )
+    for row in descriptive:
+        if row["quantity"].startswith("best rate, at the edge"):
+            texts.append(
+                phrase(
+                    f"Of the rates of {row['a'].split(' ')[0]}, {row['rate']} was best on the test trials (",
+                    numbers.points(row),
+                    " %). It lies at the edge of the list, so a better rate may lie outside: this rival "
+                    "was not tuned.",
+                )
+            )
+    return texts
