@@ -42,24 +42,29 @@ def write_study(root, settings, wrong, missing=()):
     """
     study = store.Study(root)
     store.write_text(study.config, config.to_yaml(settings))
-    y = np.arange(N_TEST) % 2
     for label in settings.recordings.subjects:
-        if label in missing:
-            continue
-        folder = study.subject(label)
-        trials = {
-            "trial": np.arange(N_TEST), "split": "test", "subject": label, "session": "0", "run": "2",
-            "onset_s": np.arange(N_TEST), "class": np.array(["left", "right"])[y], "rejected": "",
-        }  # fmt: skip
-        store.write_csv(folder.trials, pd.DataFrame(trials))
-        store.write_json(folder.data, {"subject": label, "classes": ["left", "right"]})
-        for key in plan.fits(settings):
-            if (label, key.name) not in missing:
-                write_fit(folder.fit(key.name), key, settings, y, label, wrong)
-        subject = Subject(folder)
-        if subject.done:
-            store.write_csv(folder.evaluation, tables.evaluation(subject, settings))
+        if label not in missing:
+            lacking = [entry[1] for entry in missing if entry[0] == label]
+            write_unit(study.subject(label), settings, {"subject": label}, wrong, lacking)
     return Results(root)
+
+
+def write_unit(folder, settings, named, wrong, missing=()):
+    """Write the folder of a subject, or of a fold; the first of ``named`` is its label."""
+    label = next(iter(named.values()))
+    y = np.arange(N_TEST) % 2
+    trials = {
+        "trial": np.arange(N_TEST), "split": "test", "subject": label, "session": "0", "run": "2",
+        "onset_s": np.arange(N_TEST), "class": np.array(["left", "right"])[y], "rejected": "",
+    }  # fmt: skip
+    store.write_csv(folder.trials, pd.DataFrame(trials))
+    store.write_json(folder.data, {**named, "classes": ["left", "right"]})
+    for key in plan.fits(settings):
+        if key.name not in missing:
+            write_fit(folder.fit(key.name), key, settings, y, label, wrong)
+    subject = Subject(folder)
+    if subject.done:
+        store.write_csv(folder.evaluation, tables.evaluation(subject, settings))
 
 
 def write_fit(folder, key, settings, y, label, wrong):

@@ -177,7 +177,8 @@ def test_every_test_subject_has_its_rows_and_all_together_theirs(study):
 def test_folds_are_the_units_of_the_comparison(study):
     update(study.root, [])
     comparison = load_results(study.root).comparison
-    assert set(comparison.loc[comparison["family"] == "tested", "n_units"]) == {2}
+    tested = (comparison["family"] == "tested") & (comparison["quantity"] == "mean difference")
+    assert set(comparison.loc[tested, "n_units"]) == {2}
 
 
 def test_other_subjects_are_another_study(study):

@@ -6,8 +6,9 @@ from html import unescape
 import numpy as np
 import pandas as pd
 import pytest
-from study_folder import study_settings, write_study
+from study_folder import study_settings, write_study, write_unit
 
+from eeg_sgdr import settings as config
 from eeg_sgdr import store
 from eeg_sgdr.comparison import update
 from eeg_sgdr.figures.canvas import encode
@@ -176,7 +177,7 @@ def test_the_answer_in_plain_words(results, html):
 def test_a_finished_study_says_so_and_names_what_could_not_be_asked(tmp_path):
     # Of four cycles two are averaged, which takes two seeds of the step schedule.
     text = visible(page(study(tmp_path, budgets=(3, 15), epochs=15)))
-    assert "Complete: every fit is there that the configuration asks for" in text
+    assert "Complete: no fit is missing of any subject or seed" in text
     assert "Unfinished" not in text
     assert "not answered (left out: needs 2 seeds, there are 1)" in text
 
@@ -259,3 +260,21 @@ def test_the_command_writes_figure_and_report(tmp_path, monkeypatch, capsys):
     for name in ("comparison.csv", "figure4.svg", "figure4.png", "report.html"):
         assert (tmp_path / name).is_file()
         assert str(tmp_path / name) in printed
+
+
+def test_across_subjects_folds_are_counted(tmp_path):
+    changed = study_settings(SUBJECTS, baseline=None).model_dump(mode="json")
+    changed["split"] = {"by": "subject", "folds": 3, "seed": 0}
+    settings = config.validate(changed, "test")
+    store.write_text(store.Study(tmp_path).config, config.to_yaml(settings))
+    for label in ("1", "2"):
+        folder = store.Study(tmp_path).fold(label)
+        write_unit(folder, settings, {"fold": label, "test_subjects": [label]}, lambda *_: np.arange(3))
+    update(tmp_path, ("1", "2"))
+    text = visible(page(Results(tmp_path)))
+    assert "Unfinished: no fit is done of fold 3." in text
+    assert "It stands on 2 folds and 1 seed." in text
+    assert "Of 2 folds, 0 better, 2 equal, 0 worse." in text
+    assert "Training sets of folds overlap" in text
+    assert "error of each fold" in text
+    assert "subjects/" not in page(Results(tmp_path))

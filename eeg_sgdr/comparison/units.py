@@ -91,13 +91,13 @@ def read_errors(evaluation: pd.DataFrame, settings: Settings) -> Errors:
     asked = {one: row_of(one) for one in (*predictors(settings, plan.fits(settings)), CLASSICAL)}
     return Errors(
         noun,
-        _expected(settings) or tuple(found),
+        expected_units(settings) or tuple(found),
         {unit: {one: rows[row] for one, row in asked.items() if row in rows} for unit, rows in found.items()},
         n_test,
     )
 
 
-def _expected(settings: Settings) -> tuple[str, ...]:
+def expected_units(settings: Settings) -> tuple[str, ...]:
     """Subjects or folds that the configuration names; none when it leaves them to the source."""
     named = settings.recordings.subjects
     if named == "all":

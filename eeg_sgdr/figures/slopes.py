@@ -12,7 +12,7 @@ Pair = tuple[float, float]
 
 
 @matplotlib.rc_context(STYLE)
-def slopes(pairs: Mapping[str, Sequence[Pair]], sides: Mapping[str, tuple[str, str]]) -> Figure:
+def slopes(pairs: Mapping[str, Sequence[Pair]], sides: Mapping[str, tuple[str, str]], unit: str) -> Figure:
     """One panel per comparison: b at the left, a at the right, a line per subject, the mean in black.
 
     Parameters
@@ -21,6 +21,8 @@ def slopes(pairs: Mapping[str, Sequence[Pair]], sides: Mapping[str, tuple[str, s
         Errors of b and of a in every subject, by name of the comparison.
     sides : mapping of str to (str, str)
         What b and a are called.
+    unit : str
+        What a line is: a subject, or a fold.
 
     Returns
     -------
@@ -31,11 +33,11 @@ def slopes(pairs: Mapping[str, Sequence[Pair]], sides: Mapping[str, tuple[str, s
     for panel, (name, of_subjects) in zip(axes, pairs.items(), strict=True):
         for b, a in of_subjects:
             colour, line, words = _look(a - b)
-            (handles[f"subject in which {words}"],) = panel.plot(
+            (handles[f"{unit} in which {words}"],) = panel.plot(
                 [0, 1], [100 * b, 100 * a], color=colour, linestyle=line, marker="o", markersize=4, alpha=0.8
             )
         means = [100 * sum(side) / len(of_subjects) for side in zip(*of_subjects, strict=True)]
-        (handles["mean over subjects"],) = panel.plot(
+        (handles[f"mean over {unit}s"],) = panel.plot(
             [0, 1], means, color="black", linewidth=2.5, marker="s", markersize=6
         )
         panel.set_xticks([0, 1], sides[name])

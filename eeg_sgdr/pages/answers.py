@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from eeg_sgdr import plan
+from eeg_sgdr.comparison.units import expected_units
 from eeg_sgdr.pages import numbers, prose
 from eeg_sgdr.pages.markup import Html, phrase
 from eeg_sgdr.pages.numbers import Row
-from eeg_sgdr.pages.wording import joined, schedule_name
+from eeg_sgdr.pages.wording import joined, schedule_name, unit_name
 from eeg_sgdr.results import Results
 from eeg_sgdr.settings import Comparison, Settings, Side
 
@@ -56,16 +57,16 @@ def unfinished(results: Results, found: Sequence[Answer]) -> list[str]:
     settings = results.settings
     asked = plan.fits(settings)
     there = {subject.label: subject for subject in results.subjects}
-    named = there if settings.recordings.subjects == "all" else settings.recordings.subjects
+    named = expected_units(settings) or there
     absent = [label for label in named if label not in there or not there[label].done]
     texts: list[str] = []
     if absent:
-        texts.append(f"Unfinished: no fit is done of {_subjects(absent)}.")
+        texts.append(f"Unfinished: no fit is done of {_units(settings, absent)}.")
     for label, subject in there.items():
         missing = [key.name for key in asked if key not in subject.fits]
         if missing and label not in absent:
-            texts.append(f"Unfinished: of subject {label}, these fits are missing: {', '.join(missing)}.")
-        texts += [f"Failed: subject {label}, {name} ({why})." for name, why in subject.failed.items()]
+            texts.append(f"Unfinished: of {subject.title}, these fits are missing: {', '.join(missing)}.")
+        texts += [f"Failed: {subject.title}, {name} ({why})." for name, why in subject.failed.items()]
     by_missing: dict[str, list[Answer]] = {}
     for answer in found:
         if answer.difference["missing"] and not _could_not_be_asked(answer):
@@ -73,7 +74,7 @@ def unfinished(results: Results, found: Sequence[Answer]) -> list[str]:
     for lacks, those in by_missing.items():
         names = joined(f"“{answer.comparison.name}”" for answer in those)
         row = those[0].difference
-        texts.append(phrase(f"Missing from {names}: {lacks}. It stands on ", *_basis(row), "."))
+        texts.append(phrase(f"Missing from {names}: {lacks}. It stands on ", *_basis(settings, row), "."))
     made_with = sorted(
         {prose.made_with(subject.fits[key]) for subject in there.values() for key in subject.done}
     )
@@ -85,11 +86,11 @@ def unfinished(results: Results, found: Sequence[Answer]) -> list[str]:
     return texts
 
 
-def complete(found: Sequence[Answer]) -> list[str]:
+def complete(settings: Settings, found: Sequence[Answer]) -> list[str]:
     """What a study says at its beginning when nothing is missing."""
-    text = "Complete: every fit is there that the configuration asks for, of every subject and seed"
+    text = f"Complete: no fit is missing of any {unit_name(settings)} or seed of the configuration"
     stands = [answer.difference for answer in found if not answer.left_out]
-    return [phrase(f"{text} (", *_basis(stands[0]), ").") if stands else f"{text}."]
+    return [phrase(f"{text} (", *_basis(settings, stands[0]), ").") if stands else f"{text}."]
 
 
 def _could_not_be_asked(answer: Answer) -> bool:
@@ -97,13 +98,13 @@ def _could_not_be_asked(answer: Answer) -> bool:
     return str(answer.difference["missing"]).startswith("left out")
 
 
-def _subjects(labels: Sequence[str]) -> str:
-    return f"{'subject' if len(labels) == 1 else 'subjects'} {joined(labels)}"
+def _units(settings: Settings, labels: Sequence[str]) -> str:
+    return f"{unit_name(settings)}{'s' if len(labels) > 1 else ''} {joined(labels)}"
 
 
-def _basis(row: Row) -> tuple[str, ...]:
-    """How many subjects and seeds a row stands on, as words and marked numbers."""
-    return (*_count(row, "n_units", "subject"), " and ", *_count(row, "n_seeds", "seed"))
+def _basis(settings: Settings, row: Row) -> tuple[str, ...]:
+    """How many units and seeds a row stands on, as words and marked numbers."""
+    return (*_count(row, "n_units", unit_name(settings)), " and ", *_count(row, "n_seeds", "seed"))
 
 
 def _count(row: Row, column: str, thing: str) -> tuple[str, ...]:
@@ -125,7 +126,13 @@ def sentence(settings: Settings, answer: Answer) -> Html:
         of = "" if row["estimate"] > 0 else "of the improvement "
         parts += [f"95 % interval {of}", numbers.interval(row), "; "]
     parts += [numbers.p(row), ", corrected for the number of comparisons ", numbers.p(row, "p_holm"), "). "]
-    parts += ["Of ", *_count(row, "n_units", "subject"), ", ", numbers.whole(row, "better"), " better, "]
+    parts += [
+        "Of ",
+        *_count(row, "n_units", unit_name(settings)),
+        ", ",
+        numbers.whole(row, "better"),
+        " better, ",
+    ]
     parts += [numbers.whole(row, "equal"), " equal, ", numbers.whole(row, "worse"), " worse. "]
     parts.append(
         "So they differ. "
@@ -169,16 +176,22 @@ def side_words(settings: Settings, side: Side) -> str:
 
 def how_sure(settings: Settings, found: Iterable[Answer], descriptive: Sequence[Row]) -> list[str]:
     """What these numbers can and cannot say."""
+    unit = unit_name(settings)
     texts: list[str] = [
-        "The unit is the subject: its errors are averaged over seeds, and over rates where a comparison goes "
-        "rate by rate. Intervals are t intervals over subjects, p-values two-sided sign-flip tests of the "
+        f"The unit is the {unit}: its errors are averaged over seeds, and over rates where a comparison goes "
+        f"rate by rate. Intervals are t intervals over {unit}s, p-values two-sided sign-flip tests of the "
         "mean difference, corrected by Holm's method over the comparisons of the configuration. Nothing else "
         "is tested.",
-        "With one seed, variation between trainings was not measured: how much of a subject's difference is "
+        f"With one seed, variation between trainings was not measured: how much of a {unit}'s difference is "
         "luck of one training is not known."
         if len(settings.training.seeds) == 1
-        else "Trainings were repeated with several seeds and averaged; every subject shares the seeds.",
+        else f"Trainings were repeated with several seeds and averaged; every {unit} shares the seeds.",
     ]
+    if unit == "fold":
+        texts.append(
+            "Subjects of a fold share their networks, so folds are counted, not subjects. Training sets of "
+            "folds overlap, which makes their differences alike beyond what tests and intervals know."
+        )
     for answer in found:
         row = answer.rows["detectable difference"]
         if not pd.isna(row["estimate"]):
@@ -186,13 +199,13 @@ def how_sure(settings: Settings, found: Iterable[Answer], descriptive: Sequence[
                 phrase(
                     f"{answer.comparison.name}: a true mean difference of ",
                     numbers.points(row),
-                    " points would have been found four times in five (uncorrected, subjects varying as they "
+                    f" points would have been found four times in five (uncorrected, {unit}s varying as they "
                     "did); smaller ones may be there unseen.",
                 )
             )
         if answer.difference["n_units"] in (1, 2, 3, 4, 5):
             texts.append(
-                f"{answer.comparison.name}: with so few subjects no sign-flip test can reach 5 %, whatever "
+                f"{answer.comparison.name}: with so few {unit}s no sign-flip test can reach 5 %, whatever "
                 "they show."
             )
     for row in descriptive:

@@ -9,7 +9,7 @@ from eeg_sgdr.pages.markup import Html, paragraphs, phrase, table
 from eeg_sgdr.pages.numbers import Row
 
 
-def curves(comparison: pd.DataFrame) -> Html:
+def curves(comparison: pd.DataFrame, unit: str) -> Html:
     """The numbers of Figure 4."""
     improvement, error = "median improvement over the reference", "median error"
     of: dict[str, list[Row]] = {error: [], improvement: []}
@@ -33,10 +33,16 @@ def curves(comparison: pd.DataFrame) -> Html:
         table(
             [
                 *("Predictor", "Initial rate", "Epochs", "Networks", "Epochs spent", "Error (%)"),
-                *("Improvement (points)", "Better : equal : worse", "Subjects", "Seeds", "Missing"),
+                *(
+                    "Improvement (points)",
+                    "Better : equal : worse",
+                    f"{unit.capitalize()}s",
+                    "Seeds",
+                    "Missing",
+                ),
             ],
             rows,
-            "Medians over subjects with quartiles, as Figure 4 draws them; described, not tested.",
+            f"Medians over {unit}s with quartiles, as Figure 4 draws them; described, not tested.",
         )
     )
 
@@ -44,7 +50,7 @@ def curves(comparison: pd.DataFrame) -> Html:
 _SPENT = ("epoch_a", "n_networks_a", "epochs_spent_a")
 
 
-def ensembles(comparison: pd.DataFrame) -> Html:
+def ensembles(comparison: pd.DataFrame, unit: str) -> Html:
     """Error against how many trainings and snapshots are averaged: a row for each N, a column for each M."""
     grid: dict[tuple[str, str, int], dict[int, Row]] = {}
     for row in numbers.lines(comparison, "ensemble"):
@@ -67,10 +73,10 @@ def ensembles(comparison: pd.DataFrame) -> Html:
         table(
             [
                 *("Members", "Initial rate", "Epochs spent", *(f"M = {m}" for m in range(1, most + 1))),
-                *("Subjects", "Seeds", "Missing"),
+                *(f"{unit.capitalize()}s", "Seeds", "Missing"),
             ],
             rows,
-            "Mean error over subjects (%) when the last M snapshots of each training are averaged, and with "
+            f"Mean error over {unit}s (%) when the last M snapshots of each training are averaged, and with "
             "them several trainings; described, not tested. Intervals are in comparison.csv.",
         )
         + paragraphs(
@@ -85,7 +91,7 @@ def ensembles(comparison: pd.DataFrame) -> Html:
     )
 
 
-def anytime(comparison: pd.DataFrame) -> Html:
+def anytime(comparison: pd.DataFrame, unit: str) -> Html:
     """How good the schedules are before the end."""
     rows = numbers.lines(comparison, "anytime")
     html = paragraphs(
@@ -97,10 +103,10 @@ def anytime(comparison: pd.DataFrame) -> Html:
     for row in rows:
         if row["quantity"] != "left out":
             pairs.setdefault((row["a"], row["b"]), {})[row["quantity"]] = row
-    return Html(html + _areas(pairs) + _first_epochs(pairs)) if pairs else Html(html)
+    return Html(html + _areas(pairs, unit) + _first_epochs(pairs, unit)) if pairs else Html(html)
 
 
-def _areas(pairs: Mapping[tuple[str, str], Mapping[str, Row]]) -> str:
+def _areas(pairs: Mapping[tuple[str, str], Mapping[str, Row]], unit: str) -> str:
     rows = []
     for (a, b), of in pairs.items():
         difference = of["difference of areas"]
@@ -118,10 +124,10 @@ def _areas(pairs: Mapping[tuple[str, str], Mapping[str, Row]]) -> str:
     return table(
         [
             *("Sides (a against b)", "Up to epoch", "Area of a", "Area of b", "Difference", "95 % interval"),
-            *("Better : equal : worse", "Subjects", "Seeds", "Missing"),
+            *("Better : equal : worse", f"{unit.capitalize()}s", "Seeds", "Missing"),
         ],
         rows,
-        "Area under the error (a fraction) over doublings of the epochs, mean over subjects; described, not "
+        f"Area under the error (a fraction) over doublings of the epochs, mean over {unit}s; described, not "
         "tested.",
     ) + paragraphs(
         [
@@ -133,7 +139,7 @@ def _areas(pairs: Mapping[tuple[str, str], Mapping[str, Row]]) -> str:
     )
 
 
-def _first_epochs(pairs: Mapping[tuple[str, str], Mapping[str, Row]]) -> str:
+def _first_epochs(pairs: Mapping[tuple[str, str], Mapping[str, Row]], unit: str) -> str:
     start = "first epoch of a "
     rows = []
     for (a, b), of in pairs.items():
@@ -151,15 +157,22 @@ def _first_epochs(pairs: Mapping[tuple[str, str], Mapping[str, Row]]) -> str:
     return table(
         [
             *("Sides (a against b)", "Target", "First epoch of a", "Reached by a (%)", "First epoch of b"),
-            *("Reached by b (%)", "Ratio, b to a", "Sooner : same : later", "Subjects", "Seeds", "Missing"),
+            *(
+                "Reached by b (%)",
+                "Ratio, b to a",
+                "Sooner : same : later",
+                f"{unit.capitalize()}s",
+                "Seeds",
+                "Missing",
+            ),
         ],
         rows,
         "First epoch at which the error is within so many points, or one trial if that is more, of the "
-        "reference: medians over subjects (quartiles); described, not tested.",
+        f"reference: medians over {unit}s (quartiles); described, not tested.",
     ) + paragraphs(
         [
-            "A ratio above one means that a was sooner. Reached is the percentage of subjects. What was not "
-            "reached stays so: it enters medians as later than everything, and subjects in which neither "
+            f"A ratio above one means that a was sooner. Reached is the percentage of {unit}s. What was not "
+            f"reached stays so: it enters medians as later than everything, and {unit}s in which neither "
             "side reached it have no ratio."
         ]
     )
@@ -170,7 +183,7 @@ def _epochs(row: Row) -> Html:
     return phrase(numbers.whole(row, "estimate"), *quartiles)
 
 
-def descriptive(rows: Sequence[Row]) -> Html:
+def descriptive(rows: Sequence[Row], unit: str) -> Html:
     """The last completed cycle beside other budgets, and the rates of step schedules."""
     shown = [
         [
@@ -188,7 +201,7 @@ def descriptive(rows: Sequence[Row]) -> Html:
     header = ["Quantity", "Of", "Initial rate", "Epochs", "Networks", "Epochs spent", "Percent or points"]
     return Html(
         table(
-            [*header, "95 % interval", "Better : equal : worse", "Subjects", "Seeds", "Missing"],
+            [*header, "95 % interval", "Better : equal : worse", f"{unit.capitalize()}s", "Seeds", "Missing"],
             shown,
             "Described, not tested: where epochs of a and b differ, or rates were not chosen in advance, a "
             "difference is no evidence. Differences are positive where a is better.",

@@ -15,7 +15,7 @@ from eeg_sgdr.pages.answers import Answer
 from eeg_sgdr.pages.markup import Html, bullets, code, folded, heading, paragraphs, phrase, picture
 from eeg_sgdr.pages.methods import references
 from eeg_sgdr.pages.page import assemble
-from eeg_sgdr.pages.wording import counted, joined, plain, versions
+from eeg_sgdr.pages.wording import counted, joined, plain, unit_name, versions
 from eeg_sgdr.results import Results
 from eeg_sgdr.settings import Settings
 
@@ -63,19 +63,20 @@ def page(results: Results) -> str:
     """The report as HTML; the same whenever it is made, but for the element ``#made``."""
     settings, comparison = results.settings, results.comparison
     found = answers.answers(comparison, settings)
+    unit = unit_name(settings)
     descriptive = numbers.lines(comparison, "descriptive")
     simulated = "simulated recordings, " if _is_simulated(settings) else ""
     return assemble(
-        f"{settings.name}: {simulated}all subjects",
+        f"{settings.name}: {simulated}all {unit}s",
         {
             "Result": _result(results, found),
             "Figure 4: improvement against epochs": _figure4(comparison, settings),
-            "What was tested": tested.tested(found) if found else paragraphs([_NOTHING]),
-            "Subjects": _subjects(results, found),
+            "What was tested": tested.tested(found, unit) if found else paragraphs([_NOTHING]),
+            f"{unit.capitalize()}s": _units(results, found),
             "How sure this is": bullets(answers.how_sure(settings, found, descriptive)),
-            "How many networks are averaged": described.ensembles(comparison),
-            "Before the end": described.anytime(comparison),
-            "Beside the tests": described.descriptive(descriptive),
+            "How many networks are averaged": described.ensembles(comparison, unit),
+            "Before the end": described.anytime(comparison, unit),
+            "Beside the tests": described.descriptive(descriptive, unit),
             "Deviations from the paper, and what is not answered": _deviations(settings, found),
             "Configuration, versions, and this report again": _origin(results),
         },
@@ -92,7 +93,7 @@ def _is_simulated(settings: Settings) -> bool:
 def _result(results: Results, found: list[Answer]) -> str:
     settings = results.settings
     alarms = answers.unfinished(results, found)
-    first = paragraphs(alarms, "warning") if alarms else paragraphs(answers.complete(found))
+    first = paragraphs(alarms, "warning") if alarms else paragraphs(answers.complete(settings, found))
     if _is_simulated(settings):
         first += paragraphs(
             ["Simulated recordings: nothing on this page says anything of people's EEG."], "warning"
@@ -114,6 +115,7 @@ def _figure4(comparison: pd.DataFrame, settings: Settings) -> str:
     line = int(reference_row(comparison, settings).name) + 2  # type: ignore[call-overload]
     (reference,) = (row for row in numbers.lines(comparison, "curve") if row["line"] == line)
     arms, left_out = arms_drawn(settings)
+    unit = unit_name(settings)
     caption = [
         "Improvement over the reference error against the epochs of each training, on a logarithmic axis: "
         "the paper's Figure 4.",
@@ -126,16 +128,16 @@ def _figure4(comparison: pd.DataFrame, settings: Settings) -> str:
             numbers.interval(reference),
             " %), over ",
             numbers.whole(reference, "n_units"),
-            " subjects and ",
+            f" {unit}s and ",
             numbers.whole(reference, "n_seeds"),
             " seeds." if reference["n_seeds"] != 1 else " seed.",
         ),
         "Above: every schedule, at each rate. Below: warm restarts alone, the ensemble of the snapshots of "
         "the last half of the cycles (from two snapshots on), and the same over all rates together. Lines "
-        f"are medians over subjects, bands (where a panel has {MOST_BANDS} lines at most) their quartiles; "
+        f"are medians over {unit}s, bands (where a panel has {MOST_BANDS} lines at most) their quartiles; "
         "the dotted line is chance. The axis is linear near zero and compressed beyond, since early networks "
         "are far from the reference.",
-        "How to judge it: what lies above zero was better than the reference in half of the subjects or "
+        f"How to judge it: what lies above zero was better than the reference in half of the {unit}s or "
         "more. A point of warm restarts is a moment of one training; one of any other schedule is a training "
         "of its own. Medians and bands are no test: that is the table below.",
     ]
@@ -145,11 +147,11 @@ def _figure4(comparison: pd.DataFrame, settings: Settings) -> str:
         )
     # figure4 says itself that recordings are simulated, since it is also a file of its own.
     return picture(figure4(comparison, settings), caption, "svg", simulated=False) + folded(
-        "The numbers of this figure", described.curves(comparison)
+        "The numbers of this figure", described.curves(comparison, unit)
     )
 
 
-def _subjects(results: Results, found: list[Answer]) -> str:
+def _units(results: Results, found: list[Answer]) -> str:
     pairs, sides = {}, {}
     for answer in found:
         rows = answer.rows
@@ -161,26 +163,26 @@ def _subjects(results: Results, found: list[Answer]) -> str:
             name = answer.comparison.name
             pairs[name] = list(zip(errors["b"], errors["a"], strict=True))
             sides[name] = (answer.difference["b"], answer.difference["a"])
-    html = tested.subjects(results, found)
+    unit = unit_name(results.settings)
+    html = tested.units(results, found)
     if not pairs:
         return html
     caption = [
-        "Error of every subject on both sides of each comparison; each line is a subject of the table above.",
+        f"Error of every {unit} on both sides of each comparison; each line is a {unit} of the table above.",
         "How to judge it: lines that nearly all fall to the right are a finding that does not hang on one "
-        "subject; lines that cross are none.",
+        f"{unit}; lines that cross are none.",
     ]
-    return html + picture(slopes(pairs, sides), caption, "svg", _is_simulated(results.settings))
+    return html + picture(slopes(pairs, sides, unit), caption, "svg", _is_simulated(results.settings))
 
 
 def _deviations(settings: Settings, found: list[Answer]) -> str:
     simulated = ", simulated" if _is_simulated(settings) else ""
     classes = joined(map(plain, settings.recordings.classes))
     stands = [answer.difference for answer in found if not answer.left_out]
-    people = [numbers.whole(stands[0], "n_units"), " subjects, "] if stands else []
+    people = [numbers.whole(stands[0], "n_units"), f" {unit_name(settings)}s, "] if stands else []
     texts = [
         phrase(f"{prose.PAPERS_RECORDINGS} Here it is ", *people, f"{classes}{simulated}."),
         *prose.choices(settings),
-        "Methods in sentences, and the form in which networks were computed, are in the subjects' reports.",
     ]
     return bullets(texts) + heading("References") + bullets(references([*texts, *prose.question(settings)]))
 

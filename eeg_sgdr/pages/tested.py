@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 
+from eeg_sgdr.comparison.units import expected_units
 from eeg_sgdr.pages import numbers
 from eeg_sgdr.pages.answers import Answer
 from eeg_sgdr.pages.markup import Html, link, table
 from eeg_sgdr.pages.numbers import Row
+from eeg_sgdr.pages.wording import unit_name
 from eeg_sgdr.results import Results
 
 
-def tested(found: Sequence[Answer]) -> Html:
+def tested(found: Sequence[Answer], unit: str) -> Html:
     """Differences, intervals and tests of every comparison, and what its sides cost."""
     results, costs = [], []
     # What is left out has no numbers; the sentences say why.
@@ -63,7 +65,14 @@ def tested(found: Sequence[Answer]) -> Html:
         + table(
             [
                 *("Comparison (a : b)", "Mean errors (%)", "Median errors (%)", "Initial rates", "Epochs"),
-                *("Networks averaged", "Epochs spent", "Updates, mean", "Subjects", "Seeds", "Missing"),
+                *(
+                    "Networks averaged",
+                    "Epochs spent",
+                    "Updates, mean",
+                    f"{unit.capitalize()}s",
+                    "Seeds",
+                    "Missing",
+                ),
             ],
             costs,
             "What the sides of each comparison are and cost: epochs spent and updates are those of one "
@@ -76,27 +85,28 @@ def _both(rows: dict[str, Row], quantity: str) -> Html:
     return Html(" : ".join(numbers.points(rows[f"{quantity} of {letter}"]) for letter in "ab"))
 
 
-def subjects(results: Results, found: Sequence[Answer]) -> Html:
-    """Both sides' error in every subject, with links to the subjects' reports."""
+def units(results: Results, found: Sequence[Answer]) -> Html:
+    """Both sides' error in every subject or fold, with links to the subjects' reports."""
     there = {subject.label: subject for subject in results.subjects if subject.done}
-    named = results.settings.recordings.subjects
+    unit = unit_name(results.settings)
     rows = []
-    for label in there if named == "all" else named:
+    for label in expected_units(results.settings) or there:
         name: str = label
-        if label in there:
+        # A fold has no report of its own.
+        if label in there and unit == "subject":
             name = link(there[label].folder.report.relative_to(results.root).as_posix(), label)
-        rows.append([name, *(_pair(answer, label) for answer in found if not answer.left_out)])
-    header = ["Subject", *(answer.comparison.name for answer in found if not answer.left_out)]
+        rows.append([name, *(_pair(answer, f"{unit} {label}") for answer in found if not answer.left_out)])
+    header = [unit.capitalize(), *(answer.comparison.name for answer in found if not answer.left_out)]
     return Html(
         table(
             header,
             rows,
-            "Mean error of each subject over seeds (and rates, where a comparison goes rate by rate), in "
-            "percent, as a : b. A subject's name leads to its report.",
+            f"Mean error of each {unit} over seeds (and rates, where a comparison goes rate by rate), in "
+            "percent, as a : b." + (" A subject's name leads to its report." if unit == "subject" else ""),
         )
     )
 
 
-def _pair(answer: Answer, label: str) -> str:
-    rows = [answer.rows.get(f"error of {letter}, subject {label}") for letter in "ab"]
+def _pair(answer: Answer, name: str) -> str:
+    rows = [answer.rows.get(f"error of {letter}, {name}") for letter in "ab"]
     return Html(" : ".join(numbers.points(row) for row in rows if row)) if all(rows) else "missing"

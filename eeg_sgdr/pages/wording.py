@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from eeg_sgdr.predictors import Predictor
-from eeg_sgdr.settings import Settings
+from eeg_sgdr.settings import Settings, SubjectSplit
 
 
 def joined(words: Iterable[object]) -> str:
@@ -36,6 +36,11 @@ def plain(name: str) -> str:
 def versions(content: dict[str, Any]) -> str:
     """Versions that a fit was made with, from its fit.json."""
     return ", ".join(f"{name} {version}" for name, version in content["versions"].items())
+
+
+def unit_name(settings: Settings) -> str:
+    """What a study counts: subjects, or folds, since the subjects of a fold share their networks."""
+    return "fold" if isinstance(settings.split, SubjectSplit) else "subject"
 
 
 def schedule_name(settings: Settings, name: str) -> str:
