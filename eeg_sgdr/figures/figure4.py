@@ -151,7 +151,15 @@ def _lines(
         if len(wanted) <= MOST_BANDS:
             panel.fill_between(x, of["low"], of["high"], color=colour, alpha=0.13, linewidth=0)
         (handles[_label(series)],) = panel.plot(
-            x, of["estimate"], color=colour, marker=mark, linestyle=line, markersize=5, linewidth=1.6
+            x,
+            of["estimate"],
+            color=colour,
+            marker=mark,
+            # With many arms colours come again: hollow marks are ensembles.
+            markerfacecolor="white" if members == "cycles" else colour,
+            linestyle=line,
+            markersize=5,
+            linewidth=1.6,
         )
     return handles
 
