@@ -2,10 +2,17 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from eeg_sgdr.errors import UserError
+
+if TYPE_CHECKING:
+    from eeg_sgdr.recordings import Source
+    from eeg_sgdr.settings import Settings
 
 # Nothing heavy is imported before it is needed, so that --help and refusals come at once.
 
@@ -90,46 +97,24 @@ def _run(options: argparse.Namespace) -> int:
     return _train(options, settings)
 
 
-def _train(options: argparse.Namespace, settings: "Settings") -> int:  # type: ignore[name-defined]  # noqa: F821
+def _train(options: argparse.Namespace, settings: "Settings") -> int:
     from eeg_sgdr import store, workers
 
     workers.warm_up()
-    from eeg_sgdr.pooled import prepare_fold
-    from eeg_sgdr.prepared import prepare
     from eeg_sgdr.recordings import open_source
     from eeg_sgdr.results import Results
-    from eeg_sgdr.settings import SubjectSplit
-    from eeg_sgdr.splits import folds
     from eeg_sgdr.study import record_settings, run
 
-    data_dir = Path(settings.compute.data_dir)
-    source = open_source(settings.recordings, data_dir)
+    source = open_source(settings.recordings, Path(settings.compute.data_dir))
     study = store.Study(options.out or Path("results") / settings.name)
-    of_label = {}
-    if isinstance(settings.split, SubjectSplit):
-        if options.subject:
-            raise UserError(
-                "--subject: with split.by subject, networks belong to folds; choose these with --fold, and "
-                "subjects with recordings.subjects."
-            )
-        subjects = select(None, settings.recordings.subjects, source.subjects())
-        of_label = {fold.label: fold for fold in folds(settings.split, subjects)}
-        labels = select(options.fold, "all", list(of_label), "fold")
-    else:
-        if options.fold:
-            raise UserError("--fold: there are folds only with split.by subject; choose with --subject.")
-        labels = subjects = select(options.subject, settings.recordings.subjects, source.subjects())
+    subjects, units = _selected(options, settings, source)
     settings = record_settings(settings, subjects, study)
-    jobs = options.jobs or settings.compute.jobs
-    problems, evaluated = [], []
-    for label in labels:
-        try:
-            if of_label:
-                pooled = prepare_fold(of_label[label], source, settings, data_dir)
-                subject = run(pooled, study.fold(label), settings, jobs)
-            else:
-                prepared = prepare(source, label, settings, data_dir)
-                subject = run(prepared, study.subject(label), settings, jobs)
+    problems: list[str] = []
+    evaluated = []
+    for label, prepare in units.items():
+        with _told_at_the_end(problems, options.debug):
+            folder = study.subject(label) if settings.split.by != "subject" else study.fold(label)
+            subject = run(prepare(settings), folder, settings, options.jobs or settings.compute.jobs)
             evaluated.append(label)
             problems += [f"{subject.title}, {name}: {why}." for name, why in subject.failed.items()]
             if subject.done and subject.fold:  # has no page of its own yet
@@ -140,25 +125,56 @@ def _train(options: argparse.Namespace, settings: "Settings") -> int:  # type: i
 
                 subject_report(Results(study.root), subject)
                 print(subject.folder.report)
-        except UserError as error:
-            if options.debug:
-                raise
-            problems.append(str(error))
-    from eeg_sgdr.comparison import update
+    with _told_at_the_end(problems, options.debug):
+        from eeg_sgdr.comparison import update
 
-    try:
         compared = update(study.root, evaluated)
         if compared:
             from eeg_sgdr.pages.study import publish
 
             print(compared, *publish(Results(study.root)), sep="\n")
-    except UserError as error:
-        if options.debug:
-            raise
-        problems.append(str(error))
     for problem in dict.fromkeys(problems):
         print(problem, file=sys.stderr)
     return 2 if problems else 0
+
+
+def _selected(
+    options: argparse.Namespace, settings: "Settings", source: "Source"
+) -> tuple[list[str], dict[str, Callable[["Settings"], Any]]]:
+    """Subjects of the study, and by its label what prepares each subject or fold that is done now."""
+    from eeg_sgdr.pooled import prepare_fold
+    from eeg_sgdr.prepared import prepare
+    from eeg_sgdr.settings import SubjectSplit
+    from eeg_sgdr.splits import folds
+
+    data_dir = Path(settings.compute.data_dir)
+    if not isinstance(settings.split, SubjectSplit):
+        if options.fold:
+            raise UserError("--fold: there are folds only with split.by subject; choose with --subject.")
+        subjects = select(options.subject, settings.recordings.subjects, source.subjects())
+        return subjects, {label: partial(prepare, source, label, data_dir=data_dir) for label in subjects}
+    if options.subject:
+        raise UserError(
+            "--subject: with split.by subject, networks belong to folds; choose these with --fold, and "
+            "subjects with recordings.subjects."
+        )
+    subjects = select(None, settings.recordings.subjects, source.subjects())
+    of_label = {fold.label: fold for fold in folds(settings.split, subjects)}
+    labels = select(options.fold, "all", list(of_label), "fold")
+    return subjects, {
+        label: partial(prepare_fold, of_label[label], source, data_dir=data_dir) for label in labels
+    }
+
+
+@contextmanager
+def _told_at_the_end(problems: list[str], debug: bool) -> Iterator[None]:
+    """Let one subject's problem not keep the others from being done."""
+    try:
+        yield
+    except UserError as error:
+        if debug:
+            raise
+        problems.append(str(error))
 
 
 def select(

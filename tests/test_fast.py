@@ -9,11 +9,11 @@ from torch import nn
 from eeg_sgdr import fast
 from eeg_sgdr.dropout import dropout_mask
 from eeg_sgdr.fast.blocks import Scratch
-from eeg_sgdr.fast.deep4 import _AnalysePhases, _ConvolveNormalisePool, _Readout
 from eeg_sgdr.fast.depthwise import DepthwiseConvolution
 from eeg_sgdr.fast.eegnet import _MixSensors
 from eeg_sgdr.fast.first import _cover
 from eeg_sgdr.fast.shallow import _ShallowLogits
+from eeg_sgdr.fast.stages import AnalysePhases, ConvolveNormalisePool, Readout
 from eeg_sgdr.fast.sums import WindowSums
 from eeg_sgdr.fast.tiles import Tiles
 from eeg_sgdr.forms import PlainForm
@@ -203,17 +203,17 @@ def test_gradcheck_deep4(case, training):
     inputs = [value.detach().requires_grad_() for value in inputs]
 
     def counted_features(*inputs):
-        features, *_ = _ConvolveNormalisePool.apply(*inputs, norm, first)
+        features, *_ = ConvolveNormalisePool.apply(*inputs, norm, first)
         return features.flatten(2)[..., first.times.flatten() < first.n_pooled]
 
     assert torch.autograd.gradcheck(counted_features, inputs, fast_mode=True)
     features = torch.randn(4, 2, *first.times.shape, dtype=torch.float64, requires_grad=True)
     mask = form._masks(2, 0)[0]
     assert torch.autograd.gradcheck(
-        lambda features: _AnalysePhases.apply(features, mask, first, second.tiles), [features], fast_mode=True
+        lambda features: AnalysePhases.apply(features, mask, first, second.tiles), [features], fast_mode=True
     )
     readout = torch.randn(3, 4, first.times.numel(), dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(_Readout.apply, [features.detach().flatten(2).requires_grad_(), readout])
+    assert torch.autograd.gradcheck(Readout.apply, [features.detach().flatten(2).requires_grad_(), readout])
 
 
 @pytest.mark.parametrize(("n_taps", "size"), [(5, 4), (5, 8), (1, 4), (4, 12)])
