@@ -362,7 +362,7 @@ def test_one_subjects_failure_loses_no_other(tmp_path, monkeypatch, capsys):
     settings = study_settings(SUBJECTS[:3])
     write_study(tmp_path / "made", settings, counts)
 
-    def prepare(source, label, *_):
+    def prepare(source, label, settings, data_dir):
         if label == "02":
             raise UserError("subject 02: its recordings are damaged.")
         return label
