@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.metrics import accuracy_score
 
 from eeg_sgdr import load_results, plan, store, tables
@@ -209,12 +210,8 @@ def test_evaluation_is_recomputed_from_predictions(subject):
     assert len(table) == 3 * (2 + 2 + 2) + 1
 
 
-def test_running_statistics_are_tabled_without_training(subject, data_dir, tmp_path):
-    import shutil
-
-    out = tmp_path / "running"
-    shutil.copytree(subject.folder.root.parents[1], out)
-    settings = load_results(out).settings
+def test_running_statistics_are_tabled_without_training(subject):
+    settings = load_results(subject.folder.root.parents[1]).settings
     evaluation = settings.evaluation.model_copy(update={"batch_norm_statistics": "running"})
     running = tables.evaluation(subject, settings.model_copy(update={"evaluation": evaluation}))
     row = running.query("schedule == 'step' and budget == 2 and rates == '0.05'").iloc[0]
@@ -224,15 +221,24 @@ def test_running_statistics_are_tabled_without_training(subject, data_dir, tmp_p
     )
 
 
-def test_snapshots_load_into_braindecode(subject):
-    """Without anything of ours: three lines, and the stored probabilities come out (one crop a trial)."""
+def test_snapshots_load_into_braindecode(subject, data_dir):
+    """Without anything of ours, and the stored probabilities come out: softmax of the mean over crops."""
     import_braindecode()
     from braindecode.models import ShallowFBCSPNet
     from safetensors.torch import load_file
 
-    state = load_file(subject.folder.fit("step-b3-r0.05-s0").snapshot(3))
+    key = FitKey("step", 3, 0.05, 0)
     model = ShallowFBCSPNet(n_chans=3, n_outputs=4, n_times=400, sfreq=100, final_conv_length=4)
-    model.load_state_dict(state)
+    model.load_state_dict(load_file(subject.folder.fit(key.name).snapshot(3)))
+    model.to_dense_prediction_model()
+    model.eval()
+    settings = load_results(subject.folder.root.parents[1]).settings
+    prepared = prepare(open_source(settings.recordings, data_dir), "01", settings, data_dir)
+    x = torch.tensor(prepared.array("x_test"))
+    with torch.no_grad():
+        logits = torch.stack([model(x[:, :, start : start + 400]).mean(2) for start in (0, 50)]).mean(0)
+    expected = torch.softmax(logits, 1).numpy()
+    np.testing.assert_allclose(subject.predictions(key)["probabilities"][0], expected, rtol=1e-3, atol=1e-5)
 
 
 def test_a_failed_fit_is_marked_and_the_others_go_on(data_dir, tmp_path):
