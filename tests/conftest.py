@@ -6,12 +6,19 @@ from pathlib import Path
 import mne
 import numpy as np
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from eeg_sgdr import settings as config
 from eeg_sgdr.recordings import Recording
 
 DATA = os.environ.get("EEG_SGDR_TEST_DATA")
 N_DESELECTED = pytest.StashKey[int]()
+
+# The same cases in every run, so that a change is judged by the change. To look for new ones:
+# pytest --hypothesis-profile=search
+hypothesis_settings.register_profile("same", derandomize=True, deadline=None)
+hypothesis_settings.register_profile("search", max_examples=5000, deadline=None)
+hypothesis_settings.load_profile("same")
 
 
 def pytest_collection_modifyitems(config, items):

@@ -126,7 +126,7 @@ def validate(data: dict[str, Any], where: str) -> Settings:
     except ValidationError as error:
         problems = [_sentence(problem, data) for problem in error.errors()]
         more = f" ({len(problems) - 1} more like this)" if len(problems) > 1 else ""
-        raise UserError(f"{where}: {problems[0]}{more}.") from error
+        raise UserError(f"{where}: {_printable(problems[0])}{more}.") from error
 
 
 def _sentence(problem: Any, data: dict[str, Any]) -> str:
@@ -155,6 +155,11 @@ def _sentence(problem: Any, data: dict[str, Any]) -> str:
     given = problem["input"]
     shown = "" if isinstance(given, dict | list) else f", not {given!r}"
     return f"{name}: {message[0].lower()}{message[1:]}{shown}"
+
+
+def _printable(text: str) -> str:
+    """The same on one line: keys may hold anything, line ends included."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _item(node: Any, key: Any) -> Any:
