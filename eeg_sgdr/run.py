@@ -13,6 +13,7 @@ from eeg_sgdr.errors import UserError
 if TYPE_CHECKING:
     from eeg_sgdr.recordings import Source
     from eeg_sgdr.settings import Settings
+    from eeg_sgdr.splits import Fold
 
 # Nothing heavy is imported before it is needed, so that --help and refusals come at once.
 
@@ -52,6 +53,11 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--jobs", type=int, metavar="N", help="fits at a time (default: one per core)")
     options.add_argument(
         "--schedule-figure", type=Path, metavar="PATH", help="draw the schedules and train nothing"
+    )
+    options.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="say what would be trained, and how long it would take here; write nothing",
     )
     options.add_argument("--debug", action="store_true", help="show tracebacks")
     return options
@@ -94,7 +100,26 @@ def _run(options: argparse.Namespace) -> int:
 
         save(schedules(settings), options.schedule_figure)
         return 0
-    return _train(options, settings)
+    return _tell(options, settings) if options.dry_run else _train(options, settings)
+
+
+def _tell(options: argparse.Namespace, settings: "Settings") -> int:
+    """Answer --dry-run."""
+    from eeg_sgdr import dry_run, store
+    from eeg_sgdr.cost import Unit
+    from eeg_sgdr.recordings import open_source
+    from eeg_sgdr.study import grown_settings
+
+    source = open_source(settings.recordings, Path(settings.compute.data_dir))
+    study = store.Study(options.out or Path("results") / settings.name)
+    subjects, chosen = _chosen(options, settings, source)
+    units = [
+        Unit(label, study.fold(label) if fold else study.subject(label), fold)
+        for label, fold in chosen.items()
+    ]
+    for line in dry_run.answer(units, source, grown_settings(settings, subjects, study), options.jobs):
+        print(line, flush=True)
+    return 0
 
 
 def _train(options: argparse.Namespace, settings: "Settings") -> int:
@@ -144,15 +169,29 @@ def _selected(
     """Subjects of the study, and by its label what prepares each subject or fold that is done now."""
     from eeg_sgdr.pooled import prepare_fold
     from eeg_sgdr.prepared import prepare
+
+    data_dir = Path(settings.compute.data_dir)
+    subjects, chosen = _chosen(options, settings, source)
+    return subjects, {
+        label: partial(prepare_fold, fold, source, data_dir=data_dir)
+        if fold
+        else partial(prepare, source, label, data_dir=data_dir)
+        for label, fold in chosen.items()
+    }
+
+
+def _chosen(
+    options: argparse.Namespace, settings: "Settings", source: "Source"
+) -> tuple[list[str], dict[str, "Fold | None"]]:
+    """Subjects of the study, and the labels of the subjects or folds that are done now with their folds."""
     from eeg_sgdr.settings import SubjectSplit
     from eeg_sgdr.splits import folds
 
-    data_dir = Path(settings.compute.data_dir)
     if not isinstance(settings.split, SubjectSplit):
         if options.fold:
             raise UserError("--fold: there are folds only with split.by subject; choose with --subject.")
         subjects = select(options.subject, settings.recordings.subjects, source.subjects())
-        return subjects, {label: partial(prepare, source, label, data_dir=data_dir) for label in subjects}
+        return subjects, dict.fromkeys(subjects)
     if options.subject:
         raise UserError(
             "--subject: with split.by subject, networks belong to folds; choose these with --fold, and "
@@ -161,9 +200,7 @@ def _selected(
     subjects = select(None, settings.recordings.subjects, source.subjects())
     of_label = {fold.label: fold for fold in folds(settings.split, subjects)}
     labels = select(options.fold, "all", list(of_label), "fold")
-    return subjects, {
-        label: partial(prepare_fold, of_label[label], source, data_dir=data_dir) for label in labels
-    }
+    return subjects, {label: of_label[label] for label in labels}
 
 
 @contextmanager

@@ -37,18 +37,23 @@ def record_settings(settings: Settings, subjects: Sequence[str], study: store.St
     UserError
         If the folder was made with other settings.
     """
-    recordings = settings.recordings.model_copy(update={"subjects": tuple(subjects)})
-    settings = settings.model_copy(update={"recordings": recordings})
     with store.locked(study.root / ".config.lock"):
-        there = settings
-        if study.config.is_file():
-            there = config.validate(
-                config.parse_yaml(study.config.read_text(encoding="utf-8")), str(study.config)
-            )
-        settings = config.union(there, settings, str(study.root))
+        settings = grown_settings(settings, subjects, study)
         store.write_text(study.config, config.to_yaml(settings))
         store.write_json(study.environment, environment())
     return settings
+
+
+def grown_settings(settings: Settings, subjects: Sequence[str], study: store.Study) -> Settings:
+    """What `record_settings` would write to config.yaml, with nothing written."""
+    recordings = settings.recordings.model_copy(update={"subjects": tuple(subjects)})
+    settings = settings.model_copy(update={"recordings": recordings})
+    there = settings
+    if study.config.is_file():
+        there = config.validate(
+            config.parse_yaml(study.config.read_text(encoding="utf-8")), str(study.config)
+        )
+    return config.union(there, settings, str(study.root))
 
 
 def run(
@@ -99,16 +104,21 @@ def missing_fits(subject: Subject, settings: Settings, prepared: Prepared | Pool
     UserError
         If one that is there was made with other settings or other data.
     """
-    missing = []
     for key in plan.fits(settings):
         there = subject.fits.get(key)
-        if there is None:
-            missing.append(key)
-        elif there["fingerprint"] != plan.fingerprint(key, settings, prepared.info["fingerprint"]):
+        expected = plan.fingerprint(key, settings, prepared.info["fingerprint"])
+        if there and there["fingerprint"] != expected:
             raise _made_otherwise(subject.folder.fit(key.name))
-        elif settings.training.store == "epochs" and not _has_epochs(subject, key):
-            missing.append(key)
-    return missing
+    return absent_fits(subject, settings)
+
+
+def absent_fits(subject: Subject, settings: Settings) -> list[FitKey]:
+    """The fits that are not there, or lack epochs that are to be stored; whatever made those that are."""
+    return [
+        key
+        for key in plan.fits(settings)
+        if key not in subject.fits or (settings.training.store == "epochs" and not _has_epochs(subject, key))
+    ]
 
 
 def baseline_is_missing(subject: Subject, settings: Settings, prepared: Prepared | Pooled) -> bool:
@@ -166,12 +176,9 @@ def train(
     """
     if not keys:
         return
-    numerics = settings.training.numerics
     longest_first = sorted(keys, key=lambda key: -key.budget)
-    if numerics.device == "cpu":
-        size, n_processes = 1, jobs or max(1, workers.n_cores() // numerics.threads)
-    else:  # one process a card, many fits in it
-        size, n_processes = settings.compute.stack, 1
+    n_processes = processes(settings, jobs)
+    size = 1 if settings.training.numerics.device == "cpu" else settings.compute.stack
     groups = [longest_first[i : i + size] for i in range(0, len(keys), size)]
     with Progress(sum(key.budget for key in keys), prepared.title) as steps:
         workers.run_all(
@@ -179,6 +186,14 @@ def train(
             [(group, settings, prepared, folder, steps) for group in groups],
             min(n_processes, len(groups)),
         )
+
+
+def processes(settings: Settings, jobs: int | None) -> int:
+    """Processes that train: as many as are asked for, or one a core; one a card, with many fits in it."""
+    numerics = settings.training.numerics
+    if numerics.device != "cpu":
+        return 1
+    return jobs or max(1, workers.n_cores() // numerics.threads)
 
 
 def _make_fits(*arguments: Any) -> None:

@@ -74,6 +74,16 @@ class Source(ABC):
             If a file is missing or cannot be read.
         """
 
+    def at_hand(self, subject: str) -> list[Recording] | None:
+        """A subject's recordings, if they can be had with nothing written or downloaded, else None.
+
+        Raises
+        ------
+        UserError
+            If a file cannot be read.
+        """
+        return None
+
 
 def open_source(settings: "Recordings", data_dir: Path) -> Source:
     """Open the source that the settings name.

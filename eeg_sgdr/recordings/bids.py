@@ -72,6 +72,10 @@ class Bids(Source):
         for (session, run), path in self._runs(subject).items():
             yield Recording(subject, session, run, _read(path))
 
+    def at_hand(self, subject: str) -> list[Recording]:
+        """See `Source.at_hand`; nothing is ever made or downloaded."""
+        return list(self.recordings(subject))
+
     def _folder(self, subject: str) -> Path:
         folder = self.root / f"sub-{subject}"
         if not folder.is_dir():

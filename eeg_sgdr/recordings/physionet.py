@@ -79,6 +79,13 @@ class PhysioNet(Source):
             )
             yield Recording(subject, "0", str(run), raw)
 
+    def at_hand(self, subject: str) -> list[Recording] | None:
+        """See `Source.at_hand`; None as soon as one file is missing."""
+        # Where MNE looks before it downloads.
+        place = "MNE-eegbci-data/files/eegmmidb/1.0.0/S{0:03d}/S{0:03d}R{1:02d}.edf"
+        missing = [run for run in self.runs if not (self.path / place.format(int(subject), run)).is_file()]
+        return None if missing else list(self.recordings(subject))
+
     def _path(self, subject: str, run: int) -> Path:
         try:
             (path,) = eegbci.load_data(

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import mne
 import mne_bids
 from filelock import FileLock
 
@@ -62,6 +63,12 @@ class Simulated(Source):
         """See `Source.recordings`; the subject is simulated where it is not there yet."""
         yield from self._dataset(subject).recordings(subject)
 
+    def at_hand(self, subject: str) -> list[Recording]:
+        """See `Source.at_hand`; a subject that is not there yet is simulated in memory."""
+        if (self.root / f"sub-{subject}").is_dir():
+            return Bids(self.root, TASK).at_hand(subject)
+        return [Recording(subject, "0", run, raw) for run, raw in self._runs(subject)]
+
     def _dataset(self, subject: str) -> Bids:
         """Return the dataset, with the subject in it."""
         if subject not in self.subjects():
@@ -103,14 +110,18 @@ class Simulated(Source):
 
     def _write_subject(self, subject: str, root: Path) -> None:
         """Write a subject's runs, one at a time, as a dataset of its own."""
-        s = self.settings
-        for number, raw in enumerate(runs(int(subject), s.seed, s.n_runs, s.n_trials, s.sfreq), start=1):
-            path = mne_bids.BIDSPath(
-                subject=subject, task=TASK, run=f"{number:02d}", datatype="eeg", root=root
-            )
+        for run, raw in self._runs(subject):
+            path = mne_bids.BIDSPath(subject=subject, task=TASK, run=run, datatype="eeg", root=root)
             mne_bids.write_raw_bids(
                 raw, path, format="EDF", allow_preload=True, readme=False, verbose="error"
             )
+
+    def _runs(self, subject: str) -> Iterator[tuple[str, mne.io.RawArray]]:
+        """Simulate a subject's runs, one at a time, with their labels."""
+        s = self.settings
+        simulated = runs(int(subject), s.seed, s.n_runs, s.n_trials, s.sfreq)
+        for number, raw in enumerate(simulated, start=1):
+            yield f"{number:02d}", raw
 
 
 def _fresh(folder: Path) -> None:
