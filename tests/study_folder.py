@@ -7,6 +7,7 @@ from conftest import make_settings
 from eeg_sgdr import plan, store, tables
 from eeg_sgdr import settings as config
 from eeg_sgdr.results import Results, Subject
+from eeg_sgdr.splits import folds
 
 N_TEST = 20
 
@@ -49,16 +50,39 @@ def write_study(root, settings, wrong, missing=()):
     return Results(root)
 
 
+def across(settings, **split):
+    """The same settings, with networks trained across subjects."""
+    data = settings.model_dump(mode="json")
+    return config.validate({**data, "split": {"by": "subject", **split}}, "test")
+
+
+def write_folds(root, settings, wrong, missing=()):
+    """Write a results folder across subjects; as above, labels being those of folds.
+
+    The test trials of a fold are divided equally among its subjects, in order.
+    """
+    study = store.Study(root)
+    store.write_text(study.config, config.to_yaml(settings))
+    for fold in folds(settings.split, settings.recordings.subjects):
+        if fold.label not in missing:
+            named = {"fold": fold.label, "train_subjects": fold.train, "test_subjects": fold.test}
+            lacking = [entry[1] for entry in missing if entry[0] == fold.label]
+            write_unit(study.fold(fold.label), settings, named, wrong, lacking)
+    return Results(root)
+
+
 def write_unit(folder, settings, named, wrong, missing=()):
     """Write the folder of a subject, or of a fold; the first of ``named`` is its label."""
     label = next(iter(named.values()))
     y = np.arange(N_TEST) % 2
+    people = named.get("test_subjects", [label])
+    subjects = np.repeat(people, N_TEST // len(people))
     trials = {
-        "trial": np.arange(N_TEST), "split": "test", "subject": label, "session": "0", "run": "2",
+        "trial": np.arange(N_TEST), "split": "test", "subject": subjects, "session": "0", "run": "2",
         "onset_s": np.arange(N_TEST), "class": np.array(["left", "right"])[y], "rejected": "",
     }  # fmt: skip
     store.write_csv(folder.trials, pd.DataFrame(trials))
-    store.write_json(folder.data, {**named, "classes": ["left", "right"]})
+    store.write_json(folder.data, {**named, "classes": ["left", "right"], "resampled": {}, "sfreq": 100.0})
     for key in plan.fits(settings):
         if key.name not in missing:
             write_fit(folder.fit(key.name), key, settings, y, label, wrong)

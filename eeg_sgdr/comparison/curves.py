@@ -17,20 +17,20 @@ def reference(settings: Settings, seed: int) -> Predictor:
     return Predictor((FitKey(named.schedule, named.budget, named.rate, seed),), (named.budget,), "single")
 
 
-def curve(settings: Settings, errors: Errors) -> list[Row]:
+def curve(settings: Settings, people: Errors) -> list[Row]:
     """Every predictor of one seed and the baseline: improvement over the reference, and error (Figure 4).
 
     Parameters
     ----------
     settings : Settings
         The configuration.
-    errors : Errors
-        Of all units.
+    people : Errors
+        Of all subjects that are tested.
 
     Returns
     -------
     rows : list of Row
-        Medians over units with quartiles; improvement is positive where the error is below the
+        Medians over subjects with quartiles; improvement is positive where the error is below the
         reference's.
     """
     series: dict[tuple[object, ...], dict[int, Predictor]] = {}
@@ -43,19 +43,19 @@ def curve(settings: Settings, errors: Errors) -> list[Row]:
         series["baseline",] = dict.fromkeys(settings.training.seeds, CLASSICAL)
     rows = []
     for by_seed in series.values():
-        rows += _point(settings, errors, by_seed)
+        rows += _point(settings, people, by_seed)
     return rows
 
 
-def _point(settings: Settings, errors: Errors, by_seed: dict[int, Predictor]) -> list[Row]:
+def _point(settings: Settings, people: Errors, by_seed: dict[int, Predictor]) -> list[Row]:
     seed = settings.training.seeds[0]
     first, rival = by_seed[seed], reference(settings, seed)
     # The baseline has no seeds: one group of none.
     alone = gather_means(
-        errors, {() if one == CLASSICAL else (seed,): [[one]] for seed, one in by_seed.items()}
+        people, {() if one == CLASSICAL else (seed,): [[one]] for seed, one in by_seed.items()}
     )
     both = gather_means(
-        errors, {(seed,): [[one], [reference(settings, seed)]] for seed, one in by_seed.items()}
+        people, {(seed,): [[one], [reference(settings, seed)]] for seed, one in by_seed.items()}
     )
     common = {"family": "curve", "metric": "error"}
     improvement = "median improvement over the reference"

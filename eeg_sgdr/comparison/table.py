@@ -7,7 +7,7 @@ from eeg_sgdr.comparison.curves import curve, descriptive
 from eeg_sgdr.comparison.ensembles import ensemble
 from eeg_sgdr.comparison.rows import COLUMNS
 from eeg_sgdr.comparison.tested import tested
-from eeg_sgdr.comparison.units import read_errors
+from eeg_sgdr.comparison.units import read_errors, read_people
 from eeg_sgdr.results import COUNTS, TEXTS, Results
 
 
@@ -29,14 +29,15 @@ def comparison(results: Results) -> pd.DataFrame:
     """
     settings = results.settings
     errors = read_errors(results.evaluation, settings)
+    people = read_people(results.evaluation, settings)
     updates = {
         subject.label: content["updates_per_epoch"]
         for subject in results.subjects
         for content in [subject.fits[key] for key in subject.done[:1]]
     }
     rows = [
-        *tested(settings, errors, updates),
-        *curve(settings, errors),
+        *tested(settings, errors, people, updates),
+        *curve(settings, people),
         *descriptive(settings, errors),
         *ensemble(settings, errors, results.subjects),
         *anytime(settings, errors),

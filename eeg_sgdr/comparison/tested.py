@@ -11,12 +11,16 @@ from eeg_sgdr.comparison.units import Errors, Gathered, gather_means
 from eeg_sgdr.predictors import Predictor, seed_groups, side_predictors
 from eeg_sgdr.settings import Comparison, Settings
 
+#: Across subjects, the row of a comparison that counts people instead of folds.
+GIVEN_NETWORKS = "mean difference over subjects, given these trained networks"
 
-def tested(settings: Settings, errors: Errors, updates: Mapping[str, int]) -> list[Row]:
+
+def tested(settings: Settings, errors: Errors, people: Errors, updates: Mapping[str, int]) -> list[Row]:
     """Rows of every comparison of the configuration; nothing else is tested.
 
     The sign-flip test of the row "mean difference" is the one that is adjusted (Holm); the tests and
-    intervals in other rows stand beside it.
+    intervals in other rows stand beside it. So do, across subjects, those over people, whose errors hang
+    together where they share networks: they hold given these trained networks.
 
     Parameters
     ----------
@@ -24,6 +28,8 @@ def tested(settings: Settings, errors: Errors, updates: Mapping[str, int]) -> li
         The configuration.
     errors : Errors
         Of all units.
+    people : Errors
+        Of all subjects that are tested; not looked at where they are the units.
     updates : mapping of str to int
         Updates an epoch of each unit.
 
@@ -35,10 +41,12 @@ def tested(settings: Settings, errors: Errors, updates: Mapping[str, int]) -> li
     found = [(_sides(settings, one), _gather(settings, errors, one)) for one in comparisons]
     adjusted = statistics.holm(np.array([statistics.sign_flip(gathered.difference) for _, gathered in found]))
     rows = []
-    for (sides, gathered), p_holm in zip(found, adjusted, strict=True):
+    for one, (sides, gathered), p_holm in zip(comparisons, found, adjusted, strict=True):
         described = {"family": "tested", "metric": "error", **describe(*sides), **stands_on(gathered)}
         numbers = _numbers(gathered, float(p_holm)) | _updates(sides, gathered, updates)
         numbers |= _of_units(errors.noun, gathered)
+        if errors.noun == "fold":
+            numbers |= _of_people(_gather(settings, people, one))
         rows += [{**described, "quantity": quantity, **row} for quantity, row in numbers.items()]
     return rows
 
@@ -99,6 +107,13 @@ def _updates(
         row = {"estimate": float(x.mean()), "low": float(x.min()), "high": float(x.max())} if len(x) else {}
         rows[f"updates of {letter}"] = {**row, "metric": "updates"}
     return rows
+
+
+def _of_people(gathered: Gathered) -> dict[str, Row]:
+    """What holds over the people tested, given these trained networks, and their errors."""
+    x = gathered.difference
+    described = {**mean_of(x), **counts_of(x), **stands_on(gathered), "p": statistics.sign_flip(x)}
+    return {GIVEN_NETWORKS: described, **_of_units("subject", gathered)}
 
 
 def _of_units(noun: str, gathered: Gathered) -> dict[str, Row]:

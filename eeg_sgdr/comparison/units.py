@@ -1,7 +1,7 @@
-"""Values of the units of inference, averaged over seeds, with what is missing named."""
+"""Values of the units of inference, or of the people behind them, with what is missing named."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -23,19 +23,27 @@ class Errors:
     Attributes
     ----------
     noun : "subject" or "fold"
-        What a unit is; across subjects the fold, since the subjects of a fold share their networks.
+        What a unit is.
     expected : tuple of str
         The units that the study is made of, whether they are there or not.
     of_unit : mapping of str to mapping of Predictor to float
         Errors between 0 and 1 of the predictors that are there.
     n_test : mapping of str to int
         Test trials of the units that are there.
+    fold_of : mapping of str to str
+        Across subjects, the fold in which a subject tests, and by which it is missing or there; empty for
+        units that have networks of their own.
     """
 
     noun: str
     expected: tuple[str, ...]
     of_unit: Mapping[str, Mapping[Predictor, float]]
     n_test: Mapping[str, int]
+    fold_of: Mapping[str, str] = field(default_factory=dict)
+
+    def name(self, unit: str) -> str:
+        """What a unit that is missing is called."""
+        return f"fold {self.fold_of[unit]}" if unit in self.fold_of else f"{self.noun} {unit}"
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,9 @@ class Gathered:
 
 
 def read_errors(evaluation: pd.DataFrame, settings: Settings) -> Errors:
-    """Errors of the predictors that the configuration asks for, from their table.
+    """Errors of the units of inference: subjects or, across subjects, folds.
+
+    Subjects of a fold share their networks, so the fold is the unit.
 
     Parameters
     ----------
@@ -74,27 +84,56 @@ def read_errors(evaluation: pd.DataFrame, settings: Settings) -> Errors:
         The columns of evaluation.csv, of any number of subjects; where there are folds, the rows of all
         subjects of a fold count.
     settings : Settings
-        The configuration.
+        The configuration; it says which predictors.
 
     Returns
     -------
     errors : Errors
     """
     across = bool(evaluation["fold"].ne("").any())
-    noun = "fold" if across else "subject"
     table = evaluation[evaluation["subject"] == "all"] if across else evaluation
+    noun = "fold" if across else "subject"
+    of_unit, n_test = _read(table, noun, settings)
+    return Errors(noun, expected_units(settings) or tuple(of_unit), of_unit, n_test)
+
+
+def read_people(evaluation: pd.DataFrame, settings: Settings) -> Errors:
+    """Errors of the subjects that are tested, each by the networks of its fold where there are folds.
+
+    Parameters
+    ----------
+    evaluation : DataFrame
+        As for `read_errors`.
+    settings : Settings
+        The configuration; it says which predictors.
+
+    Returns
+    -------
+    errors : Errors
+        Without folds the same as of `read_errors`.
+    """
+    table = evaluation[evaluation["fold"].eq("") | evaluation["subject"].ne("all")]
+    of_unit, n_test = _read(table, "subject", settings)
+    fold_of = tested_in(settings)
+    return Errors(
+        "subject", tuple(fold_of) or expected_units(settings) or tuple(of_unit), of_unit, n_test, fold_of
+    )
+
+
+def _read(
+    table: pd.DataFrame, column: str, settings: Settings
+) -> tuple[dict[str, dict[Predictor, float]], dict[str, int]]:
+    """Errors and test trials by what stands in a column."""
     found: dict[str, dict[tuple[object, ...], float]] = {}
     n_test = {}
     for row in records(table):
-        found.setdefault(row[noun], {})[tuple(row[name] for name in ROW)] = row["error"]
-        n_test[row[noun]] = row["n_test"]
+        found.setdefault(row[column], {})[tuple(row[name] for name in ROW)] = row["error"]
+        n_test[row[column]] = row["n_test"]
     asked = {one: row_of(one) for one in (*predictors(settings, plan.fits(settings)), CLASSICAL)}
-    return Errors(
-        noun,
-        expected_units(settings) or tuple(found),
-        {unit: {one: rows[row] for one, row in asked.items() if row in rows} for unit, rows in found.items()},
-        n_test,
-    )
+    of_unit = {
+        unit: {one: rows[row] for one, row in asked.items() if row in rows} for unit, rows in found.items()
+    }
+    return of_unit, n_test
 
 
 def expected_units(settings: Settings) -> tuple[str, ...]:
@@ -105,6 +144,18 @@ def expected_units(settings: Settings) -> tuple[str, ...]:
     if isinstance(settings.split, SubjectSplit):
         return tuple(fold.label for fold in folds(settings.split, named))
     return tuple(named)
+
+
+def tested_in(settings: Settings) -> dict[str, str]:
+    """The fold in which each subject of the configuration tests, in order of the subjects.
+
+    Empty without folds, or when the configuration leaves the subjects to the source.
+    """
+    named = settings.recordings.subjects
+    if named == "all" or not isinstance(settings.split, SubjectSplit):
+        return {}
+    found = {label: fold.label for fold in folds(settings.split, named) for label in fold.test}
+    return {label: found[label] for label in named if label in found}
 
 
 def gather_means(errors: Errors, sides: Mapping[Group, Sequence[Sequence[Predictor]]]) -> Gathered:
@@ -174,6 +225,6 @@ def gather(
             counts.append(sum(map(len, there)))
         if lacking:
             seeds = f": {'seed' if len(lacking) == 1 else 'seeds'} {', '.join(lacking)}" if there else ""
-            missing.append(f"{errors.noun} {unit}{seeds}")
+            missing.append(f"{errors.name(unit)}{seeds}")
     table = np.array(values).reshape(-1, n_sides)
-    return Gathered(tuple(units), table, min(counts, default=0), "; ".join(missing))
+    return Gathered(tuple(units), table, min(counts, default=0), "; ".join(dict.fromkeys(missing)))

@@ -21,7 +21,7 @@ from eeg_sgdr.figures.canvas import (
     stamp,
     ticks_apart,
 )
-from eeg_sgdr.settings import Settings, SubjectSplit
+from eeg_sgdr.settings import Settings
 
 #: More arms than colours cannot be told apart.
 MOST_ARMS = len(COLOURS)
@@ -93,10 +93,9 @@ def figure4(comparison: pd.DataFrame, settings: Settings) -> Figure:
         column[-1].set_xlabel("Epochs of each training")
     handles |= _levels(list(grid.ravel()), points, comparison, settings)
     _axes(grid[0, 0], points, settings)
-    unit = "fold" if isinstance(settings.split, SubjectSplit) else "subject"
     figure.supylabel(
         f"Improvement over {_reference_name(settings)}\n"
-        f"(points, median over {unit}s; compressed beyond {LINEAR})",
+        f"(points, median over subjects; compressed beyond {LINEAR})",
         fontsize=10,
         multialignment="center",
     )
