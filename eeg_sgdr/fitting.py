@@ -1,17 +1,22 @@
 """One fit: a network trained from its seed along a schedule, scored at the schedule's ends."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from eeg_sgdr import networks
+from eeg_sgdr.checkpoints import NOTHING_KEPT, Checkpoint, Keeper
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.fast import choose
-from eeg_sgdr.forms import PlainForm
+from eeg_sgdr.forms import Form, PlainForm
+from eeg_sgdr.interruptions import Interrupted, held_back
+from eeg_sgdr.records import Epoch, Record, beginning
 from eeg_sgdr.schedules import Schedule
 from eeg_sgdr.scoring import Score, score
 from eeg_sgdr.settings import NetworkSettings, Numerics, Training
@@ -44,29 +49,6 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Epoch:
-    """One line of a fit's history.
-
-    Attributes
-    ----------
-    epoch : int
-        Epochs done.
-    first_rate, last_rate : float
-        Learning rate of its first and last update.
-    loss : float
-        Mean training loss of its updates, in nats.
-    seconds : float
-        What its training took, scoring left out.
-    """
-
-    epoch: int
-    first_rate: float
-    last_rate: float
-    loss: float
-    seconds: float
-
-
-@dataclass(frozen=True)
 class Fit:
     """What a fit leaves.
 
@@ -92,6 +74,8 @@ class FitFailed(Exception):  # noqa: N818 (an outcome, not an error of the progr
     """Training cannot go on: the loss is not finite."""
 
     def __init__(self, epoch: int, rate: float) -> None:
+        self.epoch = epoch
+        self.rate = rate
         super().__init__(f"the loss is not finite in epoch {epoch}, at a rate of {rate:g}")
 
 
@@ -102,6 +86,7 @@ def fit(
     schedule: Schedule,
     seed: int,
     on_epoch: Callable[[int], object] = lambda epoch: None,
+    keeper: Keeper = NOTHING_KEPT,
 ) -> Fit:
     """Train one network.
 
@@ -122,6 +107,10 @@ def fit(
         The seed.
     on_epoch : callable
         Called with the number of epochs done, after each.
+    keeper : Keeper
+        Where checkpoints are kept: at the schedule's ends, when due, and when interrupted. A fit goes on
+        from the last one, to the same result in every bit (the weights of states that are no ends, which
+        nobody stores, are not kept).
 
     Returns
     -------
@@ -133,6 +122,8 @@ def fit(
         If the network does not fit the data, or there are fewer training crops than a batch.
     FitFailed
         If the loss is not finite.
+    Interrupted
+        If it was asked to stop; the checkpoint is kept.
     """
     device = open_device(training.numerics)
     net = build(data, network, seed)
@@ -147,30 +138,94 @@ def fit(
     labels = torch.from_numpy(np.repeat(data.y_train, len(net.starts))).to(device)
     n_updates = updates_per_epoch(len(labels), training.batch_size)
     optimizer = SGD(net.module.parameters(), training.momentum, training.weight_decay, training.momentum_form)
-    history: list[Epoch] = []
-    scores: dict[int, Score] = {}
-    for epoch in range(schedule.budget):
-        started = time.perf_counter()
-        net.module.train()
-        losses = []
-        rates = [schedule.lr((epoch * n_updates + i) / n_updates) for i in range(n_updates)]
-        batches = crop_order(seed, epoch, len(labels))[: n_updates * training.batch_size]
-        for i, crops in enumerate(torch.from_numpy(batches).to(device).split(training.batch_size)):
-            with torch.autocast(device.type, torch.bfloat16, enabled=training.numerics.precision == "mixed"):
-                logits = form.logits(train, crops, dropout_seed(seed, epoch * n_updates + i))
-            loss = nn.functional.cross_entropy(logits.to(dtype), labels[crops])
-            loss.backward()
-            optimizer.step(rates[i])
-            losses.append(loss.detach())
-        mean_loss = float(torch.stack(losses).mean())
-        if not np.isfinite(mean_loss):
-            raise FitFailed(epoch + 1, rates[0])
-        done = epoch + 1
-        history.append(Epoch(done, rates[0], rates[-1], mean_loss, time.perf_counter() - started))
-        if done in schedule.ends or training.store == "epochs":
-            scores[done] = score(form, train, test)
-        on_epoch(done)
-    return Fit(history, scores, form.name, n_updates)
+    course = _Course(net.module, optimizer, schedule)
+    course.go_on(keeper.load())
+    for line in course.record.history:
+        on_epoch(line.epoch)
+    try:
+        for epoch in range(len(course.record.history), schedule.budget):
+            done = epoch + 1
+            net.module.train()
+            rates = [schedule.lr((epoch * n_updates + i) / n_updates) for i in range(n_updates)]
+            order = crop_order(seed, epoch, len(labels))[: n_updates * training.batch_size]
+            batches = torch.from_numpy(order).to(device).split(training.batch_size)
+            for i in range(len(course.losses), n_updates):
+                with course.update():
+                    logits = _logits(
+                        form, train, batches[i], dropout_seed(seed, epoch * n_updates + i), training
+                    )
+                    loss = nn.functional.cross_entropy(logits.to(dtype), labels[batches[i]])
+                    loss.backward()
+                    optimizer.step(rates[i])
+                    course.losses.append(loss.detach())
+                if keeper.due():
+                    keeper.save(course.checkpoint())
+            mean_loss = float(torch.stack(course.losses).mean())
+            if not np.isfinite(mean_loss):
+                raise FitFailed(done, rates[0])
+            scores = {}
+            if done in schedule.ends or training.store == "epochs":
+                scores = {done: score(form, train, test)}
+            course.end_epoch(Epoch(done, rates[0], rates[-1], mean_loss, course.seconds), scores)
+            if done in schedule.ends and done < schedule.budget:
+                keeper.save(course.checkpoint())
+            on_epoch(done)
+    except Interrupted:
+        keeper.save(course.checkpoint())
+        raise
+    return Fit(course.record.history, course.record.scores, form.name, n_updates)
+
+
+class _Course:
+    """A fit under way; all of it changes as a whole or not at all when the fit is asked to stop."""
+
+    def __init__(self, module: nn.Module, optimizer: SGD, schedule: Schedule) -> None:
+        self.module = module
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.record = Record()
+        #: Of the epoch under way: losses of its updates, and what these took.
+        self.losses: list[Tensor] = []
+        self.seconds = 0.0
+
+    @contextmanager
+    def update(self) -> Iterator[None]:
+        with held_back():
+            started = time.perf_counter()
+            yield
+            self.seconds += time.perf_counter() - started
+
+    def end_epoch(self, line: Epoch, scores: dict[int, Score]) -> None:
+        with held_back():
+            self.record.history.append(line)
+            self.record.scores.update(scores)
+            self.losses, self.seconds = [], 0.0
+
+    def checkpoint(self) -> Checkpoint:
+        tensors = {f"module/{name}": value for name, value in self.module.state_dict().items()}
+        tensors |= {f"velocity/{i}": value for i, value in enumerate(self.optimizer.velocity)}
+        tensors |= {f"loss/{i}": value for i, value in enumerate(self.losses)}
+        tensors |= self.record.tensors("score/", self.schedule.ends)
+        numbers = {**self.record.numbers(), "n_losses": len(self.losses), "seconds": self.seconds}
+        return Checkpoint(tensors, numbers)
+
+    def go_on(self, kept: Checkpoint | None) -> None:
+        if kept is None:
+            return
+        self.module.load_state_dict(beginning(kept.tensors, "module/"))
+        for i, velocity in enumerate(self.optimizer.velocity):
+            velocity.copy_(kept.tensors[f"velocity/{i}"])
+        device = self.optimizer.velocity[0].device
+        self.losses = [kept.tensors[f"loss/{i}"].to(device) for i in range(kept.numbers["n_losses"])]
+        self.seconds = kept.numbers["seconds"]
+        self.record = Record.of(kept.tensors, "score/", kept.numbers)
+
+
+def _logits(form: Form, train: Any, crops: Tensor, seed: int, training: Training) -> Tensor:
+    """Mean logits of a batch, with gradients, in the precision asked for."""
+    mixed = training.numerics.precision == "mixed"
+    with torch.autocast(crops.device.type, torch.bfloat16, enabled=mixed):
+        return form.logits(train, crops, seed)
 
 
 def open_device(numerics: Numerics) -> torch.device:

@@ -55,6 +55,11 @@ class Subject:
         """What messages call it."""
         return f"{'fold' if self.fold else 'subject'} {self.label}"
 
+    @property
+    def test_subjects(self) -> list[str]:
+        """Labels of the subjects that are tested: itself, or those of the fold."""
+        return self.data["test_subjects"] if self.fold else [self.label]
+
     @cached_property
     def trials(self) -> pd.DataFrame:
         """trials.csv."""
@@ -72,6 +77,11 @@ class Subject:
             {"fold": "", "rates": "", "seeds": ""}
         )
 
+    @property
+    def overall(self) -> pd.DataFrame:
+        """The rows of evaluation.csv over all test trials; a fold has others for each of its subjects."""
+        return self.evaluation[self.evaluation["subject"] == "all"] if self.fold else self.evaluation
+
     @cached_property
     def fits(self) -> dict[FitKey, dict[str, Any]]:
         """fit.json of every fit that ended, done or failed."""
@@ -87,6 +97,13 @@ class Subject:
     def done(self) -> list[FitKey]:
         """The fits that are done."""
         return sorted(key for key, content in self.fits.items() if content["state"] == "done")
+
+    def has(self, key: FitKey, every_epoch: bool) -> bool:
+        """Whether a fit has ended, with probabilities of every epoch if these are wanted."""
+        if key not in self.fits:
+            return False
+        enough = not every_epoch or self.fits[key]["state"] == "failed"
+        return enough or len(self.predictions(key)["epochs"]) == key.budget
 
     @property
     def failed(self) -> dict[str, str]:

@@ -1,20 +1,18 @@
 """Several fits trained in lock-step as one, which is what fills a GPU."""
 
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, stack_module_state, vmap
+from torch.func import functional_call, vmap
 
+from eeg_sgdr.checkpoints import NOTHING_KEPT, Keeper
 from eeg_sgdr.dropout import dropout_mask
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.fitting import (
-    Data,
-    Epoch,
     Fit,
     FitFailed,
     build,
@@ -24,52 +22,10 @@ from eeg_sgdr.fitting import (
     updates_per_epoch,
 )
 from eeg_sgdr.forms import PlainForm, masked, mean_logits
-from eeg_sgdr.schedules import Schedule
+from eeg_sgdr.interruptions import Interrupted
+from eeg_sgdr.lockstep import Course, Member, Running
 from eeg_sgdr.scoring import Score, score
 from eeg_sgdr.settings import NetworkSettings, Training
-from eeg_sgdr.sgd import SGD
-
-
-@dataclass(frozen=True)
-class Member:
-    """One fit of a stack.
-
-    Attributes
-    ----------
-    data : Data
-        What it sees; all members' arrays have equal shapes.
-    schedule : Schedule
-        Sets its rates; budgets may differ.
-    seed : int
-        Its seed.
-    """
-
-    data: Data
-    schedule: Schedule
-    seed: int
-
-
-class _Running:
-    """The members that still train: their parameters and buffers along a first axis of their own."""
-
-    def __init__(self, modules: list[nn.Module], training: Training) -> None:
-        self.parameters, self.buffers = stack_module_state(modules)
-        self.optimizer = SGD(
-            self.parameters.values(), training.momentum, training.weight_decay, training.momentum_form
-        )
-
-    def keep(self, members: list[int]) -> None:
-        """Go on with some of them."""
-        for name, value in self.parameters.items():
-            self.parameters[name] = value.detach()[members].clone().requires_grad_()
-        self.buffers = {name: value[members].clone() for name, value in self.buffers.items()}
-        self.optimizer.parameters = list(self.parameters.values())
-        self.optimizer.velocity = [velocity[members].clone() for velocity in self.optimizer.velocity]
-
-    def state(self, member: int) -> dict[str, Tensor]:
-        """The state dict of one of them."""
-        both = {**self.parameters, **self.buffers}
-        return {name: value[member].detach() for name, value in both.items()}
 
 
 def fit_stack(
@@ -77,6 +33,7 @@ def fit_stack(
     network: NetworkSettings,
     training: Training,
     on_epoch: Callable[[int], object] = lambda epoch: None,
+    keeper: Keeper = NOTHING_KEPT,
 ) -> list[Fit | FitFailed]:
     """Train fits in lock-step, each with its own rate, order and dropout.
 
@@ -92,6 +49,8 @@ def fit_stack(
         Batch size, momentum and the like; its lists of rates and seeds are not read.
     on_epoch : callable
         Called with the number of epochs done, after each and for every member that trained in it.
+    keeper : Keeper
+        Where checkpoints of all of them together are kept, as in `eeg_sgdr.fitting.fit`.
 
     Returns
     -------
@@ -102,6 +61,8 @@ def fit_stack(
     ------
     UserError
         If the members' shapes differ, or as `eeg_sgdr.fitting.fit`.
+    Interrupted
+        If it was asked to stop; the checkpoint is kept.
     """
     device = open_device(training.numerics)
     networks = [build(member.data, network, member.seed) for member in members]
@@ -115,40 +76,38 @@ def fit_stack(
     windows = _Windows(members, device)
     n_crops = len(members[0].data.y_train) * len(base.network.starts)
     n_updates = updates_per_epoch(n_crops, training.batch_size)
-    running = _Running([net.module for net in networks], training)
-    alive = list(range(len(members)))
-    failures: dict[int, FitFailed] = {}
-    histories: list[list[Epoch]] = [[] for _ in members]
-    scores: list[dict[int, Score]] = [{} for _ in members]
-    for epoch in range(max(member.schedule.budget for member in members)):
-        started = time.perf_counter()
-        rates, losses = _train_epoch(epoch, n_updates, members, alive, running, base, windows, training)
-        seconds = (time.perf_counter() - started) / len(alive)
-        done = epoch + 1
-        for i, member in enumerate(alive):
-            first, last = float(rates[0, i]), float(rates[-1, i])
-            if not np.isfinite(float(losses[i])):
-                failures[member] = FitFailed(done, first)
-                continue
-            histories[member].append(Epoch(done, first, last, float(losses[i]), seconds))
-            if done in members[member].schedule.ends or training.store == "epochs":
-                form = PlainForm(replace(base.network, module=networks[member].module))
-                form.module.load_state_dict(running.state(i))
-                data = members[member].data
-                scores[member][done] = score(form, windows.of(data.x_train), windows.of(data.x_test))
-            on_epoch(done)
-        kept = [
-            i
-            for i, member in enumerate(alive)
-            if members[member].schedule.budget > done and member not in failures
-        ]
-        if len(kept) < len(alive):
-            running.keep(kept)
-            alive = [alive[i] for i in kept]
-        if not alive:
-            break
+    course = Course(members, Running([net.module for net in networks], training))
+    course.go_on(keeper.load())
+    for record in course.records:
+        for line in record.history:
+            on_epoch(line.epoch)
+    try:
+        while course.alive:
+            done = course.epoch + 1
+            rates = _train_epoch(course, n_updates, members, base, windows, training, keeper)
+            losses = (course.total / n_updates).tolist()
+            scores: dict[int, Score] = {}
+            for i, member in enumerate(course.alive):
+                if not np.isfinite(losses[i]):
+                    continue
+                if done in members[member].schedule.ends or training.store == "epochs":
+                    form = PlainForm(replace(base.network, module=networks[member].module))
+                    form.module.load_state_dict(course.running.state(i))
+                    data = members[member].data
+                    scores[member] = score(form, windows.of(data.x_train), windows.of(data.x_test))
+            trained = course.alive
+            course.end_epoch(rates, losses, scores)
+            if course.alive and any(done in members[member].schedule.ends for member in trained):
+                keeper.save(course.checkpoint())
+            for member in trained:
+                if member not in course.failures:
+                    on_epoch(done)
+    except Interrupted:
+        keeper.save(course.checkpoint())
+        raise
     return [
-        failures.get(i) or Fit(histories[i], scores[i], base.name, n_updates) for i in range(len(members))
+        course.failures.get(i) or Fit(record.history, record.scores, base.name, n_updates)
+        for i, record in enumerate(course.records)
     ]
 
 
@@ -165,37 +124,38 @@ class _Windows:
 
 
 def _train_epoch(
-    epoch: int,
+    course: Course,
     n_updates: int,
     members: Sequence[Member],
-    alive: list[int],
-    running: _Running,
     base: PlainForm,
     windows: _Windows,
     training: Training,
-) -> tuple[np.ndarray, Tensor]:
-    """One epoch of the members alive; returns rates (n_updates, n) and mean losses (n,)."""
+    keeper: Keeper,
+) -> np.ndarray:
+    """What is left of an epoch of the members alive; returns its rates (n_updates, n)."""
     base.module.train()
-    here = [members[i] for i in alive]
-    rates = np.array(
-        [[m.schedule.lr((epoch * n_updates + k) / n_updates) for m in here] for k in range(n_updates)]
-    )
+    here = [members[i] for i in course.alive]
+    first = course.epoch * n_updates
+    rates = np.array([[m.schedule.lr((first + k) / n_updates) for m in here] for k in range(n_updates)])
     n_crops = len(here[0].data.y_train) * len(base.network.starts)
-    orders = np.stack([crop_order(member.seed, epoch, n_crops) for member in here])
-    total: Any = 0.0
-    for k in range(n_updates):
-        numbers = orders[:, k * training.batch_size : (k + 1) * training.batch_size]
-        x, y = _batches(here, numbers, base, windows)
-        masks = _masks(base, x, [dropout_seed(member.seed, epoch * n_updates + k) for member in here])
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=training.numerics.precision == "mixed"):
-            logits = _forward(base, running, x, masks)
-        losses = nn.functional.cross_entropy(
-            logits.to(x.dtype).flatten(0, 1), y.flatten(), reduction="none"
-        ).view(y.shape)
-        losses.mean(1).sum().backward()
-        running.optimizer.step(torch.from_numpy(rates[k]).to(x))
-        total = total + losses.detach().mean(1)
-    return rates, total / n_updates
+    orders = np.stack([crop_order(member.seed, course.epoch, n_crops) for member in here])
+    for k in range(course.updates, n_updates):
+        with course.update():
+            numbers = orders[:, k * training.batch_size : (k + 1) * training.batch_size]
+            x, y = _batches(here, numbers, base, windows)
+            masks = _masks(base, x, [dropout_seed(member.seed, first + k) for member in here])
+            mixed = training.numerics.precision == "mixed"
+            with torch.autocast(x.device.type, torch.bfloat16, enabled=mixed):
+                logits = _forward(base, course.running, x, masks)
+            losses = nn.functional.cross_entropy(
+                logits.to(x.dtype).flatten(0, 1), y.flatten(), reduction="none"
+            ).view(y.shape)
+            losses.mean(1).sum().backward()
+            course.running.optimizer.step(torch.from_numpy(rates[k]).to(x))
+            course.total = course.total.to(x) + losses.detach().mean(1)
+        if keeper.due():
+            keeper.save(course.checkpoint())
+    return rates
 
 
 def _batches(
@@ -231,7 +191,7 @@ def _masks(base: PlainForm, x: Tensor, seeds: list[int]) -> list[Tensor]:
     return [torch.stack([drawn[seed][i] for seed in seeds]) for i in range(len(shapes))]
 
 
-def _forward(base: PlainForm, running: _Running, x: Tensor, masks: list[Tensor]) -> Tensor:
+def _forward(base: PlainForm, running: Running, x: Tensor, masks: list[Tensor]) -> Tensor:
     """Mean logits (n, batch, n_classes) of every member for its own crops."""
 
     def one(parameters: Any, buffers: Any, crops: Tensor, own_masks: list[Tensor]) -> Tensor:

@@ -1,57 +1,19 @@
 """Paths of results, and whole files only: the one module that writes them."""
 
 import json
-import os
 import re
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from eeg_sgdr.errors import UserError
-
-
-def write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
-    """Write a file that appears whole or not at all.
-
-    Written beside its place, flushed to the disk, then renamed.
-
-    Parameters
-    ----------
-    path : Path
-        Where; folders above it are made.
-    fill : callable
-        Writes the content into the binary file that it is given.
-
-    Raises
-    ------
-    UserError
-        If it cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                fill(file)
-                file.flush()
-                os.fsync(file.fileno())
-            # mkstemp allows only the owner; results are shared as the umask says.
-            os.chmod(name, 0o666 & ~_umask())
-            os.replace(name, path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be written ({error.strerror or error}); make room or give another --out."
-        ) from error
+from eeg_sgdr.wholefiles import clean, remove, told, write
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -155,10 +117,59 @@ def locked(path: Path) -> Iterator[None]:
     ----------
     path : Path
         The lock file; folders above it are made.
+
+    Raises
+    ------
+    UserError
+        If it cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path):
+    with _lock(path, -1):
         yield
+
+
+@contextmanager
+def held(folder: "FitFolder", patience_s: float) -> Iterator[bool]:
+    """Be the only one who writes a fit, until the end or the end of the process.
+
+    Parameters
+    ----------
+    folder : FitFolder
+        The fit's folder; what a crash has left in it is removed.
+    patience_s : float
+        How long to wait for whoever holds it; for ever if negative.
+
+    Yields
+    ------
+    held : bool
+        False if somebody else still holds it.
+
+    Raises
+    ------
+    UserError
+        If the folder cannot be written.
+    """
+    with _lock(folder.lock, patience_s) as held:
+        if held:
+            clean(folder.root)
+        yield held
+        if held and folder.fit.is_file():
+            remove(folder.checkpoint)
+            # Who has it open already will find the fit done.
+            remove(folder.lock)
+
+
+@contextmanager
+def _lock(path: Path, patience_s: float) -> Iterator[bool]:
+    """Hold a lock, or say that somebody else holds it."""
+    lock = FileLock(path)
+    with told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(Timeout):
+            lock.acquire(timeout=patience_s)
+    try:
+        yield lock.is_locked
+    finally:
+        lock.release()
 
 
 class Study:
@@ -233,6 +244,8 @@ class FitFolder:
         self.fit = root / "fit.json"
         self.history = root / "history.csv"
         self.predictions = root / "predictions.npz"
+        self.checkpoint = root / "checkpoint"
+        self.lock = root / ".fit.lock"
 
     def snapshot(self, epoch: int) -> Path:
         """Weights at an epoch."""
@@ -253,9 +266,3 @@ def folder_name(label: str) -> str:
             f"subject {label!r}: cannot be the name of a folder; rename it (letters, digits, - _ .)."
         )
     return name
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

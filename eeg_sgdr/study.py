@@ -82,12 +82,13 @@ def run(
     UserError
         If the folder holds fits made with other settings or other data.
     """
+    subject = Subject(folder)
+    missing = missing_fits(subject, settings, prepared)
+    without_baseline = baseline_is_missing(subject, settings, prepared)
     store.write_csv(folder.trials, prepared.table)
     store.write_npz(folder.summary, prepared.summary)
     store.write_json(folder.data, prepared.info)
-    subject = Subject(folder)
-    missing = missing_fits(subject, settings, prepared)
-    if baseline_is_missing(subject, settings, prepared):
+    if without_baseline:
         workers.run_all(make_baseline, [(settings, prepared, folder.baseline)], 1)
     train(missing, settings, prepared, folder, jobs)
     subject = Subject(folder)
@@ -114,11 +115,8 @@ def missing_fits(subject: Subject, settings: Settings, prepared: Prepared | Pool
 
 def absent_fits(subject: Subject, settings: Settings) -> list[FitKey]:
     """The fits that are not there, or lack epochs that are to be stored; whatever made those that are."""
-    return [
-        key
-        for key in plan.fits(settings)
-        if key not in subject.fits or (settings.training.store == "epochs" and not _has_epochs(subject, key))
-    ]
+    every_epoch = settings.training.store == "epochs"
+    return [key for key in plan.fits(settings) if not subject.has(key, every_epoch)]
 
 
 def baseline_is_missing(subject: Subject, settings: Settings, prepared: Prepared | Pooled) -> bool:
@@ -139,10 +137,6 @@ def baseline_is_missing(subject: Subject, settings: Settings, prepared: Prepared
 
 def _made_otherwise(folder: store.FitFolder) -> UserError:
     return UserError(f"{folder.root}: was made with other settings or recordings; give another --out.")
-
-
-def _has_epochs(subject: Subject, key: FitKey) -> bool:
-    return len(subject.predictions(key)["epochs"]) == key.budget
 
 
 def make_baseline(*arguments: object) -> None:

@@ -1,6 +1,7 @@
 """Fits carried out by a worker process: from prepared trials to the files of their folders."""
 
 import time
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,15 @@ from safetensors.torch import save
 
 from eeg_sgdr import baseline, plan, store
 from eeg_sgdr import settings as config
+from eeg_sgdr.checkpoints import FileKeeper
 from eeg_sgdr.fitting import Data, Fit, FitFailed, fit
+from eeg_sgdr.interruptions import held_back
 from eeg_sgdr.plan import FitKey
 from eeg_sgdr.pooled import Pooled
 from eeg_sgdr.prepared import Prepared
 from eeg_sgdr.progress import tick
 from eeg_sgdr.provenance import versions
+from eeg_sgdr.results import Subject
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.stacks import Member, fit_stack
 
@@ -28,8 +32,11 @@ def make_fits(
     prepared: Prepared | Pooled,
     folder: store.SubjectFolder,
     steps: Path,
-) -> None:
+    patience_s: float = 0.0,
+) -> list[FitKey]:
     """Train fits of a subject or fold and write their folders; fit.json, the last, says that all is there.
+
+    What another process has made meanwhile is not made again.
 
     Parameters
     ----------
@@ -43,26 +50,65 @@ def make_fits(
         Where results go.
     steps : Path
         Where epochs are counted.
+    patience_s : float
+        How long to wait for each that another process is making; for ever if negative.
+
+    Returns
+    -------
+    others : list of FitKey
+        Those that another process is still making.
     """
-    started = time.perf_counter()
+    with ExitStack() as locks:
+        mine = [key for key in keys if locks.enter_context(store.held(folder.fit(key.name), patience_s))]
+        there = Subject(folder)
+        missing = [key for key in mine if not there.has(key, settings.training.store == "epochs")]
+        if missing:
+            _make(missing, settings, prepared, folder, steps)
+    return [key for key in keys if key not in mine]
+
+
+def _make(
+    keys: list[FitKey],
+    settings: Settings,
+    prepared: Prepared | Pooled,
+    folder: store.SubjectFolder,
+    steps: Path,
+) -> None:
+    """Train fits from their last checkpoint, and write their folders."""
     network, training = settings.network, settings.training
     data = _data(prepared)
     members = [Member(data, plan.schedule_of(key, settings), key.seed) for key in keys]
     results: list[Fit | FitFailed]
+    keeper = _keeper(keys, settings, prepared, folder)
     if training.numerics.device == "cpu":
         (member,) = members
         try:
             results = [
-                fit(member.data, network, training, member.schedule, member.seed, lambda epoch: tick(steps))
+                fit(data, network, training, member.schedule, member.seed, lambda epoch: tick(steps), keeper)
             ]
         except FitFailed as failure:
             results = [failure]
     else:
-        results = fit_stack(members, network, training, lambda epoch: tick(steps))
-    seconds = (time.perf_counter() - started) / len(keys)
+        results = fit_stack(members, network, training, lambda epoch: tick(steps), keeper)
+    seconds = keeper.seconds / len(keys)
     stack = [key.name for key in keys] if len(keys) > 1 else []
-    for result, key in zip(results, keys, strict=True):
-        _write(result, key, settings, prepared, folder.fit(key.name), stack, seconds)
+    with held_back():
+        for result, key in zip(results, keys, strict=True):
+            _write(result, key, settings, prepared, folder.fit(key.name), stack, seconds)
+
+
+def _keeper(
+    keys: list[FitKey], settings: Settings, prepared: Prepared | Pooled, folder: store.SubjectFolder
+) -> FileKeeper:
+    """Where the checkpoint of fits is; a stack has one, in the folder of its first."""
+    identity = {
+        "fits": {key.name: plan.fingerprint(key, settings, prepared.info["fingerprint"]) for key in keys},
+        "store": settings.training.store,
+        "versions": versions(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+    }
+    interval_s = 60 * settings.compute.checkpoint_minutes
+    return FileKeeper(folder.fit(keys[0].name).checkpoint, identity, interval_s)
 
 
 def _data(prepared: Prepared | Pooled) -> Data:
@@ -129,6 +175,13 @@ def make_baseline(settings: Settings, prepared: Prepared | Pooled, folder: store
     folder : store.FitFolder
         Where its results go.
     """
+    with store.held(folder, patience_s=-1):
+        # Another process may have made it meanwhile.
+        if not folder.fit.is_file():
+            _make_baseline(settings, prepared, folder)
+
+
+def _make_baseline(settings: Settings, prepared: Prepared | Pooled, folder: store.FitFolder) -> None:
     started = time.perf_counter()
     parts = ("train", "test")
     singular = np.concatenate(

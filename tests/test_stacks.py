@@ -84,8 +84,8 @@ def test_a_stack_of_fits_has_its_members_in_their_folders(tmp_path, monkeypatch)
             return extra[name] if name in extra else getattr(data, name)
 
     settings = make_settings(network={"name": "EEGNet"})
-    monkeypatch.setattr(tasks, "fit_stack", lambda members, network, training, on_epoch: fit_stack(
-        members, network, TRAINING, on_epoch))  # fmt: skip
+    monkeypatch.setattr(tasks, "fit_stack", lambda members, network, training, *rest: fit_stack(
+        members, network, TRAINING, *rest))  # fmt: skip
     on_gpu = settings.model_copy(
         update={
             "training": settings.training.model_copy(

@@ -23,12 +23,15 @@ class Compute(Model):
         Fits at a time on the CPU; null is one per core.
     stack : int
         Fits trained in lock-step on a GPU.
+    checkpoint_minutes : float
+        Between checkpoints of a fit under way; the ends of its cycles are kept anyway.
     data_dir : str
         Where downloads and simulated recordings are kept.
     """
 
     jobs: Annotated[int, Field(ge=1)] | None = None
     stack: Annotated[int, Field(ge=1)] = 32
+    checkpoint_minutes: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 3.0
     data_dir: str = "data"
 
 

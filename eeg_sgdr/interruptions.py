@@ -1,0 +1,57 @@
+"""A request to stop, answered where nothing is half done."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+#: Exit status of what was interrupted, as shells have it for Ctrl-C.
+STATUS = 130
+
+
+class Interrupted(KeyboardInterrupt):
+    """Raised only where nothing is half done, so that what is under way can be kept."""
+
+
+@dataclass
+class _State:
+    asked: bool = False
+    held: int = 0
+
+
+_state = _State()
+
+
+def stop(*signal: object) -> None:
+    """Answer a signal; as a handler, it is called between any two steps of the program.
+
+    Raises
+    ------
+    Interrupted
+        At once, unless `held_back`; only once, so that a second signal does not disturb the keeping.
+    """
+    first, _state.asked = not _state.asked, True
+    if first and not _state.held:
+        raise Interrupted
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Do something as a whole: a request to stop that comes meanwhile is answered at its end.
+
+    Raises
+    ------
+    Interrupted
+        At the end, if it was asked for.
+    """
+    _state.held += 1
+    try:
+        yield
+    finally:
+        _state.held -= 1
+    if _state.asked and not _state.held:
+        raise Interrupted
+
+
+def forget() -> None:
+    """Begin as if nothing had been asked."""
+    _state.asked = False
