@@ -6,3 +6,7 @@ class UserError(Exception):
 
     The commands print it and end with status 2; from Python it is an ordinary exception.
     """
+
+
+class CannotGoOnError(UserError):
+    """A `UserError` that whatever comes next would meet, too, such as a full disk."""

@@ -1,6 +1,7 @@
 """The command that trains a study: python -m eeg_sgdr.run."""
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -8,9 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eeg_sgdr.errors import UserError
+from eeg_sgdr.errors import CannotGoOnError, UserError
 
 if TYPE_CHECKING:
+    from eeg_sgdr.plan import FitKey
     from eeg_sgdr.recordings import Source
     from eeg_sgdr.settings import Settings
     from eeg_sgdr.splits import Fold
@@ -77,6 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0: all that was asked is there. 2: refused, or some of it is missing. 130: interrupted.
     """
     options = parser().parse_args(arguments)
+    # Clusters and systems that shut down send it; it is answered as Ctrl-C is.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return _run(options)
     except UserError as error:
@@ -85,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("Interrupted; the same command goes on with what is missing.", file=sys.stderr)
+        print("Interrupted; the same command goes on where this one was.", file=sys.stderr)
         return 130
 
 
@@ -128,28 +132,44 @@ def _train(options: argparse.Namespace, settings: "Settings") -> int:
     workers.warm_up()
     from eeg_sgdr.recordings import open_source
     from eeg_sgdr.results import Results
-    from eeg_sgdr.study import record_settings, run
+    from eeg_sgdr.study import begin, finish, record_settings
 
     source = open_source(settings.recordings, Path(settings.compute.data_dir))
     study = store.Study(options.out or Path("results") / settings.name)
     subjects, units = _selected(options, settings, source)
     settings = record_settings(settings, subjects, study)
+    jobs = options.jobs or settings.compute.jobs
     problems: list[str] = []
     evaluated = []
+
+    def complete(label: str, others: list["FitKey"], prepared: Any, folder: store.SubjectFolder) -> None:
+        """Finish a subject or fold, and write its report."""
+        subject = finish(others, prepared, folder, settings, jobs)
+        evaluated.append(label)
+        problems.extend(f"{subject.title}, {name}: {why}." for name, why in subject.failed.items())
+        if subject.done and subject.fold:  # has no page of its own yet
+            print(subject.folder.evaluation)
+        elif subject.done:
+            # Takes a second to import, which fits need not wait for.
+            from eeg_sgdr.pages.subject import subject_report
+
+            subject_report(Results(study.root), subject)
+            print(subject.folder.report)
+
+    waiting = {}
     for label, prepare in units.items():
         with _told_at_the_end(problems, options.debug):
             folder = study.subject(label) if settings.split.by != "subject" else study.fold(label)
-            subject = run(prepare(settings), folder, settings, options.jobs or settings.compute.jobs)
-            evaluated.append(label)
-            problems += [f"{subject.title}, {name}: {why}." for name, why in subject.failed.items()]
-            if subject.done and subject.fold:  # has no page of its own yet
-                print(subject.folder.evaluation)
-            elif subject.done:
-                # Takes a second to import, which fits need not wait for.
-                from eeg_sgdr.pages.subject import subject_report
-
-                subject_report(Results(study.root), subject)
-                print(subject.folder.report)
+            prepared = prepare(settings)
+            others = begin(prepared, folder, settings, jobs)
+            if others:
+                waiting[label] = (others, prepared, folder)
+            else:
+                complete(label, others, prepared, folder)
+    for label, begun in waiting.items():
+        print(f"{begun[1].title}: waiting for {len(begun[0])} fits of another process.", file=sys.stderr)
+        with _told_at_the_end(problems, options.debug):
+            complete(label, *begun)
     with _told_at_the_end(problems, options.debug):
         from eeg_sgdr.comparison import update
 
@@ -209,7 +229,7 @@ def _told_at_the_end(problems: list[str], debug: bool) -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        if debug:
+        if debug or isinstance(error, CannotGoOnError):
             raise
         problems.append(str(error))
 

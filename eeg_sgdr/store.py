@@ -120,7 +120,7 @@ def locked(path: Path) -> Iterator[None]:
 
     Raises
     ------
-    UserError
+    CannotGoOnError
         If it cannot be written.
     """
     with _lock(path, -1):
@@ -145,7 +145,7 @@ def held(folder: "FitFolder", patience_s: float) -> Iterator[bool]:
 
     Raises
     ------
-    UserError
+    CannotGoOnError
         If the folder cannot be written.
     """
     with _lock(folder.lock, patience_s) as held:
@@ -156,6 +156,13 @@ def held(folder: "FitFolder", patience_s: float) -> Iterator[bool]:
             remove(folder.checkpoint)
             # Who has it open already will find the fit done.
             remove(folder.lock)
+
+
+def tidy(folder: "FitFolder") -> None:
+    """Remove what a crash between a fit's last file and its end has left."""
+    if folder.lock.exists():
+        with held(folder, patience_s=0):
+            pass
 
 
 @contextmanager

@@ -38,6 +38,7 @@ def record_settings(settings: Settings, subjects: Sequence[str], study: store.St
         If the folder was made with other settings.
     """
     with store.locked(study.root / ".config.lock"):
+        store.clean(study.root)
         settings = grown_settings(settings, subjects, study)
         store.write_text(study.config, config.to_yaml(settings))
         store.write_json(study.environment, environment())
@@ -56,10 +57,10 @@ def grown_settings(settings: Settings, subjects: Sequence[str], study: store.Stu
     return config.union(there, settings, str(study.root))
 
 
-def run(
+def begin(
     prepared: Prepared | Pooled, folder: store.SubjectFolder, settings: Settings, jobs: int | None
-) -> Subject:
-    """Make baseline and fits of a subject or fold where they are missing, and write evaluation.csv.
+) -> list[FitKey]:
+    """Make baseline and fits of a subject or fold where they are missing and nobody else is making them.
 
     Parameters
     ----------
@@ -74,14 +75,17 @@ def run(
 
     Returns
     -------
-    subject : Subject
-        What is on disk now.
+    others : list of FitKey
+        Fits that another process is making.
 
     Raises
     ------
     UserError
         If the folder holds fits made with other settings or other data.
     """
+    store.clean(folder.root)
+    for fit in (folder.baseline, *folder.fits()):
+        store.tidy(fit)
     subject = Subject(folder)
     missing = missing_fits(subject, settings, prepared)
     without_baseline = baseline_is_missing(subject, settings, prepared)
@@ -90,11 +94,40 @@ def run(
     store.write_json(folder.data, prepared.info)
     if without_baseline:
         workers.run_all(make_baseline, [(settings, prepared, folder.baseline)], 1)
-    train(missing, settings, prepared, folder, jobs)
+    return train(missing, settings, prepared, folder, jobs)
+
+
+def finish(
+    others: Sequence[FitKey],
+    prepared: Prepared | Pooled,
+    folder: store.SubjectFolder,
+    settings: Settings,
+    jobs: int | None,
+) -> Subject:
+    """Wait for the fits that another process is making, or make them should it end; write evaluation.csv.
+
+    Parameters
+    ----------
+    others : sequence of FitKey
+        What `begin` returned; its other arguments follow.
+
+    Returns
+    -------
+    subject : Subject
+        What is on disk now.
+    """
+    train(others, settings, prepared, folder, jobs, patience_s=-1)
     subject = Subject(folder)
     if subject.done:
         store.write_csv(folder.evaluation, tables.evaluation(subject, settings))
     return subject
+
+
+def run(
+    prepared: Prepared | Pooled, folder: store.SubjectFolder, settings: Settings, jobs: int | None
+) -> Subject:
+    """Make whatever is missing of a subject or fold, see `begin`, and finish it, see `finish`."""
+    return finish(begin(prepared, folder, settings, jobs), prepared, folder, settings, jobs)
 
 
 def missing_fits(subject: Subject, settings: Settings, prepared: Prepared | Pooled) -> list[FitKey]:
@@ -152,7 +185,8 @@ def train(
     prepared: Prepared | Pooled,
     folder: store.SubjectFolder,
     jobs: int | None,
-) -> None:
+    patience_s: float = 0.0,
+) -> list[FitKey]:
     """Make fits of a subject in parallel, the longest first.
 
     Parameters
@@ -167,19 +201,27 @@ def train(
         Where results go.
     jobs : int | None
         Processes; None is one per core.
+    patience_s : float
+        How long to wait for each that another process is making; for ever if negative.
+
+    Returns
+    -------
+    others : list of FitKey
+        Those that another process is still making.
     """
     if not keys:
-        return
+        return []
     longest_first = sorted(keys, key=lambda key: -key.budget)
     n_processes = processes(settings, jobs)
     size = 1 if settings.training.numerics.device == "cpu" else settings.compute.stack
     groups = [longest_first[i : i + size] for i in range(0, len(keys), size)]
     with Progress(sum(key.budget for key in keys), prepared.title) as steps:
-        workers.run_all(
+        others = workers.run_all(
             _make_fits,
-            [(group, settings, prepared, folder, steps) for group in groups],
+            [(group, settings, prepared, folder, steps, patience_s) for group in groups],
             min(n_processes, len(groups)),
         )
+    return [key for of_group in others for key in of_group]
 
 
 def processes(settings: Settings, jobs: int | None) -> int:
@@ -190,8 +232,8 @@ def processes(settings: Settings, jobs: int | None) -> int:
     return jobs or max(1, workers.n_cores() // numerics.threads)
 
 
-def _make_fits(*arguments: Any) -> None:
+def _make_fits(*arguments: Any) -> list[FitKey]:
     """Call `eeg_sgdr.tasks.make_fits`, which only workers import: it takes seconds and much memory."""
     from eeg_sgdr import tasks
 
-    tasks.make_fits(*arguments)
+    return tasks.make_fits(*arguments)

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from eeg_sgdr.errors import UserError
+from eeg_sgdr.errors import CannotGoOnError
 
 try:
     import fcntl
@@ -34,7 +34,7 @@ def write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
 
     Raises
     ------
-    UserError
+    CannotGoOnError
         If it cannot be written.
     """
     with told(path):
@@ -88,7 +88,7 @@ def told(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(
+        raise CannotGoOnError(
             f"{path}: cannot be written ({error.strerror or error}); make room or give another --out."
         ) from error
 

@@ -3,10 +3,19 @@
 import multiprocessing
 import os
 import signal
+import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.context import BaseContext
 from typing import Any
+
+from eeg_sgdr import interruptions
+from eeg_sgdr.errors import CannotGoOnError
+
+#: Seconds that a worker has to stop where nothing is half done.
+GRACE_S = 10
 
 
 def context() -> BaseContext:
@@ -49,21 +58,39 @@ def run_all(function: Callable[..., Any], calls: Iterable[tuple], n_processes: i
 
     Raises
     ------
+    CannotGoOnError
+        If a process was killed from outside.
     Exception
-        The first that a call raises; what is still running is ended.
+        The first that a call raises. Whatever ends it, what is still running is asked to stop (see
+        `eeg_sgdr.interruptions`), and killed if it does not.
     """
-    with ProcessPoolExecutor(n_processes, mp_context=context(), initializer=_leave_interrupts) as pool:
-        futures = [pool.submit(function, *arguments) for arguments in calls]
+    with ProcessPoolExecutor(n_processes, mp_context=context(), initializer=_begin) as pool:
         try:
+            futures = [pool.submit(_call, function, *arguments) for arguments in calls]
             for future in as_completed(futures):
                 future.result()
+        except BrokenProcessPool as error:
+            _end(pool)
+            raise CannotGoOnError(
+                "a worker process was killed, most likely because memory ran out; run the same command "
+                f"again with fewer --jobs (it had {n_processes}): it goes on where it was."
+            ) from error
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in multiprocessing.active_children():
-                process.terminate()
-                process.join()
+            _end(pool)
             raise
         return [future.result() for future in futures]
+
+
+def _end(pool: ProcessPoolExecutor) -> None:
+    """Ask all workers to stop, and wait for them."""
+    pool.shutdown(wait=False, cancel_futures=True)
+    processes = multiprocessing.active_children()
+    for process in processes:
+        process.terminate()
+    deadline = time.monotonic() + GRACE_S
+    for process in processes:
+        process.join(max(0.0, deadline - time.monotonic()))
+        process.kill()
 
 
 def n_cores() -> int:
@@ -79,6 +106,35 @@ def free_memory() -> int:
         return 4_000_000_000
 
 
-def _leave_interrupts() -> None:
-    """Ctrl-C reaches every process of a terminal; only the one in charge answers it."""
+def _begin() -> None:
+    """Have a worker stop when it is asked to, and with the process in charge, however that ends."""
+    # Ctrl-C reaches every process of a terminal; only the one in charge answers it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave)
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+
+
+def _call(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function; a request to stop is answered by it."""
+    signal.signal(signal.SIGTERM, interruptions.stop)
+    try:
+        return function(*arguments)
+    except interruptions.Interrupted:
+        # Raised further, it would be a result, and the next call would begin.
+        os._exit(interruptions.STATUS)
+    finally:
+        signal.signal(signal.SIGTERM, _leave)
+
+
+def _leave(*signal: object) -> None:
+    """Leave while nothing is called."""
+    raise SystemExit(interruptions.STATUS)
+
+
+def _leave_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent:
+        parent.join()
+        while True:  # until it is answered: between two calls it may be taken for a call's error
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(1)

@@ -215,6 +215,7 @@ def test_ensembles_average_fits_and_snapshots(tmp_path):
 
     results = write_study(tmp_path, settings, wrong)
     table = rows(comparison(results), family="ensemble")
+    assert (table["estimate"].iloc[-1], table["quantity"].iloc[-1]) == (N_TEST, "median test trials")
     y = np.arange(N_TEST) % 2
 
     def expected(epochs, groups):

@@ -6,9 +6,8 @@ from html import unescape
 import numpy as np
 import pandas as pd
 import pytest
-from study_folder import study_settings, write_study, write_unit
+from study_folder import across, study_settings, write_folds, write_study
 
-from eeg_sgdr import settings as config
 from eeg_sgdr import store
 from eeg_sgdr.comparison import update
 from eeg_sgdr.figures.canvas import encode
@@ -153,6 +152,28 @@ def test_no_number_stands_unmarked(results, html):
         assert set(re.findall(r"\d[\d.]*\d|\d", text)) <= labels
 
 
+def test_the_picture_of_ensembles_says_what_it_stands_on(tmp_path, html):
+    assert "Over 3 subjects, 1 seed, 20 test trials in a subject (median; quartiles 20 to 20)." in visible(
+        html
+    )
+    assert "the paper's control" not in visible(html)
+    missing = ["03", ("02", "step-b7-r0.05-s1")]
+    unfinished = study(tmp_path, missing, seeds=(0, 1), training={"store": "epochs"})
+    text = visible(page(unfinished))
+    assert "Over 1 to 2 subjects, 1 to 2 seeds, 20 test trials in a subject" in text
+    assert "the paper's control" in text
+    check_numbers(page(unfinished), unfinished.comparison)
+
+
+def test_without_any_ensemble_there_is_a_table_alone(tmp_path):
+    missing = [(label, name) for label in SUBJECTS for name in ("step-b7-r0.05-s0", "restarts-b7-r0.05-s0")]
+    results = study(tmp_path, missing)
+    html = page(results)
+    assert "Figure 3 and Table 2" not in visible(html)
+    assert "Mean error over subjects (%) when the last M snapshots" in visible(html)
+    check_numbers(html, results.comparison)
+
+
 def test_the_answer_in_plain_words(results, html):
     (row,) = results.comparison[
         (results.comparison["quantity"] == "mean difference")
@@ -263,18 +284,13 @@ def test_the_command_writes_figure_and_report(tmp_path, monkeypatch, capsys):
 
 
 def test_across_subjects_folds_are_counted(tmp_path):
-    changed = study_settings(SUBJECTS, baseline=None).model_dump(mode="json")
-    changed["split"] = {"by": "subject", "folds": 3, "seed": 0}
-    settings = config.validate(changed, "test")
-    store.write_text(store.Study(tmp_path).config, config.to_yaml(settings))
-    for label in ("1", "2"):
-        folder = store.Study(tmp_path).fold(label)
-        write_unit(folder, settings, {"fold": label, "test_subjects": [label]}, lambda *_: np.arange(3))
+    settings = across(study_settings(SUBJECTS, baseline=None), folds=3)
+    write_folds(tmp_path, settings, lambda *_: np.arange(3), missing=["3"])
     update(tmp_path, ("1", "2"))
     text = visible(page(Results(tmp_path)))
     assert "Unfinished: no fit is done of fold 3." in text
     assert "It stands on 2 folds and 1 seed." in text
-    assert "Of 2 folds, 0 better, 2 equal, 0 worse." in text
+    assert "Of 2 folds, 0 better, 2 equal, 0 worse. Of 2 subjects, 0 better, 2 equal, 0 worse (given" in text
     assert "Training sets of folds overlap" in text
     assert "error of each fold" in text
     assert "subjects/" not in page(Results(tmp_path))

@@ -2,12 +2,18 @@
 
 import multiprocessing
 import os
+import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
+import psutil
 import pytest
 
 from eeg_sgdr import workers
-from eeg_sgdr.errors import UserError
+from eeg_sgdr.errors import CannotGoOnError, UserError
+from eeg_sgdr.interruptions import held_back
 
 
 def square(x):
@@ -17,6 +23,24 @@ def square(x):
 def fail_or_sleep(x):
     if x == 0:
         raise UserError("zero is refused.")
+    time.sleep(60)
+
+
+def kill_or_finish(x, path):
+    """The first is killed, as a system out of memory does; the second is in the middle of something."""
+    if x == 0:
+        while not path.exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGKILL)
+    with held_back():
+        path.write_text("begun")
+        time.sleep(1)
+        path.write_text("done")
+    path.write_text("too much")
+
+
+def write_and_wait(path):
+    path.write_text(str(os.getpid()))
     time.sleep(60)
 
 
@@ -42,3 +66,30 @@ def test_the_first_error_ends_what_still_runs():
 
 def test_workers_begin_with_braindecode_imported():
     assert workers.run_all(modules, [("braindecode.models",)], 1) == [True]
+
+
+def test_a_worker_that_is_killed_is_told_and_the_others_finish_what_they_are_in(tmp_path):
+    path = tmp_path / "file"
+    with pytest.raises(CannotGoOnError, match=r"worker process was killed.*fewer --jobs \(it had 2\)"):
+        workers.run_all(kill_or_finish, [(0, path), (1, path)], 2)
+    assert path.read_text() == "done"
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+def test_workers_end_with_the_process_in_charge(end, tmp_path):
+    """Whether it works or waits: no process is left that nobody knows of."""
+    path = tmp_path / "pid"
+    code = (
+        "from pathlib import Path\nfrom test_workers import write_and_wait\nfrom eeg_sgdr import workers\n"
+        f"workers.run_all(write_and_wait, [(Path({str(path)!r}),)], 1)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=Path(__file__).parent, stderr=subprocess.PIPE
+    ) as process:
+        while not (path.exists() and path.read_text()):
+            time.sleep(0.05)
+        worker = psutil.Process(int(path.read_text()))
+        process.send_signal(end)
+        _, alive = psutil.wait_procs([worker], timeout=20)
+    assert alive == []

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 from eeg_sgdr import metrics, tables
-from eeg_sgdr.comparison.rows import Row, describe, mean_of, stands_on
-from eeg_sgdr.comparison.units import Errors, Group, gather_means
+from eeg_sgdr.comparison.rows import Row, describe, mean_of, median_of, stands_on
+from eeg_sgdr.comparison.units import Errors, Group, gather, gather_means, mean_over_seeds
 from eeg_sgdr.plan import FitKey, schedule_of
 from eeg_sgdr.predictors import Predictor, seed_groups
 from eeg_sgdr.results import Subject
@@ -105,7 +107,7 @@ def ensemble(settings: Settings, errors: Errors, subjects: Iterable[Subject]) ->
     """Rows of the surface: mean error over units with its t interval; described, not tested.
 
     N is ``epochs_spent_a / epoch_a``, and M is ``n_networks_a / N``. For each N, seeds are taken in
-    disjoint groups, whose errors are averaged.
+    disjoint groups, whose errors are averaged. The last row says on how many test trials they stand.
 
     Parameters
     ----------
@@ -134,4 +136,12 @@ def ensemble(settings: Settings, errors: Errors, subjects: Iterable[Subject]) ->
         described = {"family": "ensemble", "quantity": "mean error", "metric": "error"}
         side = next(iter(cell.values()))
         rows.append({**described, **describe(side), **stands_on(gathered), **mean_of(gathered.values[:, 0])})
-    return rows
+    return [*rows, _n_test(stored)]
+
+
+def _n_test(errors: Errors) -> Row:
+    """How many test trials the units have."""
+    # They hang on no seed: one group of none.
+    trials = gather(errors, [()], 1, lambda unit, _: np.array([[errors.n_test[unit]]]), mean_over_seeds)
+    described = {"family": "ensemble", "quantity": "median test trials", "metric": "trials"}
+    return {**described, **stands_on(trials), **median_of(trials.values[:, 0])}

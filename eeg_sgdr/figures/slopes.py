@@ -1,26 +1,22 @@
 """Errors of every subject in, one line per subject from one side of a comparison to the other out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import matplotlib
 from matplotlib.figure import Figure
 
+from eeg_sgdr.comparison import Pairs
 from eeg_sgdr.figures.canvas import COLOURS, GREY, STYLE, label_rows, legend, panels
-
-#: Errors of b and of a.
-Pair = tuple[float, float]
 
 
 @matplotlib.rc_context(STYLE)
-def slopes(pairs: Mapping[str, Sequence[Pair]], sides: Mapping[str, tuple[str, str]], unit: str) -> Figure:
+def slopes(pairs: Mapping[str, Pairs], unit: str = "subject") -> Figure:
     """One panel per comparison: b at the left, a at the right, a line per subject, the mean in black.
 
     Parameters
     ----------
-    pairs : mapping of str to sequence of (float, float)
-        Errors of b and of a in every subject, by name of the comparison.
-    sides : mapping of str to (str, str)
-        What b and a are called.
+    pairs : mapping of str to Pairs
+        Errors of both sides, by name of the comparison; at least one.
     unit : str
         What a line is: a subject, or a fold.
 
@@ -30,17 +26,17 @@ def slopes(pairs: Mapping[str, Sequence[Pair]], sides: Mapping[str, tuple[str, s
     """
     figure, axes = panels(len(pairs), 3.6, 3.8, sharey=True)
     handles = {}
-    for panel, (name, of_subjects) in zip(axes, pairs.items(), strict=True):
-        for b, a in of_subjects:
+    for panel, (name, pair) in zip(axes, pairs.items(), strict=True):
+        for b, a in pair.errors[["b", "a"]].to_numpy():
             colour, line, words = _look(a - b)
             (handles[f"{unit} in which {words}"],) = panel.plot(
                 [0, 1], [100 * b, 100 * a], color=colour, linestyle=line, marker="o", markersize=4, alpha=0.8
             )
-        means = [100 * sum(side) / len(of_subjects) for side in zip(*of_subjects, strict=True)]
+        means = 100 * pair.errors[["b", "a"]].mean()
         (handles[f"mean over {unit}s"],) = panel.plot(
             [0, 1], means, color="black", linewidth=2.5, marker="s", markersize=6
         )
-        panel.set_xticks([0, 1], sides[name])
+        panel.set_xticks([0, 1], [pair.b, pair.a])
         panel.set(xlim=(-0.4, 1.4), title=_wrapped(name))
     axes[0].set_ylim(bottom=0)
     label_rows(axes, "Test error (%)")

@@ -1,4 +1,4 @@
-"""Tables of what a study describes and does not test: curves, ensembles, moments before the end."""
+"""Tables of what a study describes and does not test: curves, moments before the end."""
 
 from collections.abc import Mapping, Sequence
 
@@ -48,47 +48,6 @@ def curves(comparison: pd.DataFrame, unit: str) -> Html:
 
 
 _SPENT = ("epoch_a", "n_networks_a", "epochs_spent_a")
-
-
-def ensembles(comparison: pd.DataFrame, unit: str) -> Html:
-    """Error against how many trainings and snapshots are averaged: a row for each N, a column for each M."""
-    grid: dict[tuple[str, str, int], dict[int, Row]] = {}
-    for row in numbers.lines(comparison, "ensemble"):
-        n_fits = row["epochs_spent_a"] // row["epoch_a"]
-        grid.setdefault((row["a"], row["rate"], n_fits), {})[row["n_networks_a"] // n_fits] = row
-    most = max(max(cells) for cells in grid.values())
-    rows = []
-    for (name, rate, _), cells in grid.items():
-        first = next(iter(cells.values()))
-        rows.append(
-            [
-                name,
-                rate.replace("+", " + "),
-                numbers.whole(first, "epochs_spent_a"),
-                *(numbers.points(cells[m]) if m in cells else "none" for m in range(1, most + 1)),
-                *numbers.basis(first),
-            ]
-        )
-    return Html(
-        table(
-            [
-                *("Members", "Initial rate", "Epochs spent", *(f"M = {m}" for m in range(1, most + 1))),
-                *(f"{unit.capitalize()}s", "Seeds", "Missing"),
-            ],
-            rows,
-            f"Mean error over {unit}s (%) when the last M snapshots of each training are averaged, and with "
-            "them several trainings; described, not tested. Intervals are in comparison.csv.",
-        )
-        + paragraphs(
-            [
-                "Trainings with several seeds, or at several rates (joined by a plus), are averaged where "
-                "epochs spent are a multiple of one training's. How to judge it: to the right and downwards "
-                "more networks are averaged, so the error should fall and then level off; snapshots of one "
-                "training cost no further training, more trainings do. The best cell of such a table is best "
-                "by luck as much as by merit."
-            ]
-        )
-    )
 
 
 def anytime(comparison: pd.DataFrame, unit: str) -> Html:

@@ -7,10 +7,11 @@ import pandas as pd
 
 from eeg_sgdr import settings as config
 from eeg_sgdr import store
+from eeg_sgdr.comparison import pairs
 from eeg_sgdr.figures.curves import save
 from eeg_sgdr.figures.figure4 import MOST_BANDS, arms_drawn, figure4, reference_row
 from eeg_sgdr.figures.slopes import slopes
-from eeg_sgdr.pages import answers, described, numbers, prose, tested
+from eeg_sgdr.pages import answers, averaged, described, numbers, prose, tested
 from eeg_sgdr.pages.answers import Answer
 from eeg_sgdr.pages.markup import Html, bullets, code, folded, heading, paragraphs, phrase, picture
 from eeg_sgdr.pages.methods import references
@@ -74,7 +75,7 @@ def page(results: Results) -> str:
             "What was tested": tested.tested(found, unit) if found else paragraphs([_NOTHING]),
             f"{unit.capitalize()}s": _units(results, found),
             "How sure this is": bullets(answers.how_sure(settings, found, descriptive)),
-            "How many networks are averaged": described.ensembles(comparison, unit),
+            "How many networks are averaged": averaged.averaged(comparison, settings),
             "Before the end": described.anytime(comparison, unit),
             "Beside the tests": described.descriptive(descriptive, unit),
             "Deviations from the paper, and what is not answered": _deviations(settings, found),
@@ -152,27 +153,17 @@ def _figure4(comparison: pd.DataFrame, settings: Settings) -> str:
 
 
 def _units(results: Results, found: list[Answer]) -> str:
-    pairs, sides = {}, {}
-    for answer in found:
-        rows = answer.rows
-        errors = {
-            letter: [row["estimate"] for name, row in rows.items() if name.startswith(f"error of {letter}, ")]
-            for letter in "ab"
-        }
-        if errors["a"]:
-            name = answer.comparison.name
-            pairs[name] = list(zip(errors["b"], errors["a"], strict=True))
-            sides[name] = (answer.difference["b"], answer.difference["a"])
+    tested_pairs = pairs(results.comparison, results.settings)
     unit = unit_name(results.settings)
     html = tested.units(results, found)
-    if not pairs:
+    if not tested_pairs:
         return html
     caption = [
         f"Error of every {unit} on both sides of each comparison; each line is a {unit} of the table above.",
         "How to judge it: lines that nearly all fall to the right are a finding that does not hang on one "
         f"{unit}; lines that cross are none.",
     ]
-    return html + picture(slopes(pairs, sides, unit), caption, "svg", _is_simulated(results.settings))
+    return html + picture(slopes(tested_pairs, unit), caption, "svg", _is_simulated(results.settings))
 
 
 def _deviations(settings: Settings, found: list[Answer]) -> str:
