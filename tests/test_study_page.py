@@ -174,28 +174,6 @@ def test_without_any_ensemble_there_is_a_table_alone(tmp_path):
     check_numbers(html, results.comparison)
 
 
-def test_the_picture_of_ensembles_says_what_it_stands_on(tmp_path, html):
-    assert "Over 3 subjects, 1 seed, 20 test trials in a subject (median; quartiles 20 to 20)." in visible(
-        html
-    )
-    assert "the paper's control" not in visible(html)
-    missing = ["03", ("02", "step-b7-r0.05-s1")]
-    unfinished = study(tmp_path, missing, seeds=(0, 1), training={"store": "epochs"})
-    text = visible(page(unfinished))
-    assert "Over 1 to 2 subjects, 1 to 2 seeds, 20 test trials in a subject" in text
-    assert "the paper's control" in text
-    check_numbers(page(unfinished), unfinished.comparison)
-
-
-def test_without_any_ensemble_there_is_a_table_alone(tmp_path):
-    missing = [(label, name) for label in SUBJECTS for name in ("step-b7-r0.05-s0", "restarts-b7-r0.05-s0")]
-    results = study(tmp_path, missing)
-    html = page(results)
-    assert "Figure 3 and Table 2" not in visible(html)
-    assert "Mean error over subjects (%) when the last M snapshots" in visible(html)
-    check_numbers(html, results.comparison)
-
-
 def test_the_answer_in_plain_words(results, html):
     (row,) = results.comparison[
         (results.comparison["quantity"] == "mean difference")
