@@ -51,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _report(folder: Path) -> int:
     from eeg_sgdr import store, tables
     from eeg_sgdr.comparison import update
+    from eeg_sgdr.pages.fold import fold_report
     from eeg_sgdr.pages.study import publish
     from eeg_sgdr.pages.subject import subject_report
     from eeg_sgdr.results import Subject, load_results
@@ -65,10 +66,9 @@ def _report(folder: Path) -> int:
             status = 2
             continue
         store.write_csv(subject.folder.evaluation, tables.evaluation(subject, results.settings))
-        if subject.fold:  # has no page of its own yet
-            continue
+        write = fold_report if subject.fold else subject_report
         # Read anew: what was read before may be what has just been replaced.
-        subject_report(results, Subject(subject.folder))
+        write(results, Subject(subject.folder))
         print(subject.folder.report)
     compared = update(folder, evaluated=[subject.label for subject in results.subjects])
     if compared:

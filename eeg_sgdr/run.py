@@ -147,13 +147,13 @@ def _train(options: argparse.Namespace, settings: "Settings") -> int:
         subject = finish(others, prepared, folder, settings, jobs)
         evaluated.append(label)
         problems.extend(f"{subject.title}, {name}: {why}." for name, why in subject.failed.items())
-        if subject.done and subject.fold:  # has no page of its own yet
-            print(subject.folder.evaluation)
-        elif subject.done:
+        if subject.done:
             # Takes a second to import, which fits need not wait for.
+            from eeg_sgdr.pages.fold import fold_report
             from eeg_sgdr.pages.subject import subject_report
 
-            subject_report(Results(study.root), subject)
+            write = fold_report if subject.fold else subject_report
+            write(Results(study.root), subject)
             print(subject.folder.report)
 
     waiting = {}

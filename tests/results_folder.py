@@ -97,6 +97,7 @@ def _data(made_up):
         "classes": list(made_up.classes),
         "interpolated": {"0/1": [made_up.sensors[0]]},
         "flat": {},
+        "resampled": {},
         "not_causal": [0, N_TRAIN],
         "simulated": made_up.simulated,
         "fingerprint": "made up",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from eeg_sgdr import plan
+from eeg_sgdr.comparison.tested import GIVEN_NETWORKS
 from eeg_sgdr.comparison.units import expected_units
 from eeg_sgdr.pages import numbers, prose
 from eeg_sgdr.pages.markup import Html, phrase
@@ -13,6 +14,9 @@ from eeg_sgdr.pages.numbers import Row
 from eeg_sgdr.pages.wording import joined, schedule_name, unit_name
 from eeg_sgdr.results import Results
 from eeg_sgdr.settings import Comparison, Settings, Side
+
+#: Folds below which their number limits what a study across subjects can find.
+FEW_FOLDS = 10
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,11 @@ class Answer:
     def difference(self) -> Row:
         """The row that holds difference, interval, test and counts."""
         return self.rows["mean difference"]
+
+    @property
+    def people(self) -> Row | None:
+        """Across subjects, the row that counts people; None where they are the units."""
+        return self.rows.get(GIVEN_NETWORKS)
 
     @property
     def left_out(self) -> bool:
@@ -126,14 +135,9 @@ def sentence(settings: Settings, answer: Answer) -> Html:
         of = "" if row["estimate"] > 0 else "of the improvement "
         parts += [f"95 % interval {of}", numbers.interval(row), "; "]
     parts += [numbers.p(row), ", corrected for the number of comparisons ", numbers.p(row, "p_holm"), "). "]
-    parts += [
-        "Of ",
-        *_count(row, "n_units", unit_name(settings)),
-        ", ",
-        numbers.whole(row, "better"),
-        " better, ",
-    ]
-    parts += [numbers.whole(row, "equal"), " equal, ", numbers.whole(row, "worse"), " worse. "]
+    parts += [*_tally(row, unit_name(settings)), ". "]
+    if answer.people:
+        parts += [*_tally(answer.people, "subject"), " (given these trained networks). "]
     parts.append(
         "So they differ. "
         if row["p_holm"] < 0.05
@@ -142,6 +146,13 @@ def sentence(settings: Settings, answer: Answer) -> Html:
     parts += ["Mean errors: ", numbers.points(answer.rows["mean error of a"]), " and "]
     parts += [numbers.points(answer.rows["mean error of b"]), " %. Cost: ", *_cost(row, "a"), " against "]
     return phrase(*parts, *_cost(row, "b"), ".")
+
+
+def _tally(row: Row, thing: str) -> tuple[str, ...]:
+    """How many were better, equal and worse, as a sentence."""
+    of = "Of ", *_count(row, "n_units", thing), ", "
+    better = numbers.whole(row, "better"), " better, "
+    return *of, *better, numbers.whole(row, "equal"), " equal, ", numbers.whole(row, "worse"), " worse"
 
 
 def _verdict(row: Row) -> tuple[str, ...]:
@@ -189,9 +200,16 @@ def how_sure(settings: Settings, found: Iterable[Answer], descriptive: Sequence[
     ]
     if unit == "fold":
         texts.append(
-            "Subjects of a fold share their networks, so folds are counted, not subjects. Training sets of "
-            "folds overlap, which makes their differences alike beyond what tests and intervals know."
+            "Subjects of a fold share their networks, so folds are counted, not subjects; a fold's error is "
+            "that of all its test trials together. Training sets of folds overlap, which makes their "
+            "differences alike beyond what tests and intervals know."
         )
+        n_folds = len(expected_units(settings))
+        if 0 < n_folds < FEW_FOLDS:
+            texts.append(
+                f"The configuration has {n_folds} folds; with fewer than ten, only large differences can be "
+                "found, however many people are tested. More folds (split.folds) help."
+            )
     for answer in found:
         row = answer.rows["detectable difference"]
         if not pd.isna(row["estimate"]):

@@ -9,7 +9,7 @@ from eeg_sgdr.pages.markup import Html, paragraphs, phrase, table
 from eeg_sgdr.pages.numbers import Row
 
 
-def curves(comparison: pd.DataFrame, unit: str) -> Html:
+def curves(comparison: pd.DataFrame) -> Html:
     """The numbers of Figure 4."""
     improvement, error = "median improvement over the reference", "median error"
     of: dict[str, list[Row]] = {error: [], improvement: []}
@@ -36,13 +36,13 @@ def curves(comparison: pd.DataFrame, unit: str) -> Html:
                 *(
                     "Improvement (points)",
                     "Better : equal : worse",
-                    f"{unit.capitalize()}s",
+                    "Subjects",
                     "Seeds",
                     "Missing",
                 ),
             ],
             rows,
-            f"Medians over {unit}s with quartiles, as Figure 4 draws them; described, not tested.",
+            "Medians over subjects with quartiles, as Figure 4 draws them; described, not tested.",
         )
     )
 

@@ -1,4 +1,4 @@
-"""What a subject's report is about: the first comparison's two predictors, and what tests say of them."""
+"""What a report is about: the first comparison's two predictors, and what tests say of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -157,7 +157,7 @@ def side_by_side(subject: Subject, settings: Settings) -> list[tuple[str, Predic
     """
     errors = {
         tuple(row[name] for name in tables.ROW): round(row["error"] * row["n_test"])
-        for row in tables.records(subject.evaluation)
+        for row in tables.records(subject.overall)
     }
     rows = []
     for comparison in _seed_by_seed(settings):

@@ -7,7 +7,7 @@ from eeg_sgdr.pages.wording import counted, joined, plain, schedule_name, versio
 from eeg_sgdr.patterns import READERS
 from eeg_sgdr.results import Subject
 from eeg_sgdr.schedules import n_averaged
-from eeg_sgdr.settings import CosineArm, Settings, StepArm, WarmRestartsArm
+from eeg_sgdr.settings import CosineArm, Settings, Split, StepArm, SubjectSplit, WarmRestartsArm
 
 
 def methods(settings: Settings, subject: Subject) -> list[str]:
@@ -23,10 +23,13 @@ def methods(settings: Settings, subject: Subject) -> list[str]:
 
 def _recordings(settings: Settings, subject: Subject) -> str:
     source: Any = settings.recordings
-    eeg = f"EEG of subject {subject.label}"
+    trials = subject.trials
+    n_subjects = trials["subject"].nunique()
+    people = f"{n_subjects} subjects" if subject.fold else f"subject {subject.label}"
+    eeg = f"EEG of {people}"
     if source.source == "simulated":
         origin = (
-            f"Simulated EEG (eeg_sgdr, seed {source.seed}) of subject {subject.label}: dipoles in the motor "
+            f"Simulated EEG (eeg_sgdr, seed {source.seed}) of {people}: dipoles in the motor "
             "areas of a spherical head model, whose mu and beta rhythms desynchronise by class, among "
             "background activity and artefacts."
         )
@@ -39,16 +42,27 @@ def _recordings(settings: Settings, subject: Subject) -> str:
         origin = f"{eeg} of a BIDS dataset (Pernet et al., 2019), task {source.task}."
     else:
         origin = f"{eeg}, source {source.source}."
-    trials = subject.trials
     by = settings.split.by
-    test = sorted(set(trials.loc[trials["split"] == "test", by]))
+    test = subject.test_subjects if subject.fold else sorted(set(trials.loc[trials["split"] == "test", by]))
     kept = trials.loc[trials["rejected"] == "", "split"].value_counts()
     return (
         f"{origin} Classes were {joined(map(plain, subject.data['classes']))}. "
         f"{by.capitalize()}{'s' if len(test) > 1 else ''} {joined(test)} tested "
         f"({counted(int(kept['test']), 'trial')} after rejection), all others trained "
-        f"({counted(int(kept['train']), 'trial')})."
+        f"({counted(int(kept['train']), 'trial')}).{_folds(settings.split)}"
     )
+
+
+def _folds(split: Split | SubjectSplit) -> str:
+    """Where the fold comes from; nothing where there are none."""
+    if not isinstance(split, SubjectSplit):
+        return ""
+    if isinstance(split.folds, int):
+        return (
+            f" This is one of {split.folds} folds into which subjects were divided at random (seed "
+            f"{split.seed}), so that each subject was tested once, by networks that had seen nothing of it."
+        )
+    return f" This is one of {len(split.folds)} folds that were named in the configuration."
 
 
 def _preprocessing(settings: Settings, subject: Subject) -> str:
@@ -63,8 +77,8 @@ def _preprocessing(settings: Settings, subject: Subject) -> str:
     steps = [f"{counted(len(data['sensors']), 'EEG sensor')} were used"]
     if data["interpolated"]:
         steps.append("those marked as bad interpolated by spherical splines")
-    if config.resample_hz is not None:
-        steps.append(f"resampled to {config.resample_hz:g} Hz (polyphase)")
+    if data["resampled"]:
+        steps.append(f"resampled to {data['sfreq']:g} Hz (polyphase) where recorded at another rate")
     for corner, word in ((config.highpass_hz, "high-pass"), (config.lowpass_hz, "low-pass")):
         if corner is not None:
             steps.append(f"{word} filtered at {corner:g} Hz (causal Butterworth filter of order 3)")
@@ -180,12 +194,18 @@ def _evaluation(settings: Settings, subject: Subject) -> str:
             "Errors have exact binomial 95 % intervals (Clopper and Pearson, 1934); two predictors were "
             "compared on the same trials by the exact McNemar test (McNemar, 1947). Calibration error used "
             "15 bins of equal width (Guo et al., 2017).",
+            *([_OVER_PEOPLE] if subject.fold else []),
             *patterns,
             f"Computed on {numerics.device} ({content['cpu_capability']}) in {numerics.precision} precision "
             f"with {versions(content)}.",
         ]
     )
 
+
+_OVER_PEOPLE = (
+    "Trials of all test subjects were counted together, so intervals and test hold for these subjects and "
+    "these trained networks alone."
+)
 
 REFERENCES = (
     "Barachant, A., et al. (2012). Multiclass brain-computer interface classification by Riemannian "

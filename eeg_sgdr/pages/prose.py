@@ -1,6 +1,7 @@
 """What a subject's report says in sentences, written from settings and tables: no number is typed in."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from eeg_sgdr.pages.wording import (
     predictor_name,
     short_name,
     versions,
+    whose,
 )
 from eeg_sgdr.predictors import Predictor
 from eeg_sgdr.results import Subject
@@ -26,6 +28,14 @@ PAPERS_RECORDINGS = (
     "The paper (section 4.4) trained on the High-Gamma recordings: 14 people, about 1000 trials each of "
     "right hand, left hand, feet and rest."
 )
+
+ACROSS = (
+    "The paper trained and tested networks within each person. Here they are tested on people of whom they "
+    "have seen nothing, so the errors are not to be set beside the paper's."
+)
+
+#: Trials that are named one by one; where there are more, data.json lists them.
+MOST_NAMED = 20
 
 
 def chance(y: np.ndarray) -> float:
@@ -46,11 +56,11 @@ def result(subject: Subject, settings: Settings, found: Headline) -> list[str]:
     ]
     commonest = chance(found.y)
     first = (
-        f"Of {counted(n, f'{simulated}test trial')} of subject {subject.label}, {joined(clauses)}"
+        f"Of {counted(n, f'{simulated}test trial')} of {whose(subject)}, {joined(clauses)}"
         f"{f', {conditions[0]}' if shared else ''}; always naming the commonest class would be wrong on "
         f"{round(commonest * n)} ({percent(commonest)} %)."
     )
-    tested = [_tested(settings, found, found.test)] if found.test else []
+    tested = [_tested(subject, settings, found, found.test)] if found.test else []
     return [first, *tested, _seeds(settings, found)]
 
 
@@ -77,7 +87,7 @@ def _uncertain(contender: Contender) -> str:
     return f"{percent(error)} %, 95 % interval {percent(low)} to {percent(high)} %"
 
 
-def _tested(settings: Settings, found: Headline, test: McNemar) -> str:
+def _tested(subject: Subject, settings: Settings, found: Headline, test: McNemar) -> str:
     a, b = (predictor_name(settings, one.predictor) for one in found.contenders)
     verdict = (
         "so their errors on such trials differ" if test.p < 0.05 else "so these trials do not tell them apart"
@@ -85,9 +95,14 @@ def _tested(settings: Settings, found: Headline, test: McNemar) -> str:
     return (
         f"Only {a} was right on {counted(test.only_a, 'trial')}, only {b} on {test.only_b} "
         f"(exact McNemar test, {p_value(test.p)}), {verdict}. That is what one training of each, with seed "
-        f"{found.contenders[0].predictor.fits[0].seed}, can say of one subject: neither the intervals nor "
-        "the test cover how much trainings or people differ."
+        f"{found.contenders[0].predictor.fits[0].seed}, can say of {_these(subject)}: neither the intervals "
+        "nor the test cover how much trainings or people differ."
     )
+
+
+def _these(subject: Subject) -> str:
+    n = len(subject.test_subjects)
+    return "one subject" if n == 1 else f"these {n} subjects"
 
 
 def _seeds(settings: Settings, found: Headline) -> str:
@@ -151,7 +166,8 @@ def rejections(subject: Subject) -> list[str]:
     reasons = [f"; {kind} {', '.join(details)}" for kind, details in by_kind.items()]
     texts = [f"Rejected: {len(rejected)} of {counted(len(trials), 'trial')}{''.join(reasons)}."]
     for word, runs in (("Interpolated", data["interpolated"]), ("Flat (never changing)", data["flat"])):
-        where = "; ".join(f"session/run {run}: {', '.join(names)}" for run, names in runs.items())
+        which = "subject/session/run" if subject.fold else "session/run"
+        where = "; ".join(f"{which} {run}: {', '.join(names)}" for run, names in runs.items())
         texts.append(f"{word} sensors: {where or 'none'}.")
     looking_ahead = data["not_causal"]
     if looking_ahead:
@@ -161,10 +177,17 @@ def rejections(subject: Subject) -> list[str]:
         ]
         texts.append(
             f"Not causal: {counted(len(looking_ahead), 'trial')} ({joined(parts)}) in the first block of a "
-            "recording, which is scaled by its own mean and deviation and so looks ahead: in trials.csv, "
-            f"{'trial' if len(looking_ahead) == 1 else 'trials'} {joined(looking_ahead)}."
+            "recording, which is scaled by its own mean and deviation and so looks ahead: "
+            f"{_named(looking_ahead)}."
         )
     return texts
+
+
+def _named(trials: Sequence[int]) -> str:
+    """Trials by their numbers, where they are few."""
+    if len(trials) > MOST_NAMED:
+        return "not_causal in data.json lists them"
+    return f"in trials.csv, {'trial' if len(trials) == 1 else 'trials'} {joined(trials)}"
 
 
 def deviations(settings: Settings, subject: Subject) -> list[str]:
@@ -173,12 +196,23 @@ def deviations(settings: Settings, subject: Subject) -> list[str]:
     forms = sorted({subject.fits[key]["form"] for key in subject.done})
     return [
         *choices(settings),
-        "One subject cannot speak for people; only a study over subjects can.",
+        *_scope(subject),
         f"{PAPERS_RECORDINGS} Here it is {counted(len(subject.trials), 'trial')} of "
         f"{joined(map(plain, subject.data['classes']))}{simulated}.",
         f"An epoch is {joined(updates(subject))} updates; its incomplete last batch is dropped.",
         f"Form of the network that was computed: {joined(forms)}. All forms are the same function as "
         "braindecode's network, but for rounding.",
+    ]
+
+
+def _scope(subject: Subject) -> list[str]:
+    """For whom the numbers of a page can speak."""
+    if not subject.fold:
+        return ["One subject cannot speak for people; only a study over subjects can."]
+    return [
+        ACROSS,
+        "The subjects of a fold share their networks, so they cannot speak for networks trained on other "
+        "people; only a study over folds can, and even there training sets overlap.",
     ]
 
 

@@ -26,7 +26,7 @@ def _n_seeds(evaluation: pd.DataFrame) -> int:
 
 def errors(subject: Subject, found: Headline) -> str:
     """Test error against epochs."""
-    evaluation = distinct(subject.evaluation)
+    evaluation = distinct(subject.overall)
     evaluation = evaluation[~evaluation["seeds"].str.contains("+", regex=False)]
     n = len(found.y)
     low, high = found.contenders[0].interval
@@ -53,7 +53,7 @@ def errors(subject: Subject, found: Headline) -> str:
 
 def predictors(subject: Subject, found: Headline) -> str:
     """The table of evaluation."""
-    evaluation = distinct(subject.evaluation)
+    evaluation = distinct(subject.overall)
     with_auc = bool(evaluation["auc"].notna().any())
     several = _n_seeds(evaluation) > 1
     named = {row_of(one.predictor) for one in found.contenders}

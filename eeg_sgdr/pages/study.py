@@ -8,10 +8,12 @@ import pandas as pd
 from eeg_sgdr import settings as config
 from eeg_sgdr import store
 from eeg_sgdr.comparison import pairs
+from eeg_sgdr.comparison.curves import reference
+from eeg_sgdr.comparison.units import tested_in
 from eeg_sgdr.figures.curves import save
 from eeg_sgdr.figures.figure4 import MOST_BANDS, arms_drawn, figure4, reference_row
 from eeg_sgdr.figures.slopes import slopes
-from eeg_sgdr.pages import answers, averaged, described, numbers, prose, tested
+from eeg_sgdr.pages import across, answers, averaged, described, numbers, prose, tested
 from eeg_sgdr.pages.answers import Answer
 from eeg_sgdr.pages.markup import Html, bullets, code, folded, heading, paragraphs, phrase, picture
 from eeg_sgdr.pages.methods import references
@@ -22,7 +24,7 @@ from eeg_sgdr.settings import Settings
 
 
 def publish(results: Results) -> list[Path]:
-    """Write Figure 4 and the study's report, where two subjects or more have the reference.
+    """Write Figure 4 and the study's report, where two subjects, or folds, have the reference.
 
     Parameters
     ----------
@@ -34,10 +36,12 @@ def publish(results: Results) -> list[Path]:
     paths : list of Path
         What was written.
     """
-    if reference_row(results.comparison, results.settings)["n_units"] < 2:
+    settings = results.settings
+    wanted = {key for seed in settings.training.seeds for key in reference(settings, seed).fits}
+    if sum(not wanted.isdisjoint(subject.done) for subject in results.subjects) < 2:
         return []
     study = store.Study(results.root)
-    figure = figure4(results.comparison, results.settings)
+    figure = figure4(results.comparison, settings)
     for path in study.figure4:
         save(figure, path)
     study_report(results)
@@ -74,6 +78,7 @@ def page(results: Results) -> str:
             "Figure 4: improvement against epochs": _figure4(comparison, settings),
             "What was tested": tested.tested(found, unit) if found else paragraphs([_NOTHING]),
             f"{unit.capitalize()}s": _units(results, found),
+            **(_across(results, found) if unit == "fold" else {}),
             "How sure this is": bullets(answers.how_sure(settings, found, descriptive)),
             "How many networks are averaged": averaged.averaged(comparison, settings),
             "Before the end": described.anytime(comparison, unit),
@@ -114,41 +119,45 @@ def _result(results: Results, found: list[Answer]) -> str:
 
 def _figure4(comparison: pd.DataFrame, settings: Settings) -> str:
     line = int(reference_row(comparison, settings).name) + 2  # type: ignore[call-overload]
-    (reference,) = (row for row in numbers.lines(comparison, "curve") if row["line"] == line)
+    (named,) = (row for row in numbers.lines(comparison, "curve") if row["line"] == line)
     arms, left_out = arms_drawn(settings)
-    unit = unit_name(settings)
     caption = [
         "Improvement over the reference error against the epochs of each training, on a logarithmic axis: "
         "the paper's Figure 4.",
         phrase(
-            f"The reference is {reference['a']} after ",
-            numbers.whole(reference, "epoch_a"),
-            f" epochs with initial rate {reference['rate']}: median error ",
-            numbers.points(reference),
+            f"The reference is {named['a']} after ",
+            numbers.whole(named, "epoch_a"),
+            f" epochs with initial rate {named['rate']}: median error ",
+            numbers.points(named),
             " % (quartiles ",
-            numbers.interval(reference),
+            numbers.interval(named),
             " %), over ",
-            numbers.whole(reference, "n_units"),
-            f" {unit}s and ",
-            numbers.whole(reference, "n_seeds"),
-            " seeds." if reference["n_seeds"] != 1 else " seed.",
+            numbers.whole(named, "n_units"),
+            " subjects and ",
+            numbers.whole(named, "n_seeds"),
+            " seeds." if named["n_seeds"] != 1 else " seed.",
         ),
         "Above: every schedule, at each rate. Below: warm restarts alone, the ensemble of the snapshots of "
         "the last half of the cycles (from two snapshots on), and the same over all rates together. Lines "
-        f"are medians over {unit}s, bands (where a panel has {MOST_BANDS} lines at most) their quartiles; "
+        f"are medians over subjects, bands (where a panel has {MOST_BANDS} lines at most) their quartiles; "
         "the dotted line is chance. The axis is linear near zero and compressed beyond, since early networks "
         "are far from the reference.",
-        f"How to judge it: what lies above zero was better than the reference in half of the {unit}s or "
+        "How to judge it: what lies above zero was better than the reference in half of the subjects or "
         "more. A point of warm restarts is a moment of one training; one of any other schedule is a training "
         "of its own. Medians and bands are no test: that is the table below.",
     ]
+    if unit_name(settings) == "fold":
+        caption.append(
+            "Every subject is tested once, by the networks of the fold that it tests in. Subjects of a fold "
+            "share these, so bands show how people differ, not how sure the medians are."
+        )
     if left_out:
         caption.append(
             f"Not drawn, since more than {counted(len(arms), 'arm')} hide each other: {joined(left_out)}."
         )
     # figure4 says itself that recordings are simulated, since it is also a file of its own.
     return picture(figure4(comparison, settings), caption, "svg", simulated=False) + folded(
-        "The numbers of this figure", described.curves(comparison, unit)
+        "The numbers of this figure", described.curves(comparison)
     )
 
 
@@ -166,16 +175,35 @@ def _units(results: Results, found: list[Answer]) -> str:
     return html + picture(slopes(tested_pairs, unit), caption, "svg", _is_simulated(results.settings))
 
 
+def _across(results: Results, found: list[Answer]) -> dict[str, str]:
+    """What is said only across subjects, by title."""
+    labels = list(tested_in(results.settings))
+    people = across.people(found) + across.errors(found, labels) if found else paragraphs([_NOTHING])
+    return {
+        "Who trains and who tests": across.membership(results.subjects),
+        "Subjects, given these trained networks": people,
+    }
+
+
 def _deviations(settings: Settings, found: list[Answer]) -> str:
     simulated = ", simulated" if _is_simulated(settings) else ""
     classes = joined(map(plain, settings.recordings.classes))
-    stands = [answer.difference for answer in found if not answer.left_out]
-    people = [numbers.whole(stands[0], "n_units"), f" {unit_name(settings)}s, "] if stands else []
+    stands = [answer for answer in found if not answer.left_out]
+    people = [part for answer in stands[:1] for part in _people(answer)]
     texts = [
         phrase(f"{prose.PAPERS_RECORDINGS} Here it is ", *people, f"{classes}{simulated}."),
+        *([prose.ACROSS] if unit_name(settings) == "fold" else []),
         *prose.choices(settings),
     ]
     return bullets(texts) + heading("References") + bullets(references([*texts, *prose.question(settings)]))
+
+
+def _people(answer: Answer) -> list[str]:
+    """How many subjects a comparison stands on, across subjects in how many folds."""
+    if answer.people:
+        of_folds = numbers.whole(answer.difference, "n_units")
+        return [numbers.whole(answer.people, "n_units"), " subjects in ", of_folds, " folds, "]
+    return [numbers.whole(answer.difference, "n_units"), " subjects, "]
 
 
 def _origin(results: Results) -> str:

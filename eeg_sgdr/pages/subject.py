@@ -40,28 +40,33 @@ def subject_report(results: Results, subject: Subject) -> None:
 @threadpool_limits.wrap(limits=1)
 def page(results: Results, subject: Subject) -> str:
     """The report as HTML; the same whenever it is made, but for the element ``#made``."""
-    settings = results.settings
-    found = headline(subject, settings)
+    found = headline(subject, results.settings)
+    return assemble(title(results, subject), content(results, subject, found))
+
+
+def title(results: Results, subject: Subject) -> str:
+    """What the page of a subject or fold is called."""
     simulated = "simulated recordings, " if subject.data["simulated"] else ""
-    return assemble(
-        f"{settings.name}: {simulated}subject {subject.label}",
-        {
-            "Result": _result(subject, settings, found),
-            "Test error against epochs": sections.errors(subject, found),
-            "All predictors": sections.predictors(subject, found),
-            "Confusions, and how far probabilities can be believed": sections.judgements(
-                subject, settings, found
-            ),
-            "Recordings": sections.recordings(subject),
-            "Training": sections.training(subject, settings),
-            "What the network learned": sections.learned(subject, settings, found),
-            "Deviations from the paper, and what is not answered": bullets(
-                prose.deviations(settings, subject)
-            ),
-            "Methods": _methods(subject, settings),
-            "Configuration, versions, and this report again": _origin(results, subject, settings),
-        },
-    )
+    return f"{results.settings.name}: {simulated}{subject.title}"
+
+
+def content(results: Results, subject: Subject, found: Headline) -> dict[str, str]:
+    """HTML of each section, by title; true of a subject and of a fold."""
+    settings = results.settings
+    return {
+        "Result": _result(subject, settings, found),
+        "Test error against epochs": sections.errors(subject, found),
+        "All predictors": sections.predictors(subject, found),
+        "Confusions, and how far probabilities can be believed": sections.judgements(
+            subject, settings, found
+        ),
+        "Recordings": sections.recordings(subject),
+        "Training": sections.training(subject, settings),
+        "What the network learned": sections.learned(subject, settings, found),
+        "Deviations from the paper, and what is not answered": bullets(prose.deviations(settings, subject)),
+        "Methods": _methods(subject, settings),
+        "Configuration, versions, and this report again": _origin(results, subject, settings),
+    }
 
 
 def _result(subject: Subject, settings: Settings, found: Headline) -> str:

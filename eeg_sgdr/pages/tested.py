@@ -86,27 +86,27 @@ def _both(rows: dict[str, Row], quantity: str) -> Html:
 
 
 def units(results: Results, found: Sequence[Answer]) -> Html:
-    """Both sides' error in every subject or fold, with links to the subjects' reports."""
+    """Both sides' error in every subject or fold, with links to their reports."""
     there = {subject.label: subject for subject in results.subjects if subject.done}
     unit = unit_name(results.settings)
     rows = []
     for label in expected_units(results.settings) or there:
         name: str = label
-        # A fold has no report of its own.
-        if label in there and unit == "subject":
+        if label in there:
             name = link(there[label].folder.report.relative_to(results.root).as_posix(), label)
-        rows.append([name, *(_pair(answer, f"{unit} {label}") for answer in found if not answer.left_out)])
+        rows.append([name, *(pair(answer, f"{unit} {label}") for answer in found if not answer.left_out)])
     header = [unit.capitalize(), *(answer.comparison.name for answer in found if not answer.left_out)]
     return Html(
         table(
             header,
             rows,
             f"Mean error of each {unit} over seeds (and rates, where a comparison goes rate by rate), in "
-            "percent, as a : b." + (" A subject's name leads to its report." if unit == "subject" else ""),
+            f"percent, as a : b. A {unit}'s name leads to its report.",
         )
     )
 
 
-def _pair(answer: Answer, name: str) -> str:
+def pair(answer: Answer, name: str) -> str:
+    """Both sides' error in one unit of a comparison."""
     rows = [answer.rows.get(f"error of {letter}, {name}") for letter in "ab"]
     return Html(" : ".join(numbers.points(row) for row in rows if row)) if all(rows) else "missing"

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from eeg_sgdr.predictors import Predictor
+from eeg_sgdr.results import Subject
 from eeg_sgdr.settings import Settings, SubjectSplit
 
 
@@ -41,6 +42,15 @@ def versions(content: dict[str, Any]) -> str:
 def unit_name(settings: Settings) -> str:
     """What a study counts: subjects, or folds, since the subjects of a fold share their networks."""
     return "fold" if isinstance(settings.split, SubjectSplit) else "subject"
+
+
+def whose(subject: Subject) -> str:
+    """Whose test trials those of a subject or fold are."""
+    if not subject.fold:
+        return f"subject {subject.label}"
+    people = subject.test_subjects
+    who = f"subject {people[0]}" if len(people) == 1 else f"the {len(people)} subjects"
+    return f"{who} of fold {subject.label}"
 
 
 def schedule_name(settings: Settings, name: str) -> str:
