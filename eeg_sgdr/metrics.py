@@ -11,6 +11,11 @@ def error(y: np.ndarray, probabilities: np.ndarray) -> float:
     return float(metrics.zero_one_loss(y, probabilities.argmax(axis=1), normalize=False) / len(y))
 
 
+def chance(y: np.ndarray) -> float:
+    """Error of naming the commonest class always."""
+    return float(1 - np.bincount(y).max() / len(y))
+
+
 def balanced_accuracy(y: np.ndarray, probabilities: np.ndarray) -> float:
     """Mean over the classes of the fraction of their trials that is recognised."""
     return float(metrics.balanced_accuracy_score(y, probabilities.argmax(axis=1)))

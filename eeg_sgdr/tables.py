@@ -107,6 +107,18 @@ def row_of(predictor: Predictor) -> tuple[object, ...]:
     )
 
 
+def distinct(evaluation: pd.DataFrame) -> pd.DataFrame:
+    """Rows of evaluation.csv without the ensembles of one snapshot, which are that snapshot."""
+    same = (evaluation["members"] == "cycles") & (evaluation["n_snapshots"] == 1)
+    return evaluation[~same].reset_index(drop=True)
+
+
+def seed_by_seed(evaluation: pd.DataFrame) -> pd.DataFrame:
+    """Distinct rows of evaluation.csv that average over no seeds."""
+    found = distinct(evaluation)
+    return found[~found["seeds"].str.contains("+", regex=False)]
+
+
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """A table's rows by name of column."""
     return table.to_dict("records")  # type: ignore[return-value]

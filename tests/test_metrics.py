@@ -40,3 +40,7 @@ def test_a_class_that_is_never_right_still_has_its_metrics():
     values = {name: metric(np.array([0, 1]), p) for name, metric in metrics.METRICS.items()}
     assert values["error"] == 0.5
     assert np.isfinite(list(values.values())).all()
+
+
+def test_chance_is_the_error_of_the_commonest_class():
+    assert metrics.chance(np.array([0, 2, 2, 1, 2])) == pytest.approx(0.4)

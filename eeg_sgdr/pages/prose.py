@@ -4,9 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from eeg_sgdr import plan
+from eeg_sgdr import metrics, plan
 from eeg_sgdr.pages.headline import Contender, Headline
 from eeg_sgdr.pages.wording import (
     counted,
@@ -38,11 +36,6 @@ ACROSS = (
 MOST_NAMED = 20
 
 
-def chance(y: np.ndarray) -> float:
-    """Error of naming the commonest class always."""
-    return 1 - float(np.bincount(y).max()) / len(y)
-
-
 def result(subject: Subject, settings: Settings, found: Headline) -> list[str]:
     """The result with its uncertainty; the first sentence is the result itself."""
     n = len(found.y)
@@ -54,7 +47,7 @@ def result(subject: Subject, settings: Settings, found: Headline) -> list[str]:
         f"{one.n_errors} ({_uncertain(one)})"
         for one, condition in zip(found.contenders, conditions, strict=True)
     ]
-    commonest = chance(found.y)
+    commonest = metrics.chance(found.y)
     first = (
         f"Of {counted(n, f'{simulated}test trial')} of {whose(subject)}, {joined(clauses)}"
         f"{f', {conditions[0]}' if shared else ''}; always naming the commonest class would be wrong on "

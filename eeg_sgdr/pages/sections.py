@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from eeg_sgdr import plan, store
+from eeg_sgdr import metrics, plan, store
 from eeg_sgdr.figures import curves, heads
 from eeg_sgdr.pages import prose
 from eeg_sgdr.pages.headline import Headline
@@ -11,13 +11,7 @@ from eeg_sgdr.pages.wording import counted, joined, percent, schedule_name, shor
 from eeg_sgdr.patterns import READERS, spatial_patterns
 from eeg_sgdr.results import Subject
 from eeg_sgdr.settings import Settings
-from eeg_sgdr.tables import ROW, records, row_of
-
-
-def distinct(evaluation: pd.DataFrame) -> pd.DataFrame:
-    """Rows of evaluation.csv without the ensembles of one snapshot, which are that snapshot."""
-    same = (evaluation["members"] == "cycles") & (evaluation["n_snapshots"] == 1)
-    return evaluation[~same].reset_index(drop=True)
+from eeg_sgdr.tables import ROW, distinct, records, row_of, seed_by_seed
 
 
 def _n_seeds(evaluation: pd.DataFrame) -> int:
@@ -26,8 +20,7 @@ def _n_seeds(evaluation: pd.DataFrame) -> int:
 
 def errors(subject: Subject, found: Headline) -> str:
     """Test error against epochs."""
-    evaluation = distinct(subject.overall)
-    evaluation = evaluation[~evaluation["seeds"].str.contains("+", regex=False)]
+    evaluation = seed_by_seed(subject.overall)
     n = len(found.y)
     low, high = found.contenders[0].interval
     seeds = _n_seeds(evaluation)
@@ -47,7 +40,7 @@ def errors(subject: Subject, found: Headline) -> str:
         )
     if (evaluation["members"] == "baseline").any():
         caption.insert(2, "The level black line is the classical baseline, which has no epochs.")
-    figure = curves.errors(evaluation, prose.chance(found.y))
+    figure = curves.errors(evaluation, metrics.chance(found.y))
     return picture(figure, caption, "svg", subject.data["simulated"])
 
 
