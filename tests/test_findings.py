@@ -26,14 +26,14 @@ def test_a_row_for_each_tested_comparison(findings, tmp_path):
     def wrong(label, key, epoch):
         return np.arange(6 if key.schedule == "step" else 3 + int(label))
 
-    settings = study_settings(("01", "02", "03"), rates=(0.05,), baseline=None)
+    settings = study_settings(("01", "02", "03"), baseline=None)
     write_study(tmp_path / "study", settings, wrong)
     update(tmp_path / "study", set())
     lines = findings.findings(findings.read(tmp_path / "study"))
     n_columns = {line.count(" | ") for line in lines if "---" not in line}
     assert n_columns == {9}
     assert lines[2] == (
-        "| restarts single | step single | 7 | 0.05 | 3 | 25.0 % | 30.0 % | +5.0 (-7.4 to +17.4) "
+        "| restarts single | step single | 7 | each | 3 | 25.0 % | 30.0 % | +5.0 (-7.4 to +17.4) "
         "| 0.500 (1.000) | 2 : 1 : 0 |"
     )
     assert any("left out: needs 2 seeds" in line for line in lines)
