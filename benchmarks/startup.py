@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from eeg_sgdr import times
+
 
 def steps(folder: Path) -> int:
     """Epochs done, as the progress bar's file counts them; -1 when there is no such file."""
@@ -60,7 +62,7 @@ def run_demo(data_dir: Path, out: Path) -> dict[str, float]:
         "report_s": ended - last,
         "total_s": ended - started,
         "training_process_s": training,
-        "scoring_process_s": sum(fit["seconds"] for fit in fits) - training,
+        "scoring_process_s": sum(map(times.of_fit, fits)) - training,
     }
 
 

@@ -10,8 +10,13 @@ References
        geometry. IEEE TBME 59(4), 920-928.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from threadpoolctl import threadpool_limits
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 
 def covariances(x: np.ndarray) -> np.ndarray:
@@ -60,8 +65,8 @@ def singular(covariances: np.ndarray) -> np.ndarray:
     return np.flatnonzero(~(values[:, 0] > bound))
 
 
-def probabilities(train: np.ndarray, y: np.ndarray, test: np.ndarray) -> np.ndarray:
-    """Fit on training trials, predict test trials.
+def fitted(train: np.ndarray, y: np.ndarray) -> "Pipeline":
+    """Fit on training trials.
 
     Parameters
     ----------
@@ -69,12 +74,10 @@ def probabilities(train: np.ndarray, y: np.ndarray, test: np.ndarray) -> np.ndar
         Covariances, none of them singular.
     y : ndarray of int, shape (n_train,)
         Classes, from 0.
-    test : ndarray, shape (n_test, n_channels, n_channels)
-        Covariances of the test trials.
 
     Returns
     -------
-    probabilities : ndarray of float32, shape (n_test, n_classes)
+    model : Pipeline
     """
     from pyriemann.tangentspace import TangentSpace
     from sklearn.linear_model import LogisticRegression
@@ -82,5 +85,22 @@ def probabilities(train: np.ndarray, y: np.ndarray, test: np.ndarray) -> np.ndar
 
     # One thread: with more, sums are rounded in another order on another machine.
     with threadpool_limits(1):
-        model = make_pipeline(TangentSpace(), LogisticRegression(max_iter=1000)).fit(train, y)
+        return make_pipeline(TangentSpace(), LogisticRegression(max_iter=1000)).fit(train, y)
+
+
+def probabilities(model: "Pipeline", test: np.ndarray) -> np.ndarray:
+    """Predict test trials.
+
+    Parameters
+    ----------
+    model : Pipeline
+        What was fitted.
+    test : ndarray, shape (n_test, n_channels, n_channels)
+        Covariances of the test trials.
+
+    Returns
+    -------
+    probabilities : ndarray of float32, shape (n_test, n_classes)
+    """
+    with threadpool_limits(1):
         return model.predict_proba(test).astype(np.float32)

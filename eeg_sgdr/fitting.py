@@ -14,11 +14,11 @@ from eeg_sgdr import networks
 from eeg_sgdr.checkpoints import NOTHING_KEPT, Checkpoint, Keeper
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.fast import choose
-from eeg_sgdr.forms import Form, PlainForm
+from eeg_sgdr.forms import CHUNK, Form, PlainForm
 from eeg_sgdr.interruptions import Interrupted, held_back
 from eeg_sgdr.records import Epoch, Record, beginning
 from eeg_sgdr.schedules import Schedule
-from eeg_sgdr.scoring import Score, score
+from eeg_sgdr.scoring import Score, prediction_seconds, score
 from eeg_sgdr.settings import NetworkSettings, Numerics, Training
 from eeg_sgdr.sgd import SGD
 
@@ -62,12 +62,15 @@ class Fit:
         Which form of the network was computed.
     n_updates : int
         Updates per epoch.
+    prediction_s : float
+        Seconds in which the network predicts one trial.
     """
 
     history: list[Epoch]
     scores: dict[int, Score]
     form: str
     n_updates: int
+    prediction_s: float
 
 
 class FitFailed(Exception):  # noqa: N818 (an outcome, not an error of the program)
@@ -131,10 +134,7 @@ def fit(
     net.module.to(device, dtype)
     # The fast forms are laid out for the cache of one core.
     form = choose(net, training.numerics.precision) if device.type == "cpu" else PlainForm(net)
-    # Memory maps are copied: torch minds arrays that must not be written to.
-    arrays = (np.require(x, requirements="W") for x in (data.x_train, data.x_test))
-    windows = (torch.from_numpy(x).to(device) for x in arrays)
-    train, test = (form.prepare(x) for x in windows)
+    train, test = (form.prepare(_windows(x, device)) for x in (data.x_train, data.x_test))
     labels = torch.from_numpy(np.repeat(data.y_train, len(net.starts))).to(device)
     n_updates = updates_per_epoch(len(labels), training.batch_size)
     optimizer = SGD(net.module.parameters(), training.momentum, training.weight_decay, training.momentum_form)
@@ -173,7 +173,13 @@ def fit(
     except Interrupted:
         keeper.save(course.checkpoint())
         raise
-    return Fit(course.record.history, course.record.scores, form.name, n_updates)
+    prediction_s = prediction_seconds(form, _windows(data.x_test[:CHUNK], device))
+    return Fit(course.record.history, course.record.scores, form.name, n_updates, prediction_s)
+
+
+def _windows(x: np.ndarray, device: torch.device) -> Tensor:
+    """Windows on the device; memory maps are copied, since torch minds what must not be written to."""
+    return torch.from_numpy(np.require(x, requirements="W")).to(device)
 
 
 class _Course:

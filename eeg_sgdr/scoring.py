@@ -1,6 +1,7 @@
 """What a trained state is worth: its probabilities for the test trials."""
 
 import copy
+import time
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eeg_sgdr.forms import Form
+from eeg_sgdr.forms import CHUNK, Form
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,22 @@ def score(form: Form, train: Any, test: Any) -> Score:
     recomputed = type(form)(replace(form.network, module=module))
     state = {name: value.detach().cpu().clone() for name, value in module.state_dict().items()}
     return Score(_probabilities(recomputed, test), running, state)
+
+
+def prediction_seconds(form: Form, windows: Tensor) -> float:
+    """Seconds in which a network predicts one trial, from its window on, when it is given many at a time.
+
+    Parameters
+    ----------
+    form : Form
+        The network.
+    windows : Tensor, shape (n_trials, n_channels, n_samples)
+        Of which a chunk is predicted.
+    """
+    windows = windows[:CHUNK]
+    started = time.perf_counter()
+    _probabilities(form, form.prepare(windows))
+    return (time.perf_counter() - started) / len(windows)
 
 
 def _probabilities(form: Form, prepared: Any) -> np.ndarray:

@@ -24,7 +24,7 @@ from eeg_sgdr.fitting import (
 from eeg_sgdr.forms import PlainForm, masked, mean_logits
 from eeg_sgdr.interruptions import Interrupted
 from eeg_sgdr.lockstep import Course, Member, Running
-from eeg_sgdr.scoring import Score, score
+from eeg_sgdr.scoring import Score, prediction_seconds, score
 from eeg_sgdr.settings import NetworkSettings, Training
 
 
@@ -105,8 +105,10 @@ def fit_stack(
     except Interrupted:
         keeper.save(course.checkpoint())
         raise
+    # Members are networks of one kind: what one takes, all take.
+    prediction_s = prediction_seconds(base, windows.of(members[0].data.x_test))
     return [
-        course.failures.get(i) or Fit(record.history, record.scores, base.name, n_updates)
+        course.failures.get(i) or Fit(record.history, record.scores, base.name, n_updates, prediction_s)
         for i, record in enumerate(course.records)
     ]
 

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from safetensors.torch import save
 
-from eeg_sgdr import baseline, plan, store
+from eeg_sgdr import baseline, plan, store, times
 from eeg_sgdr import settings as config
 from eeg_sgdr.checkpoints import FileKeeper
 from eeg_sgdr.fitting import Data, Fit, FitFailed, fit
@@ -133,9 +133,11 @@ def _write(
 ) -> None:
     """Write the files of a fit; ``stack`` names the fits that it was trained with in lock-step."""
     outcome: dict[str, Any]
+    prediction_s = None
     if isinstance(result, FitFailed):
         outcome = {"state": "failed", "why": str(result)}
     else:
+        prediction_s = result.prediction_s
         outcome = {"state": "done", "form": result.form, "updates_per_epoch": result.n_updates}
         scores = result.scores
         store.write_csv(folder.history, pd.DataFrame(result.history))
@@ -158,7 +160,7 @@ def _write(
             "settings": config.fit_settings(settings, key.schedule),
             "versions": versions(),
             "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-            "seconds": seconds,
+            "seconds": times.contents(seconds, prediction_s),
         },
     )
 
@@ -183,24 +185,15 @@ def make_baseline(settings: Settings, prepared: Prepared | Pooled, folder: store
 
 def _make_baseline(settings: Settings, prepared: Prepared | Pooled, folder: store.FitFolder) -> None:
     started = time.perf_counter()
-    parts = ("train", "test")
-    singular = np.concatenate(
-        [
-            prepared.array(f"trials_{part}")[baseline.singular(prepared.array(f"band_{part}"))]
-            for part in parts
-        ]
-    )
-    outcome = {"state": "done"}
-    if len(singular):
-        outcome = {
-            "state": "failed",
-            "why": f"the covariance of trial {', '.join(map(str, singular))} is singular in the band of "
-            "baseline.band_hz; correct the recording, or set baseline to null",
-        }
-    else:
-        probabilities = baseline.probabilities(
-            *(np.array(prepared.array(name)) for name in ("band_train", "y_train", "band_test"))
-        )
+    why = _not_for_baseline(prepared)
+    outcome = {"state": "failed", "why": why} if why else {"state": "done"}
+    prediction_s = None
+    if not why:
+        model = baseline.fitted(*(np.array(prepared.array(name)) for name in ("band_train", "y_train")))
+        test = np.array(prepared.array("band_test"))
+        fitted = time.perf_counter()
+        probabilities = baseline.probabilities(model, test)
+        prediction_s = (time.perf_counter() - fitted) / len(test)
         # Nothing is normalised over batches here: one row, which both kinds of statistics read.
         _write_predictions(folder, prepared, [0], probabilities[None], probabilities[None])
     store.write_json(
@@ -210,8 +203,24 @@ def _make_baseline(settings: Settings, prepared: Prepared | Pooled, folder: stor
             "fingerprint": plan.baseline_fingerprint(settings, prepared.info["fingerprint"]),
             "settings": config.baseline_settings(settings),
             "versions": versions("pyriemann"),
-            "seconds": time.perf_counter() - started,
+            "seconds": times.contents(time.perf_counter() - started, prediction_s),
         },
+    )
+
+
+def _not_for_baseline(prepared: Prepared | Pooled) -> str:
+    """Why the baseline cannot be fitted; empty if it can."""
+    singular = np.concatenate(
+        [
+            prepared.array(f"trials_{part}")[baseline.singular(prepared.array(f"band_{part}"))]
+            for part in ("train", "test")
+        ]
+    )
+    if not len(singular):
+        return ""
+    return (
+        f"the covariance of trial {', '.join(map(str, singular))} is singular in the band of "
+        "baseline.band_hz; correct the recording, or set baseline to null"
     )
 
 

@@ -9,6 +9,7 @@ import torch
 
 from eeg_sgdr import networks, scoring
 from eeg_sgdr.fast import choose
+from eeg_sgdr.forms import CHUNK
 
 
 @pytest.mark.parametrize(("name", "crop_samples"), [("ShallowFBCSPNet", 200), ("EEGNet", None)])
@@ -40,3 +41,21 @@ def test_scoring_leaves_the_network_as_it_is(name, crop_samples):
     again.load_state_dict(score.state)
     expected = torch.softmax(choose(replace(net, module=again)).trial_logits(test).double(), 1)
     np.testing.assert_allclose(score.probabilities, expected, rtol=1e-5)
+
+
+def test_prediction_is_timed_on_a_chunk_of_windows_from_their_preparation_on(monkeypatch):
+    class Slow:
+        """A form whose preparing takes a second of the clock, and whose logits take two."""
+
+        def prepare(self, windows):
+            monkeypatch.setattr(scoring.time, "perf_counter", lambda: 1.0)
+            return windows
+
+        def trial_logits(self, prepared):
+            monkeypatch.setattr(scoring.time, "perf_counter", lambda: 3.0)
+            return prepared.mean(2)
+
+    monkeypatch.setattr(scoring.time, "perf_counter", lambda: 0.0)
+    assert scoring.prediction_seconds(Slow(), torch.zeros(20, 3, 5)) == 3 / 20
+    monkeypatch.setattr(scoring.time, "perf_counter", lambda: 0.0)
+    assert scoring.prediction_seconds(Slow(), torch.zeros(100, 3, 5)) == 3 / CHUNK

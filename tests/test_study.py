@@ -8,7 +8,7 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score
 
-from eeg_sgdr import load_results, plan, store, tables
+from eeg_sgdr import load_results, plan, store, tables, times
 from eeg_sgdr import settings as config
 from eeg_sgdr.compat import import_braindecode
 from eeg_sgdr.errors import UserError
@@ -264,6 +264,11 @@ def test_every_epoch_is_stored_when_asked_and_ends_are_reproduced(subject, data_
     after = files(again.folder.root / "fits")
     snapshots = [name for name in before if name.endswith(".safetensors")]
     assert {name: after[name] for name in snapshots} == {name: before[name] for name in snapshots}
+
+
+def test_the_time_of_a_fit_and_of_a_prediction_are_kept(subject):
+    for content in [*subject.fits.values(), subject.baseline]:
+        assert 0 < times.of_prediction(content) < times.of_fit(content)
 
 
 def test_results_are_read_as_tables(subject):

@@ -1,12 +1,13 @@
 """The study's report: what all subjects together say, every number from comparison.csv."""
 
 import time
+from html import escape
 from pathlib import Path
 
 import pandas as pd
 
 from eeg_sgdr import settings as config
-from eeg_sgdr import store
+from eeg_sgdr import store, times
 from eeg_sgdr.comparison import pairs
 from eeg_sgdr.comparison.curves import reference
 from eeg_sgdr.comparison.units import tested_in
@@ -18,6 +19,7 @@ from eeg_sgdr.pages.answers import Answer
 from eeg_sgdr.pages.markup import Html, bullets, code, folded, heading, paragraphs, phrase, picture
 from eeg_sgdr.pages.methods import references
 from eeg_sgdr.pages.page import assemble
+from eeg_sgdr.pages.took import took
 from eeg_sgdr.pages.wording import counted, joined, plain, unit_name, versions
 from eeg_sgdr.results import Results
 from eeg_sgdr.settings import Settings
@@ -208,7 +210,7 @@ def _people(answer: Answer) -> list[str]:
 
 def _origin(results: Results) -> str:
     contents = [subject.fits[key] for subject in results.subjects for key in subject.done]
-    seconds = sum(content["seconds"] for content in contents)
+    seconds = sum(map(times.of_fit, contents))
     folder = f"results/{results.root.resolve().name}"
     made = (
         f"Training {counted(len(contents), 'fit')} took {seconds:.0f} s of processes in all; this page was "
@@ -220,7 +222,7 @@ def _origin(results: Results) -> str:
         + code(f"python -m eeg_sgdr.report {folder}")
         + paragraphs(["What is missing, trained, and then all reports again:"])
         + code(f"python -m eeg_sgdr.run --config {folder}/config.yaml --out {folder}")
-        + Html(f'<p id="made">{made}</p>\n')
+        + Html(f'<p id="made">{"<br>".join(map(escape, [made, *took(results)]))}</p>\n')
         + heading("Versions")
         + bullets(sorted({f"{versions(content)}." for content in contents}))
         + folded("Configuration (config.yaml)", code(config.to_yaml(results.settings)))

@@ -5,7 +5,7 @@ import time
 from threadpoolctl import threadpool_limits
 
 from eeg_sgdr import settings as config
-from eeg_sgdr import store
+from eeg_sgdr import store, times
 from eeg_sgdr.pages import prose, sections
 from eeg_sgdr.pages.headline import Headline, headline, side_by_side
 from eeg_sgdr.pages.markup import bullets, code, folded, heading, paragraphs, table
@@ -121,7 +121,7 @@ def _methods(subject: Subject, settings: Settings) -> str:
 def _origin(results: Results, subject: Subject, settings: Settings) -> str:
     contents = [subject.fits[key] for key in subject.done]
     capabilities = joined(sorted({content["cpu_capability"] for content in contents}))
-    seconds = sum(content["seconds"] for content in contents)
+    seconds = sum(map(times.of_fit, contents))
     made = (
         f"Training {counted(len(contents), 'fit')} took {seconds:.0f} s of processes in all; this page was "
         f"made on {time.strftime('%Y-%m-%d at %H:%M:%S %z')}."
