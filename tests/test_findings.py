@@ -26,14 +26,21 @@ def test_a_row_for_each_tested_comparison(findings, tmp_path):
     def wrong(label, key, epoch):
         return np.arange(6 if key.schedule == "step" else 3 + int(label))
 
-    settings = study_settings(("01", "02", "03"), baseline=None)
+    evaluation = {
+        "comparisons": [
+            {"name": "equal epochs", "a": {"schedule": "restarts"}, "b": {"schedule": "step"}},
+            {"name": "seeds", "a": {"schedule": "restarts"}, "b": {"schedule": "step", "seeds": 2}},
+        ]
+    }
+    settings = study_settings(("01", "02", "03"), baseline=None, evaluation=evaluation)
     write_study(tmp_path / "study", settings, wrong)
     update(tmp_path / "study", set())
     lines = findings.findings(findings.read(tmp_path / "study"))
-    n_columns = {line.count(" | ") for line in lines if "---" not in line}
-    assert n_columns == {9}
+    assert {line.count("|") for line in lines} == {11}
     assert lines[2] == (
         "| restarts single | step single | 7 | each | 3 | 25.0 % | 30.0 % | +5.0 (-7.4 to +17.4) "
-        "| 0.500 (1.000) | 2 : 1 : 0 |"
+        "| 0.500 (0.500) | 2 : 1 : 0 |"
     )
-    assert any("left out: needs 2 seeds" in line for line in lines)
+    assert lines[3].startswith(
+        "| restarts single | step single, 2 seeds | 7 | each | left out: needs 2 seeds"
+    )
