@@ -33,7 +33,7 @@ def test_errors_of_both_sides_by_label(made):
     assert list(found) == [one.name for one in made[1].evaluation.comparisons][: len(found)]
     pair = found[NAME]
     assert (pair.a, pair.b) == ("restarts single", "step single")
-    assert list(pair.errors.index) == ["01", "10"]
+    assert (pair.errors.index.name, *pair.errors.index) == ("subject", "01", "10")
     assert pair.errors["a"].to_list() == pytest.approx([0.2, 0.3])
     assert pair.errors["b"].to_list() == pytest.approx([0.4, 0.25])
     assert pair.difference == pytest.approx([0.2, -0.05])

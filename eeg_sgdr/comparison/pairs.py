@@ -54,7 +54,7 @@ def pairs(comparison: pd.DataFrame, settings: Settings) -> dict[str, Pairs]:
         rows = tested[number == i]
         errors = pd.DataFrame({letter: _errors(rows, f"error of {letter}, {noun} ") for letter in "ab"})
         if len(errors):
-            found[one.name] = Pairs(rows["a"].iloc[0], rows["b"].iloc[0], errors)
+            found[one.name] = Pairs(rows["a"].iloc[0], rows["b"].iloc[0], errors.rename_axis(noun))
     return found
 
 
