@@ -1,0 +1,83 @@
+"""Kill a small study again and again, and compare every file with those of an undisturbed run.
+
+    python benchmarks/kills.py [--kills 100] [--minutes M] [--seed 0] [--jobs 2]
+
+Kills (SIGKILL) are of three kinds, drawn at random: of all processes of the command, of the first alone
+(its workers have to end by themselves), and of all in the middle of a write, with half of the file on the
+disk. Moments are uniform over the length of an undisturbed run, or over its writes. After each kill the same
+command is started again, until it ends by itself; then its files are compared byte by byte but for the times,
+and the study begins again. Between two checkpoints are three minutes or nothing.
+"""
+
+import argparse
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+import killing
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    options.add_argument("--kills", type=int, default=100)
+    options.add_argument("--minutes", type=float, default=float("inf"), help="stop when these have passed")
+    options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--jobs", type=int, default=2)
+    given = options.parse_args()
+    rng = random.Random(given.seed)
+    end = time.monotonic() + 60 * given.minutes
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        jobs = ("--jobs", str(given.jobs))
+        killing.run(killing.command(folder, "recordings", *jobs))
+        seconds = killing.run(killing.command(folder, "undisturbed", *jobs))
+        expected = killing.files(folder / "undisturbed")
+        kills: Counter[str] = Counter()
+        studies = 0
+        while kills.total() < given.kills and time.monotonic() < end:
+            survived = round_of_kills(
+                folder, jobs, seconds, len(expected), rng, given.kills - kills.total(), end
+            )
+            kills += survived
+            studies += 1
+            different = killing.differing(expected, killing.files(folder / "killed"))
+            print(f"study {studies}: {dict(survived)} kills, {len(different)} files differ", flush=True)
+            if different:
+                print(*different, sep="\n")
+                return 1
+            shutil.rmtree(folder / "killed")
+    print(f"{kills.total()} kills survived ({dict(kills)}) in {studies} studies of {len(expected)} files")
+    return 0
+
+
+def round_of_kills(
+    folder: Path,
+    jobs: tuple[str, ...],
+    seconds: float,
+    n_files: int,
+    rng: random.Random,
+    at_most: int,
+    end: float,
+) -> Counter[str]:
+    """Kill one study until it ends by itself; returns how often, by kind."""
+    kills: Counter[str] = Counter()
+    while True:
+        minutes = rng.choice(("0", "3"))
+        arguments = killing.command(folder, "killed", *jobs, "--set", f"compute.checkpoint_minutes={minutes}")
+        kind = rng.choice(("all", "all", "first", "write"))
+        moment = rng.randrange(1, 2 * n_files) if kind == "write" else rng.uniform(0, seconds)
+        if kills.total() == at_most or time.monotonic() > end:
+            killing.run(arguments)
+            return kills
+        if not killing.kill(arguments, kind, moment, folder):
+            return kills
+        kills[kind] += 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,162 @@
+"""A small study whose processes are killed, and its files compared with those of an undisturbed one."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+STUDY = {
+    "name": "small",
+    "recordings": {"source": "simulated", "n_subjects": 2, "n_runs": 2, "n_trials": 12},
+    "split": {"by": "run", "test": ["02"]},
+    "preprocessing": {"sensors": ["C3", "FCC1h", "C4"], "resample_hz": 100, "reject_uv": None,
+                      "standardize": {"init_samples": 400}},
+    "network": {"crop_samples": 400, "arguments": {"final_conv_length": 4}},
+    "training": {"batch_size": 3, "initial_rates": [0.025, 0.05]},
+    "schedules": {"step": {"kind": "step", "budgets": [8, 31]},
+                  "restarts": {"kind": "warm_restarts", "epochs": 31}},
+}  # fmt: skip
+
+# Found by every Python of the command, worker processes too. It counts the files that are written; the
+# process whose write is the n-th cuts the file in half and takes all others with it.
+HOOK = """
+import os, signal, stat
+log, at = os.environ["WRITES_LOG"], int(os.environ["KILL_AT_WRITE"])
+fsync, replace = os.fsync, os.replace
+
+def killing_fsync(handle):
+    if at and not stat.S_ISDIR(os.fstat(handle).st_mode):
+        with open(log, "a+") as file:
+            file.write("\\n")
+            file.flush()
+            file.seek(0)
+            number = len(file.readlines())
+        if number >= at:
+            os.ftruncate(handle, os.fstat(handle).st_size // 2)
+            os.killpg(0, signal.SIGKILL)
+    return fsync(handle)
+
+def telling_replace(source, target):
+    replace(source, target)
+    if not at:
+        with open(log, "a") as file:
+            file.write(f"{target}\\n")
+
+os.fsync, os.replace = killing_fsync, telling_replace
+"""
+
+
+def command(folder: Path, out: str, *options: str) -> list[str]:
+    """The command that makes the study in ``folder/out/small``; all share the recordings in ``folder``."""
+    config = folder / "study.yaml"
+    config.write_text(yaml.safe_dump(STUDY), encoding="utf-8")
+    return [
+        *(sys.executable, "-m", "eeg_sgdr.run", "--config", str(config), "--subject", "1"),
+        *("--out", str(folder / out / "small"), "--set", f"compute.data_dir={folder / 'data'}", *options),
+    ]
+
+
+def start(arguments: list[str], **environment: str) -> subprocess.Popen:
+    """Start a command in a group of its own, quietly."""
+    return subprocess.Popen(
+        arguments,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+    )
+
+
+def run(arguments: list[str]) -> float:
+    """Run a command to its end; returns its seconds."""
+    started = time.monotonic()
+    process = start(arguments)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    return time.monotonic() - started
+
+
+def kill_after(arguments: list[str], seconds: float, whole_group: bool) -> bool:
+    """Start a command and kill it, with all its processes or alone; False if it ended before."""
+    process = start(arguments)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        (os.killpg if whole_group else os.kill)(process.pid, signal.SIGKILL)
+        process.communicate()
+        return True
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    return False
+
+
+def hook(folder: Path, log: Path, at: int = 0) -> dict[str, str]:
+    """The environment of a command that is killed in its n-th write, or with 0 logs its writes."""
+    (folder / "hook").mkdir(exist_ok=True)
+    (folder / "hook" / "sitecustomize.py").write_text(HOOK, encoding="utf-8")
+    log.write_bytes(b"")
+    path = os.pathsep.join([str(folder / "hook"), os.environ.get("PYTHONPATH", "")])
+    return {"PYTHONPATH": path, "WRITES_LOG": str(log), "KILL_AT_WRITE": str(at)}
+
+
+def kill_in_write(arguments: list[str], number: int, folder: Path) -> bool:
+    """Start a command and kill it in the middle of its n-th write; False if it ended before."""
+    process = start(arguments, **hook(folder, folder / "writes", number))
+    _, errors = process.communicate()
+    assert process.returncode in (0, -signal.SIGKILL), errors
+    return process.returncode != 0
+
+
+def files(root: Path) -> dict[str, object]:
+    """Every file's content, the times that the design names taken out."""
+    found: dict[str, object] = {}
+    for path in sorted(root.rglob("*")):
+        if path.is_dir() or path.name in ("environment.json", ".config.lock"):
+            continue
+        content: object = path.read_bytes()
+        if path.name == "fit.json":
+            content = {key: value for key, value in json.loads(path.read_text()).items() if key != "seconds"}
+        elif path.name == "history.csv":
+            content = pd.read_csv(path, dtype=str).drop(columns="seconds").to_csv()
+        elif path.name == "report.html":
+            content, times = re.subn(r'<(\w+) id="made">.*?</\1>', "", path.read_text(), flags=re.DOTALL)
+            assert times == 1
+        found[path.relative_to(root).as_posix()] = content
+    return found
+
+
+def differing(expected: dict[str, object], found: dict[str, object]) -> list[str]:
+    """Names of the files that only one has, or that differ."""
+    return sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+
+
+def kill(arguments: list[str], kind: str, moment: float, folder: Path) -> bool:
+    """Start a command and kill it.
+
+    Parameters
+    ----------
+    arguments : list of str
+        The command.
+    kind : "all", "first" or "write"
+        Kill all its processes, the first alone, or all of them in the middle of a write.
+    moment : float
+        Seconds from its start, or the number of the write.
+    folder : Path
+        Where the kind "write" has its hook.
+
+    Returns
+    -------
+    killed : bool
+        False if it ended before.
+    """
+    if kind == "write":
+        return kill_in_write(arguments, round(moment), folder)
+    return kill_after(arguments, moment, whole_group=kind == "all")
