@@ -71,9 +71,9 @@ def answer(units: Sequence[Unit], source: Source, settings: Settings, jobs: int 
     yield _measured(measured, of_first, settings)
     yield _estimate(seconds, scoring, processes(settings, jobs or settings.compute.jobs), settings)
     yield (
-        "Left out: downloading or simulating recordings and preparing them, the start of each fit, "
-        "baselines, tables and reports; and that fits side by side, or a machine that is busy otherwise, "
-        "slow each other down."
+        "Left out: what interrupted fits have kept (they are counted in full); downloading or simulating "
+        "recordings and preparing them, the start of each fit, baselines, tables and reports; and that fits "
+        "side by side, or a machine that is busy otherwise, slow each other down."
     )
 
 

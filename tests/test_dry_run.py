@@ -3,8 +3,12 @@
 import pytest
 import yaml
 
+from eeg_sgdr.compat import import_braindecode
 from eeg_sgdr.dry_run import duration
 from eeg_sgdr.run import main
+
+# Now: what MNE logs at its import is printed where pytest listens to loggers, as it does within tests.
+import_braindecode()
 
 SMALL = {
     "name": "small",
