@@ -88,6 +88,17 @@ def test_confusions_count_trials():
     assert [text.get_text() for text in axes.texts] == ["2", "1", "0", "1"]
 
 
+@pytest.mark.parametrize("inches", [3.6, 12.0])
+def test_a_legend_has_the_columns_that_there_is_room_for(inches):
+    figure = canvas.new_figure(inches, 3)
+    panel = figure.subplots()
+    handles = {f"subject in which the right is {word}": panel.plot([0])[0] for word in ("better", "worse")}
+    canvas.legend(figure, handles)
+    (legend,) = figure.legends
+    assert legend.get_window_extent().width <= figure.bbox.width
+    assert legend._ncols == (1 if inches < 5 else 2)
+
+
 def test_heads_have_fpz_in_front_and_the_left_ear_on_the_left(subject):
     figure = heads.sensors(subject.data["sensors"], subject.summary["positions"])
     places = {text.get_text().strip(): text.get_position() for text in figure.axes[0].texts}

@@ -107,7 +107,7 @@ def test_tables_and_curves_are_over_all_test_trials_once(made, html):
 
 def test_who_trains_and_who_tests(html):
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", html))
-    assert "Fold Subjects that test Subjects that train In number 1 2, 10 1, 3 2" in text
+    assert "Split How many Subjects test 2 2, 10 train 2 1, 3" in text
     assert "Resampled to 100 Hz: subject 3 (recorded at 128 Hz)." in visible(html)
 
 
@@ -146,16 +146,23 @@ def test_many_trials_that_look_ahead_are_counted_and_not_named(tmp_path):
 
 def test_other_rates_are_grouped_and_none_says_nothing(tmp_path):
     assert other_rates(write_rates(tmp_path / "none", {})) == []
+    everyone = {f"{label}/0/4": 250.0 for label in ("3", "88", "92", "7")}
+    assert other_rates(write_rates(tmp_path / "all", everyone)) == [
+        "Resampled to 160 Hz: all subjects (recorded at 250 Hz)."
+    ]
     rates = {"88/0/4": 128.0, "88/0/8": 128.0, "92/0/4": 128.0, "3/0/4": 250.0}
     assert other_rates(write_rates(tmp_path / "some", rates)) == [
         "Resampled to 160 Hz: subjects 88 and 92 (recorded at 128 Hz); subject 3 (recorded at 250 Hz)."
     ]
 
 
+FOLD = {"fold": "1", "test_subjects": ["3", "88"], "train_subjects": ["92", "7"]}
+
+
 def write_rates(root, resampled):
     """A fold of which only data.json is read."""
     fold = Subject(store.SubjectFolder(root))
-    store.write_json(fold.folder.data, {"resampled": resampled, "sfreq": 160.0})
+    store.write_json(fold.folder.data, {**FOLD, "resampled": resampled, "sfreq": 160.0})
     return fold
 
 
@@ -190,8 +197,13 @@ def study(tmp_path_factory):
 def test_the_study_counts_folds_and_then_people(study):
     html = study_page(study)
     text = visible(html)
-    assert "Of 2 folds, 2 better, 0 equal, 0 worse." in text
-    assert "Of 4 subjects, 2 better, 1 equal, 1 worse (given these trained networks)." in text
+    assert (
+        "Of 2 folds, 2 better, 0 equal, 0 worse (given these trained networks, of 4 subjects, 2 better, 1 "
+        "equal, 1 worse). So this study does not tell them apart" in text
+    )
+    assert "1 3, 10" not in text
+    rows = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", html))
+    assert "How many train 1 1, 2 2 2 2 3, 10 2 2" in rows
     assert "Training sets of folds overlap" in text
     assert "The configuration has 2 folds; with fewer than ten" in text
     assert "Here it is 4 subjects in 2 folds, left and right." in text

@@ -292,7 +292,7 @@ def test_across_subjects_folds_are_counted(tmp_path):
     text = visible(page(Results(tmp_path)))
     assert "Unfinished: no fit is done of fold 3." in text
     assert "It stands on 2 folds and 1 seed." in text
-    assert "Of 2 folds, 0 better, 2 equal, 0 worse. Of 2 subjects, 0 better, 2 equal, 0 worse (given" in text
+    assert "Of 2 folds, 0 better, 2 equal, 0 worse (given these trained networks, of 2 subjects, 0" in text
     assert "Training sets of folds overlap" in text
     assert "error of each fold" in text
     assert "subjects/" not in page(Results(tmp_path))

@@ -77,12 +77,16 @@ def ticks_apart(epochs: Sequence[int]) -> list[int]:
 
 
 def legend(figure: Figure, handles: Mapping[str, Any]) -> None:
-    """A legend below the axes."""
+    """A legend below the axes, in as many columns as the figure has room for, four at most."""
     # matplotlib leaves out labels that begin with an underscore.
     labels = [f" {label}" if label.startswith("_") else label for label in handles]
-    figure.legend(
-        list(handles.values()), labels, loc="outside lower center", ncols=min(len(labels), 4), fontsize=9.5
-    )
+    for n in range(min(len(labels), 4), 0, -1):
+        made = figure.legend(
+            list(handles.values()), labels, loc="outside lower center", ncols=n, fontsize=9.5
+        )
+        if n == 1 or made.get_window_extent().width <= figure.bbox.width:
+            return
+        made.remove()
 
 
 @matplotlib.rc_context(STYLE)

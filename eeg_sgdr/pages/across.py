@@ -1,6 +1,6 @@
 """What reports say only across subjects: who trains and tests, and what holds of the people tested."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from eeg_sgdr.comparison.tested import GIVEN_NETWORKS
 from eeg_sgdr.pages import numbers
@@ -12,7 +12,7 @@ from eeg_sgdr.results import Subject
 
 
 def membership(folds: Sequence[Subject]) -> str:
-    """Which subjects train and test in each fold, and what is not the same in all of them.
+    """Which subjects test in each fold, how many train, and whose recordings were resampled.
 
     Parameters
     ----------
@@ -20,17 +20,29 @@ def membership(folds: Sequence[Subject]) -> str:
         At least one.
     """
     rows = [
-        [
-            fold.label,
-            ", ".join(fold.data["test_subjects"]),
-            ", ".join(fold.data["train_subjects"]),
-            str(len(fold.data["train_subjects"])),
-        ]
+        [fold.label, ", ".join(fold.test_subjects), *(str(len(labels)) for labels in _sides(fold))]
         for fold in folds
     ]
-    header = ["Fold", "Subjects that test", "Subjects that train", "In number"]
-    caption = "Nothing of a subject that tests is in what its fold's networks were trained on."
+    header = ["Fold", "Subjects that test", "How many test", "How many train"]
+    caption = (
+        "In each fold all other subjects train: nothing of a subject that tests is in what its fold's "
+        "networks were trained on."
+    )
     return table(header, rows, caption) + paragraphs(other_rates(folds[0]))
+
+
+def who(fold: Subject) -> str:
+    """Every subject that tests and that trains in one fold, and whose recordings were resampled."""
+    rows = [
+        [part, str(len(labels)), ", ".join(labels)]
+        for part, labels in zip(("test", "train"), _sides(fold), strict=True)
+    ]
+    caption = "Nothing of the subjects that test is in what the networks were trained on."
+    return table(["Split", "How many", "Subjects"], rows, caption) + paragraphs(other_rates(fold))
+
+
+def _sides(fold: Subject) -> tuple[list[str], list[str]]:
+    return fold.test_subjects, fold.data["train_subjects"]
 
 
 def other_rates(fold: Subject) -> list[str]:
@@ -41,11 +53,17 @@ def other_rates(fold: Subject) -> list[str]:
         by_rate.setdefault(rate, {})[run.split("/")[0]] = None
     if not by_rate:
         return []
+    n_people = sum(map(len, _sides(fold)))
     named = [
-        f"{'subject' if len(labels) == 1 else 'subjects'} {joined(labels)} (recorded at {rate:g} Hz)"
-        for rate, labels in sorted(by_rate.items())
+        f"{_people(labels, n_people)} (recorded at {rate:g} Hz)" for rate, labels in sorted(by_rate.items())
     ]
     return [f"Resampled to {fold.data['sfreq']:g} Hz: {'; '.join(named)}."]
+
+
+def _people(labels: Collection[str], n_people: int) -> str:
+    if len(labels) == n_people:
+        return "all subjects"
+    return f"{'subject' if len(labels) == 1 else 'subjects'} {joined(labels)}"
 
 
 def people(found: Sequence[Answer]) -> str:
@@ -75,13 +93,13 @@ def people(found: Sequence[Answer]) -> str:
     return table(
         header,
         rows,
-        "Over subjects, given these trained networks: what other people would get of the same networks, not "
-        "of networks trained anew.",
+        "Over subjects, given these trained networks: this speaks of other people whom the same networks "
+        "decode, not of networks trained anew.",
     ) + paragraphs(
         [
-            "Subjects of a fold share their networks, so they are fewer independent observations than they "
-            "are people, and this test finds too much where networks vary. It is not corrected for the "
-            "number of comparisons, and no sentence above rests on it."
+            "Read as if it spoke of networks trained anew, this test would find too much: subjects of a fold "
+            "share their networks, so they are no independent observations. It is not corrected for the "
+            "number of comparisons, and what is said of the folds does not rest on it."
         ]
     )
 

@@ -135,9 +135,10 @@ def sentence(settings: Settings, answer: Answer) -> Html:
         of = "" if row["estimate"] > 0 else "of the improvement "
         parts += [f"95 % interval {of}", numbers.interval(row), "; "]
     parts += [numbers.p(row), ", corrected for the number of comparisons ", numbers.p(row, "p_holm"), "). "]
-    parts += [*_tally(row, unit_name(settings)), ". "]
+    parts += ["Of ", *_tally(row, unit_name(settings))]
     if answer.people:
-        parts += [*_tally(answer.people, "subject"), " (given these trained networks). "]
+        parts += [" (given these trained networks, of ", *_tally(answer.people, "subject"), ")"]
+    parts.append(". ")
     parts.append(
         "So they differ. "
         if row["p_holm"] < 0.05
@@ -149,8 +150,8 @@ def sentence(settings: Settings, answer: Answer) -> Html:
 
 
 def _tally(row: Row, thing: str) -> tuple[str, ...]:
-    """How many were better, equal and worse, as a sentence."""
-    of = "Of ", *_count(row, "n_units", thing), ", "
+    """How many there are, and how many of them were better, equal and worse."""
+    of = *_count(row, "n_units", thing), ", "
     better = numbers.whole(row, "better"), " better, "
     return *of, *better, numbers.whole(row, "equal"), " equal, ", numbers.whole(row, "worse"), " worse"
 

@@ -47,7 +47,7 @@ def page(results: Results, fold: Subject) -> str:
     first = shared.pop("Result")
     people = {
         "Error of each test subject": people_tested(fold, results.settings, found),
-        "Who trains and who tests": across.membership([fold]),
+        "Who trains and who tests": across.who(fold),
     }
     return assemble(title(results, fold), {"Result": first, **people, **shared})
 

@@ -27,11 +27,6 @@ PAPERS_RECORDINGS = (
     "right hand, left hand, feet and rest."
 )
 
-ACROSS = (
-    "The paper trained and tested networks within each person. Here they are tested on people of whom they "
-    "have seen nothing, so the errors are not to be set beside the paper's."
-)
-
 #: Trials that are named one by one; where there are more, data.json lists them.
 MOST_NAMED = 20
 
@@ -189,7 +184,7 @@ def deviations(settings: Settings, subject: Subject) -> list[str]:
     forms = sorted({subject.fits[key]["form"] for key in subject.done})
     return [
         *choices(settings),
-        *_scope(subject),
+        *_scope(settings, subject),
         f"{PAPERS_RECORDINGS} Here it is {counted(len(subject.trials), 'trial')} of "
         f"{joined(map(plain, subject.data['classes']))}{simulated}.",
         f"An epoch is {joined(updates(subject))} updates; its incomplete last batch is dropped.",
@@ -198,15 +193,29 @@ def deviations(settings: Settings, subject: Subject) -> list[str]:
     ]
 
 
-def _scope(subject: Subject) -> list[str]:
+def _scope(settings: Settings, subject: Subject) -> list[str]:
     """For whom the numbers of a page can speak."""
     if not subject.fold:
         return ["One subject cannot speak for people; only a study over subjects can."]
     return [
-        ACROSS,
+        *across(settings),
         "The subjects of a fold share their networks, so they cannot speak for networks trained on other "
         "people; only a study over folds can, and even there training sets overlap.",
     ]
+
+
+def across(settings: Settings) -> list[str]:
+    """What differs from the paper because networks are tested on other people than they were trained on."""
+    texts = [
+        "The paper trained and tested networks within each person. Here they are tested on people of whom "
+        "they have seen nothing, so the errors are not to be set beside the paper's."
+    ]
+    if settings.baseline:
+        texts.append(
+            "The classical baseline takes the trials of all training subjects together and does not align "
+            "the covariances of different people, as methods made for transfer do: no strong rival."
+        )
+    return texts
 
 
 def choices(settings: Settings) -> list[str]:

@@ -150,8 +150,8 @@ def _figure4(comparison: pd.DataFrame, settings: Settings) -> str:
     ]
     if unit_name(settings) == "fold":
         caption.append(
-            "Every subject is tested once, by the networks of the fold that it tests in. Subjects of a fold "
-            "share these, so bands show how people differ, not how sure the medians are."
+            "Each of these subjects is tested by the networks of the fold that it tests in. Subjects of a "
+            "fold share these, so bands show how people differ, not how sure the medians are."
         )
     if left_out:
         caption.append(
@@ -194,7 +194,7 @@ def _deviations(settings: Settings, found: list[Answer]) -> str:
     people = [part for answer in stands[:1] for part in _people(answer)]
     texts = [
         phrase(f"{prose.PAPERS_RECORDINGS} Here it is ", *people, f"{classes}{simulated}."),
-        *([prose.ACROSS] if unit_name(settings) == "fold" else []),
+        *(prose.across(settings) if unit_name(settings) == "fold" else []),
         *prose.choices(settings),
     ]
     return bullets(texts) + heading("References") + bullets(references([*texts, *prose.question(settings)]))
