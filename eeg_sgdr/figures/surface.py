@@ -1,5 +1,6 @@
 """Test error against how many trainings and snapshots are averaged, from comparison.csv."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,12 +13,13 @@ from matplotlib.lines import Line2D
 
 from eeg_sgdr.figures.canvas import GREY, MARKS, STYLE, legend, new_figure, stamp
 from eeg_sgdr.settings import Settings, WarmRestartsArm
+from eeg_sgdr.tables import records
 
 #: Colours from few to many trainings; what is lighter is hard to see on white.
 SHADES = matplotlib.colormaps["viridis"]
 LIGHTEST = 0.85
 #: Line, and whether marks are hollow, by which snapshots are averaged.
-MEMBERS = {"cycles": ("-", False), "consecutive": (":", True)}
+MEMBERS: dict[str, tuple[Any, bool]] = {"cycles": ("-", False), "consecutive": (":", True)}
 #: Most numbers of snapshots that stand below a panel.
 TICKS = 9
 #: Most arms whose names have room side by side; more stand upright.
@@ -113,10 +115,10 @@ def _title(group: str) -> str:
 
 def _lines(panel: Axes, points: pd.DataFrame, looks: Mapping[int, tuple[Any, str]]) -> int:
     """A line for each N and kind of members; returns the most snapshots."""
-    for (n_fits, members), of in points.groupby(["n_fits", "members"]):
+    for n_fits, members in itertools.product(looks, MEMBERS):
+        of = points[(points["n_fits"] == n_fits) & (points["members"] == members)].sort_values("n_snapshots")
         colour, mark = looks[n_fits]
         line, hollow = MEMBERS[members]
-        of = of.sort_values("n_snapshots")
         panel.plot(
             of["n_snapshots"].to_numpy(float),
             of["estimate"],
@@ -138,10 +140,12 @@ def _rivals(
     """Marks of the arms that leave one snapshot; returns where they stand, and what they are called."""
     places = {}
     for place, arm in zip(range(-len(rivals), 0), rivals, strict=True):
-        for row in points[points["arm"] == arm].itertuples():
-            colour, mark = looks[row.n_fits]
-            panel.plot(place + 0.5, row.estimate, marker=mark, color=colour, linestyle="none", markersize=6)
-            places[place + 0.5] = f"{arm},\n{row.epoch_a} epochs"
+        for row in records(points[points["arm"] == arm]):
+            colour, mark = looks[row["n_fits"]]
+            panel.plot(
+                place + 0.5, row["estimate"], marker=mark, color=colour, linestyle="none", markersize=6
+            )
+            places[place + 0.5] = f"{arm},\n{row['epoch_a']} epochs"
     return places
 
 
