@@ -153,16 +153,21 @@ def test_no_number_stands_unmarked(results, html):
 
 
 def test_the_picture_of_ensembles_says_what_it_stands_on(tmp_path, html):
-    assert "Over 3 subjects, 1 seed, 20 test trials in a subject (median; quartiles 20 to 20)." in visible(
-        html
-    )
+    stands = "It stands on 3 subjects, 1 seed, 20 test trials in a subject (median; quartiles 20 to 20)."
+    assert stands in visible(html)
     assert "the paper's control" not in visible(html)
     missing = ["03", ("02", "step-b7-r0.05-s1")]
     unfinished = study(tmp_path, missing, seeds=(0, 1), training={"store": "epochs"})
     text = visible(page(unfinished))
-    assert "Over 1 to 2 subjects, 1 to 2 seeds, 20 test trials in a subject" in text
+    assert "It stands on 1 to 2 subjects, 1 to 2 seeds, 20 test trials in a subject" in text
     assert "the paper's control" in text
     check_numbers(page(unfinished), unfinished.comparison)
+
+
+def test_pictures_are_named_in_plain_text(html):
+    names = re.findall(r' alt="([^"]*)"', html)
+    assert names
+    assert not [name for name in names if "&lt;" in name]
 
 
 def test_without_any_ensemble_there_is_a_table_alone(tmp_path):

@@ -23,12 +23,9 @@ def averaged(comparison: pd.DataFrame, settings: Settings) -> str:
         return html
     (trials,) = (row for row in rows if row["quantity"] == "median test trials")
     caption = [
-        phrase(
-            "Mean test error when N trainings, and the last M snapshots of each, are averaged: the paper's "
-            "Figure 3 and Table 2. Over ",
-            _basis(there, trials, unit),
-            ".",
-        ),
+        "Mean test error when N trainings, and the last M snapshots of each, are averaged: the paper's "
+        "Figure 3 and Table 2.",
+        phrase("It stands on ", _basis(there, trials, unit), "."),
         "A line for each N: trainings with several seeds and, where rates are averaged, at each rate. Left "
         "of the upright line are the schedules that leave one snapshot of each training.",
         "How to judge it: to the right, snapshots are added at no further cost of training; from one line to "
@@ -37,7 +34,7 @@ def averaged(comparison: pd.DataFrame, settings: Settings) -> str:
     ]
     if (surface_points(comparison)["members"] == "consecutive").any():
         caption.insert(
-            2,
+            3,
             "Hollow marks on dotted lines are the paper's control: as many epochs before the end instead of "
             "ends of cycles, of the same trainings. If averaging any late networks were enough, both lines "
             "would fall alike.",
