@@ -4,7 +4,8 @@
 
 Kills (SIGKILL) are of three kinds, drawn at random: of all processes of the command, of the first alone
 (its workers have to end by themselves), and of all in the middle of a write, with half of the file on the
-disk. Moments are uniform over the length of an undisturbed run, or over its writes. After each kill the same
+disk. Moments are uniform between 0.2 and 0.7 of the length of an undisturbed run (before, nothing is done;
+and what is resumed ends sooner), or over the number of its files. After each kill the same
 command is started again, until it ends by itself; then its files are compared byte by byte but for the times,
 and the study begins again. Between two checkpoints are three minutes or nothing.
 """
@@ -70,7 +71,7 @@ def round_of_kills(
         minutes = rng.choice(("0", "3"))
         arguments = killing.command(folder, "killed", *jobs, "--set", f"compute.checkpoint_minutes={minutes}")
         kind = rng.choice(("all", "all", "first", "write"))
-        moment = rng.randrange(1, 2 * n_files) if kind == "write" else rng.uniform(0, seconds)
+        moment = rng.randrange(1, n_files) if kind == "write" else rng.uniform(0.2, 0.7) * seconds
         if kills.total() == at_most or time.monotonic() > end:
             killing.run(arguments)
             return kills

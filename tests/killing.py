@@ -25,13 +25,13 @@ STUDY = {
 }  # fmt: skip
 
 # Found by every Python of the command, worker processes too. It counts the files that are written; the
-# process whose write is the n-th cuts the file in half and takes all others with it.
+# process whose write is the n-th cuts the file in half and takes all others with it, or finds the disk full.
 HOOK = """
 import os, signal, stat
-log, at = os.environ["WRITES_LOG"], int(os.environ["KILL_AT_WRITE"])
+log, at, full = os.environ["WRITES_LOG"], int(os.environ["AT_WRITE"]), os.environ["DISK"] == "full"
 fsync, replace = os.fsync, os.replace
 
-def killing_fsync(handle):
+def counting_fsync(handle):
     if at and not stat.S_ISDIR(os.fstat(handle).st_mode):
         with open(log, "a+") as file:
             file.write("\\n")
@@ -40,6 +40,8 @@ def killing_fsync(handle):
             number = len(file.readlines())
         if number >= at:
             os.ftruncate(handle, os.fstat(handle).st_size // 2)
+            if full:
+                raise OSError(28, "No space left on device")
             os.killpg(0, signal.SIGKILL)
     return fsync(handle)
 
@@ -49,7 +51,7 @@ def telling_replace(source, target):
         with open(log, "a") as file:
             file.write(f"{target}\\n")
 
-os.fsync, os.replace = killing_fsync, telling_replace
+os.fsync, os.replace = counting_fsync, telling_replace
 """
 
 
@@ -98,18 +100,22 @@ def kill_after(arguments: list[str], seconds: float, whole_group: bool) -> bool:
     return False
 
 
-def hook(folder: Path, log: Path, at: int = 0) -> dict[str, str]:
-    """The environment of a command that is killed in its n-th write, or with 0 logs its writes."""
+def hook(folder: Path, at: int = 0, disk: str = "") -> dict[str, str]:
+    """The environment of a command that is killed in its n-th write, or from there on finds the disk full.
+
+    With ``at`` 0 it goes its way; the files that it writes are named in ``folder/writes.log``.
+    """
     (folder / "hook").mkdir(exist_ok=True)
     (folder / "hook" / "sitecustomize.py").write_text(HOOK, encoding="utf-8")
+    log = folder / "writes.log"
     log.write_bytes(b"")
     path = os.pathsep.join([str(folder / "hook"), os.environ.get("PYTHONPATH", "")])
-    return {"PYTHONPATH": path, "WRITES_LOG": str(log), "KILL_AT_WRITE": str(at)}
+    return {"PYTHONPATH": path, "WRITES_LOG": str(log), "AT_WRITE": str(at), "DISK": disk}
 
 
 def kill_in_write(arguments: list[str], number: int, folder: Path) -> bool:
     """Start a command and kill it in the middle of its n-th write; False if it ended before."""
-    process = start(arguments, **hook(folder, folder / "writes", number))
+    process = start(arguments, **hook(folder, number))
     _, errors = process.communicate()
     assert process.returncode in (0, -signal.SIGKILL), errors
     return process.returncode != 0

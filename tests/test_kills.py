@@ -1,8 +1,13 @@
 """A study that is killed again and again ends as one that was left alone; see benchmarks/kills.py."""
 
+import os
 import random
+import shutil
+import signal
+import time
 
 import killing
+import psutil
 import pytest
 
 SHORT = (
@@ -36,11 +41,72 @@ def test_killed_at_five_moments_every_file_is_as_it_would_be(undisturbed):
 def test_two_processes_share_a_study_and_make_each_fit_once(undisturbed):
     folder, expected, _ = undisturbed
     arguments = killing.command(folder, "shared", *SHORT)
-    log = folder / "shared.log"
-    environment = killing.hook(folder, log)
+    environment = killing.hook(folder)
     both = [killing.start(arguments, **environment) for _ in range(2)]
     told = [process.communicate()[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], told
     assert killing.differing(expected, killing.files(folder / "shared")) == []
-    made = [line for line in log.read_text().splitlines() if line.endswith("fit.json")]
+    made = [line for line in (folder / "writes.log").read_text().splitlines() if line.endswith("fit.json")]
     assert sorted(made) == sorted(str(path) for path in (folder / "shared").rglob("fit.json"))
+
+
+@pytest.mark.parametrize("number", [2, 15])
+def test_a_full_disk_ends_in_one_sentence_and_loses_nothing(undisturbed, number):
+    folder, expected, _ = undisturbed
+    out = folder / f"full-{number}"
+    arguments = killing.command(folder, out.name, *SHORT)
+    process = killing.start(arguments, **killing.hook(folder, number, disk="full"))
+    _, errors = process.communicate()
+    assert process.returncode == 2, errors
+    last = errors.splitlines()[-1]
+    assert "cannot be written (No space left on device); make room" in last
+    assert "Traceback" not in errors
+    assert list(out.rglob("*.part")) == []
+    killing.run(arguments)
+    assert killing.differing(expected, killing.files(out)) == []
+
+
+@pytest.fixture
+def under_way(undisturbed):
+    """A command that trains for long, with a checkpoint of each of its two workers' fits on the disk."""
+    folder, _, _ = undisturbed
+    long = ("--set", "schedules.step.budgets=[1023]", "--set", "schedules.restarts.epochs=1023")
+    rates = ("--set", "training.initial_rates=[0.05, 0.1]")
+    shutil.rmtree(folder / "long", ignore_errors=True)
+    process = killing.start(killing.command(folder, "long", *SHORT, *long, *rates))
+    while len(list((folder / "long").rglob("checkpoint"))) < 2:
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.05)
+    yield process, folder / "long"
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("sign", "whole_group"),
+    [(signal.SIGINT, True), (signal.SIGINT, False), (signal.SIGTERM, True), (signal.SIGTERM, False)],
+    ids=["Ctrl-C", "SIGINT to the first", "SIGTERM to all", "SIGTERM to the first"],
+)
+def test_interrupted_it_keeps_checkpoints_and_says_how_to_go_on(under_way, sign, whole_group):
+    process, out = under_way
+    (os.killpg if whole_group else os.kill)(process.pid, sign)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert errors.splitlines()[-1] == "Interrupted; the same command goes on where this one was."
+    assert "Traceback" not in errors
+    assert len(list(out.rglob("checkpoint"))) >= 2
+
+
+def test_a_worker_that_is_killed_ends_it_in_one_sentence(under_way):
+    process, out = under_way
+    everyone = psutil.Process(process.pid).children(recursive=True)
+    worker = max(everyone, key=lambda child: sum(child.cpu_times()[:2]))
+    worker.kill()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2, errors
+    assert "a worker process was killed" in errors.splitlines()[-1]
+    assert "Traceback" not in errors
+    assert len(list(out.rglob("checkpoint"))) >= 2
+    _, alive = psutil.wait_procs(everyone, timeout=20)
+    assert alive == []

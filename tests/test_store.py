@@ -1,5 +1,9 @@
 """Whole files only, and names that lead nowhere else."""
 
+import subprocess
+import sys
+import threading
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -50,6 +54,73 @@ def test_damaged_files_are_refused(tmp_path, content):
     for read in (store.read_json, store.read_npz):
         with pytest.raises(UserError, match="file: cannot be read"):
             read(path)
+
+
+def hold(root):
+    """Hold a fit in another process until it is killed."""
+    code = (
+        "import sys, time; from pathlib import Path; from eeg_sgdr import store\n"
+        "with store.held(store.FitFolder(Path(sys.argv[1])), 0): print('held', flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(root)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_a_fit_is_held_by_one_and_free_when_that_dies(tmp_path):
+    folder = store.FitFolder(tmp_path / "fit")
+    with hold(folder.root) as process:
+        with store.held(folder, 0) as mine:
+            assert not mine
+        process.kill()
+    with store.held(folder, 0) as mine:
+        assert mine
+
+
+def test_who_waits_gets_it_when_the_other_dies(tmp_path):
+    folder = store.FitFolder(tmp_path / "fit")
+    with hold(folder.root) as process:
+        timer = threading.Timer(0.5, process.kill)
+        timer.start()
+        with store.held(folder, -1) as mine:
+            assert mine
+
+
+def test_who_holds_a_fit_removes_what_a_crash_has_left(tmp_path):
+    folder = store.FitFolder(tmp_path)
+    for name in (".history.csv.abc.part", "checkpoint"):
+        (tmp_path / name).write_bytes(b"x")
+    with store.held(folder, 0):
+        assert sorted(path.name for path in tmp_path.iterdir()) == [".fit.lock", "checkpoint"]
+        store.write_json(folder.fit, {})
+    assert list(tmp_path.iterdir()) == [folder.fit]
+
+
+def test_what_fails_keeps_its_checkpoint(tmp_path):
+    folder = store.FitFolder(tmp_path)
+
+    def fail():
+        with store.held(folder, 0):
+            store.write_text(folder.checkpoint, "x")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert folder.checkpoint.read_text() == "x"
+
+
+def test_a_crash_after_the_last_file_is_tidied(tmp_path):
+    folder = store.FitFolder(tmp_path)
+    for path in (folder.fit, folder.checkpoint, folder.lock):
+        store.write_text(path, "{}")
+    store.tidy(folder)
+    assert list(tmp_path.iterdir()) == [folder.fit]
+
+
+def test_a_lock_that_cannot_be_made_is_told(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UserError, match="cannot be written"), store.locked(tmp_path / "file" / "lock"):
+        pass
 
 
 def test_folders_of_subjects():
