@@ -368,12 +368,16 @@ def test_one_subjects_failure_loses_no_other(tmp_path, monkeypatch, capsys):
             raise UserError("subject 02: its recordings are damaged.")
         return label
 
-    def run(label, folder, *_):
+    def begin(label, folder, *_):
         shutil.copytree(store.Study(tmp_path / "made").subject(label).root, folder.root)
+        return []
+
+    def finish(others, label, *_):
         return Results(out).subject(label)
 
     monkeypatch.setattr("eeg_sgdr.prepared.prepare", prepare)
-    monkeypatch.setattr("eeg_sgdr.study.run", run)
+    monkeypatch.setattr("eeg_sgdr.study.begin", begin)
+    monkeypatch.setattr("eeg_sgdr.study.finish", finish)
     monkeypatch.setattr("eeg_sgdr.pages.subject.subject_report", lambda *_: None)
     monkeypatch.setattr(
         "eeg_sgdr.recordings.open_source", lambda *_: Mock(subjects=lambda: list(SUBJECTS[:3]))
