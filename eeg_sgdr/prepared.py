@@ -122,6 +122,7 @@ def _hashes(files: dict[str, Path], cache: Path) -> dict[str, str]:
     """SHA-256 of the source files, remembered by path, size and time."""
     index = cache / "hashes.json"
     with store.locked(cache / "hashes.lock"):
+        store.clean(cache)
         known = json.loads(index.read_text()) if index.is_file() else {}
         hashes = {}
         for name, path in files.items():

@@ -3,16 +3,19 @@
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from types import TracebackType
 
 from tqdm import tqdm
 
+from eeg_sgdr.wholefiles import told
+
 
 def tick(path: Path) -> None:
-    """Count one step; any process may do so at any time."""
-    with path.open("ab") as file:
+    """Count one step; any process may do so at any time. Nothing fails because it cannot be counted."""
+    with suppress(OSError), path.open("ab") as file:
         file.write(b".")
 
 
@@ -35,9 +38,10 @@ class Progress:
 
     def __enter__(self) -> Path:
         """Start showing; returns the file for `tick`."""
-        self._folder = TemporaryDirectory(prefix="eeg_sgdr-")
-        self._path = Path(self._folder.name) / "steps"
-        self._path.touch()
+        with told(Path(gettempdir())):
+            self._folder = TemporaryDirectory(prefix="eeg_sgdr-")
+            self._path = Path(self._folder.name) / "steps"
+            self._path.touch()
         self._stop = threading.Event()
         show = self._show_bar if sys.stderr.isatty() else self._show_lines
         self._thread = threading.Thread(target=show, daemon=True)

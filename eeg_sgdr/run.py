@@ -3,6 +3,7 @@
 import argparse
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -79,8 +80,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0: all that was asked is there. 2: refused, or some of it is missing. 130: interrupted.
     """
     options = parser().parse_args(arguments)
-    # Clusters and systems that shut down send it; it is answered as Ctrl-C is.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if threading.current_thread() is threading.main_thread():
+        # Clusters and systems that shut down send it; it is answered as Ctrl-C is.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return _run(options)
     except UserError as error:
@@ -144,7 +146,9 @@ def _train(options: argparse.Namespace, settings: "Settings") -> int:
 
     def complete(label: str, others: list["FitKey"], prepared: Any, folder: store.SubjectFolder) -> None:
         """Finish a subject or fold, and write its report."""
-        subject = finish(others, prepared, folder, settings, jobs)
+        # Another process may have added to the study's lists.
+        grown = Results(study.root).settings.model_copy(update={"compute": settings.compute})
+        subject = finish(others, prepared, folder, grown, jobs)
         evaluated.append(label)
         problems.extend(f"{subject.title}, {name}: {why}." for name, why in subject.failed.items())
         if subject.done:

@@ -89,7 +89,8 @@ def told(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise CannotGoOnError(
-            f"{path}: cannot be written ({error.strerror or error}); make room or give another --out."
+            f"{path}: cannot be written ({error.strerror or error}); make room, or give another --out or "
+            "compute.data_dir."
         ) from error
 
 

@@ -27,7 +27,9 @@ def test_what_the_disk_refuses_is_told_and_leaves_what_was_there(owner, name, er
         raise error
 
     monkeypatch.setattr(owner, name, refuse)
-    with pytest.raises(CannotGoOnError, match=rf"file: cannot be written \({error.strerror}\); make room or"):
+    with pytest.raises(
+        CannotGoOnError, match=rf"file: cannot be written \({error.strerror}\); make room, or"
+    ):
         write(path, lambda file: file.write(b"other"))
     assert path.read_bytes() == b"whole"
     assert list(tmp_path.iterdir()) == [path]

@@ -13,6 +13,7 @@ from eeg_sgdr.recordings import Recording, Source
 from eeg_sgdr.recordings.bids import Bids
 from eeg_sgdr.recordings.simulator import LINE_HZ, REVISION, runs
 from eeg_sgdr.settings import SimulatedRecordings
+from eeg_sgdr.wholefiles import told
 
 TASK = "motor"
 
@@ -75,6 +76,12 @@ class Simulated(Source):
             raise UserError(
                 f"subject {subject!r} is not simulated; raise recordings.n_subjects (at most 14)."
             )
+        with told(self.root):
+            self._complete(subject)
+        return Bids(self.root, TASK)
+
+    def _complete(self, subject: str) -> None:
+        """Simulate what is not there yet of the dataset and of the subject."""
         # Beside the dataset, so that it holds nothing but BIDS: locks, and what is not whole yet.
         workshop = self.root.with_name(f".{self.root.name}")
         workshop.mkdir(parents=True, exist_ok=True)
@@ -92,7 +99,6 @@ class Simulated(Source):
                     self._write_subject(subject, workshop / folder)
                     (workshop / folder / folder).rename(self.root / folder)
                     shutil.rmtree(workshop / folder)
-        return Bids(self.root, TASK)
 
     def _write_dataset(self, root: Path) -> None:
         """Write what the dataset says about itself, and who is in it."""
