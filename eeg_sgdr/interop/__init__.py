@@ -1,0 +1,1 @@
+"""The schedules inside other libraries' training loops, one file a library."""
