@@ -49,12 +49,32 @@ def grown_settings(settings: Settings, subjects: Sequence[str], study: store.Stu
     """What `record_settings` would write to config.yaml, with nothing written."""
     recordings = settings.recordings.model_copy(update={"subjects": tuple(subjects)})
     settings = settings.model_copy(update={"recordings": recordings})
-    there = settings
-    if study.config.is_file():
-        there = config.validate(
-            config.parse_yaml(study.config.read_text(encoding="utf-8")), str(study.config)
-        )
+    there = config.read(study.config) if study.config.is_file() else settings
     return config.union(there, settings, str(study.root))
+
+
+def check(prepared: Prepared | Pooled, folder: store.SubjectFolder, settings: Settings) -> None:
+    """See that whatever is missing of a subject or fold can be made, before anything is written.
+
+    Parameters
+    ----------
+    prepared : Prepared or Pooled
+        Its trials.
+    folder : store.SubjectFolder
+        Where results would go.
+    settings : Settings
+        The configuration.
+
+    Raises
+    ------
+    UserError
+        If the folder holds fits made with other settings or other data, if the network does not fit the
+        trials, if there are fewer crops than a batch, or if the device is absent.
+    """
+    subject = Subject(folder)
+    baseline_is_missing(subject, settings, prepared)
+    if missing_fits(subject, settings, prepared):
+        workers.run_all(_check_fits, [(prepared, settings)], 1)
 
 
 def begin(
@@ -84,10 +104,11 @@ def begin(
         If the folder holds fits made with other settings or other data.
     """
     store.clean(folder.root)
-    for fit in (folder.baseline, *folder.fits()):
-        store.tidy(fit)
     subject = Subject(folder)
     missing = missing_fits(subject, settings, prepared)
+    for key in subject.fits.keys() - set(missing):
+        store.tidy(folder.fit(key.name))
+    store.tidy(folder.baseline)
     without_baseline = baseline_is_missing(subject, settings, prepared)
     store.write_csv(folder.trials, prepared.table)
     store.write_npz(folder.summary, prepared.summary)
@@ -230,6 +251,13 @@ def processes(settings: Settings, jobs: int | None) -> int:
     if numerics.device != "cpu":
         return 1
     return jobs or max(1, workers.n_cores() // numerics.threads)
+
+
+def _check_fits(*arguments: Any) -> None:
+    """Call `eeg_sgdr.tasks.check`, which only workers import."""
+    from eeg_sgdr import tasks
+
+    tasks.check(*arguments)
 
 
 def _make_fits(*arguments: Any) -> list[FitKey]:

@@ -1,5 +1,6 @@
 """A small study from end to end: what is on disk, what is trained again, what is refused."""
 
+import itertools
 import json
 
 import numpy as np
@@ -269,6 +270,54 @@ def test_every_epoch_is_stored_when_asked_and_ends_are_reproduced(subject, data_
 def test_the_time_of_a_fit_and_of_a_prediction_are_kept(subject):
     for content in [*subject.fits.values(), subject.baseline]:
         assert 0 < times.of_prediction(content) < times.of_fit(content)
+
+
+@pytest.mark.parametrize(("stored", "kept"), [("ends", False), ("epochs", True)])
+def test_a_checkpoint_stays_only_where_a_fit_is_made_again(
+    subject, data_dir, tmp_path, monkeypatch, stored, kept
+):
+    """A crash right after the last file leaves one, too."""
+    import shutil
+
+    out = tmp_path / "again"
+    shutil.copytree(subject.folder.root.parents[1], out)
+    fit = store.Study(out).subject("01").fit("step-b3-r0.05-s0")
+    for path in (fit.checkpoint, fit.lock):
+        path.write_bytes(b"")
+    monkeypatch.setattr("eeg_sgdr.study.train", lambda *arguments, **kwargs: [])
+    run(data_dir, out, training={"store": stored})
+    assert fit.checkpoint.exists() == kept
+
+
+def test_a_crash_within_a_fit_loses_nothing(subject, data_dir, tmp_path, monkeypatch):
+    """The files are the same, whatever update it was at; made in this process, to be crashed."""
+    from eeg_sgdr import tasks
+    from eeg_sgdr.sgd import SGD
+
+    key = FitKey("restarts", 3, 0.05, 0)
+    settings = load_results(subject.folder.root.parents[1]).settings
+    compute = settings.compute.model_copy(update={"checkpoint_minutes": 0.0})
+    settings = settings.model_copy(update={"compute": compute})
+    prepared = prepare(open_source(settings.recordings, data_dir), "01", settings, data_dir)
+    fit = store.SubjectFolder(tmp_path).fit(key.name)
+    step, count = SGD.step, itertools.count(1)
+
+    def crash(self, rate):
+        if next(count) % 4 == 0:
+            raise ZeroDivisionError
+        step(self, rate)
+
+    monkeypatch.setattr(SGD, "step", crash)
+    crashes = 0
+    while not fit.fit.is_file():
+        try:
+            tasks.make_fits([key], settings, prepared, store.SubjectFolder(tmp_path), tmp_path / "steps")
+        except ZeroDivisionError:
+            crashes += 1
+            assert {path.name for path in fit.root.iterdir()} == {"checkpoint", ".fit.lock"}
+    assert crashes > 2
+    assert files(fit.root) == files(subject.folder.fit(key.name).root)
+    assert {path.name for path in fit.root.iterdir()} == files(fit.root).keys()
 
 
 def test_results_are_read_as_tables(subject):
