@@ -111,11 +111,24 @@ def open_source(settings: "Recordings", data_dir: Path) -> Source:
             from eeg_sgdr.recordings.physionet import PhysioNet
 
             return PhysioNet(settings, data_dir)
+        case s.MoabbRecordings():
+            from eeg_sgdr.recordings.moabb import Moabb
+
+            return Moabb(settings, data_dir)
+        case s.FilesRecordings():
+            from eeg_sgdr.recordings.files import Files
+
+            return Files(settings)
         case s.BidsRecordings():
             from eeg_sgdr.recordings.bids import Bids
 
-            return Bids(Path(settings.root), settings.task)
+            return Bids(Path(settings.root), settings.task, settings)
     raise TypeError(f"no source for {type(settings).__name__}")
+
+
+def natural(label: str) -> tuple[bool, int, str]:
+    """A key to sort labels by: numbers by value and before others, so that run 10 follows run 9."""
+    return (False, int(label), label) if label.isdigit() else (True, 0, label)
 
 
 def find_label(wanted: str, labels: list[str], what: str) -> str:

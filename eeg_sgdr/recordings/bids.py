@@ -9,8 +9,10 @@ import mne
 from mne_bids import BIDSPath, get_bids_path_from_fname, read_raw_bids
 
 from eeg_sgdr.errors import UserError
-from eeg_sgdr.recordings import Recording, Source
+from eeg_sgdr.recordings import Recording, Source, natural
+from eeg_sgdr.recordings.adapting import adapted
 from eeg_sgdr.recordings.positions import montage_1005
+from eeg_sgdr.settings import LabRecordings
 
 #: Files that hold EEG (or its header), as BIDS allows them.
 EXTENSIONS = {".vhdr", ".edf", ".bdf", ".set"}
@@ -25,7 +27,7 @@ class Bids(Source):
     Annotations come from events.tsv (the column trial_type), positions from electrodes.tsv, channel
     types and bad channels from channels.tsv. Where one trial_type goes with several values, mne-bids
     makes of them "trial_type/value". Without electrodes.tsv, sensors named as in the 10-05 system get
-    that system's positions.
+    that system's positions. What the settings name goes over all that.
 
     Parameters
     ----------
@@ -33,13 +35,16 @@ class Bids(Source):
         The dataset's folder.
     task : str
         Its task label.
+    settings : LabRecordings | None
+        What its recordings need beyond that.
     """
 
-    def __init__(self, root: Path, task: str) -> None:
+    def __init__(self, root: Path, task: str, settings: LabRecordings | None = None) -> None:
         if not root.is_dir():
             raise UserError(f"recordings.root: there is no folder {root}; name that of a BIDS dataset.")
         self.root = root
         self.task = task
+        self.settings = settings
 
     def subjects(self) -> list[str]:
         """Labels from participants.tsv; where there is none, from the folders."""
@@ -70,7 +75,7 @@ class Bids(Source):
     def recordings(self, subject: str) -> Iterator[Recording]:
         """See `Source.recordings`; the Raws are not loaded into memory."""
         for (session, run), path in self._runs(subject).items():
-            yield Recording(subject, session, run, _read(path))
+            yield Recording(subject, session, run, self._read(path))
 
     def at_hand(self, subject: str) -> list[Recording]:
         """See `Source.at_hand`; nothing is ever made or downloaded."""
@@ -105,27 +110,25 @@ class Bids(Source):
                 f"{self.root}: subject {subject} has no EEG of task {self.task!r}; "
                 "correct recordings.task, or leave the subject out."
             )
-        return dict(sorted(runs.items(), key=lambda item: [_natural(label) for label in item[0]]))
+        return dict(sorted(runs.items(), key=lambda item: [natural(label) for label in item[0]]))
 
-
-def _natural(label: str) -> tuple[bool, int, str]:
-    """Numbers by value and before other labels, so that run 10 follows run 9."""
-    return (False, int(label), label) if label.isdigit() else (True, 0, label)
-
-
-def _read(path: BIDSPath) -> mne.io.BaseRaw:
-    """Read one recording, and say what is wrong with it in one sentence."""
-    # mne-bids only warns, and then hands out whatever markers the EEG file itself has.
-    if path.find_matching_sidecar(suffix="events", extension=".tsv", on_error="ignore") is None:
-        raise UserError(f"{path.fpath}: there is no events.tsv beside it; add one, it tells the trials.")
-    try:
-        raw = read_raw_bids(path, extra_params={"preload": False}, verbose="error")
-    except Exception as error:  # whatever the readers of half a dozen formats raise
-        problem = " ".join(str(error).split())
-        raise UserError(
-            f"{path.fpath}: cannot be read ({type(error).__name__}: {problem}); "
-            "fetch it again, or check the dataset with the BIDS validator."
-        ) from error
-    if raw.get_montage() is None:
-        raw.set_montage(montage_1005(), match_case=False, on_missing="ignore", verbose="error")
-    return raw
+    def _read(self, path: BIDSPath) -> mne.io.BaseRaw:
+        """Read one recording, and say what is wrong with it in one sentence."""
+        by_table = self.settings is None or self.settings.events == "annotations"
+        # mne-bids only warns, and then hands out whatever markers the EEG file itself has.
+        table = path.find_matching_sidecar(suffix="events", extension=".tsv", on_error="ignore")
+        if by_table and table is None:
+            raise UserError(f"{path.fpath}: there is no events.tsv beside it; add one, it tells the trials.")
+        try:
+            raw = read_raw_bids(path, extra_params={"preload": False}, verbose="error")
+        except Exception as error:  # whatever the readers of half a dozen formats raise
+            problem = " ".join(str(error).split())
+            raise UserError(
+                f"{path.fpath}: cannot be read ({type(error).__name__}: {problem}); "
+                "fetch it again, or check the dataset with the BIDS validator."
+            ) from error
+        if self.settings is not None:
+            raw = adapted(raw, self.settings, str(path.fpath))
+        if raw.get_montage() is None:
+            raw.set_montage(montage_1005(), match_case=False, on_missing="ignore", verbose="error")
+        return raw

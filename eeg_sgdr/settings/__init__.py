@@ -7,9 +7,13 @@ from eeg_sgdr.settings.preprocessing import Preprocessing, Split, Standardize, S
 from eeg_sgdr.settings.reading import load, parse_yaml, shipped, to_yaml, validate
 from eeg_sgdr.settings.recordings import (
     BidsRecordings,
+    FilesRecordings,
+    LabRecordings,
+    MoabbRecordings,
     PhysioNetRecordings,
     Recordings,
     SimulatedRecordings,
+    TriggerChannel,
 )
 from eeg_sgdr.settings.root import Compute, Settings
 from eeg_sgdr.settings.sameness import baseline_settings, data_settings, fingerprint, fit_settings, union
@@ -23,6 +27,9 @@ __all__ = [
     "CosineArm",
     "CyclicArm",
     "Evaluation",
+    "FilesRecordings",
+    "LabRecordings",
+    "MoabbRecordings",
     "NetworkSettings",
     "Numerics",
     "PhysioNetRecordings",
@@ -37,6 +44,7 @@ __all__ = [
     "StepArm",
     "SubjectSplit",
     "Training",
+    "TriggerChannel",
     "WarmRestartsArm",
     "baseline_settings",
     "data_settings",

@@ -1,10 +1,11 @@
 """Settings of the sources of recordings."""
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from eeg_sgdr.settings.types import Hertz, Labels, Model, unique
+from eeg_sgdr.settings.types import Hertz, Label, Labels, Model, unique
 
 
 class Recordings(Model):
@@ -13,12 +14,13 @@ class Recordings(Model):
     Attributes
     ----------
     classes : dict of str to (str or list of str)
-        For each class, in order, the descriptions of the annotations (cues) that stand for it.
+        For each class, in order, the descriptions of the annotations (cues) that stand for it; codes of
+        a trigger channel are descriptions, too.
     subjects : "all" or list of str
         Labels of the subjects that ``--subject all`` means; "1-100" stands for all from 1 to 100.
     """
 
-    classes: dict[str, tuple[str, ...]] = Field(min_length=2)
+    classes: dict[str, tuple[Label, ...]] = Field(min_length=2)
     subjects: Literal["all"] | Labels = "all"
 
     @model_validator(mode="before")
@@ -26,7 +28,8 @@ class Recordings(Model):
     def _one_description_is_a_list_of_one(cls, data: Any) -> Any:
         if isinstance(data, dict) and isinstance(data.get("classes"), dict):
             classes = {
-                name: [cues] if isinstance(cues, str) else cues for name, cues in data["classes"].items()
+                name: [cues] if isinstance(cues, str | int) else cues
+                for name, cues in data["classes"].items()
             }
             return {**data, "classes": classes}
         return data
@@ -104,7 +107,90 @@ class PhysioNetRecordings(Recordings):
         return self
 
 
-class BidsRecordings(Recordings):
+class TriggerChannel(Model):
+    """A channel whose changes are the cues, found by ``mne.find_events``.
+
+    Attributes
+    ----------
+    channel : str
+        Its name (after ``rename``).
+    mask : int, optional
+        Bits that count (BioSemi's Status: 255 for eight trigger lines); null takes all.
+    shortest_event : int
+        Samples from one cue to the next, at least; what follows sooner is refused as a glitch.
+    consecutive : "increasing", true or false
+        Whether a code that follows another without a zero between them is a new cue: only a higher one,
+        always, or never.
+    """
+
+    channel: str
+    mask: Annotated[int, Field(ge=1)] | None = None
+    shortest_event: int = Field(2, ge=0)
+    consecutive: Literal["increasing"] | bool = "increasing"
+
+
+class LabRecordings(Recordings):
+    """Recordings of a lab's own, and what they may need; in the order in which it is done.
+
+    Attributes
+    ----------
+    rename : dict of str to str
+        New names of channels, as ``raw.rename_channels`` takes them.
+    channel_types : dict of str to str
+        Types of channels (by their new names) that the files do not tell, as ``raw.set_channel_types``
+        takes them.
+    montage : str, optional
+        Positions of the EEG sensors: a montage that comes with MNE, by name, or a file that
+        ``mne.channels.read_custom_montage`` reads.
+    events : "annotations" or TriggerChannel
+        What the cues are.
+    """
+
+    rename: dict[str, str] = Field(default_factory=dict)
+    channel_types: dict[str, str] = Field(default_factory=dict)
+    montage: str | None = None
+    events: Literal["annotations"] | TriggerChannel = "annotations"
+
+
+class FilesRecordings(LabRecordings):
+    """Files that ``mne.io.read_raw`` reads.
+
+    Attributes
+    ----------
+    pattern : str
+        Their paths; ``{subject}``, ``{run}`` and ``{session}`` stand for any part of a name.
+    """
+
+    source: Literal["files"]
+    pattern: str
+
+    @model_validator(mode="after")
+    def _fields(self) -> "FilesRecordings":
+        fields = set(re.findall(r"[{]([^{}]*)[}]", self.pattern))
+        if "subject" not in fields or not fields & {"run", "session"}:
+            raise ValueError("pattern: must hold {subject}, and {run} or {session}")
+        if fields - {"subject", "run", "session"}:
+            raise ValueError("pattern: holds other fields than {subject}, {run} and {session}")
+        return self
+
+
+class MoabbRecordings(Recordings):
+    """A dataset of MOABB.
+
+    Attributes
+    ----------
+    dataset : str
+        Name of its class in ``moabb.datasets``.
+    arguments : dict
+        Arguments of the class.
+    """
+
+    source: Literal["moabb"]
+    dataset: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+
+class BidsRecordings(LabRecordings):
     """A BIDS EEG dataset.
 
     Attributes
@@ -121,5 +207,6 @@ class BidsRecordings(Recordings):
 
 
 AnyRecordings = Annotated[
-    SimulatedRecordings | PhysioNetRecordings | BidsRecordings, Field(discriminator="source")
+    SimulatedRecordings | PhysioNetRecordings | MoabbRecordings | FilesRecordings | BidsRecordings,
+    Field(discriminator="source"),
 ]

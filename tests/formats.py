@@ -1,0 +1,114 @@
+"""One made-up recording, written in each format that labs have, without MNE."""
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import edfio
+import numpy as np
+import pybv
+from scipy.io import savemat
+
+SFREQ = 128
+NAMES = ("C3", "Cz", "C4", "EOG")
+#: Codes of the cues, and the samples where they begin.
+CUES = {1: (256, 1408), 2: (832, 1984)}
+EVENTS = sorted((sample, code) for code, samples in CUES.items() for sample in samples)
+
+
+@dataclass(frozen=True)
+class Made:
+    """Voltages in microvolts, shape (4, 20 * SFREQ), each a multiple of 0.1."""
+
+    microvolts: np.ndarray
+
+    @property
+    def triggers(self) -> np.ndarray:
+        """Codes, each for 50 ms, zero otherwise; shape (20 * SFREQ,)."""
+        codes = np.zeros(self.microvolts.shape[1])
+        for sample, code in EVENTS:
+            codes[sample : sample + SFREQ // 20] = code
+        return codes
+
+
+def made(seed=0):
+    """A recording of 20 s."""
+    noise = np.random.default_rng(seed).normal(scale=20, size=(len(NAMES), 20 * SFREQ))
+    return Made(np.round(noise, 1).clip(-300, 300))
+
+
+def write_edf(path: Path, recording: Made) -> None:
+    """EDF+ with annotations "1" and "2"; steps of 0.1 microvolts."""
+    signals = [
+        edfio.EdfSignal(values, SFREQ, label=name, physical_dimension="uV",
+                        physical_range=(-3276.8, 3276.7), digital_range=(-32768, 32767))
+        for name, values in zip(NAMES, recording.microvolts, strict=True)
+    ]  # fmt: skip
+    annotations = [edfio.EdfAnnotation(sample / SFREQ, 2.0, str(code)) for sample, code in EVENTS]
+    edfio.Edf(signals, annotations=annotations).write(path)
+
+
+def write_bdf(path: Path, recording: Made) -> None:
+    """BDF as BioSemi writes it: a channel Status, in which bit 16 is always on."""
+    signals = [
+        edfio.BdfSignal(values, SFREQ, label=name, physical_dimension="uV",
+                        physical_range=(-838860.8, 838860.7), digital_range=(-8388608, 8388607))
+        for name, values in zip(NAMES, recording.microvolts, strict=True)
+    ]  # fmt: skip
+    status = edfio.BdfSignal(
+        recording.triggers + 2**16, SFREQ, label="Status", physical_dimension="Boolean",
+        physical_range=(-8388608, 8388607), digital_range=(-8388608, 8388607),
+    )  # fmt: skip
+    edfio.Bdf([*signals, status]).write(path)
+
+
+def write_vhdr(path: Path, recording: Made) -> None:
+    """BrainVision, with markers of the type Stimulus."""
+    pybv.write_brainvision(
+        data=recording.microvolts * 1e-6,
+        sfreq=SFREQ,
+        ch_names=list(NAMES),
+        fname_base=path.stem,
+        folder_out=path.parent,
+        events=np.array(EVENTS),
+        resolution=0.1,
+        fmt="binary_float32",
+    )
+
+
+def write_set(path: Path, recording: Made) -> None:
+    """EEGLAB, samples inside the .set file."""
+    channels = np.array([(name,) for name in NAMES], dtype=[("labels", object)])
+    events = np.array(
+        [(str(code), sample + 1.0, 0.0) for sample, code in EVENTS],
+        dtype=[("type", object), ("latency", object), ("duration", object)],
+    )
+    n_channels, n_samples = recording.microvolts.shape
+    eeg = {
+        "setname": "made", "nbchan": float(n_channels), "trials": 1.0, "pnts": float(n_samples),
+        "srate": float(SFREQ), "xmin": 0.0, "xmax": (n_samples - 1) / SFREQ,
+        "data": recording.microvolts.astype("f4"), "chanlocs": channels, "event": events,
+        "icawinv": [], "icasphere": [], "icaweights": [], "icaact": [], "epoch": [],
+    }  # fmt: skip
+    savemat(path, {"EEG": eeg}, appendmat=False)
+
+
+def write_gdf(path: Path, recording: Made) -> None:
+    """GDF 1.25 with a table of events, from its specification."""
+    n_channels, n_samples = recording.microvolts.shape
+    header = b"GDF 1.25" + b"X X".ljust(80) + b"".ljust(80) + b"2020010112000000"
+    header += struct.pack("<q", 256 * (1 + n_channels)) + bytes(8 + 8 + 8 + 20)
+    header += struct.pack("<q2II", n_samples // SFREQ, 1, 1, n_channels)
+    header += b"".join(name.encode().ljust(16) for name in NAMES)
+    header += b"".ljust(80) * n_channels + b"uV".ljust(8) * n_channels
+    header += np.full(n_channels, -3276.8).tobytes() + np.full(n_channels, 3276.7).tobytes()
+    header += np.full(n_channels, -32768).tobytes() + np.full(n_channels, 32767).tobytes()
+    header += b"".ljust(80) * n_channels
+    header += np.full(n_channels, SFREQ, "<i4").tobytes() + np.full(n_channels, 3, "<i4").tobytes()  # int16
+    header += bytes(32 * n_channels)
+    samples = np.round(recording.microvolts * 10).astype("<i2")
+    records = samples.reshape(n_channels, -1, SFREQ).transpose(1, 0, 2)
+    places, codes = np.array(EVENTS).T
+    table = b"\x01" + SFREQ.to_bytes(3, "little") + struct.pack("<I", len(EVENTS))
+    table += (places + 1).astype("<u4").tobytes() + codes.astype("<u2").tobytes()
+    path.write_bytes(header + records.tobytes() + table)
