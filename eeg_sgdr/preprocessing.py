@@ -1,8 +1,8 @@
-"""From a raw recording to one that networks read: every step takes and returns an MNE Raw.
+"""From a sampled recording to one that networks read: every step takes and returns an MNE Raw.
 
 The order is that of the High-Gamma pipeline [1]_: rejection is decided on raw amplitudes (in
-`eeg_sgdr.trials`, before anything here), then sensors, resampling, causal filters, microvolts,
-exponential moving standardisation.
+`eeg_sgdr.rejections`, before anything here), then sensors, resampling and microvolts (in
+`eeg_sgdr.sampling`), causal filters, exponential moving standardisation.
 
 References
 ----------
@@ -13,55 +13,16 @@ References
 from collections.abc import Sequence
 from typing import Any
 
-import mne
 import numpy as np
+from scipy import signal
 
 from eeg_sgdr.compat import import_braindecode
 from eeg_sgdr.errors import UserError
+from eeg_sgdr.sampling import eeg_sensors
 from eeg_sgdr.settings import Preprocessing, Standardize
 
-
-def eeg_only(raw: Any, where: str) -> Any:
-    """A loaded copy with the EEG sensors alone.
-
-    Parameters
-    ----------
-    raw : mne.io.BaseRaw
-        A recording.
-    where : str
-        What messages call it.
-
-    Returns
-    -------
-    raw : mne.io.BaseRaw
-        Loaded, in volts.
-
-    Raises
-    ------
-    UserError
-        If there is no EEG, or it holds NaN or infinite values.
-    """
-    try:
-        eeg = raw.copy().pick("eeg", exclude=[])
-    except ValueError as error:
-        raise UserError(f"{where}: has no EEG channels; check the channels' types.") from error
-    try:
-        eeg.load_data(verbose="error")
-    except Exception as error:  # a truncated or damaged file can raise anything
-        raise UserError(
-            f"{where}: its samples cannot be read ({type(error).__name__}: {error}); replace the file."
-        ) from error
-    broken = [
-        name
-        for name, values in zip(eeg.ch_names, eeg.get_data(), strict=True)
-        if name not in eeg.info["bads"] and not np.isfinite(values).all()
-    ]
-    if broken:
-        raise UserError(
-            f"{where}: NaN or infinite values in {', '.join(broken)}; mark them as bad, or leave them out "
-            "of preprocessing.sensors."
-        )
-    return eeg
+#: Frequency over width of a notch: 1.7 Hz at 50 Hz.
+NOTCH_QUALITY = 30.0
 
 
 def common_sensors(raws: Sequence[Any], settings: Preprocessing, where: str) -> list[str]:
@@ -85,15 +46,17 @@ def common_sensors(raws: Sequence[Any], settings: Preprocessing, where: str) -> 
     UserError
         If the recordings differ in sensors, or lack one of the configuration, or none is left.
     """
-    available = [[raw.ch_names[i] for i in mne.pick_types(raw.info, eeg=True, exclude=[])] for raw in raws]
-    names = list(settings.sensors or available[0])
+    available = [eeg_sensors(raw) for raw in raws]
+    reference = settings.reference_sensors
+    names = list(settings.sensors or [name for name in available[0] if name not in reference])
     for present in available:
-        missing = [name for name in names if name not in present]
-        if missing:
-            raise UserError(
-                f"{where}: no EEG sensor {', '.join(missing)} in every recording; name others in "
-                f"preprocessing.sensors (there are {', '.join(present)})."
-            )
+        for key, wanted in (("sensors", names), ("reference", reference)):
+            missing = [name for name in wanted if name not in present]
+            if missing:
+                raise UserError(
+                    f"{where}: no EEG sensor {', '.join(missing)} in every recording; name others in "
+                    f"preprocessing.{key} (there are {', '.join(present)})."
+                )
     if settings.bads == "drop":
         bads = {name for raw in raws for name in raw.info["bads"]}
         names = [name for name in names if name not in bads]
@@ -102,46 +65,38 @@ def common_sensors(raws: Sequence[Any], settings: Preprocessing, where: str) -> 
     return names
 
 
-def sampled(eeg: Any, names: list[str], settings: Preprocessing, where: str) -> Any:
-    """Interpolate, pick sensors, and resample; in microvolts.
-
-    Resampling reaches ``10 / min(old rate, new rate)`` seconds to either side.
+def notched(raw: Any, notch_hz: Sequence[float] | None, where: str) -> Any:
+    """Filter out the mains, in place, by causal second-order notch filters.
 
     Parameters
     ----------
-    eeg : mne.io.BaseRaw
-        Loaded EEG in volts; it is not changed.
-    names : list of str
-        Sensors to keep, in order.
-    settings : Preprocessing
-        What to do.
+    raw : mne.io.BaseRaw
+        Loaded.
+    notch_hz : sequence of float | None
+        Frequencies.
     where : str
         What messages call it.
 
     Returns
     -------
     raw : mne.io.BaseRaw
-        In microvolts.
 
     Raises
     ------
     UserError
-        If a bad channel has no position to interpolate it from.
+        If a frequency is not below half the rate.
     """
-    eeg = eeg.copy()
-    if settings.bads == "interpolate" and set(eeg.info["bads"]) & set(names):
-        try:
-            eeg.interpolate_bads(reset_bads=True, verbose="error")
-        except (ValueError, RuntimeError) as error:
+    rate = raw.info["sfreq"]
+    for frequency in notch_hz or ():
+        if frequency >= rate / 2:
             raise UserError(
-                f"{where}: {', '.join(eeg.info['bads'])} cannot be interpolated ({error}); "
-                "give the sensors' positions, or set preprocessing.bads to drop."
-            ) from error
-    eeg.info["bads"] = []
-    eeg.pick(names)
-    if settings.resample_hz is not None and settings.resample_hz != eeg.info["sfreq"]:
-        eeg.resample(settings.resample_hz, method="polyphase", verbose="error")
-    return eeg.apply_function(lambda volts: volts * 1e6, channel_wise=False, verbose="error")
+                f"{where}: no notch at {frequency:g} Hz at a rate of {rate:g} Hz; leave it out of "
+                "preprocessing.notch_hz (resampling has removed what is above half the rate), or raise "
+                "resample_hz."
+            )
+        sos = signal.tf2sos(*signal.iirnotch(frequency, NOTCH_QUALITY, fs=rate))
+        raw.apply_function(lambda values, sos=sos: signal.sosfilt(sos, values), verbose="error")
+    return raw
 
 
 def filtered(raw: Any, highpass_hz: float | None, lowpass_hz: float | None, where: str) -> Any:
@@ -210,22 +165,17 @@ def standardized(raw: Any, settings: Standardize | None) -> Any:
     import_braindecode()
     from braindecode.preprocessing import exponential_moving_standardize
 
-    return raw.copy().apply_function(
-        exponential_moving_standardize,
-        channel_wise=False,
-        factor_new=settings.factor_new,
-        init_block_size=settings.init_samples,
-        verbose="error",
-    )
+    def of_one(values: np.ndarray) -> np.ndarray:
+        return exponential_moving_standardize(values[np.newaxis], settings.factor_new, settings.init_samples)[
+            0
+        ]
+
+    # One sensor at a time: of all together it would take six more copies.
+    return raw.copy().apply_function(of_one, verbose="error")
 
 
-def flat_sensors(eeg: Any) -> list[str]:
-    """Names of the sensors whose value never changes."""
-    return [name for name, values in zip(eeg.ch_names, eeg.get_data(), strict=True) if np.ptp(values) == 0]
-
-
-def positions(info: Any) -> np.ndarray:
-    """Sensor positions in head coordinates.
+def positions(info: Any, names: Sequence[str]) -> np.ndarray:
+    """Positions of sensors in head coordinates.
 
     Returns
     -------
@@ -234,4 +184,4 @@ def positions(info: Any) -> np.ndarray:
     """
     montage = info.get_montage()
     places = {} if montage is None else montage.get_positions()["ch_pos"]
-    return np.array([places.get(name, np.full(3, np.nan)) for name in info["ch_names"]], float)
+    return np.array([places.get(name, np.full(3, np.nan)) for name in names], float)

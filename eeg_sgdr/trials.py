@@ -1,6 +1,6 @@
 """From a subject's recordings to arrays of windows with their table of trials."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 from scipy import signal
 
-from eeg_sgdr import preprocessing, splits, workers
+from eeg_sgdr import preprocessing, sampling, splits, workers
 from eeg_sgdr.cutting import Run, cut, window
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.recordings import Recording
+from eeg_sgdr.rejections import most_to_blame
 from eeg_sgdr.settings import Preprocessing, Settings
 
 
@@ -48,8 +49,8 @@ class Trials:
     table : DataFrame
         Every cue: trial, split, subject, session, run, onset_s, class, rejected (why; empty if not).
     info : dict
-        Plain data: sensors, sfreq, window, classes in order, what was interpolated, flat, resampled
-        (and from which rate), not causal.
+        Plain data: sensors, sfreq, window, classes in order, what was interpolated, flat, noisy, bridged
+        (pairs), resampled (and from which rate), not causal.
     summary : dict of ndarray
         Of the training trials: ``positions`` (n_channels, 3) in metres; ``frequencies`` (n,) in Hz
         and ``spectra`` (n_classes, n_channels, n) in square microvolts per hertz, filtered, before
@@ -63,7 +64,12 @@ class Trials:
     summary: dict[str, np.ndarray]
 
 
-def make_trials(recordings: Sequence[Recording], settings: Settings, n_processes: int = 1) -> Trials:
+def make_trials(
+    recordings: Sequence[Recording],
+    settings: Settings,
+    n_processes: int = 1,
+    read_one: Callable[[], None] = sampling.unwatched,
+) -> Trials:
     """Preprocess and cut all recordings of a subject.
 
     Parameters
@@ -74,6 +80,8 @@ def make_trials(recordings: Sequence[Recording], settings: Settings, n_processes
         The configuration.
     n_processes : int
         Recordings at a time; with one, it is this process that cuts them.
+    read_one : callable
+        Called after each piece of a recording, see `eeg_sgdr.sampling`; other processes must know it by name.
 
     Returns
     -------
@@ -91,7 +99,7 @@ def make_trials(recordings: Sequence[Recording], settings: Settings, n_processes
     names = preprocessing.common_sensors(
         [recording.raw for recording in recordings], settings.preprocessing, f"subject {subject}"
     )
-    calls = [(recording, names, settings) for recording in recordings]
+    calls = [(recording, names, settings, read_one) for recording in recordings]
     runs = workers.run_all(cut, calls, n_processes) if n_processes > 1 else [cut(*call) for call in calls]
     rates = sorted({run.sfreq for run in runs})
     if len(rates) > 1:
@@ -113,6 +121,8 @@ def make_trials(recordings: Sequence[Recording], settings: Settings, n_processes
         "classes": classes,
         "interpolated": _by_run(recordings, [run.interpolated for run in runs]),
         "flat": _by_run(recordings, [run.flat for run in runs]),
+        "noisy": _by_run(recordings, [run.noisy for run in runs]),
+        "bridged": _by_run(recordings, [run.bridged for run in runs]),
         "resampled": _by_run(recordings, [run.resampled_from for run in runs]),
         "not_causal": _not_causal(table, settings.preprocessing, rates[0]),
     }
@@ -145,9 +155,11 @@ def _check_classes(table: pd.DataFrame, classes: list[str], subject: str, parts:
             cues = here[here["class"] == name]
             if (cues["rejected"] != "").all():
                 why = f"all {len(cues)} were rejected" if len(cues) else "there are none"
+                blame = most_to_blame(cues["rejected"].tolist())
                 raise UserError(
-                    f"subject {subject}: class {name!r} has no trial to {verb} ({why}); "
-                    "change the split, the classes, or preprocessing.reject_uv."
+                    f"subject {subject}: class {name!r} has no trial to {verb} "
+                    f"({why}{f', {blame}' if blame else ''}); change the split, the classes, or "
+                    "preprocessing.reject_uv or reject_ptp_uv."
                 )
 
 
@@ -181,14 +193,18 @@ def _spectra(
     microvolts: list[np.ndarray], y: np.ndarray, n_classes: int, sfreq: float
 ) -> dict[str, np.ndarray]:
     """Mean spectrum of each class between cue and window end, at 1 Hz (Welch)."""
+    trials = [trial for of_run in microvolts for trial in of_run]
     n_samples = microvolts[0].shape[2]
-    frequencies, spectra = signal.welch(
-        np.concatenate(microvolts), fs=sfreq, nperseg=min(round(sfreq), n_samples), axis=2
-    )
-    by_class = np.stack([spectra[y == k].mean(axis=0) for k in range(n_classes)])
-    return {"frequencies": frequencies, "spectra": by_class.astype(np.float32)}
+    by_class = []
+    for k in range(n_classes):
+        of_class = np.array([trial for trial, label in zip(trials, y, strict=True) if label == k])
+        frequencies, spectra = signal.welch(of_class, fs=sfreq, nperseg=min(round(sfreq), n_samples), axis=2)
+        by_class.append(spectra.mean(axis=0))
+    return {"frequencies": frequencies, "spectra": np.stack(by_class).astype(np.float32)}
 
 
 def _covariance(x: np.ndarray) -> np.ndarray:
-    """Covariance over all samples of all trials; shape (n_channels, n_channels)."""
-    return np.cov(x.transpose(1, 0, 2).reshape(x.shape[1], -1))
+    """Covariance over all samples of all trials, one trial at a time; shape (n_channels, n_channels)."""
+    mean = x.mean(axis=(0, 2), dtype=float)[:, np.newaxis]
+    products = sum((trial - mean) @ (trial - mean).T for trial in x)
+    return products / (x.shape[0] * x.shape[2] - 1)

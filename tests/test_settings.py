@@ -109,7 +109,7 @@ def change(data, path, value):
         ("schedules.soft", {"kind": "cyclic", "budgets": [6], "period": 4, "low": 0.03}, "low must not be"),
         ("preprocessing.window_s", [1.0, 0.5], "the window must end after its begin"),
         ("recordings.classes", {"left": "l", "right": "l"}, "an annotation stands for two classes"),
-        ("recordings.source", "edf", "recordings: input tag 'edf'"),
+        ("recordings.source", "edf", "recordings.source: there is no 'edf', only 'simulated', 'physionet'"),
         (
             "evaluation.reference",
             {"schedule": "stop", "budget": 3, "rate": 0.025},
@@ -224,6 +224,26 @@ def test_fingerprints_see_what_changes_results_and_nothing_else():
         assert config.fit_settings(make_settings(**changes), "step") != config.fit_settings(base, "step")
     other_window = make_settings(preprocessing={"window_s": [0.0, 2.0]})
     assert config.data_settings(other_window) != config.data_settings(base)
+
+
+def test_keys_that_came_later_leave_older_folders_what_they_are():
+    """The fingerprint of these settings before there were such keys."""
+    assert config.fingerprint(config.data_settings(make_settings())) == (
+        "a21c5b4d11925f378d60df26f69888bc42fe313cd967f137c7884551c103116c"
+    )
+    for key, value in {"reference": "average", "reject_ptp_uv": 200, "notch_hz": 50}.items():
+        changed = make_settings(preprocessing={key: value})
+        assert config.data_settings(changed) != config.data_settings(make_settings())
+        with pytest.raises(UserError, match=f"preprocessing.{key}: None here"):
+            config.union(make_settings(), changed, "results/x")
+
+
+def test_one_notch_or_several():
+    assert make_settings(preprocessing={"notch_hz": 50}).preprocessing.notch_hz == (50.0,)
+    assert make_settings(preprocessing={"notch_hz": [50, 100]}).preprocessing.notch_hz == (50.0, 100.0)
+    for wrong in (0, [50, 50], [], "mains", True):
+        with pytest.raises(UserError, match="notch_hz"):
+            make_settings(preprocessing={"notch_hz": wrong})
 
 
 def test_union_lets_lists_grow():

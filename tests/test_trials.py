@@ -8,7 +8,7 @@ import pytest
 from conftest import make_raw, make_settings
 from scipy import signal
 
-from eeg_sgdr import preprocessing
+from eeg_sgdr import preprocessing, sampling
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.recordings import Recording
 from eeg_sgdr.recordings.positions import montage_1005
@@ -40,7 +40,7 @@ def test_windows_are_stretches_of_the_preprocessed_recording(recordings):
     trials = make_trials(recordings, settings)
     config = settings.preprocessing
     raw = recordings[2].raw
-    sampled = preprocessing.sampled(raw, raw.ch_names, config, "x")
+    sampled = sampling.sampled(raw, raw.ch_names, config, "x")
     filtered = preprocessing.filtered(sampled, config.highpass_hz, config.lowpass_hz, "x")
     whole = preprocessing.standardized(filtered, config.standardize).get_data()
     for window, onset in zip(trials.test.x, raw.annotations.onset, strict=True):
@@ -158,7 +158,8 @@ def no_cues(raw):
         (lambda r: [r[0], replace(r[1], raw=no_cues(r[1].raw)), r[2]], {},
          "run 1: no annotation matches a class"),
         (lambda r: [*r[:2], replace(r[2], raw=make_raw(sfreq=120.0))], {}, "recordings at 100 and 120 Hz"),
-        (lambda r: r, {"preprocessing": {"reject_uv": 1.0}}, "no trial to train on .all 8 were rejected"),
+        (lambda r: r, {"preprocessing": {"reject_uv": 1.0}},
+         "no trial to train on .all 8 were rejected, . of them for sensor C"),
         (lambda r: r, {"recordings": {"source": "bids", "root": "x", "task": "y",
                                       "classes": {"left": "l", "feet": "f"}}}, "class 'feet' has no trial"),
         (lambda r: r, {"split": {"by": "run", "test": ["7"]}}, "run '7' is not there"),

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from eeg_sgdr.settings.types import Hertz, Labels, Model
+from eeg_sgdr.settings.types import Hertz, Labels, Model, unique
 
 
 class Split(Model):
@@ -58,6 +58,14 @@ class Standardize(Model):
     init_samples: int = Field(1000, ge=2)
 
 
+def listed(value: object) -> object:
+    """One number is a list of one."""
+    return [value] if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+Notches = Annotated[tuple[Hertz, ...], AfterValidator(unique), Field(min_length=1)]
+
+
 class Preprocessing(Model):
     """From a recording to windows.
 
@@ -67,11 +75,19 @@ class Preprocessing(Model):
         Sensors to use, in order; all EEG sensors when null.
     bads : "interpolate", "drop" or "keep"
         What becomes of channels that are marked as bad.
+    reference : "average" or list of str, optional
+        Subtract the mean of all EEG sensors that are not bad, or of the sensors named, which are then
+        left out unless ``sensors`` names them; null keeps the recording's reference.
     reject_uv : float, optional
         Trials in which any sensor reaches this absolute raw amplitude (microvolts) between the cue
         and the window's end are rejected; null rejects none.
+    reject_ptp_uv : float, optional
+        The same for a sensor whose largest and smallest raw values lie further apart than this, as
+        MNE's ``reject`` does.
     resample_hz : float, optional
         New sampling rate; null keeps the recording's.
+    notch_hz : float or list of float, optional
+        Frequencies of causal notch filters, against the mains and its harmonics.
     highpass_hz, lowpass_hz : float, optional
         Corner frequencies of causal Butterworth filters of order 3.
     standardize : Standardize, optional
@@ -82,8 +98,11 @@ class Preprocessing(Model):
 
     sensors: Labels | None = None
     bads: Literal["interpolate", "drop", "keep"] = "interpolate"
+    reference: Literal["average"] | Labels | None = None
     reject_uv: Annotated[float, Field(gt=0)] | None = 800.0
+    reject_ptp_uv: Annotated[float, Field(gt=0)] | None = None
     resample_hz: Hertz | None = None
+    notch_hz: Annotated[Notches, BeforeValidator(listed)] | None = None
     highpass_hz: Hertz | None = 4.0
     lowpass_hz: Hertz | None = None
     standardize: Standardize | None = Standardize()
@@ -96,3 +115,8 @@ class Preprocessing(Model):
         if self.highpass_hz and self.lowpass_hz and self.highpass_hz >= self.lowpass_hz:
             raise ValueError("highpass_hz must be below lowpass_hz")
         return self
+
+    @property
+    def reference_sensors(self) -> tuple[str, ...]:
+        """The sensors that are named as reference; none where it is their average, or the recording's."""
+        return () if self.reference in (None, "average") else tuple(self.reference or ())

@@ -9,6 +9,13 @@ from eeg_sgdr.settings.preprocessing import SubjectSplit
 from eeg_sgdr.settings.reading import validate
 from eeg_sgdr.settings.root import Settings
 
+#: Keys that sections got after folders had been made without them: at their default they enter no
+#: fingerprint, so that these folders stay what they are.
+ADDED: dict[str, dict[str, Any]] = {
+    "recordings": {"rename": {}, "channel_types": {}, "montage": None, "events": "annotations"},
+    "preprocessing": {"reference": None, "reject_ptp_uv": None, "notch_hz": None},
+}
+
 
 def union(there: Settings, asked: Settings, where: str) -> Settings:
     """Settings of a results folder after it has been asked for more.
@@ -93,10 +100,17 @@ def fingerprint(data: Any) -> str:
 def data_settings(settings: Settings) -> dict[str, Any]:
     """The settings that determine a subject's trials; into which fold it falls is not among them."""
     return {
-        "recordings": settings.recordings.model_dump(mode="json", exclude={"subjects"}),
+        "recordings": _as_ever(settings, "recordings", {"subjects"}),
         "split": settings.split.model_dump(mode="json", exclude={"folds", "seed"}),
-        "preprocessing": settings.preprocessing.model_dump(mode="json"),
+        "preprocessing": _as_ever(settings, "preprocessing", set()),
     }
+
+
+def _as_ever(settings: Settings, section: str, exclude: set[str]) -> dict[str, Any]:
+    """A section as plain data, without keys that were added later and are at their default."""
+    data = getattr(settings, section).model_dump(mode="json", exclude=exclude)
+    added = ADDED[section]
+    return {key: value for key, value in data.items() if key not in added or value != added[key]}
 
 
 def baseline_settings(settings: Settings) -> dict[str, Any]:
