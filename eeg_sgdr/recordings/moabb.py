@@ -81,15 +81,10 @@ class Moabb(Source):
 
     def at_hand(self, subject: str) -> list[Recording] | None:
         """See `Source.at_hand`; MOABB may leave the empty folder of a file that it does not find."""
-        downloads = logging.getLogger("pooch")  # announces each, this one, too
-        level = downloads.level
-        downloads.setLevel(logging.ERROR)
         try:
             self._paths(subject, https_proxy=_NOWHERE, http_proxy=_NOWHERE, no_proxy="")
         except Exception:  # whatever it raises, the files are not here
             return None
-        finally:
-            downloads.setLevel(level)
         return list(self.recordings(subject))
 
     def _number(self, subject: str) -> Any:
@@ -113,11 +108,14 @@ class Moabb(Source):
             environment["MNE_DATA"] = str(self.data_dir)
         before = {name: os.environ.get(name) for name in environment}
         os.environ.update(environment)
+        level = logging.root.manager.disable
+        logging.disable(logging.WARNING)  # MOABB sets MNE's own level back in places
         try:
-            with mne.use_log_level("error"), warnings.catch_warnings():
+            with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 yield
         finally:
+            logging.disable(level)
             for name, value in before.items():
                 if value is None:
                     del os.environ[name]
