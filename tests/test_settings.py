@@ -12,11 +12,16 @@ from eeg_sgdr import networks, schedules
 from eeg_sgdr import settings as config
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.fitting import updates_per_epoch
+from eeg_sgdr.recordings.simulator import SENSORS
 from eeg_sgdr.settings.types import Model
 
 #: Window and training trials of each shipped configuration: sensors, samples, Hz, classes, trials.
 SHIPPED = {
+    "bids": (64, 1125, 250.0, 2, 120),
+    "bnci2014_001": (22, 1125, 250.0, 4, 288),
     "demo": (44, 1125, 250.0, 4, 160),
+    "files": (64, 1125, 250.0, 2, 120),
+    "high_gamma": (44, 1125, 250.0, 4, 880),
     "physionet_across_subjects": (64, 720, 160.0, 2, 4050),
     "physionet_fists_feet": (64, 720, 160.0, 2, 60),
     "physionet_left_right": (64, 720, 160.0, 2, 30),
@@ -62,6 +67,30 @@ def test_settings_survive_writing(name):
     settings = config.load(name)
     again = config.validate(config.parse_yaml(config.to_yaml(settings)), name)
     assert again == settings
+
+
+def test_high_gamma_is_the_papers_study():
+    settings = config.load("high_gamma")
+    assert settings.recordings.dataset == "Schirrmeister2017"
+    assert list(settings.preprocessing.sensors) == SENSORS
+    assert (settings.preprocessing.resample_hz, settings.preprocessing.highpass_hz) == (250, 4)
+    assert (settings.preprocessing.reject_uv, settings.preprocessing.reject_ptp_uv) == (800, None)
+    assert (settings.network.crop_samples, settings.training.batch_size) == (1000, 60)
+    assert settings.training.initial_rates == (0.025, 0.05)
+    assert len(settings.training.seeds) == 5
+    assert settings.training.momentum_form == "paper"
+    step, restarts = settings.schedules["step"], settings.schedules["restarts"]
+    assert step.budgets == (30, 60, 120, 240, 480, 511)
+    assert (restarts.t_0, restarts.t_mult, restarts.epochs) == (1, 2, 511)
+
+
+@pytest.mark.parametrize("name", ["files", "bids"])
+def test_templates_explain_each_key_of_their_recordings(name):
+    given = config.parse_yaml(config.shipped()[name].read_text())
+    settings = config.load(name)
+    assert set(given["recordings"]) == set(type(settings.recordings).model_fields)
+    if name == "files":
+        assert set(given["preprocessing"]) == set(type(settings.preprocessing).model_fields)
 
 
 def all_models(model=Model):
