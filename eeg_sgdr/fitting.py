@@ -37,15 +37,15 @@ class Data:
         Test windows.
     n_classes : int
         Number of classes.
-    sfreq : float
-        Sampling rate in Hz.
+    sfreq : float, optional
+        Sampling rate in Hz; None where it is not known.
     """
 
     x_train: np.ndarray
     y_train: np.ndarray
     x_test: np.ndarray
     n_classes: int
-    sfreq: float
+    sfreq: float | None
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,9 @@ class FitFailed(Exception):  # noqa: N818 (an outcome, not an error of the progr
     def __init__(self, epoch: int, rate: float) -> None:
         self.epoch = epoch
         self.rate = rate
-        super().__init__(f"the loss is not finite in epoch {epoch}, at a rate of {rate:g}")
+        super().__init__(
+            f"the loss is not finite in epoch {epoch}, at a rate of {rate:g}; lower training.initial_rates"
+        )
 
 
 def fit(
@@ -128,8 +130,32 @@ def fit(
     Interrupted
         If it was asked to stop; the checkpoint is kept.
     """
+    return train_network(build(data, network, seed), data, training, schedule, seed, on_epoch, keeper)
+
+
+def train_network(
+    net: networks.Network,
+    data: Data,
+    training: Training,
+    schedule: Schedule,
+    seed: int,
+    on_epoch: Callable[[int], object] = lambda epoch: None,
+    keeper: Keeper = NOTHING_KEPT,
+) -> Fit:
+    """Train a network that is there, from the weights that it has; see `fit`.
+
+    Parameters
+    ----------
+    net : Network
+        It is changed.
+    data, training, schedule, seed, on_epoch, keeper
+        As for `fit`; the seed is that of order and dropout.
+
+    Returns
+    -------
+    fit : Fit
+    """
     device = open_device(training.numerics)
-    net = build(data, network, seed)
     dtype = torch.from_numpy(data.x_train[:0].copy()).dtype
     net.module.to(device, dtype)
     # The fast forms are laid out for the cache of one core.
@@ -240,7 +266,7 @@ def open_device(numerics: Numerics) -> torch.device:
     Raises
     ------
     UserError
-        If CUDA is asked for, but absent.
+        If CUDA, or one device of it, is asked for, but absent.
     """
     device = torch.device(numerics.device)
     if device.type == "cpu":
@@ -249,6 +275,11 @@ def open_device(numerics: Numerics) -> torch.device:
         raise UserError(
             f"training.numerics.device: {numerics.device} is asked for, but torch sees no CUDA here; "
             "set it to cpu, or install a torch for CUDA."
+        )
+    elif (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(
+            f"training.numerics.device: there is no {numerics.device} here; torch sees "
+            f"{torch.cuda.device_count()} devices, from cuda:0 on."
         )
     return device
 

@@ -1,7 +1,9 @@
 """braindecode's classification networks by name, cropped (dense) or trial-wise."""
 
+import copy
 import inspect
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +54,7 @@ def build(
     n_channels: int,
     n_samples: int,
     n_classes: int,
-    sfreq: float,
+    sfreq: float | None,
     crop_samples: int | None,
     seed: int,
 ) -> Network:
@@ -66,8 +68,8 @@ def build(
         Further arguments of its constructor.
     n_channels, n_samples, n_classes : int
         Shape of a window, and the number of classes.
-    sfreq : float
-        Sampling rate in Hz.
+    sfreq : float, optional
+        Sampling rate in Hz; None where it is not known, which not every network can do without.
     crop_samples : int | None
         Length of a crop; None trains trial-wise.
     seed : int
@@ -84,36 +86,93 @@ def build(
         fit into the window.
     """
     network_class = _network_class(name)
-    dense = crop_samples is not None
-    if dense and name not in DENSE:
+    length = _length(name, n_samples, crop_samples)
+    if crop_samples is not None:
+        arguments = {"final_conv_length": DENSE[name], **arguments}
+
+    def made() -> nn.Module:
+        torch.manual_seed(seed)
+        return network_class(
+            n_chans=n_channels, n_outputs=n_classes, n_times=length, sfreq=sfreq, **arguments
+        )
+
+    try:
+        return _network(name, made, n_channels, n_samples, n_classes, crop_samples)
+    except Exception as error:  # whatever a foreign constructor or forward raises, it is the same advice
+        rate = "an unknown rate" if sfreq is None else f"{sfreq:g} Hz"
+        raise UserError(
+            f"network: {name} cannot be built for {n_channels} sensors, {length} samples at "
+            f"{rate} and {n_classes} classes with arguments {arguments}: "
+            f"{type(error).__name__}: {error}; change network.arguments or the window."
+        ) from error
+
+
+def of_module(
+    module: nn.Module, *, n_channels: int, n_samples: int, n_classes: int, crop_samples: int | None
+) -> Network:
+    """Take a copy of a module, with the weights that it has.
+
+    Parameters
+    ----------
+    module : nn.Module
+        As its constructor made it, for windows of ``n_samples``, or for crops.
+    n_channels, n_samples, n_classes, crop_samples
+        As for `build`.
+
+    Returns
+    -------
+    network : Network
+
+    Raises
+    ------
+    UserError
+        If it is not made for such windows, or if a crop does not fit into the window.
+    """
+    name = type(module).__name__
+    length = _length(name, n_samples, crop_samples)
+    try:
+        return _network(name, lambda: copy.deepcopy(module), n_channels, n_samples, n_classes, crop_samples)
+    except Exception as error:
+        raise UserError(
+            f"network: this {name} is not made for {n_channels} sensors, {length} samples and {n_classes} "
+            f"classes: {type(error).__name__}: {error}; make it for these, or name the network instead."
+        ) from error
+
+
+def _length(name: str, n_samples: int, crop_samples: int | None) -> int:
+    """Samples that the network sees at once, if it can and they are there."""
+    if crop_samples is None:
+        return n_samples
+    if name not in DENSE:
         raise UserError(
             f"network.crop_samples: {name} has no dense form here; "
             f"set it to null to train on whole trials (dense: {', '.join(sorted(DENSE))})."
         )
-    length = n_samples if crop_samples is None else crop_samples
-    if length > n_samples:
+    if crop_samples > n_samples:
         raise UserError(
-            f"network.crop_samples: a crop of {length} samples is longer than the window of "
+            f"network.crop_samples: a crop of {crop_samples} samples is longer than the window of "
             f"{n_samples}; shorten it, or lengthen preprocessing.window_s."
         )
-    if dense:
-        arguments = {"final_conv_length": DENSE[name], **arguments}
-    try:
-        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            torch.manual_seed(seed)
-            module = network_class(
-                n_chans=n_channels, n_outputs=n_classes, n_times=length, sfreq=sfreq, **arguments
-            )
-            if dense:
-                module.to_dense_prediction_model()
-            n_positions = _n_positions(module, n_channels, length, n_classes)
-    except Exception as error:  # whatever a foreign constructor or forward raises, it is the same advice
-        raise UserError(
-            f"network: {name} cannot be built for {n_channels} sensors, {length} samples at "
-            f"{sfreq:g} Hz and {n_classes} classes with arguments {arguments}: "
-            f"{type(error).__name__}: {error}; change network.arguments or the window."
-        ) from error
+    return crop_samples
+
+
+def _network(
+    name: str,
+    made: Callable[[], Any],
+    n_channels: int,
+    n_samples: int,
+    n_classes: int,
+    crop_samples: int | None,
+) -> Network:
+    """Make the module, dense where there are crops, and see where these lie."""
+    dense = crop_samples is not None
+    length = n_samples if crop_samples is None else crop_samples
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        module = made()
+        if dense:
+            module.to_dense_prediction_model()
+        n_positions = _n_positions(module, n_channels, length, n_classes)
     return Network(name, module, length, crop_starts(n_samples, length, n_positions), n_positions, dense)
 
 

@@ -48,12 +48,12 @@ def score(form: Form, train: Any, test: Any) -> Score:
     -------
     score : Score
     """
-    running = _probabilities(form, test)
+    running = probabilities(form, test)
     module = copy.deepcopy(form.module)
     module.load_state_dict(form.batch_norm_statistics(train), strict=False)
     recomputed = type(form)(replace(form.network, module=module))
     state = {name: value.detach().cpu().clone() for name, value in module.state_dict().items()}
-    return Score(_probabilities(recomputed, test), running, state)
+    return Score(probabilities(recomputed, test), running, state)
 
 
 def prediction_seconds(form: Form, windows: Tensor) -> float:
@@ -68,9 +68,22 @@ def prediction_seconds(form: Form, windows: Tensor) -> float:
     """
     windows = windows[:CHUNK]
     started = time.perf_counter()
-    _probabilities(form, form.prepare(windows))
+    probabilities(form, form.prepare(windows))
     return (time.perf_counter() - started) / len(windows)
 
 
-def _probabilities(form: Form, prepared: Any) -> np.ndarray:
+def probabilities(form: Form, prepared: Any) -> np.ndarray:
+    """Class probabilities of trials, with the batch-norm statistics that the module has.
+
+    Parameters
+    ----------
+    form : Form
+        The network, in whatever mode.
+    prepared : object
+        Prepared windows of the trials.
+
+    Returns
+    -------
+    probabilities : ndarray of float32, shape (n_trials, n_classes)
+    """
     return torch.softmax(form.trial_logits(prepared).double(), dim=1).float().cpu().numpy()

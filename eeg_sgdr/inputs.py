@@ -1,0 +1,115 @@
+"""Windows in whatever form libraries hand them over, read as arrays."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from eeg_sgdr.errors import UserError
+
+
+class BadInputError(UserError, ValueError):
+    """A `UserError` in words that scikit-learn's tools expect to be a ValueError."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What was handed over.
+
+    Attributes
+    ----------
+    x : ndarray, shape (n_trials, n_channels, n_samples)
+        Of Epochs the EEG sensors, in microvolts; of all else what there is, in its own unit. What is no
+        Epochs and no dataset is handed on as it is.
+    y : ndarray, shape (n_trials,), optional
+        The labels that the windows themselves bear.
+    sfreq : float, optional
+        Sampling rate in Hz, where they say it.
+    sensors : list of str, optional
+        Names of the channels, where they say them.
+    """
+
+    x: Any
+    y: np.ndarray | None = None
+    sfreq: float | None = None
+    sensors: list[str] | None = None
+
+
+def read(windows: Any, sensors: Sequence[str] | None = None) -> Inputs:
+    """Read windows.
+
+    Parameters
+    ----------
+    windows : array, mne.BaseEpochs, braindecode dataset of windows, or list of parts of these
+        scikit-learn's splitters make a list of what is no array: Epochs of one trial each, or the items of
+        a dataset.
+    sensors : sequence of str, optional
+        Which sensors of Epochs, in order; by default the EEG sensors that are not marked as bad.
+
+    Returns
+    -------
+    inputs : Inputs
+
+    Raises
+    ------
+    BadInputError
+        If Epochs have no EEG, lack one of the sensors, or are a list of different ones.
+    """
+    import mne
+    from torch.utils.data import Dataset
+
+    if isinstance(windows, mne.BaseEpochs):
+        return _of_epochs([windows], sensors)
+    if isinstance(windows, Dataset):
+        return _of_items([windows[i] for i in range(len(windows))], _rate(windows))  # type: ignore[arg-type]
+    if isinstance(windows, list) and windows:
+        if isinstance(windows[0], mne.BaseEpochs):
+            return _of_epochs(windows, sensors)
+        if isinstance(windows[0], tuple) and np.ndim(windows[0][0]) == 2:
+            return _of_items(windows, None)
+    return Inputs(windows)
+
+
+def pick(available: Sequence[str], wanted: Sequence[str], where: str) -> list[int]:
+    """Where the wanted sensors are.
+
+    Raises
+    ------
+    BadInputError
+        If one is missing.
+    """
+    missing = [name for name in wanted if name not in available]
+    if missing:
+        raise BadInputError(
+            f"{where}: no EEG sensor {', '.join(missing)}, which the networks were trained on; rename or "
+            f"interpolate sensors (there are {', '.join(available)})."
+        )
+    return [list(available).index(name) for name in wanted]
+
+
+def _of_epochs(parts: Sequence[Any], sensors: Sequence[str] | None) -> Inputs:
+    import mne
+
+    info = parts[0].info
+    picks = mne.pick_types(info, eeg=True, exclude="bads" if sensors is None else [])
+    names = list(sensors or [info["ch_names"][i] for i in picks])
+    if not names:
+        raise BadInputError("X: the Epochs have no EEG sensors; set the channels' types.")
+    shapes = {(part.info["sfreq"], len(part.times)) for part in parts}
+    if len(shapes) > 1:
+        raise BadInputError("X: the Epochs differ in rate or length; make them from the same settings.")
+    volts = [part.get_data(picks=pick(part.ch_names, names, "X"), verbose="error") for part in parts]
+    y = np.concatenate([part.events[:, 2] for part in parts])
+    return Inputs(np.concatenate(volts) * 1e6, y, info["sfreq"], names)
+
+
+def _of_items(items: Sequence[tuple], sfreq: float | None) -> Inputs:
+    return Inputs(np.stack([item[0] for item in items]), np.array([item[1] for item in items]), sfreq)
+
+
+def _rate(dataset: Any) -> float | None:
+    """Sampling rate of a braindecode dataset, which its first recording has."""
+    first = getattr(dataset, "datasets", [dataset])[0]
+    recording = getattr(first, "windows", None) or getattr(first, "raw", None)
+    return None if recording is None else recording.info["sfreq"]
