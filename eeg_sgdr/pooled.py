@@ -64,7 +64,7 @@ class Pooled:
             key: {
                 f"{label}/{run}": found for label, info in infos.items() for run, found in info[key].items()
             }
-            for key in ("interpolated", "flat", "resampled")
+            for key in ("lacking", "interpolated", "flat", "noisy", "bridged", "resampled")
         }
         return {
             "fold": self.fold.label,

@@ -1,10 +1,12 @@
-"""A progress bar with the time left, fed by several processes through a file."""
+"""A progress bar with the time left, fed by several processes through files."""
 
+import os
 import sys
 import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from socket import gethostname
 from tempfile import TemporaryDirectory, gettempdir
 from types import TracebackType
 
@@ -13,35 +15,48 @@ from tqdm import tqdm
 from eeg_sgdr.wholefiles import told
 
 
-def tick(path: Path) -> None:
-    """Count one step; any process may do so at any time. Nothing fails because it cannot be counted."""
-    with suppress(OSError), path.open("ab") as file:
-        file.write(b".")
+#: Seconds between lines, at most, while anything is done.
+LINE_S = 600
+
+
+def tick(folder: Path, n: int = 1) -> None:
+    """Count steps; any process may do so at any time. Nothing fails because it cannot be counted."""
+    # A file of its own: over a network, one would overwrite what another appends.
+    with suppress(OSError), (folder / f"{gethostname()}-{os.getpid()}").open("ab") as file:
+        file.write(b"." * n)
 
 
 class Progress:
     """Shows how many steps are done: as a bar on a terminal, as lines elsewhere.
 
-    Steps are bytes in a file (`tick`), because every kind of worker can append to a file.
+    Steps are bytes in files (`tick`), because every kind of worker can append to a file.
 
     Parameters
     ----------
     total : int
         Steps in all.
     what : str
-        What is going on, and the unit.
+        What is going on.
+    unit : str
+        What a step is called.
+    shared : Path, optional
+        A folder that all who count see; where it is None, they are on this machine.
     """
 
-    def __init__(self, total: int, what: str) -> None:
+    def __init__(self, total: int, what: str, unit: str = "epoch", shared: Path | None = None) -> None:
         self.total = total
         self.what = what
+        self.unit = unit
+        self.place = shared or Path(gettempdir())
 
     def __enter__(self) -> Path:
-        """Start showing; returns the file for `tick`."""
-        with told(Path(gettempdir())):
-            self._folder = TemporaryDirectory(prefix="eeg_sgdr-")
-            self._path = Path(self._folder.name) / "steps"
-            self._path.touch()
+        """Start showing; returns the folder for `tick`."""
+        with told(self.place):
+            self.place.mkdir(parents=True, exist_ok=True)
+            self._folder = TemporaryDirectory(
+                prefix=f"eeg_sgdr-{self.unit}s-", dir=self.place, ignore_cleanup_errors=True
+            )
+        self._path = Path(self._folder.name)
         self._stop = threading.Event()
         show = self._show_bar if sys.stderr.isatty() else self._show_lines
         self._thread = threading.Thread(target=show, daemon=True)
@@ -57,30 +72,30 @@ class Progress:
         self._folder.cleanup()
 
     def _done(self) -> int:
-        return self._path.stat().st_size
+        return sum(path.stat().st_size for path in self._path.iterdir())
 
     def _show_bar(self) -> None:
-        with tqdm(total=self.total, desc=self.what, unit="epoch", file=sys.stderr) as bar:
+        with tqdm(total=self.total, desc=self.what, unit=self.unit, file=sys.stderr) as bar:
             while not self._stop.wait(0.2):
                 bar.update(self._done() - bar.n)
             bar.update(self._done() - bar.n)
 
     def _show_lines(self) -> None:
-        """A line at every tenth of the way, at most two a second."""
-        started = time.monotonic()
+        """A line at every tenth of the way and every ten minutes, at most two a second."""
+        began = shown_at = time.monotonic()
         shown = 0
         while True:
             stopped = self._stop.wait(0.5)
-            done = self._done()
-            if done - shown >= self.total / 10 or (stopped and done > shown):
-                passed = time.monotonic() - started
-                left = passed / done * (self.total - done)
+            done, now = self._done(), time.monotonic()
+            due = done - shown >= self.total / 10 or now - shown_at >= LINE_S
+            if done > shown and (due or stopped):
+                passed = tqdm.format_interval(now - began)
+                left = tqdm.format_interval((now - began) / done * max(0, self.total - done))
                 print(
-                    f"{self.what}: {done} of {self.total} epochs, {tqdm.format_interval(passed)} passed, "
-                    f"{tqdm.format_interval(left)} left",
+                    f"{self.what}: {done} of {self.total} {self.unit}s, {passed} passed, {left} left",
                     file=sys.stderr,
                     flush=True,
                 )
-                shown = done
+                shown, shown_at = done, now
             if stopped:
                 return

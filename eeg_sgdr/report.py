@@ -51,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _report(folder: Path) -> int:
     from eeg_sgdr import store, tables
     from eeg_sgdr.comparison import update
+    from eeg_sgdr.pages.data import data_report
     from eeg_sgdr.pages.fold import fold_report
     from eeg_sgdr.pages.study import publish
     from eeg_sgdr.pages.subject import subject_report
@@ -61,6 +62,10 @@ def _report(folder: Path) -> int:
         raise UserError(f"{folder}: holds no subjects yet; run eeg_sgdr.run with --out {folder}.")
     status = 0
     for subject in results.subjects:
+        if not subject.fits:
+            data_report(results, subject)
+            print(subject.folder.report)
+            continue
         if not subject.done:
             print(f"{subject.title}: no fit is done; run it again.", file=sys.stderr)
             status = 2

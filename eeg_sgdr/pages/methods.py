@@ -5,6 +5,7 @@ from typing import Any
 
 from eeg_sgdr.pages.wording import counted, joined, plain, schedule_name, versions
 from eeg_sgdr.patterns import READERS
+from eeg_sgdr.preprocessing import NOTCH_QUALITY
 from eeg_sgdr.results import Subject
 from eeg_sgdr.schedules import n_averaged
 from eeg_sgdr.settings import CosineArm, Settings, Split, StepArm, SubjectSplit, WarmRestartsArm
@@ -14,7 +15,7 @@ def methods(settings: Settings, subject: Subject) -> list[str]:
     """What was done, a paragraph for each part; nothing that the configuration did not do."""
     return [
         _recordings(settings, subject),
-        _preprocessing(settings, subject),
+        preprocessing(settings, subject),
         _training(settings),
         *([_baseline(subject.baseline["settings"]["baseline"]["band_hz"])] if subject.baseline else []),
         _evaluation(settings, subject),
@@ -65,20 +66,37 @@ def _folds(split: Split | SubjectSplit) -> str:
     return f" This is one of {len(split.folds)} folds that were named in the configuration."
 
 
-def _preprocessing(settings: Settings, subject: Subject) -> str:
+def preprocessing(settings: Settings, subject: Subject) -> str:
+    """How trials were made of recordings."""
     config, data = settings.preprocessing, subject.data
     start, end = config.window_s
     rejected = "Trials that overlap an annotation beginning with BAD or EDGE were rejected"
-    if config.reject_uv is not None:
+    bounds = [
+        *([f"raw amplitude reached {config.reject_uv:g} µV"] if config.reject_uv is not None else []),
+        *(
+            [f"raw peak-to-peak amplitude exceeded {config.reject_ptp_uv:g} µV"]
+            if config.reject_ptp_uv is not None
+            else []
+        ),
+    ]
+    if bounds:
         rejected += (
-            f", as were those in which any sensor's raw amplitude reached {config.reject_uv:g} µV between "
-            f"the cue and {end:g} s"
+            f", as were those in which any sensor's {' or '.join(bounds)} between the cue and {end:g} s"
         )
     steps = [f"{counted(len(data['sensors']), 'EEG sensor')} were used"]
     if data["interpolated"]:
         steps.append("those marked as bad interpolated by spherical splines")
+    if config.reference == "average":
+        steps.append("referred to the average of all EEG sensors that were not bad")
+    elif config.reference is not None:
+        steps.append(f"referred to the mean of {joined(config.reference)}")
     if data["resampled"]:
         steps.append(f"resampled to {data['sfreq']:g} Hz (polyphase) where recorded at another rate")
+    if config.notch_hz is not None:
+        steps.append(
+            f"notch filtered at {joined(f'{hertz:g}' for hertz in config.notch_hz)} Hz (causal second-order "
+            f"filters of quality {NOTCH_QUALITY:g})"
+        )
     for corner, word in ((config.highpass_hz, "high-pass"), (config.lowpass_hz, "low-pass")):
         if corner is not None:
             steps.append(f"{word} filtered at {corner:g} Hz (causal Butterworth filter of order 3)")

@@ -18,6 +18,8 @@ from eeg_sgdr.pages.wording import (
     whose,
 )
 from eeg_sgdr.predictors import Predictor
+from eeg_sgdr.quality import FEWEST_SENSORS
+from eeg_sgdr.rejections import too_many
 from eeg_sgdr.results import Subject
 from eeg_sgdr.settings import Settings, WarmRestartsArm
 from eeg_sgdr.statistics import McNemar
@@ -108,7 +110,7 @@ def warnings(subject: Subject, settings: Settings) -> list[str]:
     """What a reader must know before any number: what is missing, failed, mixed or hardly annealed."""
     asked = plan.fits(settings)
     missing = [key.name for key in asked if key not in subject.fits]
-    texts = []
+    texts = of_recordings(subject)
     if missing:
         texts.append(
             f"Unfinished: {len(missing)} of {len(asked)} fits are missing ({', '.join(missing)}). Numbers "
@@ -129,6 +131,16 @@ def warnings(subject: Subject, settings: Settings) -> list[str]:
             f"Few updates: an epoch has only {joined(few)} (fewer than 4), so a cycle of one epoch is hardly "
             "an annealing."
         )
+    return texts
+
+
+def of_recordings(subject: Subject) -> list[str]:
+    """What a reader must know of the recordings before anything else."""
+    texts = []
+    if sentence := too_many(subject.trials):
+        texts.append(f"Few trials are left: {sentence}")
+    if subject.data["simulated"]:
+        texts.append("Simulated recordings: nothing on this page says anything of people's EEG.")
     return texts
 
 
@@ -153,10 +165,7 @@ def rejections(subject: Subject) -> list[str]:
         by_kind.setdefault(kind, []).append(f"{detail} ({n})")
     reasons = [f"; {kind} {', '.join(details)}" for kind, details in by_kind.items()]
     texts = [f"Rejected: {len(rejected)} of {counted(len(trials), 'trial')}{''.join(reasons)}."]
-    for word, runs in (("Interpolated", data["interpolated"]), ("Flat (never changing)", data["flat"])):
-        which = "subject/session/run" if subject.fold else "session/run"
-        where = "; ".join(f"{which} {run}: {', '.join(names)}" for run, names in runs.items())
-        texts.append(f"{word} sensors: {where or 'none'}.")
+    texts += _sensors(subject)
     looking_ahead = data["not_causal"]
     if looking_ahead:
         split = trials.set_index("trial").loc[looking_ahead, "split"]
@@ -168,6 +177,30 @@ def rejections(subject: Subject) -> list[str]:
             "recording, which is scaled by its own mean and deviation and so looks ahead: "
             f"{_named(looking_ahead)}."
         )
+    return texts
+
+
+def _sensors(subject: Subject) -> list[str]:
+    """Sensors of which something was said or done; folders of an earlier version do not know all of it."""
+    data = subject.data
+    found = {
+        "Interpolated": data["interpolated"],
+        "Flat (never changing)": data["flat"],
+        "Noisy (local outlier factor)": data.get("noisy"),
+        "Bridged (showing the same)": {
+            run: [f"{a} with {b}" for a, b in pairs] for run, pairs in data.get("bridged", {}).items()
+        }
+        if "bridged" in data
+        else None,
+    }
+    which = "subject/session/run" if subject.fold else "session/run"
+    texts = []
+    for word, runs in found.items():
+        if runs is not None:
+            where = "; ".join(f"{which} {run}: {', '.join(names)}" for run, names in runs.items())
+            texts.append(f"{word} sensors: {where or 'none'}.")
+    if len(data["sensors"]) < FEWEST_SENSORS:
+        texts.append(f"Noisy sensors were not looked for: that takes {FEWEST_SENSORS}.")
     return texts
 
 

@@ -71,8 +71,6 @@ def content(results: Results, subject: Subject, found: Headline) -> dict[str, st
 
 def _result(subject: Subject, settings: Settings, found: Headline) -> str:
     alarms = prose.warnings(subject, settings)
-    if subject.data["simulated"]:
-        alarms.append("Simulated recordings: nothing on this page says anything of people's EEG.")
     first, *others = prose.result(subject, settings, found)
     return (
         paragraphs(alarms, "warning")
