@@ -172,7 +172,7 @@ def _pieces(
         stop = min(start + length, raw.n_times)
         first = max(start - margin, 0)
         volts = read(raw, needed, first, min(stop + margin, raw.n_times), where)
-        piece = mne.io.RawArray(volts, info, copy=None, verbose="error")
+        piece = mne.io.RawArray(volts, info, verbose="error")
         piece = _interpolated(piece, names, settings, where)
         volts = piece.get_data(picks=names) - _reference(piece, settings, where)
         if up != down:

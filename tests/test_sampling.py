@@ -1,5 +1,6 @@
 """From files to samples: piece by piece is the same as all at once, and every step is what it says."""
 
+import pickle
 from fractions import Fraction
 
 import mne
@@ -50,6 +51,13 @@ def test_a_file_is_read_piece_by_piece_and_not_changed(tmp_path, monkeypatch):
     assert len(read) == sampling.n_pieces(lazy) == 9
     np.testing.assert_array_equal(ours.get_data(), raw.get_data(picks=["C4", "C3"]) * 1e6)
     assert ours.ch_names == ["C4", "C3"]
+
+
+def test_what_came_from_another_process_is_read_as_well():
+    """NumPy does not take a type that was pickled for the very same, which MNE's copy=None refuses."""
+    raw = make_raw()
+    there = pickle.loads(pickle.dumps(raw))
+    np.testing.assert_array_equal(volts(there, resample_hz=50), volts(raw, resample_hz=50))
 
 
 def test_bad_channels_are_interpolated_dropped_or_kept():
