@@ -71,9 +71,12 @@ def load_classifier(
     >>> classifier.predict(mne.io.read_raw("new.edf"))  # doctest: +SKIP
     """
     results = Results(Path(path))
-    if (subject is None) == (fold is None):
+    if subject is not None and fold is None:
+        unit = results.subject(subject)
+    elif fold is not None and subject is None:
+        unit = results.fold(fold)
+    else:
         raise UserError("load_classifier: name either a subject or, across subjects, a fold.")
-    unit = results.fold(fold) if subject is None else results.subject(subject)
     key = _key(results.settings, schedule, budget, rate, seed)
     rates = results.settings.training.initial_rates if rate is None else (key.rate,)
     fits = tuple(FitKey(key.schedule, key.budget, one, key.seed) for one in rates)

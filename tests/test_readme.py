@@ -1,0 +1,58 @@
+"""What README shows is run as it stands there."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from eeg_sgdr import compat, networks
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def block(words):
+    """The one block of Python in README that holds some words."""
+    found = [code for code in re.findall(r"```python\n(.*?)```", README.read_text(), re.S) if words in code]
+    assert len(found) == 1
+    return found[0]
+
+
+#: Here a wheel of torchaudio may not load; the guard is a file that needs nothing of the package.
+PLAIN = """
+import runpy, sys
+runpy.run_path({compat!r})["import_braindecode"]()
+{recipe}
+import numpy, torch
+with torch.no_grad():
+    numpy.save("logits.npy", model.eval()(torch.from_numpy(numpy.load("x.npy"))))
+assert not [name for name in sys.modules if name.startswith("eeg_sgdr")]
+"""
+
+
+def test_a_snapshot_of_the_demo_loads_into_plain_braindecode(tmp_path):
+    recipe = block("load_file")
+    net = networks.build(
+        "ShallowFBCSPNet",
+        {},
+        n_channels=44,
+        n_samples=1125,
+        n_classes=4,
+        sfreq=250.0,
+        crop_samples=1000,
+        seed=1,
+    )
+    path = tmp_path / re.search(r'"(results/.*)"', recipe)[1]
+    path.parent.mkdir(parents=True)
+    save_file(net.module.state_dict(), path)
+    x = np.random.default_rng(0).normal(size=(2, 44, 1000)).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    script = PLAIN.format(compat=compat.__file__, recipe=recipe)
+    subprocess.run([sys.executable, "-W", "ignore", "-c", script], cwd=tmp_path, check=True)
+    with torch.no_grad():
+        expected = net.module.eval()(torch.from_numpy(x)).numpy()
+    assert expected.shape == (2, 4, 467)
+    np.testing.assert_allclose(np.load(tmp_path / "logits.npy"), expected, rtol=1e-4, atol=1e-6)
