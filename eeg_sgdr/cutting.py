@@ -13,6 +13,9 @@ from eeg_sgdr.errors import UserError
 from eeg_sgdr.recordings import Recording
 from eeg_sgdr.settings import Preprocessing, Settings
 
+#: Why a trial is rejected whose window is not all in the recording.
+OUTSIDE = "outside recording"
+
 #: Trials whose covariances are computed together; more would only take memory.
 AT_ONCE = 64
 
@@ -88,6 +91,11 @@ def cut(
     where = f"subject {recording.subject}, session {recording.session}, run {recording.run}"
     config, raw = settings.preprocessing, recording.raw
     flat = [name for name in sampling.flat_sensors(raw, where) if name in names]
+    if len(flat) == len(names):
+        raise UserError(
+            f"{where}: all of {', '.join(names)} never change; leave the recording out, or name others in "
+            "preprocessing.sensors."
+        )
     cues = _cues(raw, settings.recordings.classes, where)
     cues["rejected"] = rejections.reasons(raw, cues["onset_s"], config, where)
     sampled = sampling.sampled(raw, names, config, where, read_one)
@@ -95,7 +103,7 @@ def cut(
     sfreq = sampled.info["sfreq"]
     start, stop = window(config, sfreq)
     sample = np.round(cues["onset_s"].to_numpy() * sfreq).astype(int)
-    cues.loc[(sample + start < 0) | (sample + stop > sampled.n_times), "rejected"] = "outside recording"
+    cues.loc[(sample + start < 0) | (sample + stop > sampled.n_times), "rejected"] = OUTSIDE
     sample = sample[cues["rejected"] == ""]
     band = _band(sampled, settings, where, sample, stop)
     few = quality.some(len(sample))

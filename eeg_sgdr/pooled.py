@@ -31,6 +31,10 @@ class Pooled:
     fold: Fold
     subjects: dict[str, Prepared]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Workers read what they need themselves."""
+        return Pooled, (self.fold, self.subjects)
+
     @property
     def title(self) -> str:
         """What messages call it."""
@@ -62,7 +66,9 @@ class Pooled:
         # Runs are named subject/session/run; trials as the fold's table numbers them.
         by_run = {
             key: {
-                f"{label}/{run}": found for label, info in infos.items() for run, found in info[key].items()
+                f"{label}/{run}": found
+                for label, info in infos.items()
+                for run, found in info.get(key, {}).items()
             }
             for key in ("lacking", "interpolated", "flat", "noisy", "bridged", "resampled")
         }

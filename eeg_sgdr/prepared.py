@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from eeg_sgdr import formats, store, workers
 from eeg_sgdr import settings as config
-from eeg_sgdr import store, workers
+from eeg_sgdr.errors import UserError, in_words
 from eeg_sgdr.recordings import Recording, Source
 from eeg_sgdr.settings import Settings
 
@@ -36,24 +37,29 @@ class Prepared:
 
     def array(self, name: str) -> np.ndarray:
         """One of x, y, trials and band, of _train or _test, never to be changed; see `trials.Windows`."""
-        return np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        path = self.folder / f"{name}.npy"
+        try:
+            return np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"{path}: cannot be read ({in_words(error)}); delete {self.folder} and run again."
+            ) from error
 
     @cached_property
     def table(self) -> pd.DataFrame:
         """The table of trials."""
-        return store.read_csv(
-            self.folder / "trials.csv", dtype={"subject": str, "session": str, "run": str}
-        ).fillna({"rejected": ""})
+        table = formats.read_table(self.folder / "trials.csv", formats.TRIALS, self.folder)
+        return table.fillna({"rejected": ""})
 
     @cached_property
     def info(self) -> dict[str, Any]:
         """What data.json will hold."""
-        return store.read_json(self.folder / "data.json")
+        return formats.read_plain(self.folder / "data.json", formats.DATA)
 
     @cached_property
     def summary(self) -> dict[str, np.ndarray]:
         """What reports draw of the recordings."""
-        return store.read_npz(self.folder / "summary.npz")
+        return formats.read_arrays(self.folder / "summary.npz", formats.SUMMARY, self.folder)
 
 
 def prepare(source: Source, subject: str, settings: Settings, data_dir: Path) -> Prepared:
@@ -123,14 +129,28 @@ def _hashes(files: dict[str, Path], cache: Path) -> dict[str, str]:
     index = cache / "hashes.json"
     with store.locked(cache / "hashes.lock"):
         store.clean(cache)
-        known = json.loads(index.read_text()) if index.is_file() else {}
+        known = _known(index)
         hashes = {}
         for name, path in files.items():
-            status = path.stat()
-            key = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
-            if key not in known:
-                with path.open("rb") as file:
-                    known[key] = hashlib.file_digest(file, "sha256").hexdigest()
+            try:
+                status = path.stat()
+                key = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
+                if key not in known:
+                    with path.open("rb") as file:
+                        known[key] = hashlib.file_digest(file, "sha256").hexdigest()
+            except OSError as error:
+                raise UserError(
+                    f"{path}: cannot be read ({error.strerror}); allow it, or fetch the file."
+                ) from error
             hashes[name] = known[key]
         store.write_json(index, known)
     return hashes
+
+
+def _known(index: Path) -> dict[str, str]:
+    """Hashes that are remembered; a damaged memory is begun again."""
+    try:
+        known = json.loads(index.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return known if isinstance(known, dict) else {}

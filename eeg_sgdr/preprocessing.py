@@ -26,7 +26,7 @@ NOTCH_QUALITY = 30.0
 
 
 def common_sensors(raws: Sequence[Any], settings: Preprocessing, where: str) -> list[str]:
-    """Names of the sensors that go on, in the configuration's order.
+    """Names of the sensors that go on: those wanted that are in every recording, in the wanted order.
 
     Parameters
     ----------
@@ -44,25 +44,35 @@ def common_sensors(raws: Sequence[Any], settings: Preprocessing, where: str) -> 
     Raises
     ------
     UserError
-        If the recordings differ in sensors, or lack one of the configuration, or none is left.
+        If no recording has a sensor that is wanted, some lack one of the reference, or none is left.
     """
     available = [eeg_sensors(raw) for raw in raws]
     reference = settings.reference_sensors
-    names = list(settings.sensors or [name for name in available[0] if name not in reference])
-    for present in available:
-        for key, wanted in (("sensors", names), ("reference", reference)):
-            missing = [name for name in wanted if name not in present]
-            if missing:
-                raise UserError(
-                    f"{where}: no EEG sensor {', '.join(missing)} in every recording; name others in "
-                    f"preprocessing.{key} (there are {', '.join(present)})."
-                )
+    anywhere = list(dict.fromkeys(name for present in available for name in present))
+    everywhere = [name for name in anywhere if all(name in present for present in available)]
+    wanted = wanted_sensors(raws, settings)
+    # A sensor that some recordings lack is left out; one that all lack is a mistake.
+    names = [name for name in wanted if name in everywhere]
+    needed = {"sensors": [name for name in wanted if name not in anywhere or not names]}
+    needed["reference"] = [name for name in reference if name not in everywhere]
+    for key, missing in needed.items():
+        if missing:
+            raise UserError(
+                f"{where}: no EEG sensor {', '.join(missing)} in every recording; name others in "
+                f"preprocessing.{key} (in every one there are {', '.join(everywhere) or 'none'})."
+            )
     if settings.bads == "drop":
         bads = {name for raw in raws for name in raw.info["bads"]}
         names = [name for name in names if name not in bads]
     if not names:
         raise UserError(f"{where}: no EEG sensors are left; change preprocessing.sensors or bads.")
     return names
+
+
+def wanted_sensors(raws: Sequence[Any], settings: Preprocessing) -> list[str]:
+    """Names of the sensors that would go on if every recording had them; see `common_sensors`."""
+    anywhere = dict.fromkeys(name for raw in raws for name in eeg_sensors(raw))
+    return list(settings.sensors or [name for name in anywhere if name not in settings.reference_sensors])
 
 
 def notched(raw: Any, notch_hz: Sequence[float] | None, where: str) -> Any:

@@ -1,5 +1,6 @@
 """A results folder read as tables."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,19 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from eeg_sgdr import formats, store
 from eeg_sgdr import settings as config
-from eeg_sgdr import store
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.plan import FitKey
 from eeg_sgdr.settings import Settings
-
-LABELS = {"subject": str, "session": str, "run": str, "fold": str, "rates": str, "seeds": str}
-#: Columns of comparison.csv that hold whole numbers (or nothing), and texts.
-COUNTS = (
-    *("epoch_a", "epoch_b", "n_networks_a", "n_networks_b", "epochs_spent_a", "epochs_spent_b"),
-    *("n_units", "n_seeds", "better", "equal", "worse"),
-)
-TEXTS = ("family", "quantity", "a", "b", "rate", "metric", "missing")
 
 
 @dataclass(frozen=True)
@@ -38,7 +31,7 @@ class Subject:
     @cached_property
     def data(self) -> dict[str, Any]:
         """data.json."""
-        return store.read_json(self.folder.data)
+        return formats.read_plain(self.folder.data, formats.DATA)
 
     @property
     def label(self) -> str:
@@ -63,19 +56,19 @@ class Subject:
     @cached_property
     def trials(self) -> pd.DataFrame:
         """trials.csv."""
-        return store.read_csv(self.folder.trials, dtype=LABELS).fillna({"rejected": ""})
+        table = formats.read_table(self.folder.trials, formats.TRIALS, self.folder.trials)
+        return table.fillna({"rejected": ""})
 
     @cached_property
     def summary(self) -> dict[str, np.ndarray]:
         """summary.npz."""
-        return store.read_npz(self.folder.summary)
+        return formats.read_arrays(self.folder.summary, formats.SUMMARY, self.folder.summary)
 
     @cached_property
     def evaluation(self) -> pd.DataFrame:
         """evaluation.csv."""
-        return store.read_csv(self.folder.evaluation, dtype=LABELS).fillna(
-            {"fold": "", "rates": "", "seeds": ""}
-        )
+        table = formats.read_table(self.folder.evaluation, formats.EVALUATION, self.folder.evaluation)
+        return table.fillna({"fold": "", "rates": "", "seeds": ""})
 
     @property
     def overall(self) -> pd.DataFrame:
@@ -85,13 +78,20 @@ class Subject:
     @cached_property
     def fits(self) -> dict[FitKey, dict[str, Any]]:
         """fit.json of every fit that ended, done or failed."""
-        contents = [store.read_json(folder.fit) for folder in self.folder.fits()]
-        return {FitKey(**content["fit"]): content for content in contents}
+        found = {}
+        for folder in self.folder.fits():
+            content = formats.read_plain(folder.fit, formats.FIT)
+            key = FitKey(**content["fit"])
+            if key.name != folder.root.name:
+                raise formats.not_as_written(folder.fit, f"it is about {key.name}", delete=folder.root)
+            found[key] = content
+        return found
 
     @cached_property
     def baseline(self) -> dict[str, Any] | None:
         """fit.json of the baseline; None where there is none."""
-        return store.read_json(self.folder.baseline.fit) if self.folder.baseline.fit.is_file() else None
+        folder = self.folder.baseline
+        return formats.read_plain(folder.fit, formats.BASELINE) if folder.fit.is_file() else None
 
     @property
     def done(self) -> list[FitKey]:
@@ -113,9 +113,20 @@ class Subject:
             contents["baseline"] = self.baseline
         return {name: content["why"] for name, content in contents.items() if content["state"] == "failed"}
 
+    @property
+    def tested(self) -> pd.DataFrame:
+        """The rows of trials.csv that were tested: those that were not rejected."""
+        return self.trials[(self.trials["split"] == "test") & (self.trials["rejected"] == "")]
+
     def predictions(self, key: FitKey) -> dict[str, np.ndarray]:
         """predictions.npz of a fit."""
-        return store.read_npz(self.folder.fit(key.name).predictions)
+        return _predictions(self.folder.fit(key.name), self.fits[key])
+
+    def weights(self, key: FitKey, epoch: int) -> dict[str, np.ndarray]:
+        """Weights of a fit at one of its ends."""
+        folder = self.folder.fit(key.name)
+        path = folder.snapshot(epoch)
+        return formats.read_weights(path, folder.root, _digest(path, self.fits[key]))
 
     def probabilities(self, key: FitKey, statistics: str) -> dict[int, np.ndarray]:
         """Test probabilities of a fit by epoch.
@@ -130,14 +141,51 @@ class Subject:
         Returns
         -------
         probabilities : dict of int to ndarray, shape (n_trials, n_classes)
+
+        Raises
+        ------
+        UserError
+            If they are of other trials or classes than trials.csv and data.json list.
         """
-        arrays = self.predictions(key)
+        arrays = self._of_trials(self.predictions(key), self.folder.fit(key.name))
         name = "probabilities" if statistics == "recomputed" else "probabilities_running"
         return dict(zip(arrays["epochs"].tolist(), arrays[name], strict=True))
 
+    def baseline_probabilities(self) -> np.ndarray:
+        """Test probabilities of the baseline, which is done; shape (n_trials, n_classes)."""
+        folder = self.folder.baseline
+        arrays = self._of_trials(_predictions(folder, self.baseline or {}), folder)
+        return arrays["probabilities"][0]
+
     def history(self, key: FitKey) -> pd.DataFrame:
         """history.csv of a fit."""
-        return store.read_csv(self.folder.fit(key.name).history)
+        folder = self.folder.fit(key.name)
+        return formats.read_table(folder.history, formats.HISTORY, folder.root)
+
+    def _of_trials(self, arrays: dict[str, np.ndarray], folder: store.FitFolder) -> dict[str, np.ndarray]:
+        """What is stored, if it is of the trials that are listed, with their classes."""
+        listed = self.tested
+        classes = self.data["classes"]
+        if (
+            arrays["classes"].tolist() != classes
+            or arrays["trials"].tolist() != listed["trial"].tolist()
+            or [classes[k] for k in arrays["y"]] != listed["class"].tolist()
+        ):
+            raise UserError(
+                f"{folder.predictions}: is of other trials than {self.folder.trials} lists; delete the one "
+                "that was changed and run again."
+            )
+        return arrays
+
+
+def _digest(path: Path, content: Mapping[str, Any]) -> str | None:
+    """What fit.json says of a file beside it; first versions of the program said nothing."""
+    return content.get("sha256", {}).get(path.name)
+
+
+def _predictions(folder: store.FitFolder, content: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    path = folder.predictions
+    return formats.read_arrays(path, formats.PREDICTIONS, folder.root, _digest(path, content))
 
 
 @dataclass(frozen=True)
@@ -156,11 +204,11 @@ class Results:
     def settings(self) -> Settings:
         """The configuration, lists as they have grown."""
         path = store.Study(self.root).config
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{path}: cannot be read; is {self.root} a results folder?") from error
-        return config.validate(config.parse_yaml(text), str(path))
+        if not path.is_file():
+            raise UserError(
+                f"{path}: is not there, so {self.root} is no results folder; name one that --out had."
+            )
+        return config.read(path)
 
     @cached_property
     def subjects(self) -> list[Subject]:
@@ -203,9 +251,9 @@ class Results:
     @cached_property
     def comparison(self) -> pd.DataFrame:
         """comparison.csv: what the study says across subjects."""
-        dtype: dict[str, Any] = dict.fromkeys(COUNTS, "Int64") | dict.fromkeys(TEXTS, str)
-        table = store.read_csv(store.Study(self.root).comparison, dtype=dtype)
-        return table.fillna(dict.fromkeys(TEXTS, ""))
+        path = store.Study(self.root).comparison
+        table = formats.read_table(path, formats.COMPARISON, path)
+        return table.fillna(dict.fromkeys(formats.TEXTS, ""))
 
     @cached_property
     def trials(self) -> pd.DataFrame:

@@ -134,12 +134,12 @@ def _train(options: argparse.Namespace, settings: "Settings") -> int:
     workers.warm_up()
     from eeg_sgdr.recordings import open_source
     from eeg_sgdr.results import Results
-    from eeg_sgdr.study import begin, finish, record_settings
+    from eeg_sgdr.study import begin, check, finish, grown_settings, record_settings
 
     source = open_source(settings.recordings, Path(settings.compute.data_dir))
     study = store.Study(options.out or Path("results") / settings.name)
     subjects, units = _selected(options, settings, source)
-    settings = record_settings(settings, subjects, study)
+    settings = grown_settings(settings, subjects, study)
     jobs = options.jobs or settings.compute.jobs
     problems: list[str] = []
     evaluated = []
@@ -165,6 +165,9 @@ def _train(options: argparse.Namespace, settings: "Settings") -> int:
         with _told_at_the_end(problems, options.debug):
             folder = study.subject(label) if settings.split.by != "subject" else study.fold(label)
             prepared = prepare(settings)
+            check(prepared, folder, settings)
+            # Not before the first subject that something can be made of: what is refused leaves nothing.
+            settings = record_settings(settings, subjects, study)
             others = begin(prepared, folder, settings, jobs)
             if others:
                 waiting[label] = (others, prepared, folder)
@@ -177,7 +180,7 @@ def _train(options: argparse.Namespace, settings: "Settings") -> int:
     with _told_at_the_end(problems, options.debug):
         from eeg_sgdr.comparison import update
 
-        compared = update(study.root, evaluated)
+        compared = update(study.root, evaluated) if evaluated else None
         if compared:
             from eeg_sgdr.pages.study import publish
 

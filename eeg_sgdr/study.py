@@ -68,11 +68,14 @@ def check(prepared: Prepared | Pooled, folder: store.SubjectFolder, settings: Se
     Raises
     ------
     UserError
-        If the folder holds fits made with other settings or other data, if the network does not fit the
-        trials, if there are fewer crops than a batch, or if the device is absent.
+        If the folder holds fits made with other settings or other data, or damaged ones; if the network
+        does not fit the trials, there are fewer crops than a batch, or the device is absent.
     """
     subject = Subject(folder)
     baseline_is_missing(subject, settings, prepared)
+    # What was damaged is told now, not after hours of training.
+    for key in subject.done:
+        subject.predictions(key)
     if missing_fits(subject, settings, prepared):
         workers.run_all(_check_fits, [(prepared, settings)], 1)
 

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from eeg_sgdr import store
 from eeg_sgdr.metrics import METRICS
 from eeg_sgdr.predictors import CLASSICAL, Predictor, predictors
 from eeg_sgdr.results import Subject
@@ -53,8 +52,7 @@ def evaluation(subject: Subject, settings: Settings) -> pd.DataFrame:
         (_described(predictor), predictor.probabilities(stored)) for predictor in predictors(settings, stored)
     ]
     if subject.baseline and subject.baseline["state"] == "done":
-        (probabilities,) = store.read_npz(subject.folder.baseline.predictions)["probabilities"]
-        scored.append((BASELINE, probabilities))
+        scored.append((BASELINE, subject.baseline_probabilities()))
     return pd.DataFrame(
         [
             {
@@ -72,7 +70,7 @@ def evaluation(subject: Subject, settings: Settings) -> pd.DataFrame:
 
 def _trials_of(subject: Subject) -> dict[str, np.ndarray]:
     """Which test trials count for which subject; in a fold all of them count for "all"."""
-    trials = _tested(subject)
+    trials = subject.tested
     everything = np.ones(len(trials), bool)
     if not subject.fold:
         return {subject.label: everything}
@@ -81,15 +79,10 @@ def _trials_of(subject: Subject) -> dict[str, np.ndarray]:
     }
 
 
-def _tested(subject: Subject) -> pd.DataFrame:
-    trials = subject.trials
-    return trials[(trials["split"] == "test") & (trials["rejected"] == "")]
-
-
 def labels(subject: Subject) -> np.ndarray:
     """Classes of the test trials that were not rejected, by index; shape (n_trials,)."""
     index = {name: i for i, name in enumerate(subject.data["classes"])}
-    return _tested(subject)["class"].map(index).to_numpy(int)
+    return subject.tested["class"].map(index).to_numpy(int)
 
 
 def row_of(predictor: Predictor) -> tuple[object, ...]:

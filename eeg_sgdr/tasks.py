@@ -11,10 +11,11 @@ import pandas as pd
 import torch
 from safetensors.torch import save
 
-from eeg_sgdr import baseline, plan, store, times
+from eeg_sgdr import baseline, formats, plan, store, times
 from eeg_sgdr import settings as config
 from eeg_sgdr.checkpoints import FileKeeper
-from eeg_sgdr.fitting import Data, Fit, FitFailed, fit
+from eeg_sgdr.errors import UserError
+from eeg_sgdr.fitting import Data, Fit, FitFailed, build, fit, open_device, updates_per_epoch
 from eeg_sgdr.interruptions import held_back
 from eeg_sgdr.plan import FitKey
 from eeg_sgdr.pooled import Pooled
@@ -24,6 +25,31 @@ from eeg_sgdr.provenance import versions
 from eeg_sgdr.results import Subject
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.stacks import Member, fit_stack
+
+
+def check(prepared: Prepared | Pooled, settings: Settings) -> None:
+    """See that fits of a subject or fold can begin; no array of its trials is read.
+
+    Parameters
+    ----------
+    prepared : Prepared or Pooled
+        The trials.
+    settings : Settings
+        The configuration.
+
+    Raises
+    ------
+    UserError
+        As `eeg_sgdr.fitting.fit`.
+    """
+    info, table = prepared.info, prepared.table
+    start, stop = info["window_samples"]
+    open_device(settings.training.numerics)
+    window = np.empty((0, len(info["sensors"]), stop - start), np.float32)
+    data = Data(window, np.empty(0, np.int64), window, len(info["classes"]), info["sfreq"])
+    n_train = int(((table["split"] == "train") & (table["rejected"] == "")).sum())
+    n_crops = n_train * len(build(data, settings.network, seed=0).starts)
+    updates_per_epoch(n_crops, settings.training.batch_size)
 
 
 def make_fits(
@@ -62,6 +88,8 @@ def make_fits(
         mine = [key for key in keys if locks.enter_context(store.held(folder.fit(key.name), patience_s))]
         there = Subject(folder)
         missing = [key for key in mine if not there.has(key, settings.training.store == "epochs")]
+        # Of those that others make or have made, nothing is left to be waited for here.
+        tick(steps, sum(key.budget for key in keys if key not in missing))
         if missing:
             _make(missing, settings, prepared, folder, steps)
     return [key for key in keys if key not in mine]
@@ -89,7 +117,13 @@ def _make(
         except FitFailed as failure:
             results = [failure]
     else:
-        results = fit_stack(members, network, training, lambda epoch: tick(steps), keeper)
+        try:
+            results = fit_stack(members, network, training, lambda epoch: tick(steps), keeper)
+        except torch.cuda.OutOfMemoryError as error:
+            raise UserError(
+                f"training.numerics.device: {training.numerics.device} has not enough memory for "
+                f"{len(keys)} fits in lock-step; lower compute.stack or training.batch_size."
+            ) from error
     seconds = keeper.seconds / len(keys)
     stack = [key.name for key in keys] if len(keys) > 1 else []
     with held_back():
@@ -160,6 +194,7 @@ def _write(
             "settings": config.fit_settings(settings, key.schedule),
             "versions": versions(),
             "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+            "sha256": {} if isinstance(result, FitFailed) else formats.digests(folder),
             "seconds": times.contents(seconds, prediction_s),
         },
     )
@@ -203,6 +238,7 @@ def _make_baseline(settings: Settings, prepared: Prepared | Pooled, folder: stor
             "fingerprint": plan.baseline_fingerprint(settings, prepared.info["fingerprint"]),
             "settings": config.baseline_settings(settings),
             "versions": versions("pyriemann"),
+            "sha256": {} if why else formats.digests(folder),
             "seconds": times.contents(time.perf_counter() - started, prediction_s),
         },
     )

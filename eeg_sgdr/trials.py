@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import signal
 
 from eeg_sgdr import preprocessing, sampling, splits, workers
-from eeg_sgdr.cutting import Run, cut, window
+from eeg_sgdr.cutting import OUTSIDE, Run, cut, window
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.recordings import Recording
 from eeg_sgdr.rejections import most_to_blame
@@ -96,9 +96,9 @@ def make_trials(
         raise UserError("recordings: the source yields none for this subject; check it in the configuration.")
     subject = recordings[0].subject
     parts = splits.assign(settings.split, recordings)
-    names = preprocessing.common_sensors(
-        [recording.raw for recording in recordings], settings.preprocessing, f"subject {subject}"
-    )
+    raws = [recording.raw for recording in recordings]
+    names = preprocessing.common_sensors(raws, settings.preprocessing, f"subject {subject}")
+    wanted = preprocessing.wanted_sensors(raws, settings.preprocessing)
     calls = [(recording, names, settings, read_one) for recording in recordings]
     runs = workers.run_all(cut, calls, n_processes) if n_processes > 1 else [cut(*call) for call in calls]
     rates = sorted({run.sfreq for run in runs})
@@ -119,6 +119,7 @@ def make_trials(
         "sfreq": rates[0],
         "window_samples": [start, stop],
         "classes": classes,
+        "lacking": _by_run(recordings, [[n for n in wanted if n not in raw.ch_names] for raw in raws]),
         "interpolated": _by_run(recordings, [run.interpolated for run in runs]),
         "flat": _by_run(recordings, [run.flat for run in runs]),
         "noisy": _by_run(recordings, [run.noisy for run in runs]),
@@ -154,12 +155,13 @@ def _check_classes(table: pd.DataFrame, classes: list[str], subject: str, parts:
         for name in classes:
             cues = here[here["class"] == name]
             if (cues["rejected"] != "").all():
-                why = f"all {len(cues)} were rejected" if len(cues) else "there are none"
-                blame = most_to_blame(cues["rejected"].tolist())
+                outside = int((cues["rejected"] == OUTSIDE).sum())
+                why = [f"all {len(cues)} were rejected" if len(cues) else "there are none"]
+                why += [f"the windows of {outside} leave the recording"] if outside else []
+                why += [blame] if (blame := most_to_blame(cues["rejected"].tolist())) else []
                 raise UserError(
-                    f"subject {subject}: class {name!r} has no trial to {verb} "
-                    f"({why}{f', {blame}' if blame else ''}); change the split, the classes, or "
-                    "preprocessing.reject_uv or reject_ptp_uv."
+                    f"subject {subject}: class {name!r} has no trial to {verb} ({', '.join(why)}); change "
+                    "the split, the classes, or preprocessing.window_s, reject_uv or reject_ptp_uv."
                 )
 
 

@@ -11,6 +11,17 @@ from eeg_sgdr.splits import folds
 
 N_TEST = 20
 
+#: What data.json holds beside the label, and fit.json of a baseline.
+DATA = {
+    "sensors": ["C3"], "sfreq": 100.0, "window_samples": [-50, 200], "classes": ["left", "right"],
+    "interpolated": {}, "flat": {}, "resampled": {}, "not_causal": [], "simulated": False,
+    "fingerprint": "made up", "source_files": {},
+}  # fmt: skip
+BASELINE = {
+    "state": "done", "fingerprint": "made up", "versions": {}, "seconds": 1.0,
+    "settings": {"baseline": {"band_hz": [8, 30]}},
+}  # fmt: skip
+
 
 def study_settings(subjects, seeds=(0,), rates=(0.025, 0.05), budgets=(1, 3, 7), epochs=7, **changes):
     """Settings of a study with step budgets and warm restarts."""
@@ -82,7 +93,7 @@ def write_unit(folder, settings, named, wrong, missing=()):
         "onset_s": np.arange(N_TEST), "class": np.array(["left", "right"])[y], "rejected": "",
     }  # fmt: skip
     store.write_csv(folder.trials, pd.DataFrame(trials))
-    store.write_json(folder.data, {**named, "classes": ["left", "right"], "resampled": {}, "sfreq": 100.0})
+    store.write_json(folder.data, {**named, **DATA})
     for key in plan.fits(settings):
         if key.name not in missing:
             write_fit(folder.fit(key.name), key, settings, y, label, wrong)
@@ -100,6 +111,9 @@ def write_fit(folder, key, settings, y, label, wrong):
         probabilities[i] = np.where(np.arange(2) == said[:, None], 0.9, 0.1)
     arrays = {
         "epochs": np.array(epochs),
+        "trials": np.arange(N_TEST),
+        "y": y,
+        "classes": np.array(["left", "right"]),
         "probabilities": probabilities,
         "probabilities_running": probabilities,
     }
@@ -108,4 +122,5 @@ def write_fit(folder, key, settings, y, label, wrong):
     store.write_csv(folder.history, pd.DataFrame({**history, "seconds": 0.5}))
     fit = {"schedule": key.schedule, "budget": key.budget, "rate": key.rate, "seed": key.seed}
     made = {"versions": {"eeg_sgdr": "0"}, "stack": [], "cpu_capability": "AVX2", "seconds": 1.0}
-    store.write_json(folder.fit, {"fit": fit, "state": "done", "updates_per_epoch": 4, **made})
+    outcome = {"state": "done", "form": "braindecode", "updates_per_epoch": 4}
+    store.write_json(folder.fit, {"fit": fit, **outcome, "fingerprint": "made up", **made})

@@ -7,7 +7,7 @@ from unittest.mock import Mock
 import numpy as np
 import pandas as pd
 import pytest
-from study_folder import N_TEST, study_settings, write_study
+from study_folder import BASELINE, N_TEST, study_settings, write_study
 
 from eeg_sgdr import metrics, store
 from eeg_sgdr.comparison import comparison, update
@@ -15,7 +15,8 @@ from eeg_sgdr.comparison.anytime import area, first_within
 from eeg_sgdr.comparison.rows import COLUMNS
 from eeg_sgdr.comparison.units import read_errors
 from eeg_sgdr.errors import UserError
-from eeg_sgdr.results import COUNTS, Results
+from eeg_sgdr.formats import COUNTS
+from eeg_sgdr.results import Results
 from eeg_sgdr.run import main
 from eeg_sgdr.settings import SubjectSplit
 from eeg_sgdr.statistics import holm, mean_interval, sign_flip
@@ -353,8 +354,16 @@ def write_baseline(folder, n_wrong):
     y = np.arange(N_TEST) % 2
     said = np.where(np.arange(N_TEST) < n_wrong, 1 - y, y)
     probabilities = np.where(np.arange(2) == said[:, None], 0.9, 0.1)[None]
-    store.write_npz(folder.predictions, {"probabilities": probabilities.astype(np.float32)})
-    store.write_json(folder.fit, {"state": "done"})
+    arrays = {
+        "epochs": np.array([0]),
+        "trials": np.arange(N_TEST),
+        "y": y,
+        "classes": np.array(["left", "right"]),
+        "probabilities": probabilities.astype(np.float32),
+        "probabilities_running": probabilities.astype(np.float32),
+    }
+    store.write_npz(folder.predictions, arrays)
+    store.write_json(folder.fit, BASELINE)
 
 
 def test_one_subjects_failure_loses_no_other(tmp_path, monkeypatch, capsys):
@@ -376,6 +385,7 @@ def test_one_subjects_failure_loses_no_other(tmp_path, monkeypatch, capsys):
         return Results(out).subject(label)
 
     monkeypatch.setattr("eeg_sgdr.prepared.prepare", prepare)
+    monkeypatch.setattr("eeg_sgdr.study.check", lambda *_: None)
     monkeypatch.setattr("eeg_sgdr.study.begin", begin)
     monkeypatch.setattr("eeg_sgdr.study.finish", finish)
     monkeypatch.setattr("eeg_sgdr.pages.subject.subject_report", lambda *_: None)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from results_folder import MadeUp, write_folder
-from study_folder import across, study_settings, write_folds
+from study_folder import DATA, across, study_settings, write_folds
 from test_study_page import check_numbers
 
 from eeg_sgdr import settings as config
@@ -162,7 +162,7 @@ FOLD = {"fold": "1", "test_subjects": ["3", "88"], "train_subjects": ["92", "7"]
 def write_rates(root, resampled):
     """A fold of which only data.json is read."""
     fold = Subject(store.SubjectFolder(root))
-    store.write_json(fold.folder.data, {**FOLD, "resampled": resampled, "sfreq": 160.0})
+    store.write_json(fold.folder.data, {**DATA, **FOLD, "resampled": resampled, "sfreq": 160.0})
     return fold
 
 

@@ -1,7 +1,7 @@
 """What comparisons took: sums over the trainings of a predictor, prediction times the networks averaged."""
 
 import pytest
-from study_folder import study_settings, write_study
+from study_folder import BASELINE, study_settings, write_study
 
 from eeg_sgdr import store, times
 from eeg_sgdr.pages.took import took
@@ -34,7 +34,7 @@ def root(tmp_path):
             history = store.read_csv(fit.history)
             store.write_csv(fit.history, history.assign(seconds=seconds))
             store.write_json(fit.fit, {**content, "seconds": times.contents(99, seconds / 1000)})
-        store.write_json(folder.baseline.fit, {"state": "done", "seconds": times.contents(0.25, 0.004)})
+        store.write_json(folder.baseline.fit, {**BASELINE, "seconds": times.contents(0.25, 0.004)})
     return tmp_path
 
 

@@ -8,7 +8,8 @@ from eeg_sgdr.comparison.ensembles import ensemble
 from eeg_sgdr.comparison.rows import COLUMNS
 from eeg_sgdr.comparison.tested import tested
 from eeg_sgdr.comparison.units import read_errors, read_people
-from eeg_sgdr.results import COUNTS, TEXTS, Results
+from eeg_sgdr.formats import COUNTS, TEXTS
+from eeg_sgdr.results import Results
 
 
 def comparison(results: Results) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from eeg_sgdr import metrics, plan, store
+from eeg_sgdr import metrics, plan
 from eeg_sgdr.figures import curves, heads
 from eeg_sgdr.pages import prose
 from eeg_sgdr.pages.headline import Headline
@@ -211,7 +211,7 @@ def learned(subject: Subject, settings: Settings, found: Headline) -> str:
     data, summary, name = subject.data, subject.summary, settings.network.name
     predictor = found.contenders[0].predictor
     key = predictor.fits[0]
-    state = store.read_weights(subject.folder.fit(key.name).snapshot(predictor.epoch))
+    state = subject.weights(key, predictor.epoch)
     patterns = spatial_patterns(name, state, summary["covariance"], data["sfreq"])
     if not patterns:
         return paragraphs([f"No patterns: they are known for {joined(READERS)}, not for {name} as it is."])

@@ -8,10 +8,11 @@ from pathlib import Path
 import mne
 from mne_bids import BIDSPath, get_bids_path_from_fname, read_raw_bids
 
-from eeg_sgdr.errors import UserError
+from eeg_sgdr.errors import UserError, in_words
 from eeg_sgdr.recordings import Recording, Source, natural
 from eeg_sgdr.recordings.adapting import adapted
 from eeg_sgdr.recordings.positions import montage_1005
+from eeg_sgdr.recordings.whole import refused_if_cut_off
 from eeg_sgdr.settings import LabRecordings
 
 #: Files that hold EEG (or its header), as BIDS allows them.
@@ -50,8 +51,13 @@ class Bids(Source):
         """Labels from participants.tsv; where there is none, from the folders."""
         table = self.root / "participants.tsv"
         if table.is_file():
-            with table.open(encoding="utf-8-sig", newline="") as file:
-                names = [row.get("participant_id") or "" for row in csv.DictReader(file, delimiter="\t")]
+            try:
+                with table.open(encoding="utf-8-sig", newline="") as file:
+                    names = [row.get("participant_id") or "" for row in csv.DictReader(file, delimiter="\t")]
+            except (OSError, ValueError, csv.Error) as error:
+                raise UserError(
+                    f"{table}: cannot be read ({in_words(error)}); correct it, a table in UTF-8."
+                ) from error
         else:
             names = sorted(path.name for path in self.root.glob("sub-*") if path.is_dir())
         labels = [name.removeprefix("sub-") for name in names if name.startswith("sub-")]
@@ -120,11 +126,13 @@ class Bids(Source):
         if by_table and table is None:
             raise UserError(f"{path.fpath}: there is no events.tsv beside it; add one, it tells the trials.")
         try:
-            raw = read_raw_bids(path, extra_params={"preload": False}, verbose="error")
+            with refused_if_cut_off(path.fpath):
+                raw = read_raw_bids(path, extra_params={"preload": False}, verbose="warning")
+        except UserError:
+            raise
         except Exception as error:  # whatever the readers of half a dozen formats raise
-            problem = " ".join(str(error).split())
             raise UserError(
-                f"{path.fpath}: cannot be read ({type(error).__name__}: {problem}); "
+                f"{path.fpath}: cannot be read ({in_words(error)}); "
                 "fetch it again, or check the dataset with the BIDS validator."
             ) from error
         if self.settings is not None:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import mne
 
-from eeg_sgdr.errors import UserError
+from eeg_sgdr.errors import UserError, in_words
 from eeg_sgdr.recordings import Recording, Source, natural
 from eeg_sgdr.recordings.adapting import adapted
+from eeg_sgdr.recordings.whole import refused_if_cut_off
 from eeg_sgdr.settings import FilesRecordings
 
 _FIELD = re.compile(r"[{](subject|session|run)[}]")
@@ -93,12 +94,13 @@ class Files(Source):
 def _read(path: Path) -> mne.io.BaseRaw:
     """Read one recording, and say what is wrong with it in one sentence."""
     try:
-        return mne.io.read_raw(path, preload=False, verbose="error")
+        with refused_if_cut_off(path):
+            return mne.io.read_raw(path, preload=False, verbose="warning")
+    except UserError:
+        raise
     except Exception as error:  # whatever the readers of a dozen formats raise
-        problem = " ".join(str(error).split())
         raise UserError(
-            f"{path}: cannot be read ({type(error).__name__}: {problem}); replace the file, "
-            "or correct recordings.pattern."
+            f"{path}: cannot be read ({in_words(error)}); replace the file, or correct recordings.pattern."
         ) from error
 
 

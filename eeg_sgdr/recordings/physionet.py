@@ -13,9 +13,10 @@ from pathlib import Path
 import mne
 from mne.datasets import eegbci
 
-from eeg_sgdr.errors import UserError
+from eeg_sgdr.errors import UserError, in_words
 from eeg_sgdr.recordings import Recording, Source
 from eeg_sgdr.recordings.positions import montage_1005
+from eeg_sgdr.recordings.whole import refused_if_cut_off
 from eeg_sgdr.settings import PhysioNetRecordings
 
 N_SUBJECTS = 109
@@ -65,10 +66,13 @@ class PhysioNet(Source):
         for run in self.runs:
             path = self._path(subject, run)
             try:
-                raw = mne.io.read_raw_edf(path, preload=False, verbose="error")
+                with refused_if_cut_off(path):
+                    raw = mne.io.read_raw_edf(path, preload=False, verbose="warning")
+            except UserError:
+                raise
             except Exception as error:  # a damaged file can raise anything
                 raise UserError(
-                    f"{path}: not readable as EDF ({type(error).__name__}: {error}); "
+                    f"{path}: not readable as EDF ({in_words(error)}); "
                     "delete it, so that it is downloaded again."
                 ) from error
             eegbci.standardize(raw)

@@ -4,7 +4,7 @@ from eeg_sgdr.settings.arms import CosineArm, CyclicArm, StepArm, WarmRestartsAr
 from eeg_sgdr.settings.baseline import Baseline
 from eeg_sgdr.settings.evaluation import Comparison, Evaluation, Reference, Side
 from eeg_sgdr.settings.preprocessing import Preprocessing, Split, Standardize, SubjectSplit
-from eeg_sgdr.settings.reading import load, parse_yaml, shipped, to_yaml, validate
+from eeg_sgdr.settings.reading import load, parse_yaml, read, shipped, to_yaml, validate
 from eeg_sgdr.settings.recordings import (
     BidsRecordings,
     FilesRecordings,
@@ -52,6 +52,7 @@ __all__ = [
     "fit_settings",
     "load",
     "parse_yaml",
+    "read",
     "shipped",
     "to_yaml",
     "union",

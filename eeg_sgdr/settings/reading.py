@@ -5,14 +5,17 @@ import re
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args, get_origin
 
 import yaml
 from pydantic import ValidationError
 
-from eeg_sgdr.errors import UserError
+from eeg_sgdr.errors import UserError, in_words
 from eeg_sgdr.settings.root import Settings
 from eeg_sgdr.settings.types import Model
+
+#: What pydantic puts around names.
+QUOTE = "'"
 
 
 class _Loader(yaml.SafeLoader):
@@ -40,8 +43,15 @@ _Loader.add_implicit_resolver(
 )
 
 
-def parse_yaml(text: str) -> Any:
+def parse_yaml(text: str, where: str = "configuration") -> Any:
     """Read YAML safely, as YAML 1.2's core schema has it.
+
+    Parameters
+    ----------
+    text : str
+        The text.
+    where : str
+        What messages call it.
 
     Raises
     ------
@@ -50,9 +60,8 @@ def parse_yaml(text: str) -> Any:
     """
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
-    except (yaml.YAMLError, ValueError) as error:
-        problem = " ".join(str(error).split())
-        raise UserError(f"configuration: not readable as YAML ({problem}); correct it there.") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UserError(f"{where}: not readable as YAML ({in_words(error)}); correct it there.") from error
 
 
 def shipped() -> dict[str, Path]:
@@ -91,15 +100,32 @@ def load(config: str | Path, overrides: Sequence[str] = ()) -> Settings:
                 f"(these are {', '.join(known)})."
             )
         path = known[str(config)]
-    try:
-        data = parse_yaml(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--config {path}: cannot be read ({error}); give another file.") from error
-    if not isinstance(data, dict):
-        raise UserError(f"--config {path}: holds no table of settings; see the shipped configurations.")
+    data = _table(path)
     for text in overrides:
         _override(data, text)
     return validate(data, str(path))
+
+
+def read(path: Path) -> Settings:
+    """Read the configuration that a results folder was made with.
+
+    Raises
+    ------
+    UserError
+        If the file is damaged.
+    """
+    return validate(_table(path), str(path))
+
+
+def _table(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read ({in_words(error)}); correct or replace it.") from error
+    data = parse_yaml(text, str(path))
+    if not isinstance(data, dict):
+        raise UserError(f"{path}: holds no table of settings; see the shipped configurations.")
+    return data
 
 
 def validate(data: dict[str, Any], where: str) -> Settings:
@@ -126,7 +152,7 @@ def validate(data: dict[str, Any], where: str) -> Settings:
     except ValidationError as error:
         problems = [_sentence(problem, data) for problem in error.errors()]
         more = f" ({len(problems) - 1} more like this)" if len(problems) > 1 else ""
-        raise UserError(f"{where}: {_printable(problems[0])}{more}.") from error
+        raise UserError(f"{where}: {problems[0]}{more}.") from error
 
 
 def _sentence(problem: Any, data: dict[str, Any]) -> str:
@@ -144,9 +170,11 @@ def _sentence(problem: Any, data: dict[str, Any]) -> str:
         node = node.get(key) if isinstance(node, dict) else _item(node, key)
     name = ".".join(map(str, keys))
     if problem["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(keys[-1]), _known_keys(), n=1, cutoff=0.5)
-        hint = f"; the nearest is {near[0]}" if near else "; remove it"
-        return f"{name} is no setting{hint}"
+        return f"{name} is no setting{_nearest(keys[-1], _keys_at(location[:-1])) or '; remove it'}"
+    if problem["type"] == "union_tag_invalid":
+        tag, expected = problem["ctx"]["tag"], problem["ctx"]["expected_tags"]
+        where = f"{name}.{problem['ctx']['discriminator'].strip(QUOTE)}"
+        return f"{where}: there is no {tag!r}, only {expected}{_nearest(tag, _quoted(expected))}"
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "missing":
         return f"{name} is missing; add it"
@@ -154,26 +182,53 @@ def _sentence(problem: Any, data: dict[str, Any]) -> str:
         return f"{name}: {message}" if name else message
     given = problem["input"]
     shown = "" if isinstance(given, dict | list) else f", not {given!r}"
+    if problem["type"] == "literal_error":
+        shown += _nearest(given, _quoted(problem["ctx"]["expected"]))
     return f"{name}: {message[0].lower()}{message[1:]}{shown}"
 
 
-def _printable(text: str) -> str:
-    """The same on one line: keys may hold anything, line ends included."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+def _nearest(wrong: Any, right: list[str]) -> str:
+    """Whichever of the right names is most like a wrong one, in words; empty where none is."""
+    near = difflib.get_close_matches(str(wrong), right, n=1, cutoff=0.5)
+    return f"; the nearest is {near[0]}" if near else ""
+
+
+def _quoted(text: str) -> list[str]:
+    """The names that stand in quotes in a message of pydantic's."""
+    return re.findall(f"{QUOTE}([^{QUOTE}]*){QUOTE}", text)
 
 
 def _item(node: Any, key: Any) -> Any:
     return node[key] if isinstance(node, list | tuple) and isinstance(key, int) and key < len(node) else None
 
 
-def _known_keys() -> list[str]:
-    known = set()
-    queue = list(Model.__subclasses__())
-    while queue:
-        model = queue.pop()
-        known |= set(model.model_fields)
-        queue += model.__subclasses__()
-    return sorted(known)
+def _keys_at(location: list[Any]) -> list[str]:
+    """Names of the settings of the section that a location leads to."""
+    models: set[type[Model]] = {Settings}
+    for key in location:
+        below = {
+            found
+            for model in models
+            if key in model.model_fields
+            for found in _models(model.model_fields[key].annotation)
+        }
+        tagged = {model for model in models if key in _tags(model)}
+        # Names of arms, and indices, lead nowhere.
+        models = below or tagged or models
+    return sorted({name for model in models for name in model.model_fields})
+
+
+def _models(annotation: Any) -> set[type[Model]]:
+    """The sections that a setting may hold."""
+    if isinstance(annotation, type) and issubclass(annotation, Model):
+        return {annotation}
+    return {model for part in get_args(annotation) for model in _models(part)}
+
+
+def _tags(model: type[Model]) -> set[str]:
+    """What tells a section from others in its place, as the kind of a schedule does."""
+    annotations = [field.annotation for field in model.model_fields.values() if field.is_required()]
+    return {tag for one in annotations if get_origin(one) is Literal for tag in get_args(one)}
 
 
 def _override(data: dict[str, Any], text: str) -> None:

@@ -1,0 +1,442 @@
+"""Bad input, as a user meets it: one sentence (what, where, remedy), status 2, and nothing written."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import mne_bids
+import numpy as np
+import pooch
+import pytest
+import yaml
+from conftest import make_raw
+
+from eeg_sgdr import run
+
+CONFIG = {
+    "name": "small",
+    "recordings": {"source": "bids", "root": "dataset", "task": "motor",
+                   "classes": {"left": "l", "right": "r"}},
+    "split": {"by": "run", "test": ["2"]},
+    "preprocessing": {"reject_uv": None, "standardize": {"init_samples": 200}, "window_s": [-0.5, 2.0]},
+    "training": {"batch_size": 4, "initial_rates": [0.05]},
+    "schedules": {"step": {"kind": "step", "budgets": [1]},
+                  "restarts": {"kind": "warm_restarts", "epochs": 1}},
+}  # fmt: skip
+RUN = "dataset/sub-{0}/eeg/sub-{0}_task-motor_run-{1}_{2}"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One bad input.
+
+    Attributes
+    ----------
+    said : tuple of str
+        Parts of the sentence: what, where, and the remedy.
+    arguments : tuple of str
+        Of the command, beyond configuration and subject 1; ``--out`` names a new folder unless given here.
+    settings : dict of str to object
+        By the path of a setting, its value.
+    damage : callable
+        What was done in the user's folder before.
+    """
+
+    said: tuple[str, ...]
+    arguments: tuple[str, ...] = ()
+    settings: dict[str, object] = field(default_factory=dict)
+    damage: Callable[[Path], object] = lambda folder: None
+
+
+def write_subject(root, subject, form):
+    for number in (1, 2):
+        raw = make_raw(seed=number)
+        raw.info["line_freq"] = 50.0
+        path = mne_bids.BIDSPath(
+            subject=subject, task="motor", run=str(number), datatype="eeg", root=root / "dataset"
+        )
+        mne_bids.write_raw_bids(raw, path, format=form, allow_preload=True, verbose="error")
+
+
+def configuration(folder, settings):
+    data = yaml.safe_load(yaml.safe_dump(CONFIG))
+    for path, value in settings.items():
+        *sections, last = path.split(".")
+        node = data
+        for section in sections:
+            node = node.setdefault(section, {})
+        node[last] = value
+    (folder / "mine.yaml").write_text(yaml.safe_dump(data), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A user's folder: recordings of two subjects, and a study of the first that is finished."""
+    folder = tmp_path_factory.mktemp("user")
+    write_subject(folder, "01", "BrainVision")
+    write_subject(folder, "02", "EDF")
+    configuration(folder, {})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert run.main(["--config", "mine.yaml", "--subject", "1", "--jobs", "1"]) == 0
+    return folder
+
+
+def rewrite(name, change):
+    """Damage: a file's bytes, changed."""
+
+    def damage(folder):
+        path = folder / name
+        path.write_bytes(change(path.read_bytes()))
+
+    return damage
+
+
+def replace(name, old, new):
+    """Damage: all occurrences of a text in a file."""
+
+    def change(content):
+        assert old in content
+        return content.replace(old, new)
+
+    return rewrite(name, change)
+
+
+def remove(name):
+    return lambda folder: (folder / name).unlink()
+
+
+def samples(run_number, change):
+    """Damage: the samples of a run of subject 1, shape (n_samples, 3)."""
+
+    def damage(folder):
+        path = folder / RUN.format("01", run_number, "eeg.eeg")
+        data = np.fromfile(path, "<f4").reshape(-1, 3)
+        change(data)
+        data.tofile(path)
+
+    return damage
+
+
+def write(name, content):
+    return lambda folder: (folder / name).write_bytes(content)
+
+
+def several(*damages):
+    return lambda folder: [damage(folder) for damage in damages]
+
+
+def sensors(*names):
+    """Damage: run 2 of subject 1 has other sensors than C3, Cz, C4."""
+    pairs = [pair for pair in zip(("C3", "Cz", "C4"), names, strict=True) if pair[0] != pair[1]]
+    files = [RUN.format("01", 2, name) for name in ("eeg.vhdr", "channels.tsv")]
+    return several(
+        *(replace(file, old.encode(), new.encode()) for file in files for old, new in pairs),
+    )
+
+
+def not_a_number(data):
+    data[50, 1] = np.nan
+    data[60, 2] = np.inf
+
+
+VHDR, EVENTS = RUN.format("01", 1, "eeg.vhdr"), RUN.format("01", 1, "events.tsv")
+TESTED = RUN.format("01", 2, "events.tsv")
+EDF = RUN.format("02", 1, "eeg.edf")
+FIT = "results/small/subjects/001/fits/step-b1-r0.05-s0"
+SAME = ("--out", "results/small")
+
+CASES = {
+    "no configuration": Case(("--config nothing.yaml", "shipped", "demo"), ("--config", "nothing.yaml")),
+    "configuration is a folder": Case(("--config dataset", "neither a file"), ("--config", "dataset")),
+    "configuration is no text": Case(
+        ("mine.yaml: cannot be read", "correct or replace it"), damage=write("mine.yaml", b"\xff\xfe\x00")
+    ),
+    "configuration is no YAML": Case(
+        ("mine.yaml: not readable as YAML", "line 1", "correct it there"), damage=write("mine.yaml", b"a: [1")
+    ),
+    "configuration is too deep": Case(
+        ("mine.yaml: not readable as YAML", "correct it there"), damage=write("mine.yaml", b"[" * 5000)
+    ),
+    "configuration is a list": Case(
+        ("mine.yaml: holds no table of settings", "see the shipped"), damage=write("mine.yaml", b"- 1")
+    ),
+    "unknown key": Case(
+        ("training.batchsize is no setting", "the nearest is batch_size"), settings={"training.batchsize": 3}
+    ),
+    "key of another section": Case(
+        ("training.epochs is no setting", "remove it"), settings={"training.epochs": 3}
+    ),
+    "unknown key of an arm": Case(
+        ("schedules.restarts.tmult is no setting", "the nearest is t_mult"),
+        settings={"schedules.restarts.tmult": 2},
+    ),
+    "unknown value": Case(
+        ("preprocessing.bads", "'drop'", "not 'interpolat'", "the nearest is interpolate"),
+        settings={"preprocessing.bads": "interpolat"},
+    ),
+    "unknown split": Case(
+        ("split.by: there is no 'runs'", "the nearest is run"), settings={"split.by": "runs"}
+    ),
+    "unknown source": Case(
+        ("recordings.source: there is no 'bidz'", "the nearest is bids"),
+        settings={"recordings.source": "bidz"},
+    ),
+    "unknown kind": Case(
+        ("schedules.restarts.kind: there is no 'restarts'", "the nearest is warm_restarts"),
+        settings={"schedules.restarts.kind": "restarts"},
+    ),
+    "unknown network": Case(
+        ("network.name", "no network 'ShalowFBCSPNet'", "did you mean ShallowFBCSPNet"),
+        settings={"network.name": "ShalowFBCSPNet"},
+    ),
+    "value of another type": Case(
+        ("training.batch_size", "valid integer", "not 'many'"), settings={"training.batch_size": "many"}
+    ),
+    "no cycle grows": Case(
+        ("schedules.restarts.t_mult", "greater than or equal to 1, not 0"),
+        settings={"schedules.restarts.t_mult": 0},
+    ),
+    "no cycle end": Case(
+        ("schedules.restarts", "30 is not the end of a cycle", "15 and 31"),
+        settings={"schedules.restarts.epochs": 30},
+    ),
+    "name leads elsewhere": Case(("name", "not '../up'"), settings={"name": "../up"}),
+    "no test runs": Case(("split.test", "at least 1"), settings={"split.test": []}),
+    "override without value": Case(
+        ("--set training.batch_size", "write it as"), ("--set", "training.batch_size")
+    ),
+    "no process": Case(("--jobs 0", "at least 1"), ("--jobs", "0")),
+    "unknown subject": Case(("subject '99' is not there", "there are 01, 02"), ("--subject", "99")),
+    "empty range": Case(("--subject 5-3", "a range goes from low to high"), ("--subject", "5-3")),
+    "fold without folds": Case(("--fold", "choose with --subject"), ("--fold", "1")),
+    "subject with folds": Case(
+        ("--subject", "choose these with --fold"), settings={"split": {"by": "subject", "folds": 2}}
+    ),
+    "figure of unknown kind": Case(("rates.txt", "svg"), ("--schedule-figure", "rates.txt")),
+    "figure in no folder": Case(
+        ("mine.yaml/rates.svg: cannot be written", "make room"), ("--schedule-figure", "mine.yaml/rates.svg")
+    ),
+    "results folder is a file": Case(("mine.yaml",), ("--out", "mine.yaml")),
+    "unknown test run": Case(
+        ("split.test: subject 01, run '7' is not there", "there are 1, 2"), settings={"split.test": ["7"]}
+    ),
+    "no run trains": Case(
+        ("split.test: subject 01 has no run left to train on", "name fewer of 1, 2"),
+        settings={"split.test": ["1", "2"]},
+    ),
+    "no dataset": Case(
+        ("recordings.root: there is no folder elsewhere", "name that of a BIDS dataset"),
+        settings={"recordings.root": "elsewhere"},
+    ),
+    "no such task": Case(
+        ("subject 01 has no EEG of task 'rest'", "correct recordings.task"),
+        settings={"recordings.task": "rest"},
+    ),
+    "BrainVision without its data": Case(
+        (f"{VHDR}: cannot be read", "fetch it again"), damage=remove(RUN.format("01", 1, "eeg.eeg"))
+    ),
+    "BrainVision cut off": Case(
+        (f"{VHDR}", "after its end", "fetch it again"),
+        damage=rewrite(RUN.format("01", 1, "eeg.eeg"), lambda content: content[:12000]),
+    ),
+    "EDF cut off": Case(
+        (f"{EDF}", "not as long as its header says", "fetch it again"),
+        ("--subject", "2"),
+        damage=rewrite(EDF, lambda content: content[:-3000]),
+    ),
+    "EDF without samples": Case(
+        (f"{EDF}", "fetch it again"), ("--subject", "2"), damage=rewrite(EDF, lambda content: content[:1000])
+    ),
+    "EDF overwritten": Case(
+        (f"{EDF}: cannot be read", "fetch it again"),
+        ("--subject", "2"),
+        damage=rewrite(EDF, lambda content: b"\x00" * 512 + content[512:]),
+    ),
+    "no events": Case((f"{VHDR}: there is no events.tsv beside it", "add one"), damage=remove(EVENTS)),
+    "events are no table": Case(
+        (f"{VHDR}: cannot be read", "validator"), damage=write(EVENTS, b"\xff\xfe\x00\x01")
+    ),
+    "participants are no text": Case(
+        ("participants.tsv: cannot be read", "UTF-8"),
+        damage=write("dataset/participants.tsv", b"\xff\xfe\x00"),
+    ),
+    "participant without folder": Case(
+        ("sub-07: subject 07 has no folder", "leave the subject out"),
+        ("--subject", "7"),
+        damage=write("dataset/participants.tsv", b"participant_id\nsub-07\n"),
+    ),
+    "participant leads elsewhere": Case(
+        ("subject '../x'", "cannot be the name of a folder", "rename it"),
+        ("--subject", "all"),
+        damage=write("dataset/participants.tsv", b"participant_id\nsub-../x\n"),
+    ),
+    "no cue matches": Case(
+        (
+            "subject 01, session 0, run 1: no annotation matches a class",
+            "recordings.classes",
+            "annotations: l, r",
+        ),
+        settings={"recordings.classes": {"left": "left", "right": "right"}},
+    ),
+    "no training trial of a class": Case(
+        ("subject 01: class 'right' has no trial to train on", "there are none", "change the split"),
+        damage=replace(EVENTS, b"\tr\t", b"\to\t"),
+    ),
+    "no test trial of a class": Case(
+        ("subject 01: class 'left' has no trial to test", "change the split"),
+        damage=replace(TESTED, b"\tl\t", b"\to\t"),
+    ),
+    "windows leave the recording": Case(
+        (
+            "class 'left' has no trial to train on",
+            "the windows of 4 leave the recording",
+            "preprocessing.window_s",
+        ),
+        settings={"preprocessing.window_s": [-0.5, 100.0]},
+    ),
+    "all trials too large": Case(
+        ("class 'left' has no trial to train on", "for sensor", "reject_uv"),
+        settings={"preprocessing.reject_uv": 1.0},
+    ),
+    "other rate": Case(
+        ("subject 01: recordings at 50 and 100 Hz", "set preprocessing.resample_hz"),
+        damage=several(
+            replace(RUN.format("01", 2, "eeg.vhdr"), b"10000", b"20000"),
+            replace(RUN.format("01", 2, "eeg.json"), b"100.0", b"50.0"),
+        ),
+    ),
+    "no such sensor": Case(
+        ("subject 01: no EEG sensor C5", "preprocessing.sensors", "C3, Cz, C4"),
+        settings={"preprocessing.sensors": ["C3", "C5"]},
+    ),
+    "no common sensor": Case(
+        ("subject 01", "no EEG sensor", "every recording"), damage=sensors("F3", "Fz", "F4")
+    ),
+    "not a number": Case(
+        ("subject 01, session 0, run 1", "NaN or infinite values in Cz, C4", "mark them as bad"),
+        damage=samples(1, not_a_number),
+    ),
+    "flat": Case(
+        ("subject 01, session 0, run 2", "C3, Cz, C4", "never change"),
+        damage=samples(2, lambda data: data.fill(0)),
+    ),
+    "filter above half the rate": Case(
+        ("run 1: cannot be filtered at 60 Hz", "change preprocessing.highpass_hz"),
+        settings={"preprocessing.highpass_hz": 60},
+    ),
+    "crop longer than the window": Case(
+        ("network.crop_samples: a crop of 300 samples", "window of 250", "shorten it"),
+        settings={"network.crop_samples": 300},
+    ),
+    "window too short for the network": Case(
+        (
+            "network: ShallowFBCSPNet cannot be built for 3 sensors, 50 samples",
+            "change network.arguments or the window",
+        ),
+        settings={"preprocessing.window_s": [0.0, 0.5]},
+    ),
+    "unknown argument": Case(
+        ("network: ShallowFBCSPNet cannot be built", "n_filters", "change network.arguments"),
+        settings={"network.arguments": {"n_filters": 4}},
+    ),
+    "fewer crops than a batch": Case(
+        ("training.batch_size: 60 is more than the 8 training crops", "smaller"),
+        settings={"training.batch_size": 60},
+    ),
+    "no CUDA": Case(
+        ("training.numerics.device: cuda is asked for", "set it to cpu"),
+        settings={"training.numerics": {"device": "cuda"}},
+    ),
+    "no internet": Case(
+        ("EEGMMIDB: subject 1, run 5", "cannot be downloaded", "set MNE_DATA"),
+        ("--config", "physionet_fists_feet"),
+    ),
+    "other settings in the folder": Case(
+        (
+            "results/small: holds results of other settings",
+            "training.batch_size: 4 here, 3 asked for",
+            "another --out",
+        ),
+        SAME,
+        settings={"training.batch_size": 3},
+    ),
+    "changed source file": Case(
+        ("001/", "made with other settings or recordings", "another --out"),
+        SAME,
+        damage=samples(1, lambda data: np.negative(data, out=data)),
+    ),
+    "damaged config.yaml": Case(
+        ("results/small/config.yaml: not readable as YAML", "correct it"),
+        SAME,
+        damage=write("results/small/config.yaml", b"{"),
+    ),
+    "damaged fit.json": Case(
+        (f"{FIT}/fit.json: is not as it was written", "delete", "run again"),
+        SAME,
+        damage=rewrite(f"{FIT}/fit.json", lambda content: content[:-20]),
+    ),
+    "fit.json of another fit": Case(
+        (f"{FIT}/fit.json: is not as it was written", "step-b2-r0.05-s0"),
+        SAME,
+        damage=replace(f"{FIT}/fit.json", b'"budget": 1', b'"budget": 2'),
+    ),
+    "changed predictions": Case(
+        (f"{FIT}/predictions.npz: is not as it was written (it was changed", f"delete {FIT} and run again"),
+        SAME,
+        damage=rewrite(f"{FIT}/predictions.npz", lambda content: content[:-1] + b"x"),
+    ),
+    "no predictions": Case(
+        (f"{FIT}/predictions.npz: is not as it was written", f"delete {FIT} and run again"),
+        SAME,
+        damage=remove(f"{FIT}/predictions.npz"),
+    ),
+}
+
+
+def contents(folder):
+    """Every file of a folder, with its bytes."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture
+def user(finished, tmp_path, monkeypatch):
+    """A copy of the user's folder, in which a test may do what it likes; no internet."""
+    folder = tmp_path / "user"
+    shutil.copytree(finished, folder)
+    monkeypatch.chdir(folder)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setattr(pooch.get_logger(), "disabled", True)
+    for name in ("MNE_DATA", "MNE_DATASETS_EEGBCI_PATH"):
+        monkeypatch.setenv(name, str(folder / "data"))
+    return folder
+
+
+def arguments_of(case):
+    """The command line, without what the case gives otherwise."""
+    given = {"--config": "mine.yaml", "--subject": "1", "--out": "results/new", "--jobs": "1"}
+    if "--fold" in case.arguments:
+        del given["--subject"]
+    left = [word for name, value in given.items() if name not in case.arguments for word in (name, value)]
+    return [*left, *case.arguments]
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_refused(case, user, capfd):
+    configuration(user, case.settings)
+    case.damage(user)
+    before = contents(user / "results")
+    status = run.main(arguments_of(case))
+    out, said = capfd.readouterr()
+    assert all(part in said for part in case.said), said
+    assert said.count("\n") == 1
+    assert said[:-1].isprintable()
+    assert "Traceback" not in out + said
+    assert status == 2
+    assert contents(user / "results") == before
