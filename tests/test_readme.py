@@ -5,8 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import mne
 import numpy as np
 import torch
+from conftest import make_raw
 from safetensors.torch import save_file
 
 from eeg_sgdr import compat, networks
@@ -56,3 +58,18 @@ def test_a_snapshot_of_the_demo_loads_into_plain_braindecode(tmp_path):
         expected = net.module.eval()(torch.from_numpy(x)).numpy()
     assert expected.shape == (2, 4, 467)
     np.testing.assert_allclose(np.load(tmp_path / "logits.npy"), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_ten_lines_from_the_installation_to_a_cross_validated_ensemble(tmp_path, monkeypatch, capsys):
+    lines = block("cross_val_score")
+    assert 1 + len([line for line in lines.splitlines() if line]) <= 10
+    raw = make_raw(n_trials=50)
+    events, ids = mne.events_from_annotations(raw, verbose="error")
+    epochs = mne.Epochs(raw, events, ids, 0.0, 2.0, baseline=None, preload=True, verbose="error")
+    epochs.save(tmp_path / "my-epo.fif", verbose="error")
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(lines, names)
+    assert len(names["accuracies"]) == 5
+    assert names["accuracies"].mean() > 0.9
+    assert "error: " in capsys.readouterr().out
