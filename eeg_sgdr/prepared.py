@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,15 @@ import pandas as pd
 from eeg_sgdr import formats, store, workers
 from eeg_sgdr import settings as config
 from eeg_sgdr.errors import UserError, in_words
+from eeg_sgdr.progress import Progress, tick
 from eeg_sgdr.recordings import Recording, Source
 from eeg_sgdr.settings import Settings
+
+#: What is in an entry of the cache; another number, and entries that lack something are made again.
+EDITION = 2
+
+#: What a process takes before it has read anything, in bytes.
+PROCESS = 600_000_000
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,10 @@ class Prepared:
     """
 
     folder: Path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Workers read what they need themselves."""
+        return Prepared, (self.folder,)
 
     @property
     def title(self) -> str:
@@ -91,7 +102,9 @@ def prepare(source: Source, subject: str, settings: Settings, data_dir: Path) ->
         {"settings": config.data_settings(settings), "subject": subject, "files": files}
     )
     # The baseline's covariances lie beside the windows, but no ConvNet depends on them.
-    contents = config.fingerprint({"data": fingerprint, **config.baseline_settings(settings)})
+    contents = config.fingerprint(
+        {"data": fingerprint, **config.baseline_settings(settings), "edition": EDITION}
+    )
     folder = cache / "trials" / contents[:32]
     with store.locked(cache / "trials" / f"{folder.name}.lock"):
         if not (folder / "data.json").is_file():
@@ -102,10 +115,14 @@ def prepare(source: Source, subject: str, settings: Settings, data_dir: Path) ->
 
 def _fill(folder: Path, source: Source, subject: str, settings: Settings, origin: dict[str, Any]) -> None:
     """Make the trials and write them; data.json comes last and says that all is there."""
+    from eeg_sgdr import sampling
     from eeg_sgdr.trials import make_trials
 
     recordings = list(source.recordings(subject))
-    trials = make_trials(recordings, settings, _at_a_time(recordings))
+    n_minutes = sum(sampling.n_pieces(recording.raw) for recording in recordings)
+    with Progress(n_minutes, f"subject {subject}, preparing recordings", "minute") as steps:
+        n_processes = _at_a_time(recordings, settings)
+        trials = make_trials(recordings, settings, n_processes, partial(tick, steps))
     for part in ("train", "test"):
         windows = getattr(trials, part)
         for name in ("x", "y", "trials", "band"):
@@ -115,13 +132,22 @@ def _fill(folder: Path, source: Source, subject: str, settings: Settings, origin
     store.write_json(folder / "data.json", {**trials.info, "simulated": source.simulated, **origin})
 
 
-def _at_a_time(recordings: list[Recording]) -> int:
+def _at_a_time(recordings: list[Recording], settings: Settings) -> int:
     """As many recordings as there are cores and memory for.
 
-    One takes about six arrays of its samples in float64 while it is preprocessed.
+    One takes about three arrays of the samples that go on, in float64, while it is preprocessed.
     """
-    largest = max((8 * len(r.raw.ch_names) * r.raw.n_times for r in recordings), default=1)
-    return max(1, min(workers.n_cores(), len(recordings), workers.free_memory() // (6 * largest)))
+    config = settings.preprocessing
+    largest = max(
+        (
+            8
+            * len(config.sensors or r.raw.ch_names)
+            * round(r.raw.n_times * (config.resample_hz or r.raw.info["sfreq"]) / r.raw.info["sfreq"])
+            for r in recordings
+        ),
+        default=1,
+    )
+    return max(1, min(workers.n_cores(), len(recordings), workers.free_memory() // (3 * largest + PROCESS)))
 
 
 def _hashes(files: dict[str, Path], cache: Path) -> dict[str, str]:

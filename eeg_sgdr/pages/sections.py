@@ -1,5 +1,6 @@
 """The parts of a subject's report that hold pictures and tables, each as HTML."""
 
+import numpy as np
 import pandas as pd
 
 from eeg_sgdr import metrics, plan
@@ -165,20 +166,29 @@ def _rhythms(subject: Subject) -> str:
         )
     else:
         html += paragraphs(["Maps are left out: the recordings do not say where the sensors are."])
-    central = heads.central_sensors(names, positions)
-    if central:
-        html += picture(
-            heads.spectrum(classes, [names[i] for i in central], frequencies, spectra[:, central]),
-            [
-                f"Mean spectrum of each class {on}, between cue and window end, after filtering and before "
-                "standardisation, at C3, Cz and C4 or the sensors nearest to them.",
-                "How to judge it: where a class desynchronises the area below a sensor, its line lies lower "
-                "within the shaded bands. Lines that coincide here do not mean that nothing can be decoded.",
-            ],
-            "svg",
-            simulated,
-        )
-    return html
+    return html + _spectrum(subject, on)
+
+
+def _spectrum(subject: Subject, on: str) -> str:
+    """Mean spectra over the motor areas; over all sensors where nobody knows which these are."""
+    data, summary = subject.data, subject.summary
+    names, spectra = data["sensors"], summary["spectra"]
+    central = heads.central_sensors(names, summary["positions"])
+    where = "at C3, Cz and C4 or the sensors nearest to them"
+    shown = {names[i]: spectra[:, i] for i in central}
+    if not central:
+        where = "as the mean over all sensors, whose places are not known"
+        shown = {"all sensors": spectra.mean(axis=1)}
+    figure = heads.spectrum(
+        data["classes"], list(shown), summary["frequencies"], np.stack(list(shown.values()), axis=1)
+    )
+    caption = [
+        f"Mean spectrum of each class {on}, between cue and window end, after filtering and before "
+        f"standardisation, {where}.",
+        "How to judge it: where a class desynchronises the area below a sensor, its line lies lower "
+        "within the shaded bands. Lines that coincide here do not mean that nothing can be decoded.",
+    ]
+    return picture(figure, caption, "svg", data["simulated"])
 
 
 def training(subject: Subject, settings: Settings) -> str:
