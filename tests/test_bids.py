@@ -11,7 +11,7 @@ from eeg_sgdr.errors import UserError
 from eeg_sgdr.recordings import open_source
 from eeg_sgdr.recordings.bids import Bids
 from eeg_sgdr.recordings.positions import montage_1005
-from eeg_sgdr.settings import BidsRecordings
+from eeg_sgdr.settings import BidsRecordings, LabRecordings
 
 SFREQ = 128.0
 ONSETS = [1.0, 3.5, 6.0]
@@ -83,6 +83,28 @@ def test_bad_channels_and_positions(tmp_path):
     expected = mne.create_info(["C3", "Cz", "C4"], SFREQ, "eeg").set_montage(montage_1005())
     for channel, other in zip(raw.info["chs"][:3], expected["chs"], strict=True):
         np.testing.assert_allclose(channel["loc"][:3], other["loc"][:3], atol=1e-4)
+
+
+def test_what_the_settings_name_goes_over_the_dataset(tmp_path):
+    """Names, types and positions; and a trigger channel instead of events.tsv."""
+    data = write(tmp_path, run="1")
+    next(tmp_path.rglob("*events.tsv")).unlink()
+    settings = LabRecordings(
+        classes={"one": "1", "two": "2"},
+        rename={"C3": "C5"},
+        channel_types={"C4": "stim"},
+        montage="standard_1005",
+        events={"channel": "C4", "shortest_event": 0, "consecutive": False},
+    )
+    (recording,) = Bids(tmp_path, "motor", settings).recordings("01")
+    raw = recording.raw
+    assert raw.ch_names == ["C5", "Cz", "C4", "EOG"]
+    assert raw.get_channel_types() == ["eeg", "eeg", "stim", "eog"]
+    assert not raw.preload
+    assert list(raw.annotations.description) == []  # the markers in the EEG file are no cues, either
+    np.testing.assert_allclose(raw.get_data(picks=["C5"])[0], data[0], rtol=1e-6, atol=1e-15)
+    template = mne.create_info(["C5"], SFREQ, "eeg").set_montage(montage_1005())
+    np.testing.assert_allclose(raw.info["chs"][0]["loc"][:3], template["chs"][0]["loc"][:3], atol=1e-6)
 
 
 def test_template_positions_where_there_are_none(tmp_path):

@@ -1,6 +1,5 @@
 """Files of each format, written here without MNE, read back through the source `files`."""
 
-import edfio
 import formats
 import mne
 import numpy as np
@@ -140,50 +139,6 @@ def test_patterns_that_are_refused(pattern, message, tmp_path):
         source(tmp_path / pattern)
 
 
-def test_names_types_and_positions(tmp_path):
-    formats.write_edf(tmp_path / "S1_1.edf", formats.made())
-    rename = {"C3": "FC5", "Cz": "fcz"}
-    files = source(tmp_path / "S{subject}_{run}.edf", rename=rename, montage="standard_1005",
-                   channel_types={"C4": "misc", "EOG": "eog"})  # fmt: skip
-    (recording,) = files.recordings("1")
-    assert recording.raw.ch_names == ["FC5", "fcz", "C4", "EOG"]
-    assert recording.raw.get_channel_types() == ["eeg", "eeg", "misc", "eog"]
-    places = recording.raw.get_montage().get_positions()["ch_pos"]
-    assert places["FC5"][0] < -0.05 < places["fcz"][0] < 0.01
-
-
-def test_a_montage_from_a_file(tmp_path):
-    formats.write_edf(tmp_path / "S1_1.edf", formats.made())
-    places = {"C3": (-50, 10, 80), "Cz": (0, 10, 100), "C4": (50, 10, 80), "EOG": (0, 90, 0)}
-    lines = ["\t".join(map(str, (i, *place, name))) for i, (name, place) in enumerate(places.items())]
-    (tmp_path / "cap.xyz").write_text("\n".join(lines))
-    (recording,) = source(tmp_path / "S{subject}_{run}.edf", montage=str(tmp_path / "cap.xyz")).recordings(
-        "1"
-    )
-    assert set(recording.raw.get_montage().get_positions()["ch_pos"]) == set(NAMES)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"rename": {"C9": "C3"}}, r"S1_1.edf: no channel C9; correct recordings.rename \(there are C3, C4"),
-        ({"rename": {"C3": "Cz"}}, r"S1_1.edf: .*unique.*; correct recordings.rename"),
-        ({"channel_types": {"Eog": "eog"}}, "no channel Eog; correct recordings.channel_types"),
-        ({"channel_types": {"EOG": "EOG"}}, "S1_1.edf: .*EOG.*; correct recordings.channel_types"),
-        (
-            {"montage": "standard_1005"},
-            "montage standard_1005 has no position of EOG; rename .* another type",
-        ),
-        ({"montage": "my_cap"}, "recordings.montage: my_cap is neither a file nor one of MNE's montages"),
-        ({"events": {"channel": "Trigger"}}, "no channel Trigger; correct recordings.events.channel"),
-    ],
-)
-def test_what_does_not_fit_is_said_in_one_sentence(changes, message, tmp_path):
-    formats.write_edf(tmp_path / "S1_1.edf", formats.made())
-    with pytest.raises(UserError, match=message):
-        list(source(tmp_path / "S{subject}_{run}.edf", **changes).recordings("1"))
-
-
 def test_files_that_are_not_there_or_damaged(tmp_path):
     files = source(tmp_path / "S{subject}_{run}.edf")
     with pytest.raises(UserError, match="recordings.pattern: no file is called like"):
@@ -194,49 +149,6 @@ def test_files_that_are_not_there_or_damaged(tmp_path):
     (tmp_path / "S1_1.edf").write_bytes(b"no header")
     with pytest.raises(UserError, match=r"S1_1.edf: cannot be read \("):
         list(files.recordings("1"))
-
-
-@pytest.mark.parametrize(
-    ("events", "codes"),
-    [
-        ({}, [1, 2, 1]),  # a code that falls is not new
-        ({"consecutive": True}, [1, 2, 1, 1]),
-        ({"consecutive": False}, [1, 1]),
-        ({"mask": 1}, [1, 1, 1]),
-    ],
-)
-def test_codes_of_a_trigger_channel(events, codes, tmp_path):
-    values = np.zeros(10 * SFREQ)
-    values[100:150], values[150:200], values[200:250], values[400:410] = 1, 2, 1, 1
-    write_trigger(tmp_path / "S1_1.edf", values, ["note", "BAD_move"])
-    files = source(tmp_path / "S{subject}_{run}.edf", events={"channel": "Trigger", **events})
-    (recording,) = files.recordings("1")
-    found = recording.raw.annotations.description
-    assert [int(text) for text in found if text.isdigit()] == codes
-    assert [text for text in found if not text.isdigit()] == ["BAD_move"]
-
-
-def test_glitches_of_a_trigger_channel_are_refused(tmp_path):
-    values = np.zeros(10 * SFREQ)
-    values[100:102] = 1, 2
-    write_trigger(tmp_path / "S1_1.edf", values)
-    with pytest.raises(
-        UserError, match="no cues in channel Trigger .*shortest_event.*; correct recordings.ev"
-    ):
-        list(source(tmp_path / "S{subject}_{run}.edf", events={"channel": "Trigger"}).recordings("1"))
-    events = {"channel": "Trigger", "shortest_event": 1}
-    (recording,) = source(tmp_path / "S{subject}_{run}.edf", events=events).recordings("1")
-    assert list(recording.raw.annotations.description) == ["1", "2"]
-
-
-def write_trigger(path, values, annotations=()):
-    signals = [
-        edfio.EdfSignal(data, SFREQ, label=name, physical_dimension=unit,
-                        physical_range=(-32768, 32767), digital_range=(-32768, 32767))
-        for name, unit, data in (("C3", "uV", np.round(formats.made().microvolts[0, : len(values)])),
-                                 ("Trigger", "", values))
-    ]  # fmt: skip
-    edfio.Edf(signals, annotations=[edfio.EdfAnnotation(1.0, 1.0, text) for text in annotations]).write(path)
 
 
 def test_without_positions_a_bad_sensor_is_not_interpolated(tmp_path):
