@@ -9,11 +9,11 @@ from pathlib import Path
 from socket import gethostname
 from tempfile import TemporaryDirectory, gettempdir
 from types import TracebackType
+from typing import TextIO
 
 from tqdm import tqdm
 
 from eeg_sgdr.wholefiles import told
-
 
 #: Seconds between lines, at most, while anything is done.
 LINE_S = 600
@@ -24,6 +24,11 @@ def tick(folder: Path, n: int = 1) -> None:
     # A file of its own: over a network, one would overwrite what another appends.
     with suppress(OSError), (folder / f"{gethostname()}-{os.getpid()}").open("ab") as file:
         file.write(b"." * n)
+
+
+def say(text: str, file: TextIO) -> None:
+    """Print a line, above the bars that are shown."""
+    tqdm.write(text, file=file)
 
 
 class Progress:
@@ -52,7 +57,6 @@ class Progress:
     def __enter__(self) -> Path:
         """Start showing; returns the folder for `tick`."""
         with told(self.place):
-            self.place.mkdir(parents=True, exist_ok=True)
             self._folder = TemporaryDirectory(
                 prefix=f"eeg_sgdr-{self.unit}s-", dir=self.place, ignore_cleanup_errors=True
             )
@@ -75,7 +79,9 @@ class Progress:
         return sum(path.stat().st_size for path in self._path.iterdir())
 
     def _show_bar(self) -> None:
-        with tqdm(total=self.total, desc=self.what, unit=self.unit, file=sys.stderr) as bar:
+        with tqdm(
+            total=self.total, desc=self.what, unit=self.unit, file=sys.stderr, disable=not self.total
+        ) as bar:
             while not self._stop.wait(0.2):
                 bar.update(self._done() - bar.n)
             bar.update(self._done() - bar.n)

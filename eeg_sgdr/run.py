@@ -4,16 +4,14 @@ import argparse
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eeg_sgdr.errors import CannotGoOnError, UserError
+from eeg_sgdr.errors import UserError
 
 if TYPE_CHECKING:
-    from eeg_sgdr.plan import FitKey
     from eeg_sgdr.recordings import Source
     from eeg_sgdr.settings import Settings
     from eeg_sgdr.splits import Fold
@@ -55,7 +53,20 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--out", type=Path, metavar="FOLDER", help="results folder (default: results/NAME)")
     options.add_argument("--jobs", type=int, metavar="N", help="fits at a time (default: one per core)")
     options.add_argument(
+        "--backend",
+        choices=["local", "dask"],
+        help="workers: of this machine, or of a cluster (default: local)",
+    )
+    options.add_argument(
+        "--dask-address", metavar="ADDRESS", help="of the cluster's scheduler, as in tcp://HOST:PORT"
+    )
+    options.add_argument(
         "--schedule-figure", type=Path, metavar="PATH", help="draw the schedules and train nothing"
+    )
+    options.add_argument(
+        "--only",
+        choices=["data"],
+        help="prepare, check and report the recordings; train nothing",
     )
     options.add_argument(
         "--dry-run",
@@ -100,13 +111,20 @@ def _run(options: argparse.Namespace) -> int:
 
     if options.jobs is not None and options.jobs < 1:
         raise UserError(f"--jobs {options.jobs}: must be at least 1.")
-    settings = config.load(options.config, options.set)
+    overrides = [
+        f"compute.{name}={value}"
+        for name, value in (("backend", options.backend), ("dask_address", options.dask_address))
+        if value
+    ]
+    settings = config.load(options.config, [*options.set, *overrides])
     if options.schedule_figure:
         from eeg_sgdr.figures.curves import save, schedules
 
         save(schedules(settings), options.schedule_figure)
         return 0
-    return _tell(options, settings) if options.dry_run else _train(options, settings)
+    if options.dry_run:
+        return _tell(options, settings)
+    return _look(options, settings) if options.only else _train(options, settings)
 
 
 def _tell(options: argparse.Namespace, settings: "Settings") -> int:
@@ -128,63 +146,52 @@ def _tell(options: argparse.Namespace, settings: "Settings") -> int:
     return 0
 
 
-def _train(options: argparse.Namespace, settings: "Settings") -> int:
-    from eeg_sgdr import store, workers
-
-    workers.warm_up()
+def _look(options: argparse.Namespace, settings: "Settings") -> int:
+    """Answer --only data."""
+    from eeg_sgdr import store
+    from eeg_sgdr.pages.data import data_report
     from eeg_sgdr.recordings import open_source
     from eeg_sgdr.results import Results
-    from eeg_sgdr.study import begin, check, finish, grown_settings, record_settings
+    from eeg_sgdr.study import describe, grown_settings, record_settings
+    from eeg_sgdr.train import told_at_the_end, warn_of_rejections
 
     source = open_source(settings.recordings, Path(settings.compute.data_dir))
     study = store.Study(options.out or Path("results") / settings.name)
     subjects, units = _selected(options, settings, source)
     settings = grown_settings(settings, subjects, study)
-    jobs = options.jobs or settings.compute.jobs
     problems: list[str] = []
-    evaluated = []
-
-    def complete(label: str, others: list["FitKey"], prepared: Any, folder: store.SubjectFolder) -> None:
-        """Finish a subject or fold, and write its report."""
-        # Another process may have added to the study's lists.
-        grown = Results(study.root).settings.model_copy(update={"compute": settings.compute})
-        subject = finish(others, prepared, folder, grown, jobs)
-        evaluated.append(label)
-        problems.extend(f"{subject.title}, {name}: {why}." for name, why in subject.failed.items())
-        if subject.done:
-            # Takes a second to import, which fits need not wait for.
-            from eeg_sgdr.pages.fold import fold_report
-            from eeg_sgdr.pages.subject import subject_report
-
-            write = fold_report if subject.fold else subject_report
-            write(Results(study.root), subject)
-            print(subject.folder.report)
-
-    waiting = {}
     for label, prepare in units.items():
-        with _told_at_the_end(problems, options.debug):
-            folder = study.subject(label) if settings.split.by != "subject" else study.fold(label)
+        with told_at_the_end(problems, options.debug):
             prepared = prepare(settings)
-            check(prepared, folder, settings)
-            # Not before the first subject that something can be made of: what is refused leaves nothing.
             settings = record_settings(settings, subjects, study)
-            others = begin(prepared, folder, settings, jobs)
-            if others:
-                waiting[label] = (others, prepared, folder)
-            else:
-                complete(label, others, prepared, folder)
-    for label, begun in waiting.items():
-        print(f"{begun[1].title}: waiting for {len(begun[0])} fits of another process.", file=sys.stderr)
-        with _told_at_the_end(problems, options.debug):
-            complete(label, *begun)
-    with _told_at_the_end(problems, options.debug):
-        from eeg_sgdr.comparison import update
+            folder = study.fold(label) if settings.split.by == "subject" else study.subject(label)
+            subject = describe(prepared, folder, settings)
+            warn_of_rejections(prepared)
+            if not subject.done:  # a report of fits says all of this, too
+                data_report(Results(study.root), subject)
+            print(folder.report)
+    for problem in dict.fromkeys(problems):
+        print(problem, file=sys.stderr)
+    return 2 if problems else 0
 
-        compared = update(study.root, evaluated) if evaluated else None
-        if compared:
-            from eeg_sgdr.pages.study import publish
 
-            print(compared, *publish(Results(study.root)), sep="\n")
+def _train(options: argparse.Namespace, settings: "Settings") -> int:
+    from eeg_sgdr import store, workers
+
+    workers.warm_up()
+    from eeg_sgdr.recordings import open_source
+    from eeg_sgdr.train import train
+
+    out = options.out or Path("results") / settings.name
+    if settings.compute.backend == "dask":
+        # Its workers run in other folders.
+        out = out.resolve()
+        here = {"data_dir": str(Path(settings.compute.data_dir).resolve())}
+        settings = settings.model_copy(update={"compute": settings.compute.model_copy(update=here)})
+    source = open_source(settings.recordings, Path(settings.compute.data_dir))
+    study = store.Study(out)
+    subjects, units = _selected(options, settings, source)
+    problems = train(units, subjects, settings, study, options.jobs, options.debug)
     for problem in dict.fromkeys(problems):
         print(problem, file=sys.stderr)
     return 2 if problems else 0
@@ -228,17 +235,6 @@ def _chosen(
     of_label = {fold.label: fold for fold in folds(settings.split, subjects)}
     labels = select(options.fold, "all", list(of_label), "fold")
     return subjects, {label: of_label[label] for label in labels}
-
-
-@contextmanager
-def _told_at_the_end(problems: list[str], debug: bool) -> Iterator[None]:
-    """Let one subject's problem not keep the others from being done."""
-    try:
-        yield
-    except UserError as error:
-        if debug or isinstance(error, CannotGoOnError):
-            raise
-        problems.append(str(error))
 
 
 def select(

@@ -1,15 +1,15 @@
-"""Which fits of a study are missing, and their training in parallel."""
+"""What of a study is missing, and what is written of a subject before and after its fits."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from eeg_sgdr import plan, store, tables, workers
 from eeg_sgdr import settings as config
 from eeg_sgdr.errors import UserError
+from eeg_sgdr.jobs import Jobs, Unit, check_fits
 from eeg_sgdr.plan import FitKey
 from eeg_sgdr.pooled import Pooled
 from eeg_sgdr.prepared import Prepared
-from eeg_sgdr.progress import Progress
 from eeg_sgdr.provenance import environment
 from eeg_sgdr.results import Subject
 from eeg_sgdr.settings import Settings
@@ -53,7 +53,9 @@ def grown_settings(settings: Settings, subjects: Sequence[str], study: store.Stu
     return config.union(there, settings, str(study.root))
 
 
-def check(prepared: Prepared | Pooled, folder: store.SubjectFolder, settings: Settings) -> None:
+def check(
+    prepared: Prepared | Pooled, folder: store.SubjectFolder, settings: Settings, pool: workers.Pool
+) -> None:
     """See that whatever is missing of a subject or fold can be made, before anything is written.
 
     Parameters
@@ -64,6 +66,8 @@ def check(prepared: Prepared | Pooled, folder: store.SubjectFolder, settings: Se
         Where results would go.
     settings : Settings
         The configuration.
+    pool : Pool
+        The workers.
 
     Raises
     ------
@@ -77,13 +81,38 @@ def check(prepared: Prepared | Pooled, folder: store.SubjectFolder, settings: Se
     for key in subject.done:
         subject.predictions(key)
     if missing_fits(subject, settings, prepared):
-        workers.run_all(_check_fits, [(prepared, settings)], 1)
+        pool.at_once(check_fits, prepared, settings)
 
 
-def begin(
-    prepared: Prepared | Pooled, folder: store.SubjectFolder, settings: Settings, jobs: int | None
-) -> list[FitKey]:
-    """Make baseline and fits of a subject or fold where they are missing and nobody else is making them.
+def begin(unit: Unit, jobs: Jobs) -> None:
+    """Submit baseline and fits of a subject or fold where they are missing.
+
+    Parameters
+    ----------
+    unit : Unit
+        The subject or fold.
+    jobs : Jobs
+        What is submitted already.
+
+    Raises
+    ------
+    UserError
+        If its folder holds fits made with other settings or other data.
+    """
+    folder, settings, prepared = unit.folder, unit.settings, unit.prepared
+    store.clean(folder.root)
+    subject = Subject(folder)
+    missing = missing_fits(subject, settings, prepared)
+    for key in subject.fits.keys() - set(missing):
+        store.tidy(folder.fit(key.name))
+    store.tidy(folder.baseline)
+    without_baseline = baseline_is_missing(subject, settings, prepared)
+    _write_trials(prepared, folder)
+    jobs.begin(unit, missing, without_baseline)
+
+
+def describe(prepared: Prepared | Pooled, folder: store.SubjectFolder, settings: Settings) -> Subject:
+    """Write what is known of a subject's or fold's trials, and train nothing.
 
     Parameters
     ----------
@@ -93,65 +122,50 @@ def begin(
         Where results go.
     settings : Settings
         The configuration.
-    jobs : int | None
-        Fits at a time; None is one per core.
 
     Returns
     -------
-    others : list of FitKey
-        Fits that another process is making.
+    subject : Subject
+        What is on disk now.
 
     Raises
     ------
     UserError
         If the folder holds fits made with other settings or other data.
     """
+    there = Subject(folder)
+    baseline_is_missing(there, settings, prepared)
+    missing_fits(there, settings, prepared)
     store.clean(folder.root)
-    subject = Subject(folder)
-    missing = missing_fits(subject, settings, prepared)
-    for key in subject.fits.keys() - set(missing):
-        store.tidy(folder.fit(key.name))
-    store.tidy(folder.baseline)
-    without_baseline = baseline_is_missing(subject, settings, prepared)
+    _write_trials(prepared, folder)
+    return Subject(folder)
+
+
+def _write_trials(prepared: Prepared | Pooled, folder: store.SubjectFolder) -> None:
     store.write_csv(folder.trials, prepared.table)
     store.write_npz(folder.summary, prepared.summary)
     store.write_json(folder.data, prepared.info)
-    if without_baseline:
-        workers.run_all(make_baseline, [(settings, prepared, folder.baseline)], 1)
-    return train(missing, settings, prepared, folder, jobs)
 
 
-def finish(
-    others: Sequence[FitKey],
-    prepared: Prepared | Pooled,
-    folder: store.SubjectFolder,
-    settings: Settings,
-    jobs: int | None,
-) -> Subject:
-    """Wait for the fits that another process is making, or make them should it end; write evaluation.csv.
+def finish(folder: store.SubjectFolder, settings: Settings) -> Subject:
+    """Write evaluation.csv of a subject or fold whose fits have ended.
 
     Parameters
     ----------
-    others : sequence of FitKey
-        What `begin` returned; its other arguments follow.
+    folder : store.SubjectFolder
+        Where its results are.
+    settings : Settings
+        The configuration.
 
     Returns
     -------
     subject : Subject
         What is on disk now.
     """
-    train(others, settings, prepared, folder, jobs, patience_s=-1)
     subject = Subject(folder)
     if subject.done:
         store.write_csv(folder.evaluation, tables.evaluation(subject, settings))
     return subject
-
-
-def run(
-    prepared: Prepared | Pooled, folder: store.SubjectFolder, settings: Settings, jobs: int | None
-) -> Subject:
-    """Make whatever is missing of a subject or fold, see `begin`, and finish it, see `finish`."""
-    return finish(begin(prepared, folder, settings, jobs), prepared, folder, settings, jobs)
 
 
 def missing_fits(subject: Subject, settings: Settings, prepared: Prepared | Pooled) -> list[FitKey]:
@@ -196,56 +210,13 @@ def _made_otherwise(folder: store.FitFolder) -> UserError:
     return UserError(f"{folder.root}: was made with other settings or recordings; give another --out.")
 
 
-def make_baseline(*arguments: object) -> None:
-    """Fit the baseline, see `eeg_sgdr.tasks.make_baseline`."""
-    from eeg_sgdr import tasks
-
-    tasks.make_baseline(*arguments)  # type: ignore[arg-type]
-
-
-def train(
-    keys: Sequence[FitKey],
-    settings: Settings,
-    prepared: Prepared | Pooled,
-    folder: store.SubjectFolder,
-    jobs: int | None,
-    patience_s: float = 0.0,
-) -> list[FitKey]:
-    """Make fits of a subject in parallel, the longest first.
-
-    Parameters
-    ----------
-    keys : sequence of FitKey
-        Which fits.
-    settings : Settings
-        The configuration.
-    prepared : Prepared or Pooled
-        The trials of the subject or fold.
-    folder : store.SubjectFolder
-        Where results go.
-    jobs : int | None
-        Processes; None is one per core.
-    patience_s : float
-        How long to wait for each that another process is making; for ever if negative.
-
-    Returns
-    -------
-    others : list of FitKey
-        Those that another process is still making.
-    """
-    if not keys:
-        return []
-    longest_first = sorted(keys, key=lambda key: -key.budget)
-    n_processes = processes(settings, jobs)
-    size = 1 if settings.training.numerics.device == "cpu" else settings.compute.stack
-    groups = [longest_first[i : i + size] for i in range(0, len(keys), size)]
-    with Progress(sum(key.budget for key in keys), prepared.title) as steps:
-        others = workers.run_all(
-            _make_fits,
-            [(group, settings, prepared, folder, steps, patience_s) for group in groups],
-            min(n_processes, len(groups)),
-        )
-    return [key for of_group in others for key in of_group]
+def epochs_missing(folders: Iterable[store.SubjectFolder], settings: Settings) -> int:
+    """Epochs of all fits that are not there; of a folder that cannot be read, which is told later, none."""
+    n_epochs = 0
+    for folder in folders:
+        with suppress(UserError):
+            n_epochs += sum(key.budget for key in absent_fits(Subject(folder), settings))
+    return n_epochs
 
 
 def processes(settings: Settings, jobs: int | None) -> int:
@@ -254,17 +225,3 @@ def processes(settings: Settings, jobs: int | None) -> int:
     if numerics.device != "cpu":
         return 1
     return jobs or max(1, workers.n_cores() // numerics.threads)
-
-
-def _check_fits(*arguments: Any) -> None:
-    """Call `eeg_sgdr.tasks.check`, which only workers import."""
-    from eeg_sgdr import tasks
-
-    tasks.check(*arguments)
-
-
-def _make_fits(*arguments: Any) -> list[FitKey]:
-    """Call `eeg_sgdr.tasks.make_fits`, which only workers import: it takes seconds and much memory."""
-    from eeg_sgdr import tasks
-
-    return tasks.make_fits(*arguments)

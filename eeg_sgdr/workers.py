@@ -5,9 +5,11 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing.context import BaseContext
 from typing import Any
 
@@ -39,6 +41,43 @@ def warm_up() -> None:
         forkserver.ensure_running()
 
 
+@dataclass(frozen=True)
+class Pool:
+    """Workers, wherever they are.
+
+    Attributes
+    ----------
+    submit : callable
+        Takes a function that is importable by name and its arguments; returns a Future of what a worker
+        makes of them when it is free.
+    at_once : callable
+        Takes the same, waits for no worker to be free, and returns the result.
+    size : float
+        Calls at a time; infinite where it is not this machine that bears them.
+    """
+
+    submit: Callable[..., Future]
+    at_once: Callable[..., Any]
+    size: float
+
+
+@contextmanager
+def local_pool(n_processes: int) -> Iterator[Pool]:
+    """Processes of this machine, for as long as the context lasts; see `run_all` for how it ends.
+
+    Parameters
+    ----------
+    n_processes : int
+        Calls at a time; a process is started when there is a call for it.
+
+    Yields
+    ------
+    pool : Pool
+    """
+    with _executor(n_processes) as executor:
+        yield Pool(executor.submit, lambda *call: run_all(call[0], [call[1:]], 1)[0], n_processes)
+
+
 def run_all(function: Callable[..., Any], calls: Iterable[tuple], n_processes: int) -> list[Any]:
     """Call a function with several arguments, in parallel.
 
@@ -64,27 +103,41 @@ def run_all(function: Callable[..., Any], calls: Iterable[tuple], n_processes: i
         The first that a call raises. Whatever ends it, what is still running is asked to stop (see
         `eeg_sgdr.interruptions`), and killed if it does not.
     """
-    with ProcessPoolExecutor(n_processes, mp_context=context(), initializer=_begin) as pool:
+    with _executor(n_processes) as executor:
+        futures = [executor.submit(function, *arguments) for arguments in calls]
+        for future in as_completed(futures):
+            future.result()
+        return [future.result() for future in futures]
+
+
+class _Executor(ProcessPoolExecutor):
+    """Its calls answer a request to stop."""
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Future:  # type: ignore[override]
+        return super().submit(_call, function, *arguments)
+
+
+@contextmanager
+def _executor(n_processes: int) -> Iterator[Executor]:
+    with _Executor(n_processes, mp_context=context(), initializer=_begin) as executor:
         try:
-            futures = [pool.submit(_call, function, *arguments) for arguments in calls]
-            for future in as_completed(futures):
-                future.result()
+            yield executor
         except BrokenProcessPool as error:
-            _end(pool)
+            _end(executor)
             raise CannotGoOnError(
                 "a worker process was killed, most likely because memory ran out; run the same command "
                 f"again with fewer --jobs (it had {n_processes}): it goes on where it was."
             ) from error
         except BaseException:
-            _end(pool)
+            _end(executor)
             raise
-        return [future.result() for future in futures]
 
 
-def _end(pool: ProcessPoolExecutor) -> None:
-    """Ask all workers to stop, and wait for them."""
-    pool.shutdown(wait=False, cancel_futures=True)
-    processes = multiprocessing.active_children()
+def _end(executor: ProcessPoolExecutor) -> None:
+    """Ask all its workers to stop, and wait for them."""
+    # Not multiprocessing's active children: another pool may be preparing recordings, or training.
+    processes = list((executor._processes or {}).values())
+    executor.shutdown(wait=False, cancel_futures=True)
     for process in processes:
         process.terminate()
     deadline = time.monotonic() + GRACE_S

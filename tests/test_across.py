@@ -1,5 +1,7 @@
 """Across subjects: folds, their trials put together, and a small study of two folds."""
 
+from functools import partial
+
 import mne
 import numpy as np
 import pytest
@@ -15,7 +17,8 @@ from eeg_sgdr.recordings import Recording, Source
 from eeg_sgdr.run import main, select
 from eeg_sgdr.settings import SubjectSplit
 from eeg_sgdr.splits import folds
-from eeg_sgdr.study import record_settings, run
+from eeg_sgdr.study import record_settings
+from eeg_sgdr.train import train
 
 PEOPLE = ["1", "2", "3", "10"]
 
@@ -149,9 +152,12 @@ def test_another_rate_is_resampled_and_named_or_refused(data_dir, tmp_path):
 def study(source, data_dir, tmp_path_factory):
     """Two folds, done."""
     made = store.Study(tmp_path_factory.mktemp("results"))
-    settings = record_settings(across(), PEOPLE, made)
-    for fold in folds(settings.split, PEOPLE):
-        run(prepare_fold(fold, source, settings, data_dir), made.fold(fold.label), settings, 1)
+    settings = across()
+    units = {
+        fold.label: partial(prepare_fold, fold, source, data_dir=data_dir)
+        for fold in folds(settings.split, PEOPLE)
+    }
+    assert train(units, PEOPLE, settings, made, n_jobs=1, debug=True) == []
     return made
 
 

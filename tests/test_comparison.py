@@ -16,7 +16,7 @@ from eeg_sgdr.comparison.rows import COLUMNS
 from eeg_sgdr.comparison.units import read_errors
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.formats import COUNTS
-from eeg_sgdr.results import Results
+from eeg_sgdr.results import Results, Subject
 from eeg_sgdr.run import main
 from eeg_sgdr.settings import SubjectSplit
 from eeg_sgdr.statistics import holm, mean_interval, sign_flip
@@ -377,17 +377,15 @@ def test_one_subjects_failure_loses_no_other(tmp_path, monkeypatch, capsys):
             raise UserError("subject 02: its recordings are damaged.")
         return label
 
-    def begin(label, folder, *_):
-        shutil.copytree(store.Study(tmp_path / "made").subject(label).root, folder.root)
-        return []
-
-    def finish(others, label, *_):
-        return Results(out).subject(label)
+    def begin(unit, jobs):
+        shutil.copytree(store.Study(tmp_path / "made").subject(unit.label).root, unit.folder.root)
+        jobs.begin(unit, [])
 
     monkeypatch.setattr("eeg_sgdr.prepared.prepare", prepare)
-    monkeypatch.setattr("eeg_sgdr.study.check", lambda *_: None)
-    monkeypatch.setattr("eeg_sgdr.study.begin", begin)
-    monkeypatch.setattr("eeg_sgdr.study.finish", finish)
+    monkeypatch.setattr("eeg_sgdr.train.check", lambda *_: None)
+    monkeypatch.setattr("eeg_sgdr.train.warn_of_rejections", lambda *_: None)
+    monkeypatch.setattr("eeg_sgdr.train.begin", begin)
+    monkeypatch.setattr("eeg_sgdr.train.finish", lambda folder, settings: Subject(folder))
     monkeypatch.setattr("eeg_sgdr.pages.subject.subject_report", lambda *_: None)
     monkeypatch.setattr(
         "eeg_sgdr.recordings.open_source", lambda *_: Mock(subjects=lambda: list(SUBJECTS[:3]))

@@ -13,11 +13,12 @@ from eeg_sgdr import load_results, plan, store, tables, times
 from eeg_sgdr import settings as config
 from eeg_sgdr.compat import import_braindecode
 from eeg_sgdr.errors import UserError
+from eeg_sgdr.jobs import Jobs, Unit, make_baseline
 from eeg_sgdr.plan import FitKey
 from eeg_sgdr.prepared import prepare
 from eeg_sgdr.recordings import open_source
-from eeg_sgdr.study import make_baseline, missing_fits, record_settings
-from eeg_sgdr.study import run as run_study
+from eeg_sgdr.study import begin, finish, missing_fits, record_settings
+from eeg_sgdr.workers import local_pool
 
 SMALL = {
     "name": "small",
@@ -46,7 +47,13 @@ def run(data_dir, out, jobs=1, **changes):
     source = open_source(settings.recordings, data_dir)
     study = store.Study(out)
     settings = record_settings(settings, ["01"], study)
-    return run_study(prepare(source, "01", settings, data_dir), study.subject("01"), settings, jobs)
+    unit = Unit("01", prepare(source, "01", settings, data_dir), study.subject("01"), settings)
+    with local_pool(jobs) as pool:
+        under_way = Jobs(pool, data_dir)
+        begin(unit, under_way)
+        assert list(under_way.ended()) == [unit]
+    assert unit.failure is None
+    return finish(unit.folder, settings)
 
 
 @pytest.fixture(scope="module")
@@ -284,7 +291,7 @@ def test_a_checkpoint_stays_only_where_a_fit_is_made_again(
     fit = store.Study(out).subject("01").fit("step-b3-r0.05-s0")
     for path in (fit.checkpoint, fit.lock):
         path.write_bytes(b"")
-    monkeypatch.setattr("eeg_sgdr.study.train", lambda *arguments, **kwargs: [])
+    monkeypatch.setattr(Jobs, "begin", lambda self, unit, *_: self._units.append(unit))
     run(data_dir, out, training={"store": stored})
     assert fit.checkpoint.exists() == kept
 

@@ -1,6 +1,6 @@
 """The whole configuration: its sections, and the defaults that follow from several of them."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -27,12 +27,18 @@ class Compute(Model):
         Between checkpoints of a fit under way; the ends of its cycles are kept anyway.
     data_dir : str
         Where downloads and simulated recordings are kept.
+    backend : "local" or "dask"
+        Workers: processes of this machine, or those of a Dask cluster.
+    dask_address : str, optional
+        Of the cluster's scheduler, such as tcp://10.0.0.1:8786.
     """
 
     jobs: Annotated[int, Field(ge=1)] | None = None
     stack: Annotated[int, Field(ge=1)] = 32
     checkpoint_minutes: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 3.0
     data_dir: str = "data"
+    backend: Literal["local", "dask"] = "local"
+    dask_address: str | None = None
 
 
 class Settings(Model):
