@@ -4,14 +4,12 @@
 
 Simulated: noise of 133 sensors at 500 Hz with a cue every 7.5 s is written as BrainVision, a piece at a
 time, into a folder that is deleted at the end (two hours are 1 GB). It trains; ten minutes more of the same
-kind test. Preprocessing is that of configs/high_gamma.yaml. Peak is the largest resident set of any process,
-and PSS that of all processes together (each shared page counted once), of the command from its start to the
-report.
+kind test. Preprocessing is that of configs/high_gamma.yaml. The peak is the resident set of all processes of
+the command together (PSS: each shared page counted once), from its start to the report.
 """
 
 import argparse
 import json
-import resource
 import sys
 import tempfile
 from pathlib import Path
@@ -106,15 +104,13 @@ def main() -> None:
         for run, minutes in ((1, given.minutes), (2, TEST_MINUTES)):
             write(folder / "sub-01" / "eeg", f"sub-01_task-motor_run-{run}_eeg", sensors, minutes)
         (folder / "dataset_description.json").write_text('{"Name": "noise", "BIDSVersion": "1.8.0"}')
-        print("| source | minutes | peak (MB, RSS) | all processes (MB, PSS) |\n|---|---|---|---|")
+        print("| source | minutes | peak (MB, PSS) | processes |\n|---|---|---|---|", flush=True)
         for source in given.sources:
             out = ["--out", str(folder / f"results-{source}"), "--only", "data"]
             command = [sys.executable, "-m", "eeg_sgdr.run", "--config", str(configuration(folder, source))]
-            _, pss, _ = watch([*command, *out])
-            # Of all commands so far: it can only grow, so the first to be run is told exactly.
-            peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-            row = {"source": source, "minutes": given.minutes, "rss_mb": peak, "pss_mb": pss / 1e6}
-            print(f"| {source} | {given.minutes:g} | {peak:.0f} | {pss / 1e6:.0f} |", flush=True)
+            _, peak, n = watch([*command, *out])
+            row = {"source": source, "minutes": given.minutes, "peak_mb": peak / 1e6, "processes": n}
+            print(f"| {source} | {given.minutes:g} | {peak / 1e6:.0f} | {n} |", flush=True)
             if given.json:
                 print(json.dumps(row))
 

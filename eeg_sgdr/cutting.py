@@ -77,7 +77,8 @@ def cut(
     settings : Settings
         The configuration.
     read_one : callable
-        Called after each piece of the recording, see `eeg_sgdr.sampling`.
+        Called twice for each piece of the recording, see `eeg_sgdr.sampling`: as it is checked and as it is
+        sampled.
 
     Returns
     -------
@@ -90,7 +91,7 @@ def cut(
     """
     where = f"subject {recording.subject}, session {recording.session}, run {recording.run}"
     config, raw = settings.preprocessing, recording.raw
-    flat = [name for name in sampling.flat_sensors(raw, where) if name in names]
+    flat = [name for name in sampling.flat_sensors(raw, where, read_one) if name in names]
     if len(flat) == len(names):
         raise UserError(
             f"{where}: all of {', '.join(names)} never change; leave the recording out, or name others in "

@@ -119,8 +119,9 @@ def _fill(folder: Path, source: Source, subject: str, settings: Settings, origin
     from eeg_sgdr.trials import make_trials
 
     recordings = list(source.recordings(subject))
-    n_minutes = sum(sampling.n_pieces(recording.raw) for recording in recordings)
-    with Progress(n_minutes, f"subject {subject}, preparing recordings", "minute") as steps:
+    # Each piece is checked, and then sampled.
+    n_steps = sum(2 * sampling.n_pieces(recording.raw) for recording in recordings)
+    with Progress(n_steps, f"subject {subject}, preparing recordings", "step") as steps:
         n_processes = _at_a_time(recordings, settings)
         trials = make_trials(recordings, settings, n_processes, partial(tick, steps))
     for part in ("train", "test"):

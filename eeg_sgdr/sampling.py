@@ -70,7 +70,7 @@ def read(raw: Any, names: list[str], start: int, stop: int, where: str) -> np.nd
         ) from error
 
 
-def flat_sensors(raw: Any, where: str) -> list[str]:
+def flat_sensors(raw: Any, where: str, read_one: Callable[[], None] = unwatched) -> list[str]:
     """Read a recording through: EEG sensors whose value never changes.
 
     Parameters
@@ -79,6 +79,8 @@ def flat_sensors(raw: Any, where: str) -> list[str]:
         A recording.
     where : str
         What messages call it.
+    read_one : callable
+        Called after each piece.
 
     Returns
     -------
@@ -99,6 +101,7 @@ def flat_sensors(raw: Any, where: str) -> list[str]:
         volts = read(raw, names, start, min(start + length, raw.n_times), where)
         finite &= np.isfinite(volts).all(axis=1)
         low, high = np.minimum(low, volts.min(axis=1)), np.maximum(high, volts.max(axis=1))
+        read_one()
     broken = [name for name, good in zip(names, finite, strict=True) if not good]
     broken = [name for name in broken if name not in raw.info["bads"]]
     if broken:

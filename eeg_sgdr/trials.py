@@ -81,7 +81,7 @@ def make_trials(
     n_processes : int
         Recordings at a time; with one, it is this process that cuts them.
     read_one : callable
-        Called after each piece of a recording, see `eeg_sgdr.sampling`; other processes must know it by name.
+        Called twice for each piece of a recording, see `eeg_sgdr.cutting.cut`; workers must know it by name.
 
     Returns
     -------

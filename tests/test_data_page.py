@@ -67,7 +67,7 @@ def test_it_says_what_there_is_and_trains_nothing(tmp_path, capsys):
     shown = capsys.readouterr()
     folder = load_results(tmp_path / "out").subject(1).folder
     assert shown.out == f"{folder.report}\n"
-    assert "subject 1, preparing recordings: 3 of 3 minutes" in shown.err
+    assert "subject 1, preparing recordings: 6 of 6 steps" in shown.err
     assert {path.name for path in folder.root.iterdir()} == {
         "trials.csv", "data.json", "summary.npz", "report.html"
     }  # fmt: skip
