@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -23,17 +24,16 @@ from eeg_sgdr import times
 
 
 def steps(folder: Path) -> int:
-    """Epochs done, as the progress bar's file counts them; -1 when there is no such file."""
-    try:
-        return max((path.stat().st_size for path in folder.glob("eeg_sgdr-*/steps")), default=-1)
-    except OSError:
-        return -1
+    """Epochs done, as the progress bar's files count them."""
+    with suppress(OSError):
+        return sum(path.stat().st_size for path in folder.glob("eeg_sgdr-epochs-*/*"))
+    return 0
 
 
 def run_demo(data_dir: Path, out: Path) -> dict[str, float]:
     """Run the command once and split its time."""
     with tempfile.TemporaryDirectory() as folder:
-        started = time.perf_counter()
+        started = time.time()
         command = [sys.executable, "-m", "eeg_sgdr.run", "--subject", "1", "--out", str(out)]
         process = subprocess.Popen(
             [*command, "--set", f"compute.data_dir={data_dir}"],
@@ -41,17 +41,15 @@ def run_demo(data_dir: Path, out: Path) -> dict[str, float]:
             stderr=subprocess.DEVNULL,
             env={**os.environ, "TMPDIR": folder},
         )
-        first = last = None
+        first = None
         while process.poll() is None:
-            done = steps(Path(folder))
-            if first is None and done > 0:
-                first = time.perf_counter()
-            if first is not None and last is None and done < 0:
-                last = time.perf_counter()
+            if first is None and steps(Path(folder)):
+                first = time.time()
             time.sleep(0.02)
-        ended = time.perf_counter()
-    if process.returncode or first is None or last is None:
+        ended = time.time()
+    if process.returncode or first is None:
         raise SystemExit("the demo did not run; try the command by hand")
+    last = max(path.stat().st_mtime for path in out.glob("subjects/*/fits/*/fit.json"))
     fits = [json.loads(path.read_text()) for path in out.glob("subjects/*/fits/*/fit.json")]
     epochs = pd.concat([pd.read_csv(path) for path in out.glob("subjects/*/fits/*/history.csv")])
     training = epochs["seconds"].sum()

@@ -54,13 +54,14 @@ def dask_pool(address: str | None, folders: Sequence[Path]) -> Iterator[Pool]:
             one = next(iter(client.nthreads()))
             return client.run(function, *arguments, workers=[one])[one]
 
+        from distributed.comm import CommClosedError
         from distributed.scheduler import KilledWorker
 
         executor = client.get_executor(pure=False)
         try:
             # The machines that train are others than this one, so that nothing speaks against preparing all.
             yield Pool(executor.submit, at_once, float("inf"))
-        except (KilledWorker, CancelledError, OSError) as error:
+        except (KilledWorker, CancelledError, CommClosedError) as error:
             raise CannotGoOnError(
                 f"--dask-address {address}: the cluster has given up ({in_words(error)}); see its logs (most "
                 "likely memory ran out), then run the same command again: it goes on where it was."
@@ -117,8 +118,8 @@ def _check_shared(client: "Client", folder: Path) -> None:
                 with suppress(OSError):
                     path.rmdir()
             raise UserError(
-                f"{folder}: is not shared with Dask worker {worker}, what it writes is not here; give an --out "
-                "and a compute.data_dir on a file system that all workers see under the same path."
+                f"{folder}: is not shared with Dask worker {worker} (what it writes is not here); give --out "
+                "and compute.data_dir on a file system that all workers see under the same path."
             )
 
 

@@ -98,8 +98,9 @@ class Jobs:
                 if future in self._pending:
                     self._take(future)
             under_way = set(self._pending.values())
-            yield from [unit for unit in self._units if unit not in under_way]
+            ended = [unit for unit in self._units if unit not in under_way]
             self._units = [unit for unit in self._units if unit in under_way]
+            yield from ended
             if enough:
                 return
 
