@@ -3,7 +3,7 @@
 import heapq
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -259,13 +259,13 @@ def updates_per_epoch(shape: Shape, settings: Settings, n_crops: int) -> int:
     return fitting.updates_per_epoch(shape.n_train * n_crops, settings.training.batch_size)
 
 
-def elapsed(seconds: Sequence[float], n_at_a_time: int) -> float:
-    """Time from first to last when the longest are begun first and each takes the next free process.
+def elapsed(seconds: Iterable[Sequence[float]], n_at_a_time: int) -> float:
+    """Time from first to last when subjects come in order, and of each the longest fits first.
 
     Parameters
     ----------
-    seconds : sequence of float
-        Of each fit.
+    seconds : iterable of sequence of float
+        Of each fit, subject by subject; each fit takes the next free process.
     n_at_a_time : int
         Processes.
 
@@ -275,6 +275,7 @@ def elapsed(seconds: Sequence[float], n_at_a_time: int) -> float:
         Seconds.
     """
     free = [0.0] * n_at_a_time
-    for one in sorted(seconds, reverse=True):
-        heapq.heapreplace(free, free[0] + one)
+    for of_unit in seconds:
+        for one in sorted(of_unit, reverse=True):
+            heapq.heapreplace(free, free[0] + one)
     return max(free)

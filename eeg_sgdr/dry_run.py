@@ -143,9 +143,9 @@ def _measured(measured: Measured, shape: Shape, settings: Settings) -> str:
 def _estimate(
     seconds: Mapping[str, Sequence[float]], scoring: float, n_at_a_time: int, settings: Settings
 ) -> str:
-    """The time that it takes; subjects or folds follow each other, the fits of one are parallel."""
+    """The time that it takes, on one pool for all subjects or folds."""
     everything = sum(map(sum, seconds.values()))
-    took = sum(cost.elapsed(of_unit, n_at_a_time) for of_unit in seconds.values())
+    took = cost.elapsed(seconds.values(), n_at_a_time)
     text = (
         f"Estimated time: {duration(took)} with {n_at_a_time} fit{'s' if n_at_a_time > 1 else ''} at a time "
         f"({duration(everything)} of processes, of which {duration(scoring)} scoring)."

@@ -63,9 +63,16 @@ def test_seconds_are_updates_and_scorings(stored, scored):
 
 @pytest.mark.parametrize(
     ("seconds", "n", "expected"),
-    [([], 2, 0), ([5], 4, 5), ([1, 2, 3], 1, 6), ([2, 2, 2, 3, 3], 2, 7), ([1, 1, 1, 9], 3, 9)],
+    [
+        ([], 2, 0),
+        ([[5]], 4, 5),
+        ([[1, 2, 3]], 1, 6),
+        ([[2, 2, 2, 3, 3]], 2, 7),
+        ([[1, 1, 1, 9]], 3, 9),
+        ([[1, 4], [3, 2]], 2, 6),
+    ],
 )
-def test_fits_are_laid_on_processes_the_longest_first(seconds, n, expected):
+def test_fits_are_laid_on_processes_subject_by_subject_the_longest_first(seconds, n, expected):
     assert cost.elapsed(seconds, n) == expected
 
 
