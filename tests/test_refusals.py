@@ -1,6 +1,8 @@
 """Bad input, as a user meets it: one sentence (what, where, remedy), status 2, and nothing written."""
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 import yaml
 from conftest import make_raw
 
-from eeg_sgdr import run
+from eeg_sgdr import load_results, run
 
 CONFIG = {
     "name": "small",
@@ -301,10 +303,10 @@ CASES = {
         settings={"preprocessing.reject_uv": 1.0},
     ),
     "other rate": Case(
-        ("subject 01: recordings at 50 and 100 Hz", "set preprocessing.resample_hz"),
+        ("subject 01: recordings at 80 and 100 Hz", "set preprocessing.resample_hz"),
         damage=several(
-            replace(RUN.format("01", 2, "eeg.vhdr"), b"10000", b"20000"),
-            replace(RUN.format("01", 2, "eeg.json"), b"100.0", b"50.0"),
+            replace(RUN.format("01", 2, "eeg.vhdr"), b"10000", b"12500"),
+            replace(RUN.format("01", 2, "eeg.json"), b"100.0", b"80.0"),
         ),
     ),
     "no such sensor": Case(
@@ -440,3 +442,40 @@ def test_refused(case, user, capfd):
     assert "Traceback" not in out + said
     assert status == 2
     assert contents(user / "results") == before
+
+
+@pytest.mark.parametrize("name", ["unknown key", "no such sensor", "fewer crops than a batch"])
+def test_refused_by_the_command_as_a_user_runs_it(name, user):
+    case = CASES[name]
+    configuration(user, case.settings)
+    case.damage(user)
+    before = contents(user / "results")
+    done = subprocess.run(
+        [sys.executable, "-m", "eeg_sgdr.run", *arguments_of(case)], capture_output=True, text=True
+    )
+    assert all(part in done.stderr for part in case.said), done.stderr
+    assert done.stderr.count("\n") == 1
+    assert (done.returncode, done.stdout) == (2, "")
+    assert contents(user / "results") == before
+
+
+def test_a_rate_that_diverges_fails_its_fits_alone(user, capfd):
+    configuration(user, {"training.initial_rates": [0.05, 1e30]})
+    status = run.main(["--config", "mine.yaml", "--subject", "1", "--out", "results/new", "--jobs", "1"])
+    said = capfd.readouterr().err
+    assert status == 2
+    for fit in ("step-b1-r1e+30-s0", "restarts-b1-r1e+30-s0"):
+        assert (
+            f"subject 01, {fit}: the loss is not finite in epoch 1, at a rate of 1e+30; lower "
+            "training.initial_rates.\n" in said
+        )
+    assert (user / "results/new/subjects/001/report.html").is_file()
+
+
+def test_a_sensor_that_some_recordings_lack_is_left_out_and_named(user):
+    sensors("C3", "Fz", "C4")(user)
+    configuration(user, {})
+    assert run.main(["--config", "mine.yaml", "--subject", "1", "--out", "results/new", "--jobs", "1"]) == 0
+    data = load_results("results/new").subject(1).data
+    assert data["sensors"] == ["C3", "C4"]
+    assert data["lacking"] == {"0/1": ["Fz"], "0/2": ["Cz"]}

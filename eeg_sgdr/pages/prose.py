@@ -184,6 +184,7 @@ def _sensors(subject: Subject) -> list[str]:
     """Sensors of which something was said or done; folders of an earlier version do not know all of it."""
     data = subject.data
     found = {
+        "Lacking (and so left out of all recordings)": data.get("lacking") or None,
         "Interpolated": data["interpolated"],
         "Flat (never changing)": data["flat"],
         "Noisy (local outlier factor)": data.get("noisy"),
