@@ -1,7 +1,7 @@
 """Why trials are rejected."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from eeg_sgdr.settings import Preprocessing
 AMPLITUDE, PEAK_TO_PEAK = "amplitude", "peak-to-peak"
 
 
-def reasons(raw: Any, onsets_s: Sequence[float], config: Preprocessing, where: str) -> list[str]:
+def reasons(raw: Any, onsets_s: Iterable[float], config: Preprocessing, where: str) -> list[str]:
     """Why each trial of a recording is rejected; empty when it is not.
 
     Its whole window must be free of annotations that begin with BAD or EDGE. Raw amplitudes count from the
@@ -26,7 +26,7 @@ def reasons(raw: Any, onsets_s: Sequence[float], config: Preprocessing, where: s
     ----------
     raw : mne.io.BaseRaw
         A recording in volts, not necessarily in memory.
-    onsets_s : sequence of float
+    onsets_s : iterable of float
         Cues, in seconds from the recording's first sample.
     config : Preprocessing
         Bounds and window.
