@@ -118,7 +118,7 @@ def write_fit(folder, key, settings, y, label, wrong):
         "probabilities_running": probabilities,
     }
     store.write_npz(folder.predictions, arrays)
-    history = {"epoch": np.arange(key.budget) + 1, "first_rate": 0.1, "last_rate": 0.1, "loss": 1.0}
+    history = {"epoch": np.arange(key.budget) + 1, "first_rate": 0.1, "last_rate": 0.1, "loss": 0.5}
     store.write_csv(folder.history, pd.DataFrame({**history, "seconds": 0.5}))
     fit = {"schedule": key.schedule, "budget": key.budget, "rate": key.rate, "seed": key.seed}
     made = {"versions": {"eeg_sgdr": "0"}, "stack": [], "cpu_capability": "AVX2", "seconds": 1.0}

@@ -4,6 +4,7 @@ import pandas as pd
 
 from eeg_sgdr.comparison.anytime import anytime
 from eeg_sgdr.comparison.curves import curve, descriptive
+from eeg_sgdr.comparison.diverged import diverged
 from eeg_sgdr.comparison.ensembles import ensemble
 from eeg_sgdr.comparison.rows import COLUMNS
 from eeg_sgdr.comparison.tested import tested
@@ -42,6 +43,7 @@ def comparison(results: Results) -> pd.DataFrame:
         *descriptive(settings, errors),
         *ensemble(settings, errors, results.subjects),
         *anytime(settings, errors),
+        *diverged(settings, errors, results.subjects),
     ]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     return table.fillna(dict.fromkeys(TEXTS, "")).astype(dict.fromkeys(COUNTS, "Int64"))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -65,7 +66,7 @@ class ScheduleLR(LRScheduler):
         self.updates_per_epoch = updates_per_epoch
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self) -> list[float]:
+    def get_lr(self) -> list[float | Tensor]:
         """Rates of the next update, one for each group."""
         return [schedule.lr(self.last_epoch / self.updates_per_epoch) for schedule in self._schedules]
 

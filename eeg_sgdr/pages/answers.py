@@ -186,6 +186,21 @@ def side_words(settings: Settings, side: Side) -> str:
     return f"single networks trained with {schedule}"
 
 
+def diverged(training: Sequence[Row]) -> list[Html]:
+    """An alarm for each arm and rate of which a training ended worse than guessing."""
+    return [
+        phrase(
+            f"Of the trainings of {row['a'].split(' ')[0]} at rate {row['rate']}, ",
+            numbers.points(row),
+            " % ended with a training loss above that of guessing: this rate is too high for this network "
+            "on these recordings. Comparisons that include it say which schedule bears such a rate, not "
+            "which is better where both learn. Lower rates (training.initial_rates) add to this study.",
+        )
+        for row in training
+        if row["estimate"] > 0
+    ]
+
+
 def how_sure(settings: Settings, found: Iterable[Answer], descriptive: Sequence[Row]) -> list[str]:
     """What these numbers can and cannot say."""
     unit = unit_name(settings)

@@ -106,6 +106,7 @@ def _result(results: Results, found: list[Answer]) -> str:
         first += paragraphs(
             ["Simulated recordings: nothing on this page says anything of people's EEG."], "warning"
         )
+    first += paragraphs(answers.diverged(numbers.lines(results.comparison, "training")), "warning")
     sentences: list[str] = [answers.sentence(settings, answer) for answer in found]
     return (
         first
