@@ -142,9 +142,10 @@ def describe(prepared: Prepared | Pooled, folder: store.SubjectFolder, settings:
 
 
 def _write_trials(prepared: Prepared | Pooled, folder: store.SubjectFolder) -> None:
-    store.write_csv(folder.trials, prepared.table)
     store.write_npz(folder.summary, prepared.summary)
     store.write_json(folder.data, prepared.info)
+    # The last: by it, another process that compares knows that there is a subject (`store.Study.subjects`).
+    store.write_csv(folder.trials, prepared.table)
 
 
 def finish(folder: store.SubjectFolder, settings: Settings) -> Subject:
