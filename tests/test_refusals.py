@@ -1,5 +1,6 @@
 """Bad input, as a user meets it: one sentence (what, where, remedy), status 2, and nothing written."""
 
+import dataclasses
 import shutil
 import subprocess
 import sys
@@ -12,9 +13,10 @@ import numpy as np
 import pooch
 import pytest
 import yaml
-from conftest import make_raw
+from conftest import make_raw, make_settings
 
-from eeg_sgdr import load_results, run
+from eeg_sgdr import run
+from eeg_sgdr.trials import make_trials
 
 CONFIG = {
     "name": "small",
@@ -472,10 +474,8 @@ def test_a_rate_that_diverges_fails_its_fits_alone(user, capfd):
     assert (user / "results/new/subjects/001/report.html").is_file()
 
 
-def test_a_sensor_that_some_recordings_lack_is_left_out_and_named(user):
-    sensors("C3", "Fz", "C4")(user)
-    configuration(user, {})
-    assert run.main(["--config", "mine.yaml", "--subject", "1", "--out", "results/new", "--jobs", "1"]) == 0
-    data = load_results("results/new").subject(1).data
-    assert data["sensors"] == ["C3", "C4"]
-    assert data["lacking"] == {"0/1": ["Fz"], "0/2": ["Cz"]}
+def test_a_sensor_that_some_recordings_lack_is_left_out_and_named(recordings):
+    raw = make_raw(names=("C3", "Fz", "C4"), seed=2)
+    info = make_trials([*recordings[:2], dataclasses.replace(recordings[2], raw=raw)], make_settings()).info
+    assert info["sensors"] == ["C3", "C4"]
+    assert info["lacking"] == {"0/0": ["Fz"], "0/1": ["Fz"], "0/2": ["Cz"]}
