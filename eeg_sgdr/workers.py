@@ -181,7 +181,8 @@ def _call(function: Callable[..., Any], *arguments: Any) -> Any:
 
 def _leave(*signal: object) -> None:
     """Leave while nothing is called."""
-    raise SystemExit(interruptions.STATUS)
+    # An exception would be told as one where the worker only begins.
+    os._exit(interruptions.STATUS)
 
 
 def _leave_with_parent() -> None:
