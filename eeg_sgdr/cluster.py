@@ -1,12 +1,13 @@
 """The workers of a Dask cluster as a pool."""
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from eeg_sgdr.errors import CannotGoOnError, UserError, in_words
 from eeg_sgdr.wholefiles import told
@@ -50,17 +51,13 @@ def dask_pool(address: str | None, folders: Sequence[Path]) -> Iterator[Pool]:
         for folder in folders:
             _check_shared(client, folder)
 
-        def at_once(function: Any, *arguments: Any) -> Any:
-            one = next(iter(client.nthreads()))
-            return client.run(function, *arguments, workers=[one])[one]
-
         from distributed.comm import CommClosedError
         from distributed.scheduler import KilledWorker
 
         executor = client.get_executor(pure=False)
         try:
             # The machines that train are others than this one, so that nothing speaks against preparing all.
-            yield Pool(executor.submit, at_once, float("inf"))
+            yield Pool(executor.submit, math.inf)
         except (KilledWorker, CancelledError, CommClosedError) as error:
             raise CannotGoOnError(
                 f"--dask-address {address}: the cluster has given up ({in_words(error)}); see its logs (most "
@@ -95,7 +92,7 @@ def _connected(address: str | None) -> Iterator["Client"]:
 
 
 def _check_threads(client: "Client") -> None:
-    """Threads of one process would share torch's number of threads, and its memory."""
+    """Threads of one process would share torch's random state: initial weights would be anybody's."""
     for worker, n_threads in client.nthreads().items():
         if n_threads > 1:
             raise UserError(

@@ -81,7 +81,8 @@ def check(
     for key in subject.done:
         subject.predictions(key)
     if missing_fits(subject, settings, prepared):
-        pool.at_once(check_fits, prepared, settings)
+        # In a process of its own: in one that trains, it would draw from the same random state.
+        workers.run_all(check_fits, [(prepared, settings, pool.is_here)], 1)
 
 
 def begin(unit: Unit, jobs: Jobs) -> None:

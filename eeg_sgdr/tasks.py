@@ -27,7 +27,7 @@ from eeg_sgdr.settings import Settings
 from eeg_sgdr.stacks import Member, fit_stack
 
 
-def check(prepared: Prepared | Pooled, settings: Settings) -> None:
+def check(prepared: Prepared | Pooled, settings: Settings, device_is_here: bool) -> None:
     """See that fits of a subject or fold can begin; no array of its trials is read.
 
     Parameters
@@ -36,6 +36,8 @@ def check(prepared: Prepared | Pooled, settings: Settings) -> None:
         The trials.
     settings : Settings
         The configuration.
+    device_is_here : bool
+        Whether fits will be made on this machine.
 
     Raises
     ------
@@ -44,7 +46,8 @@ def check(prepared: Prepared | Pooled, settings: Settings) -> None:
     """
     info, table = prepared.info, prepared.table
     start, stop = info["window_samples"]
-    open_device(settings.training.numerics)
+    if device_is_here:
+        open_device(settings.training.numerics)
     window = np.empty((0, len(info["sensors"]), stop - start), np.float32)
     data = Data(window, np.empty(0, np.int64), window, len(info["classes"]), info["sfreq"])
     n_train = int(((table["split"] == "train") & (table["rejected"] == "")).sum())

@@ -1,5 +1,6 @@
 """Worker processes, forked from one that has imported what they need."""
 
+import math
 import multiprocessing
 import os
 import signal
@@ -50,15 +51,17 @@ class Pool:
     submit : callable
         Takes a function that is importable by name and its arguments; returns a Future of what a worker
         makes of them when it is free.
-    at_once : callable
-        Takes the same, waits for no worker to be free, and returns the result.
     size : float
         Calls at a time; infinite where it is not this machine that bears them.
     """
 
     submit: Callable[..., Future]
-    at_once: Callable[..., Any]
     size: float
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the workers are processes of this machine."""
+        return math.isfinite(self.size)
 
 
 @contextmanager
@@ -75,7 +78,7 @@ def local_pool(n_processes: int) -> Iterator[Pool]:
     pool : Pool
     """
     with _executor(n_processes) as executor:
-        yield Pool(executor.submit, lambda *call: run_all(call[0], [call[1:]], 1)[0], n_processes)
+        yield Pool(executor.submit, n_processes)
 
 
 def run_all(function: Callable[..., Any], calls: Iterable[tuple], n_processes: int) -> list[Any]:
