@@ -30,7 +30,8 @@ def test_killed_at_five_moments_every_file_is_as_it_would_be(undisturbed):
     rng = random.Random(20261123)
     arguments = killing.command(folder, "killed", *SHORT)
     assert killing.kill(arguments, "write", rng.randrange(5, 30), folder)
-    assert len(list((folder / "killed").rglob(".*.part"))) == 1
+    # Of whoever is in a write at the time.
+    assert len(list((folder / "killed").rglob(".*.part"))) in (1, 2)
     kinds = ["all", "all", "all", "first"]
     killed = [killing.kill(arguments, kind, rng.uniform(0.2, 0.7) * seconds, folder) for kind in kinds]
     killing.run(arguments)
