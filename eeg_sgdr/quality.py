@@ -71,7 +71,8 @@ def bridged(microvolts: np.ndarray, names: list[str], sfreq: float) -> list[list
     info = mne.create_info(names, sfreq, "eeg")
     epochs = mne.EpochsArray(1e-6 * microvolts.astype(float), info, verbose="error")
     highest = min(30.0, 0.9 * sfreq / 2)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # trials are short for a filter at 0.5 Hz: only drifts suffer
+    # Trials are short for a filter at 0.5 Hz, which MNE says whatever verbose is: only drifts suffer.
+    with mne.utils.catch_logging(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         pairs, _ = mne.preprocessing.compute_bridged_electrodes(epochs, h_freq=highest, verbose="error")
     return [[names[i], names[j]] for i, j in pairs]

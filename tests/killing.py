@@ -73,6 +73,8 @@ def start(arguments: list[str], **environment: str) -> subprocess.Popen:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # Who starts the tests in the background may ignore Ctrl-C for all that comes of it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
     )
 

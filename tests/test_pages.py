@@ -230,7 +230,9 @@ def test_the_command_makes_table_and_report_again(tmp_path, capsys):
 def test_the_command_refuses_in_one_sentence(tmp_path, capsys):
     assert report.main([str(tmp_path / "nothing")]) == 2
     error = capsys.readouterr().err
-    assert "is nothing a results folder" in error.replace(str(tmp_path) + "/", "")
+    assert "nothing/config.yaml: is not there, so nothing is no results folder" in error.replace(
+        str(tmp_path) + "/", ""
+    )
     assert len(error.splitlines()) == 1
 
 

@@ -351,5 +351,5 @@ def test_results_are_read_as_tables(subject):
 
 
 def test_what_is_no_results_folder_is_refused(tmp_path):
-    with pytest.raises(UserError, match="is .* a results folder"):
+    with pytest.raises(UserError, match="config.yaml: is not there, so .* is no results folder"):
         load_results(tmp_path)
