@@ -17,6 +17,9 @@ SHORT = (
 )
 
 
+pytestmark = pytest.mark.crashes
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     """Its folder, its files and its seconds."""

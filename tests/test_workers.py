@@ -68,6 +68,7 @@ def test_workers_begin_with_braindecode_imported():
     assert workers.run_all(modules, [("braindecode.models",)], 1) == [True]
 
 
+@pytest.mark.crashes
 def test_a_worker_that_is_killed_is_told_and_the_others_finish_what_they_are_in(tmp_path):
     path = tmp_path / "file"
     with pytest.raises(CannotGoOnError, match=r"worker process was killed.*fewer --jobs \(it had 2\)"):
@@ -76,6 +77,7 @@ def test_a_worker_that_is_killed_is_told_and_the_others_finish_what_they_are_in(
     assert multiprocessing.active_children() == []
 
 
+@pytest.mark.crashes
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
 def test_workers_end_with_the_process_in_charge(end, tmp_path):
     """Whether it works or waits: no process is left that nobody knows of."""
