@@ -71,7 +71,7 @@ def local_pool(n_processes: int) -> Iterator[Pool]:
     Parameters
     ----------
     n_processes : int
-        Calls at a time; a process is started when there is a call for it.
+        Calls at a time; as many processes are started with the first call.
 
     Yields
     ------
@@ -106,7 +106,8 @@ def run_all(function: Callable[..., Any], calls: Iterable[tuple], n_processes: i
         The first that a call raises. Whatever ends it, what is still running is asked to stop (see
         `eeg_sgdr.interruptions`), and killed if it does not.
     """
-    with _executor(n_processes) as executor:
+    calls = list(calls)
+    with _executor(max(1, min(n_processes, len(calls)))) as executor:
         futures = [executor.submit(function, *arguments) for arguments in calls]
         for future in as_completed(futures):
             future.result()
@@ -114,7 +115,14 @@ def run_all(function: Callable[..., Any], calls: Iterable[tuple], n_processes: i
 
 
 class _Executor(ProcessPoolExecutor):
-    """Its calls answer a request to stop."""
+    """Its processes begin together, and its calls answer a request to stop."""
+
+    def __init__(self, n_processes: int) -> None:
+        super().__init__(n_processes, context(), _begin)
+        # A process that began with a later call would be watched only when something else happens (in
+        # Python 3.11 to 3.14 at least): killed before, nobody would ever know. This is what the executor
+        # does by itself for processes that are forked from its own.
+        self._safe_to_dynamically_spawn_children = False
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Future:  # type: ignore[override]
         return super().submit(_call, function, *arguments)
@@ -122,7 +130,7 @@ class _Executor(ProcessPoolExecutor):
 
 @contextmanager
 def _executor(n_processes: int) -> Iterator[Executor]:
-    with _Executor(n_processes, mp_context=context(), initializer=_begin) as executor:
+    with _Executor(n_processes) as executor:
         try:
             yield executor
         except BrokenProcessPool as error:

@@ -68,7 +68,23 @@ def test_workers_begin_with_braindecode_imported():
     assert workers.run_all(modules, [("braindecode.models",)], 1) == [True]
 
 
-@pytest.mark.crashes
+def test_all_processes_begin_with_the_first_call():
+    """Before anything is waited for: one that began later would not be watched at once."""
+    with workers.local_pool(3) as pool:
+        pool.submit(square, 1)
+        assert len(multiprocessing.active_children()) == 3
+
+
+def test_a_worker_that_is_killed_as_it_begins_is_told():
+    with pytest.raises(CannotGoOnError, match="worker process was killed"), workers.local_pool(2) as pool:
+        first = pool.submit(time.sleep, 60)
+        time.sleep(0.2)
+        second = pool.submit(time.sleep, 60)
+        max(multiprocessing.active_children(), key=lambda process: process.pid).kill()
+        for call in (first, second):
+            call.result(timeout=20)
+
+
 def test_a_worker_that_is_killed_is_told_and_the_others_finish_what_they_are_in(tmp_path):
     path = tmp_path / "file"
     with pytest.raises(CannotGoOnError, match=r"worker process was killed.*fewer --jobs \(it had 2\)"):
