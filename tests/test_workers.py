@@ -75,14 +75,18 @@ def test_all_processes_begin_with_the_first_call():
         assert len(multiprocessing.active_children()) == 3
 
 
+def kill_the_last_that_began(pool):
+    calls = [pool.submit(time.sleep, 60)]
+    time.sleep(0.2)
+    calls.append(pool.submit(time.sleep, 60))
+    max(multiprocessing.active_children(), key=lambda process: process.pid).kill()
+    for call in calls:
+        call.result(timeout=20)
+
+
 def test_a_worker_that_is_killed_as_it_begins_is_told():
     with pytest.raises(CannotGoOnError, match="worker process was killed"), workers.local_pool(2) as pool:
-        first = pool.submit(time.sleep, 60)
-        time.sleep(0.2)
-        second = pool.submit(time.sleep, 60)
-        max(multiprocessing.active_children(), key=lambda process: process.pid).kill()
-        for call in (first, second):
-            call.result(timeout=20)
+        kill_the_last_that_began(pool)
 
 
 def test_a_worker_that_is_killed_is_told_and_the_others_finish_what_they_are_in(tmp_path):
