@@ -7,11 +7,19 @@ from eeg_sgdr.errors import UserError
 
 if TYPE_CHECKING:
     from eeg_sgdr.estimator import SnapshotEnsembleClassifier
+    from eeg_sgdr.interop.moabb import to_moabb
     from eeg_sgdr.results import Results, load_results
     from eeg_sgdr.trained import load_classifier
 
 __version__ = "0.1.0"
-__all__ = ["Results", "SnapshotEnsembleClassifier", "UserError", "load_classifier", "load_results"]
+__all__ = [
+    "Results",
+    "SnapshotEnsembleClassifier",
+    "UserError",
+    "load_classifier",
+    "load_results",
+    "to_moabb",
+]
 
 #: Imported when they are first used, so that the command's --help comes at once.
 _MODULES = {
@@ -19,6 +27,7 @@ _MODULES = {
     "SnapshotEnsembleClassifier": "estimator",
     "load_classifier": "trained",
     "load_results": "results",
+    "to_moabb": "interop.moabb",
 }
 
 

@@ -1,1 +1,1 @@
-"""The schedules inside other libraries' training loops, one file a library."""
+"""What other libraries take and give: schedules in their loops, results in their form; one file a library."""

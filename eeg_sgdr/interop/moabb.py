@@ -1,0 +1,163 @@
+"""A study's results in the form that MOABB's evaluations give theirs."""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from eeg_sgdr import plan, times
+from eeg_sgdr.comparison.units import Gathered, Group, gather_means, read_people
+from eeg_sgdr.pages.wording import counted
+from eeg_sgdr.plan import FitKey
+from eeg_sgdr.predictors import CLASSICAL, Predictor, predictors
+from eeg_sgdr.results import Results, Subject
+from eeg_sgdr.settings import Settings
+from eeg_sgdr.tables import ROW, row_of
+
+#: The same predictor by the seeds whose probabilities it averages; of the baseline there is one.
+Pipeline = Mapping[Group, Predictor]
+
+
+def to_moabb(results: Results) -> pd.DataFrame:
+    """Results as MOABB's evaluations return theirs, for its statistics and plots.
+
+    A pipeline is a predictor of evaluation.csv, called like the folders of fits:
+    ``restarts-b31-r0.025+0.05-e31-cycles`` is the arm ``restarts`` with a budget of 31 epochs at both
+    rates, after epoch 31, the ensemble of the last cycles; ``-2seeds`` is added where it averages the
+    probabilities of two seeds. Ensembles of one snapshot are that snapshot, and left out.
+
+    Parameters
+    ----------
+    results : Results
+        A study, as `eeg_sgdr.load_results` returns it.
+
+    Returns
+    -------
+    table : DataFrame
+        A row for each pipeline and subject; across subjects for each subject that is tested, by the
+        networks of its fold. Columns of MOABB: score (accuracy, 1 - error, between 0 and 1; the mean over
+        the seeds that are there), time (seconds of training all of the pipeline's networks up to their
+        epoch, scoring left out; the mean over those seeds), samples (trials that train), samples_test,
+        n_classes, subject, session (those of the test trials), channels, n_sessions, dataset (the study's
+        name), pipeline. Further columns to choose by: schedule, budget, epoch, rates, members,
+        n_networks, epochs_spent, n_seeds (the least number of seeds behind any subject's score).
+
+    Warns
+    -----
+    UserWarning
+        If subjects or seeds that the configuration names are not there: which, and of how many pipelines.
+        MOABB's statistics refuse pipelines that lack a subject.
+
+    Raises
+    ------
+    UserError
+        If the folder holds no results yet.
+
+    Examples
+    --------
+    >>> table = to_moabb(load_results("results/demo14"))  # doctest: +SKIP
+    >>> compute_dataset_statistics(table.query("budget == 31 and epoch == 31"))  # doctest: +SKIP
+    """
+    errors = read_people(results.evaluation, results.settings)
+    of_person = {label: subject for subject in results.subjects for label in subject.test_subjects}
+    clocks = _clocks(results)
+    people = {label: _described(subject, label) for label, subject in of_person.items()}
+    rows: list[dict[str, Any]] = []
+    lacking: dict[str, int] = {}
+    for name, pipeline in _pipelines(results.settings).items():
+        gathered = gather_means(errors, {group: [[one]] for group, one in pipeline.items()})
+        if gathered.missing:
+            lacking[gathered.missing] = lacking.get(gathered.missing, 0) + 1
+        for label, error in zip(gathered.units, gathered.values[:, 0], strict=True):
+            subject = of_person[label]
+            rows.append(
+                {
+                    "score": 1 - error,
+                    "time": _seconds(subject, pipeline, clocks),
+                    "samples_test": errors.n_test[label],
+                    **people[label],
+                    "dataset": results.settings.name,
+                    "pipeline": name,
+                    **_columns(next(iter(pipeline.values())), gathered),
+                }
+            )
+    if lacking:
+        listed = ", ".join(f"{counted(n, 'pipeline')} without {what}" for what, n in lacking.items())
+        warnings.warn(
+            f"{results.root}: not all is there ({listed}); run the command again, or choose pipelines and "
+            "subjects that are complete.",
+            stacklevel=2,
+        )
+    return pd.DataFrame(rows, columns=list(_COLUMNS))
+
+
+#: First those of MOABB, in its order.
+_COLUMNS = (
+    *("score", "time", "samples", "samples_test", "n_classes", "subject", "session", "channels"),
+    *("n_sessions", "dataset", "pipeline"),
+    *("schedule", "budget", "epoch", "rates", "members", "n_networks", "epochs_spent", "n_seeds"),
+)
+
+
+def _pipelines(settings: Settings) -> dict[str, Pipeline]:
+    """All predictors of the configuration by what they are called; those of several seeds are one."""
+    found: dict[str, dict[Group, Predictor]] = {}
+    for predictor in predictors(settings, plan.fits(settings)):
+        if predictor.members != "cycles" or len(predictor.epochs) > 1:
+            seeds = tuple(dict.fromkeys(key.seed for key in predictor.fits))
+            found.setdefault(_name(predictor, len(seeds)), {})[seeds] = predictor
+    return {**found, **({"baseline": {(): CLASSICAL}} if settings.baseline else {})}
+
+
+def _name(predictor: Predictor, n_seeds: int) -> str:
+    """Without spaces, at which MOABB's plots cut long names."""
+    first = predictor.fits[0]
+    name = f"{first.schedule}-b{first.budget}-r{predictor.rates}-e{predictor.epoch}-{predictor.members}"
+    return name if n_seeds == 1 else f"{name}-{n_seeds}seeds"
+
+
+def _columns(predictor: Predictor, gathered: Gathered) -> dict[str, Any]:
+    """What tells pipelines apart, and what they cost."""
+    return {
+        **dict(zip(ROW, row_of(predictor), strict=True)),
+        "n_networks": len(predictor.fits) * len(predictor.epochs),
+        "epochs_spent": len(predictor.fits) * predictor.epoch,
+        "n_seeds": gathered.n_seeds,
+    }
+
+
+def _described(subject: Subject, label: str) -> dict[str, Any]:
+    """What MOABB's columns say of a person's recordings."""
+    trials, data = subject.trials, subject.data
+    theirs = subject.tested[subject.tested["subject"] == label]
+    return {
+        "subject": label,
+        "session": "+".join(sorted(theirs["session"].unique())),
+        "n_sessions": trials.loc[trials["subject"] == label, "session"].nunique(),
+        "samples": int(((trials["split"] == "train") & (trials["rejected"] == "")).sum()),
+        "n_classes": len(data["classes"]),
+        "channels": len(data["sensors"]),
+    }
+
+
+def _clocks(results: Results) -> dict[tuple[str, FitKey], np.ndarray]:
+    """Seconds of training after each epoch of every fit, by subject or fold."""
+    return {
+        (subject.label, key): subject.history(key)["seconds"].cumsum().to_numpy()
+        for subject in results.subjects
+        for key in subject.done
+    }
+
+
+def _seconds(subject: Subject, pipeline: Pipeline, clocks: Mapping[tuple[str, FitKey], np.ndarray]) -> float:
+    """Mean over the seeds that are there."""
+    there = [one for one in pipeline.values() if all((subject.label, key) in clocks for key in one.fits)]
+    seconds = [
+        sum(clocks[subject.label, key][one.epoch - 1] for key in one.fits)
+        if one.fits
+        else times.of_fit(subject.baseline or {})
+        for one in there
+    ]
+    return float(np.mean(seconds))
