@@ -315,7 +315,10 @@ def test_tiles_convolve(n_outputs, n_taps):
     assert torch.isclose((gradient * spectra).sum(), (tiles.analyse_adjoint(gradient) * signals).sum())
 
 
-@pytest.mark.parametrize(("window", "stride"), [(1, 1), (2, 1), (7, 1), (8, 1), (21, 1), (5, 3), (1, 4)])
+@pytest.mark.parametrize(
+    ("window", "stride"),
+    [(1, 1), (2, 1), (3, 1), (7, 1), (8, 1), (15, 1), (18, 1), (19, 1), (21, 1), (5, 3), (1, 4)],
+)
 def test_window_sums_and_their_adjoint(window, stride):
     pool = WindowSums(21, window, stride)
     values = torch.randn(2, 3, 24, dtype=torch.float64)

@@ -188,8 +188,8 @@ class _ShallowLogits(torch.autograd.Function):
                 valid = y[..., : tiles.n_outputs]
                 torch.sum(valid, (1, 2), keepdim=True, out=mean[some]).div_(n)
                 y -= mean[some]
-                squares = torch.square(y, out=u)[..., : tiles.n_outputs]
-                torch.sum(squares, (1, 2), keepdim=True, out=variance[some]).div_(n)
+                y[..., tiles.n_outputs :] = 0
+                _inner_products(y, y, out=variance[some]).div_(n)
             else:
                 y -= mean[some]
             scale = gain[some] / (variance[some] + norm.eps).sqrt_()
@@ -237,11 +237,10 @@ class _ShallowLogits(torch.autograd.Function):
             d_squares = pool.adjoint(d_power.mul_(slope), y.shape[2], scratch)
             e = torch.mul(y, scale[some], out=scratch.array("e", y.shape)).add_(shift[some])
             e *= d_squares
-            product = scratch.array("product", y.shape)
             torch.sum(e, (1, 2), keepdim=True, out=total[some])
-            torch.sum(torch.mul(e, y, out=product), (1, 2), keepdim=True, out=moment[some])
+            _inner_products(e, y, out=moment[some])
             if ctx.training:
-                torch.mul(y, moment[some] / (n * spread[some]), out=product)
+                product = torch.mul(y, moment[some] / (n * spread[some]), out=scratch.array("p", y.shape))
                 e -= product.add_(total[some] / n)
                 e[..., tiles.n_outputs :] = 0
             tiles.synthesise_adjoint(e, out=d_products[:, :, some])
@@ -249,3 +248,10 @@ class _ShallowLogits(torch.autograd.Function):
         d_bias = torch.zeros_like(norm_bias) if ctx.training else 2 * (scale * total).flatten()
         d_norm_weight = 2 * root * (moment / spread.sqrt()).flatten()
         return d_weight, d_bias, d_norm_weight, 2 * root * total.flatten(), d_readout, None, None, None
+
+
+def _inner_products(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
+    """Sum of a b for each of the first axis: one reading, without an array of products."""
+    for one, other, total in zip(a.flatten(1), b.flatten(1), out.flatten(), strict=True):
+        torch.dot(one, other, out=total)
+    return out
