@@ -13,10 +13,10 @@ CSS = """
 #content figure img { max-width: 100%; height: auto; }
 #content figcaption p { margin: 0.2rem 0; color: #444; font-size: 0.95rem; }
 #content h4 { margin-top: 1.5rem; font-size: 1.1rem; }
-#content .wide { overflow-x: auto; }
-#content table { border-collapse: collapse; margin: 0.8rem 0; font-size: 0.85rem; }
-#content caption { caption-side: top; color: #444; font-size: 0.95rem; padding: 0.2rem 0; }
-#content th, #content td { padding: 0.1rem 0.45rem; border-bottom: 1px solid #ddd; white-space: nowrap; }
+#content .wide { overflow-x: auto; container-type: inline-size; }
+#content table { border-collapse: collapse; margin: 0.8rem 0; font-size: 0.8rem; }
+#content caption { caption-side: top; color: #444; font-size: 0.95rem; padding: 0.2rem 0; max-width: 100cqw; }
+#content th, #content td { padding: 0.1rem 0.3rem; border-bottom: 1px solid #ddd; white-space: nowrap; }
 #content th { vertical-align: bottom; white-space: normal; }
 #content .number { text-align: right; font-variant-numeric: tabular-nums; }
 #content td.long { white-space: normal; min-width: 15rem; }
