@@ -12,11 +12,11 @@ from eeg_sgdr import fitting, plan, store
 from eeg_sgdr.fitting import Data
 from eeg_sgdr.plan import FitKey
 from eeg_sgdr.recordings import Source
-from eeg_sgdr.results import Subject
 from eeg_sgdr.schedules import Step
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.splits import Fold
 from eeg_sgdr.study import absent_fits
+from eeg_sgdr.subjects import Subject
 from eeg_sgdr.trials import make_trials
 
 #: What is measured: short epochs of so many updates, the first of them a warm-up.

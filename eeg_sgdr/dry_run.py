@@ -9,9 +9,9 @@ from eeg_sgdr.cost import Measured, Shape, Unit
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.plan import FitKey
 from eeg_sgdr.recordings import Source
-from eeg_sgdr.results import Subject
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.study import processes
+from eeg_sgdr.subjects import Subject
 
 
 def answer(units: Sequence[Unit], source: Source, settings: Settings, jobs: int | None) -> Iterator[str]:

@@ -11,8 +11,8 @@ from eeg_sgdr.plan import FitKey
 from eeg_sgdr.pooled import Pooled
 from eeg_sgdr.prepared import Prepared
 from eeg_sgdr.provenance import environment
-from eeg_sgdr.results import Subject
 from eeg_sgdr.settings import Settings
+from eeg_sgdr.subjects import Subject
 
 
 def record_settings(settings: Settings, subjects: Sequence[str], study: store.Study) -> Settings:

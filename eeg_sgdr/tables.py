@@ -7,8 +7,8 @@ import pandas as pd
 
 from eeg_sgdr.metrics import METRICS
 from eeg_sgdr.predictors import CLASSICAL, Predictor, predictors
-from eeg_sgdr.results import Subject
 from eeg_sgdr.settings import Settings
+from eeg_sgdr.subjects import Subject
 
 #: Columns of evaluation.csv that tell predictors apart.
 ROW = ("schedule", "budget", "epoch", "rates", "seeds", "members")

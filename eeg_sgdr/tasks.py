@@ -22,9 +22,9 @@ from eeg_sgdr.pooled import Pooled
 from eeg_sgdr.prepared import Prepared
 from eeg_sgdr.progress import tick
 from eeg_sgdr.provenance import versions
-from eeg_sgdr.results import Subject
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.stacks import Member, fit_stack
+from eeg_sgdr.subjects import Subject
 
 
 def check(prepared: Prepared | Pooled, settings: Settings, device_is_here: bool) -> None:

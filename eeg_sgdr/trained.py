@@ -13,9 +13,10 @@ from eeg_sgdr.classifier import TrainedClassifier
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.plan import FitKey, schedule_of
 from eeg_sgdr.predictors import Predictor, members_at
-from eeg_sgdr.results import Results, Subject
+from eeg_sgdr.results import Results
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.snapshots import Snapshot
+from eeg_sgdr.subjects import Subject
 
 
 def load_classifier(

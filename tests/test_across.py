@@ -1,5 +1,6 @@
 """Across subjects: folds, their trials put together, and a small study of two folds."""
 
+from dataclasses import asdict
 from functools import partial
 
 import mne
@@ -175,6 +176,8 @@ def test_every_test_subject_has_its_rows_and_all_together_theirs(study):
         key = fold.done[0]
         arrays = fold.predictions(key)
         rows = fold.trials.set_index("trial").loc[arrays["trials"]]
+        _, stored = results.probabilities(fold=fold.label, **asdict(key))
+        np.testing.assert_array_equal(stored, arrays["probabilities"])
         assert set(rows["subject"]) == set(fold.data["test_subjects"])
         assert rows["class"].tolist() == arrays["classes"][arrays["y"]].tolist()
     assert set(results.history["fold"]) == set(results.trials["fold"]) == {"1", "2"}

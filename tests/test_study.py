@@ -344,8 +344,18 @@ def test_results_are_read_as_tables(subject):
     epochs, probabilities = results.probabilities(subject=1, schedule="restarts", budget=3, rate=0.05, seed=0)
     assert epochs.tolist() == [1, 3]
     assert probabilities.shape == (2, 12, 4)
-    with pytest.raises(UserError, match="has no fit restarts-b3-r0.1-s0; there are restarts-b3-r0.025-s0"):
+    np.testing.assert_array_equal(results.probabilities(1, "restarts", rate=0.05)[1], probabilities)
+    none = "has no fits of schedule restarts, budget 3, rate 0.1, seed 0; name one of restarts-b3-r0.025-s0, "
+    with pytest.raises(UserError, match=none):
         results.probabilities(1, "restarts", 3, 0.1)
+    several = (
+        "has 2 fits of schedule restarts, seed 0; name one of restarts-b3-r0.025-s0, restarts-b3-r0.05-s0"
+    )
+    with pytest.raises(UserError, match=several):
+        results.probabilities(1, "restarts")
+    for nobody in ({}, {"subject": 1, "fold": 1}):
+        with pytest.raises(UserError, match="name either a subject or, across subjects, a fold"):
+            results.probabilities(**nobody)
     with pytest.raises(UserError, match="has no subject 7"):
         results.subject(7)
 

@@ -9,8 +9,8 @@ from eeg_sgdr.comparison.rows import Row, describe, stands_on
 from eeg_sgdr.comparison.units import Errors, gather_means
 from eeg_sgdr.plan import FitKey
 from eeg_sgdr.predictors import Predictor, seed_groups
-from eeg_sgdr.results import Subject
 from eeg_sgdr.settings import Settings
+from eeg_sgdr.subjects import Subject
 
 
 def diverged(settings: Settings, errors: Errors, units: Sequence[Subject]) -> list[Row]:

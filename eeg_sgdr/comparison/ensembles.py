@@ -9,8 +9,8 @@ from eeg_sgdr.comparison.rows import Row, describe, mean_of, median_of, stands_o
 from eeg_sgdr.comparison.units import Errors, Group, gather, gather_means, mean_over_seeds
 from eeg_sgdr.plan import FitKey, schedule_of
 from eeg_sgdr.predictors import Predictor, seed_groups
-from eeg_sgdr.results import Subject
 from eeg_sgdr.settings import Settings, WarmRestartsArm
+from eeg_sgdr.subjects import Subject
 
 #: The predictors of every disjoint group of seeds.
 Cell = dict[Group, list[Predictor]]

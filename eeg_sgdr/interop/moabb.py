@@ -12,8 +12,9 @@ from eeg_sgdr.comparison.units import Gathered, Group, gather_means, read_people
 from eeg_sgdr.pages.wording import counted
 from eeg_sgdr.plan import FitKey
 from eeg_sgdr.predictors import CLASSICAL, Predictor, predictors
-from eeg_sgdr.results import Results, Subject
+from eeg_sgdr.results import Results
 from eeg_sgdr.settings import Settings
+from eeg_sgdr.subjects import Subject
 from eeg_sgdr.tables import ROW, row_of
 
 #: The same predictor by the seeds whose probabilities it averages; of the baseline there is one.

@@ -8,7 +8,7 @@ from eeg_sgdr.pages.answers import Answer
 from eeg_sgdr.pages.markup import folded, paragraphs, table
 from eeg_sgdr.pages.tested import pair
 from eeg_sgdr.pages.wording import counted, joined
-from eeg_sgdr.results import Subject
+from eeg_sgdr.subjects import Subject
 
 
 def membership(folds: Sequence[Subject]) -> str:

@@ -13,7 +13,8 @@ from eeg_sgdr.pages.methods import preprocessing, references
 from eeg_sgdr.pages.page import assemble
 from eeg_sgdr.pages.subject import title
 from eeg_sgdr.pages.wording import counted, joined, plain, whose
-from eeg_sgdr.results import Results, Subject
+from eeg_sgdr.results import Results
+from eeg_sgdr.subjects import Subject
 
 
 def data_report(results: Results, subject: Subject) -> None:

@@ -14,9 +14,10 @@ from eeg_sgdr.pages.page import assemble
 from eeg_sgdr.pages.subject import content, title
 from eeg_sgdr.pages.wording import percent, short_name
 from eeg_sgdr.predictors import CLASSICAL
-from eeg_sgdr.results import Results, Subject
+from eeg_sgdr.results import Results
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.statistics import binomial_interval
+from eeg_sgdr.subjects import Subject
 from eeg_sgdr.tables import ROW, records, row_of
 
 

@@ -8,9 +8,9 @@ import numpy as np
 from eeg_sgdr import tables
 from eeg_sgdr.plan import FitKey
 from eeg_sgdr.predictors import Predictor, predictors, side_predictors
-from eeg_sgdr.results import Subject
 from eeg_sgdr.settings import Comparison, Settings, Side
 from eeg_sgdr.statistics import McNemar, binomial_interval, mcnemar
+from eeg_sgdr.subjects import Subject
 
 
 @dataclass(frozen=True)

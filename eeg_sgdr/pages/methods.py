@@ -6,9 +6,9 @@ from typing import Any
 from eeg_sgdr.pages.wording import counted, joined, plain, schedule_name, versions
 from eeg_sgdr.patterns import READERS
 from eeg_sgdr.preprocessing import NOTCH_QUALITY
-from eeg_sgdr.results import Subject
 from eeg_sgdr.schedules import n_averaged
 from eeg_sgdr.settings import CosineArm, Settings, Split, StepArm, SubjectSplit, WarmRestartsArm
+from eeg_sgdr.subjects import Subject
 
 
 def methods(settings: Settings, subject: Subject) -> list[str]:

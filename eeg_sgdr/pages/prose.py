@@ -20,9 +20,9 @@ from eeg_sgdr.pages.wording import (
 from eeg_sgdr.predictors import Predictor
 from eeg_sgdr.quality import FEWEST_SENSORS
 from eeg_sgdr.rejections import too_many
-from eeg_sgdr.results import Subject
 from eeg_sgdr.settings import Settings, WarmRestartsArm
 from eeg_sgdr.statistics import McNemar
+from eeg_sgdr.subjects import Subject
 
 PAPERS_RECORDINGS = (
     "The paper (section 4.4) trained on the High-Gamma recordings: 14 people, about 1000 trials each of "

@@ -10,8 +10,8 @@ from eeg_sgdr.pages.headline import Headline
 from eeg_sgdr.pages.markup import bullets, paragraphs, picture, table
 from eeg_sgdr.pages.wording import counted, joined, percent, schedule_name, short_name
 from eeg_sgdr.patterns import READERS, spatial_patterns
-from eeg_sgdr.results import Subject
 from eeg_sgdr.settings import Settings
+from eeg_sgdr.subjects import Subject
 from eeg_sgdr.tables import ROW, distinct, records, row_of, seed_by_seed
 
 

@@ -13,8 +13,9 @@ from eeg_sgdr.pages.methods import methods, references
 from eeg_sgdr.pages.page import assemble
 from eeg_sgdr.pages.wording import counted, joined, versions
 from eeg_sgdr.predictors import Predictor
-from eeg_sgdr.results import Results, Subject
+from eeg_sgdr.results import Results
 from eeg_sgdr.settings import Settings
+from eeg_sgdr.subjects import Subject
 
 
 def subject_report(results: Results, subject: Subject) -> None:

@@ -7,8 +7,9 @@ import numpy as np
 from eeg_sgdr import times
 from eeg_sgdr.plan import FitKey
 from eeg_sgdr.predictors import CLASSICAL, Predictor, seed_groups, side_predictors
-from eeg_sgdr.results import Results, Subject
+from eeg_sgdr.results import Results
 from eeg_sgdr.settings import Settings, Side
+from eeg_sgdr.subjects import Subject
 
 #: Of a subject, the seconds after each epoch of a fit.
 Clock = Callable[[Subject, FitKey], np.ndarray]

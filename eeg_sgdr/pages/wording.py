@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from eeg_sgdr.predictors import Predictor
-from eeg_sgdr.results import Subject
 from eeg_sgdr.settings import Settings, SubjectSplit
+from eeg_sgdr.subjects import Subject
 
 
 def joined(words: Iterable[object]) -> str:
