@@ -10,11 +10,12 @@ from moabb.paradigms import LeftRightImagery
 from sklearn.dummy import DummyClassifier
 from study_folder import N_TEST, across, study_settings, write_folds, write_study
 from test_comparison import write_baseline
+from test_readme import block
 
 from eeg_sgdr import UserError, load_results, store, to_moabb
 from eeg_sgdr.comparison import update
 
-SUBJECTS = ("01", "02", "03", "04", "05")
+SUBJECTS = ("01", "02", "03", "04")
 COMPARISONS = [
     {"name": "both seeds", "a": {"schedule": "step", "members": "single", "rates": "all", "seeds": 2},
      "b": {"schedule": "restarts", "members": "cycles", "rates": "all", "seeds": 2}},
@@ -64,7 +65,7 @@ def test_scores_are_one_less_the_mean_error_over_seeds(table, results):
         assert len(ours) == len(expected) > 0
         np.testing.assert_allclose(ours.set_index(which)["score"].loc[expected.index], expected)
         assert set(ours["n_seeds"]) == {2}
-    assert table["score"].nunique() > 10
+    assert table["score"].nunique() > 5
 
 
 def test_pipelines_are_named_as_folders_are(table):
@@ -109,7 +110,7 @@ def test_moabb_s_statistics_and_plots_take_it(table, plotting):
     scores = chosen.pivot_table(index="subject", columns="pipeline", values="score")
     difference = scores[A] - scores[B]
     assert effect.loc[A, B] == pytest.approx(difference.mean() / difference.std())
-    signs = np.array(np.meshgrid(*[[-1, 1]] * 5)).reshape(5, -1)
+    signs = np.array(np.meshgrid(*[[-1, 1]] * 4)).reshape(4, -1)
     flipped = difference.to_numpy() @ signs
     assert p.loc[A, B] == pytest.approx(np.mean(flipped >= difference.sum() - 1e-9))
     figures = [
@@ -120,12 +121,12 @@ def test_moabb_s_statistics_and_plots_take_it(table, plotting):
     ]
     labels = [label.get_text() for label in figures[3].axes[0].get_xticklabels()]
     assert sorted(labels) == sorted(names)
-    assert figures[1].axes[0].collections[0].get_offsets().shape == (5, 2)
+    assert figures[1].axes[0].collections[0].get_offsets().shape == (4, 2)
 
 
 def test_across_subjects_every_person_has_a_row(tmp_path):
     folds = [["01", "02"], ["03", "04"]]
-    settings = study_settings(SUBJECTS[:4], rates=(0.05,), budgets=(7,), baseline=None)
+    settings = study_settings(SUBJECTS, rates=(0.05,), budgets=(7,), baseline=None)
     wrongs = {"1": [0, 1, 10], "2": [10, 11, 12, 13]}
     table = to_moabb(write_folds(tmp_path, across(settings, folds=folds), lambda label, *_: wrongs[label]))
     assert not table.duplicated(["pipeline", "subject"]).any()
@@ -160,3 +161,14 @@ def test_a_folder_without_results_is_refused(tmp_path):
     write_study(tmp_path, SETTINGS, wrong, missing=SUBJECTS)
     with pytest.raises(UserError, match="holds no such results yet"):
         to_moabb(load_results(tmp_path))
+
+
+def test_the_page_s_example(tmp_path, monkeypatch, plotting):
+    settings = study_settings(SUBJECTS, rates=(0.05,), budgets=(31,), epochs=31, baseline=None)
+    write_study(tmp_path / "results" / "demo14", settings, wrong)
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(block("to_moabb", "docs/moabb.md"), names)
+    ensemble, single = names["ensemble"], names["single"]
+    assert set(names["p"].index) == {ensemble, single}
+    assert names["effect"].loc[ensemble, single] > 0

@@ -13,12 +13,13 @@ from safetensors.torch import save_file
 
 from eeg_sgdr import compat, networks
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
 
 
-def block(words):
-    """The one block of Python in README that holds some words."""
-    found = [code for code in re.findall(r"```python\n(.*?)```", README.read_text(), re.S) if words in code]
+def block(words, page="README.md"):
+    """The one block of Python of a page that holds some words."""
+    text = (ROOT / page).read_text()
+    found = [code for code in re.findall(r"```python\n(.*?)```", text, re.S) if words in code]
     assert len(found) == 1
     return found[0]
 
