@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -122,7 +123,7 @@ def _fill(folder: Path, source: Source, subject: str, settings: Settings, origin
     # Each piece is checked, and then sampled.
     n_steps = sum(2 * sampling.n_pieces(recording.raw) for recording in recordings)
     with Progress(n_steps, f"subject {subject}, preparing recordings", "step") as steps:
-        n_processes = _at_a_time(recordings, settings)
+        n_processes = at_a_time(recordings, settings, workers.n_cores(), workers.free_memory())
         trials = make_trials(recordings, settings, n_processes, partial(tick, steps))
     for part in ("train", "test"):
         windows = getattr(trials, part)
@@ -133,11 +134,28 @@ def _fill(folder: Path, source: Source, subject: str, settings: Settings, origin
     store.write_json(folder / "data.json", {**trials.info, "simulated": source.simulated, **origin})
 
 
-def _at_a_time(recordings: list[Recording], settings: Settings) -> int:
+def at_a_time(recordings: Sequence[Recording], settings: Settings, n_cores: int, free: int) -> int:
     """As many recordings as there are cores and memory for.
 
-    One takes about three arrays of the samples that go on, in float64, while it is preprocessed.
+    Parameters
+    ----------
+    recordings : sequence of Recording
+        What is to be prepared.
+    settings : Settings
+        The configuration.
+    n_cores : int
+        Cores that may be used.
+    free : int
+        Memory that is available, in bytes.
+
+    Returns
+    -------
+    n_processes : int
+        At least one. One takes about three arrays of the samples that go on, in float64, while it is
+        preprocessed.
     """
+    if any(recording.raw.preload for recording in recordings):
+        return 1  # each process would have a copy of all that is in memory already
     config = settings.preprocessing
     largest = max(
         (
@@ -148,7 +166,7 @@ def _at_a_time(recordings: list[Recording], settings: Settings) -> int:
         ),
         default=1,
     )
-    return max(1, min(workers.n_cores(), len(recordings), workers.free_memory() // (3 * largest + PROCESS)))
+    return max(1, min(n_cores, len(recordings), free // (3 * largest + PROCESS)))
 
 
 def _hashes(files: dict[str, Path], cache: Path) -> dict[str, str]:

@@ -3,15 +3,17 @@
 import math
 import multiprocessing
 import os
+import re
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.context import BaseContext
+from pathlib import Path
 from typing import Any
 
 from eeg_sgdr import interruptions
@@ -163,11 +165,13 @@ def n_cores() -> int:
 
 
 def free_memory() -> int:
-    """Memory that is available, in bytes, where the system says so; else a modest guess."""
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return 4_000_000_000
+    """Memory that is available, in bytes, where the system says so (Linux does); else a modest guess."""
+    # Not the system's free pages: those that only hold what was read of files are available, too.
+    with suppress(OSError):
+        found = re.search(r"MemAvailable: +(\d+) kB", Path("/proc/meminfo").read_text(encoding="ascii"))
+        if found:
+            return 1024 * int(found[1])
+    return 4_000_000_000
 
 
 def _begin() -> None:

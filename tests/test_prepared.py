@@ -1,5 +1,7 @@
 """The cache: found again, told apart, and memory-mapped."""
 
+from types import SimpleNamespace
+
 import mne
 import numpy as np
 import pandas as pd
@@ -7,7 +9,7 @@ import pytest
 from conftest import make_raw, make_settings
 
 from eeg_sgdr import trials
-from eeg_sgdr.prepared import prepare
+from eeg_sgdr.prepared import PROCESS, at_a_time, prepare
 from eeg_sgdr.recordings import Recording, Source
 
 
@@ -77,3 +79,34 @@ def test_a_half_made_entry_is_made_again(source, tmp_path):
     (prepared.folder / "x_train.npy").write_bytes(b"half")
     again = prepare(source, "1", make_settings(), tmp_path / "data")
     assert again.array("x_train").shape == (16, 3, 250)
+
+
+def long(minutes, in_memory=False):
+    """A recording of 133 sensors at 500 Hz, but for its samples."""
+    raw = SimpleNamespace(
+        n_times=30_000 * minutes, info={"sfreq": 500.0}, ch_names=["C3"] * 133, preload=in_memory
+    )
+    return Recording("1", "0", str(minutes), raw)
+
+
+#: Of two hours: 44 sensors at 250 Hz in float64, three times, and the process.
+TWO_HOURS = 3 * 8 * 44 * 250 * 7200 + PROCESS
+
+
+@pytest.mark.parametrize(
+    ("recordings", "n_cores", "free", "expected"),
+    [
+        ([long(120), long(120)], 2, 2 * TWO_HOURS, 2),
+        ([long(120), long(120)], 2, 2 * TWO_HOURS - 1, 1),
+        ([long(120), long(10)], 2, 2 * TWO_HOURS - 1, 1),  # the longest counts
+        ([long(120)] * 9, 8, 4 * TWO_HOURS, 4),
+        ([long(10)] * 9, 8, 100 * TWO_HOURS, 8),
+        ([long(10)] * 3, 8, 100 * TWO_HOURS, 3),
+        ([long(120)], 2, 0, 1),
+        ([long(10), long(10, in_memory=True)], 2, 100 * TWO_HOURS, 1),
+        ([], 2, TWO_HOURS, 1),
+    ],
+)
+def test_as_many_recordings_at_a_time_as_there_is_memory_for(recordings, n_cores, free, expected):
+    settings = make_settings(preprocessing={"sensors": [f"S{i}" for i in range(44)], "resample_hz": 250})
+    assert at_a_time(recordings, settings, n_cores, free) == expected

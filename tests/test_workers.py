@@ -115,3 +115,7 @@ def test_workers_end_with_the_process_in_charge(end, tmp_path):
         process.send_signal(end)
         _, alive = psutil.wait_procs([worker], timeout=20)
     assert alive == []
+
+
+def test_memory_that_only_holds_what_was_read_of_files_is_free():
+    assert workers.free_memory() == pytest.approx(psutil.virtual_memory().available, rel=0.05)
