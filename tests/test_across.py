@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from conftest import make_raw, make_settings
 
-from eeg_sgdr import load_results, store
+from eeg_sgdr import load_classifier, load_results, store
 from eeg_sgdr import settings as config
 from eeg_sgdr.comparison import update
 from eeg_sgdr.errors import UserError
+from eeg_sgdr.plan import FitKey
 from eeg_sgdr.pooled import prepare_fold
 from eeg_sgdr.prepared import prepare
 from eeg_sgdr.recordings import Recording, Source
@@ -181,6 +182,51 @@ def test_every_test_subject_has_its_rows_and_all_together_theirs(study):
         assert set(rows["subject"]) == set(fold.data["test_subjects"])
         assert rows["class"].tolist() == arrays["classes"][arrays["y"]].tolist()
     assert set(results.history["fold"]) == set(results.trials["fold"]) == {"1", "2"}
+
+
+@pytest.mark.parametrize("label", ["1", "2"])
+@pytest.mark.parametrize(
+    ("choice", "key", "epoch"),
+    [
+        ({"schedule": "restarts", "rate": 0.05}, FitKey("restarts", 3, 0.05, 0), 3),
+        ({"schedule": "step", "budget": 1, "rate": 0.025}, FitKey("step", 1, 0.025, 0), 1),
+    ],
+)
+def test_a_fold_s_networks_say_of_its_test_people_what_is_stored(study, source, label, choice, key, epoch):
+    fold = load_results(study.root).fold(label)
+    raws = [recording.raw for one in fold.test_subjects for recording in source.recordings(one)]
+    classifier = load_classifier(study.root, fold=label, **choice)
+    assert len(raws) == 2
+    stored = fold.probabilities(key, "recomputed")[epoch]
+    np.testing.assert_array_equal(classifier.predict_proba(raws), stored.astype(float))
+    assert classifier.trials(raws)["class"].tolist() == fold.tested["class"].tolist()
+
+
+def test_a_fold_s_networks_predict_new_recordings_and_epochs(study):
+    classifier = load_classifier(study.root, fold=1, schedule="restarts")
+    assert classifier.snapshot_epochs_.tolist() == [3, 3]
+    raw = make_raw(seed=77, n_trials=20)
+    listed = classifier.trials(raw)
+    assert classifier.score(raw, listed["class"]) > 0.8
+    events, ids = mne.events_from_annotations(raw, verbose="error")
+    late = events[:, 0] > 4 * raw.info["sfreq"]
+    epochs = mne.Epochs(raw, events[late], ids, -3.0, 2.5, baseline=None, preload=True, verbose="error")
+    assert classifier.score(epochs, listed["class"][-len(epochs) :]) > 0.8
+    assert classifier.predict_proba(epochs[:3]).shape == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("whose", "message"),
+    [
+        ({"subject": "1"}, r"has no subject 1; run it first"),
+        ({"fold": 3}, r"has no fold 3; run it first \(--fold 3\)"),
+        ({"subject": "1", "fold": 1}, "name either a subject or, across subjects, a fold"),
+        ({}, "name either a subject or, across subjects, a fold"),
+    ],
+)
+def test_networks_across_subjects_are_those_of_a_fold(study, whose, message):
+    with pytest.raises(UserError, match=message):
+        load_classifier(study.root, **whose, schedule="restarts")
 
 
 def test_folds_are_the_units_of_the_comparison(study):
