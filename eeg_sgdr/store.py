@@ -3,17 +3,17 @@
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock, Timeout
 
 from eeg_sgdr.errors import UserError
-from eeg_sgdr.wholefiles import clean, remove, told, write
+from eeg_sgdr.locks import lock
+from eeg_sgdr.wholefiles import clean, remove, write
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -123,7 +123,7 @@ def locked(path: Path) -> Iterator[None]:
     CannotGoOnError
         If it cannot be written.
     """
-    with _lock(path, -1):
+    with lock(path, -1):
         yield
 
 
@@ -148,14 +148,12 @@ def held(folder: "FitFolder", patience_s: float) -> Iterator[bool]:
     CannotGoOnError
         If the folder cannot be written.
     """
-    with _lock(folder.lock, patience_s) as held:
+    with lock(folder.lock, patience_s) as held:
         if held:
             clean(folder.root)
         yield held
         if held and folder.fit.is_file():
             remove(folder.checkpoint)
-            # Who has it open already will find the fit done.
-            remove(folder.lock)
 
 
 def tidy(folder: "FitFolder") -> None:
@@ -163,20 +161,6 @@ def tidy(folder: "FitFolder") -> None:
     if folder.lock.exists():
         with held(folder, patience_s=0):
             pass
-
-
-@contextmanager
-def _lock(path: Path, patience_s: float) -> Iterator[bool]:
-    """Hold a lock, or say that somebody else holds it."""
-    lock = FileLock(path)
-    with told(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(Timeout):
-            lock.acquire(timeout=patience_s)
-    try:
-        yield lock.is_locked
-    finally:
-        lock.release()
 
 
 class Study:

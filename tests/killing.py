@@ -127,7 +127,7 @@ def files(root: Path) -> dict[str, object]:
     """Every file's content, the times that the design names taken out."""
     found: dict[str, object] = {}
     for path in sorted(root.rglob("*")):
-        if path.is_dir() or path.name in ("environment.json", ".config.lock"):
+        if path.is_dir() or path.name == "environment.json":
             continue
         content: object = path.read_bytes()
         if path.name == "fit.json":

@@ -80,7 +80,7 @@ def test_a_fit_is_held_by_one_and_free_when_that_dies(tmp_path):
 def test_who_waits_gets_it_when_the_other_dies(tmp_path):
     folder = store.FitFolder(tmp_path / "fit")
     with hold(folder.root) as process:
-        timer = threading.Timer(0.5, process.kill)
+        timer = threading.Timer(0.5, lambda: (process.kill(), process.wait()))
         timer.start()
         with store.held(folder, -1) as mine:
             assert mine
@@ -111,8 +111,11 @@ def test_what_fails_keeps_its_checkpoint(tmp_path):
 
 def test_a_crash_after_the_last_file_is_tidied(tmp_path):
     folder = store.FitFolder(tmp_path)
-    for path in (folder.fit, folder.checkpoint, folder.lock):
+    for path in (folder.fit, folder.checkpoint):
         store.write_text(path, "{}")
+    with hold(folder.root) as process:
+        process.kill()
+    assert folder.lock.is_file()
     store.tidy(folder)
     assert list(tmp_path.iterdir()) == [folder.fit]
 
