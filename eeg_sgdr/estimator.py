@@ -1,23 +1,20 @@
 """Training by a schedule, and its snapshots' ensemble, as a scikit-learn classifier."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
 import torch
-from pydantic import ValidationError
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from eeg_sgdr import inputs, networks
+from eeg_sgdr import inputs, parameters
 from eeg_sgdr.fitting import Data, Fit, FitFailed, train_network
 from eeg_sgdr.inputs import BadInputError
 from eeg_sgdr.networks import Network
 from eeg_sgdr.schedules import Schedule, WarmRestarts, n_averaged
-from eeg_sgdr.settings import Numerics, Training
+from eeg_sgdr.settings import Training
 from eeg_sgdr.snapshots import Snapshot, averaged
 
 
@@ -148,7 +145,9 @@ class SnapshotEnsembleClassifier(ClassifierMixin, BaseEstimator):
             raise BadInputError(
                 f"fit: takes no {', '.join(others)} (every crop counts as much as any other); leave it out."
             )
-        schedules, training = self._schedules(), self._training()
+        schedule = WarmRestarts(0.05, budget=31) if self.schedule is None else self.schedule
+        schedules = parameters.schedules(schedule, self.rates, self.n_snapshots)
+        training = self._training()
         given = inputs.read(X)
         x, y = validate_data(
             self, given.x, given.y if y is None else y, dtype=np.float32, order="C", allow_nd=True
@@ -162,10 +161,16 @@ class SnapshotEnsembleClassifier(ClassifierMixin, BaseEstimator):
             )
         self.sensors_, self.n_samples_in_ = given.sensors, x.shape[2]
         sfreq = self.sfreq or given.sfreq
-        build = self._build(x, sfreq)
+        shape = {
+            "n_channels": x.shape[1],
+            "n_samples": x.shape[2],
+            "n_classes": len(self.classes_),
+            "crop_samples": self.crop_samples,
+        }
+        build = parameters.builder(self.network, self.arguments, shape, sfreq, self.seed)
         # Nothing is tested here; a window is the least that a fit scores.
         data = Data(x, indices.astype(np.int64), x[:1], len(self.classes_), sfreq)
-        fits = [_fit(build(), data, training, schedule, self.seed) for schedule in schedules]
+        fits = [_fit(build(), data, training, one, self.seed) for one in schedules]
         self.estimators_ = [
             Snapshot(build, done.scores[end].state, self.classes_, end, done.history[0].first_rate)
             for end in schedules[0].ends
@@ -242,62 +247,17 @@ class SnapshotEnsembleClassifier(ClassifierMixin, BaseEstimator):
             raise BadInputError(f"X: {x.ndim} axes; give an array of shape (trials, channels, samples).")
         return x
 
-    def _schedules(self) -> list[Schedule]:
-        """One for each initial rate."""
-        schedule = WarmRestarts(0.05, budget=31) if self.schedule is None else self.schedule
-        n_ends = len(schedule.ends)
-        if self.n_snapshots is not None and not 1 <= self.n_snapshots <= n_ends:
-            raise BadInputError(
-                f"n_snapshots: {self.n_snapshots} must be from 1 to the number of the schedule's ends "
-                f"({n_ends})."
-            )
-        if self.rates is None:
-            return [schedule]
-        try:
-            return [replace(schedule, initial_rate=rate) for rate in self.rates]  # type: ignore[type-var]
-        except (TypeError, ValueError) as error:
-            raise BadInputError(f"rates: do not serve {schedule} ({error}); give others.") from error
-
     def _training(self) -> Training:
-        rates = {} if self.rates is None else {"initial_rates": tuple(self.rates)}
-        try:
-            return Training(
-                **rates,
-                seeds=(self.seed,),
-                batch_size=self.batch_size,
-                momentum=self.momentum,
-                momentum_form=self.momentum_form,
-                weight_decay=self.weight_decay,
-                numerics=Numerics(device=self.device, threads=self.threads),
-            )
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise BadInputError(
-                f"{first['loc'][0]}: {first['input']!r} will not do ({first['msg']}); give another."
-            ) from error
-
-    def _build(self, x: np.ndarray, sfreq: float | None) -> Callable[[], Network]:
-        """What makes the network with its initial weights."""
-        shape = {
-            "n_channels": x.shape[1],
-            "n_samples": x.shape[2],
-            "n_classes": len(self.classes_),
-            "crop_samples": self.crop_samples,
+        values: dict[str, Any] = {
+            "seeds": (self.seed,),
+            "batch_size": self.batch_size,
+            "momentum": self.momentum,
+            "momentum_form": self.momentum_form,
+            "weight_decay": self.weight_decay,
         }
-        if isinstance(self.network, str):
-            return partial(
-                networks.build,
-                self.network,
-                dict(self.arguments or {}),
-                sfreq=sfreq,
-                seed=self.seed,
-                **shape,
-            )
-        if self.arguments:
-            raise BadInputError(
-                "arguments: go to the constructor of a network that is named; leave them out."
-            )
-        return partial(networks.of_module, self.network, **shape)
+        if self.rates is not None:
+            values["initial_rates"] = tuple(self.rates)
+        return parameters.training(values, {"device": self.device, "threads": self.threads})
 
 
 def _fit(network: Network, data: Data, training: Training, schedule: Schedule, seed: int) -> Fit:
