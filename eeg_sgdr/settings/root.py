@@ -42,7 +42,7 @@ class Compute(Model):
 
 
 class Settings(Model):
-    """A whole configuration; each section is explained at its own class.
+    """A whole configuration, section by section.
 
     Attributes
     ----------

@@ -1,0 +1,24 @@
+"""Formulas as MathML, which browsers read: neither LaTeX nor a script from elsewhere is needed."""
+
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.application import Sphinx
+from sphinx.writers.html5 import HTML5Translator
+
+
+def inline(writer: HTML5Translator, node: nodes.math) -> None:
+    """Write a formula within a line."""
+    writer.body.append(tex2mathml(node.astext()))
+    raise nodes.SkipNode
+
+
+def display(writer: HTML5Translator, node: nodes.math_block) -> None:
+    """Write a formula that stands by itself."""
+    writer.body.append(f"<p>{tex2mathml(node.astext(), as_block=True)}</p>\n")
+    raise nodes.SkipNode
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Make it known to Sphinx."""
+    app.add_html_math_renderer("mathml", (inline, None), (display, None))
+    return {"parallel_read_safe": True}

@@ -1,0 +1,95 @@
+"""The directive ``section``: the keys of a section of the configuration, from its class.
+
+A key that its class does not document ends the build.
+"""
+
+from collections.abc import Iterator
+from enum import Enum
+from fractions import Fraction
+from typing import Any, ClassVar, Literal, get_origin
+
+import yaml
+from docutils import nodes
+from numpydoc.docscrape import NumpyDocString
+from pydantic_core import PydanticUndefined
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from eeg_sgdr import settings
+from eeg_sgdr.settings.types import Model
+
+
+def documented(model: type[Model]) -> list[tuple[list[str], str, str]]:
+    """The keys that a class documents: names that are explained together, their type, what they mean."""
+    attributes = NumpyDocString(model.__doc__ or "")["Attributes"]
+    return [(names.split(", "), kind, " ".join(lines)) for names, kind, lines in attributes]
+
+
+def undocumented(model: type[Model]) -> set[str]:
+    """Keys of which neither a class nor those that it extends say what they mean."""
+    bases = [base for base in model.__mro__ if issubclass(base, Model)]
+    known = {name for base in bases for names, _, _ in documented(base) for name in names}
+    fields = model.model_fields
+    tags = {
+        name
+        for name in fields
+        if fields[name].is_required() and get_origin(fields[name].annotation) is Literal
+    }
+    return set(fields) - known - tags
+
+
+def default(model: type[Model], name: str) -> str:
+    """A key's default as YAML; empty where it must be given, or is itself a section."""
+    value = model.model_fields[name].get_default(call_default_factory=True)
+    if value is PydanticUndefined or isinstance(value, Model):
+        return ""
+    text = yaml.safe_dump(plain(value), default_flow_style=True, width=1000).removesuffix("...\n").strip()
+    return f"`{text}`"
+
+
+def plain(value: Any) -> Any:
+    """Tuples and fractions as YAML has them."""
+    if isinstance(value, tuple):
+        return [plain(one) for one in value]
+    if isinstance(value, dict):
+        return {name: plain(one) for name, one in value.items()}
+    return str(value) if isinstance(value, Fraction | Enum) else value
+
+
+def markdown(model: type[Model]) -> Iterator[str]:
+    """What a class says of its section, and a table of its keys."""
+    text = NumpyDocString(model.__doc__ or "")
+    yield from (*text["Summary"], "", *text["Extended Summary"], "")
+    yield from ("| key | type | default | |", "|---|---|---|---|")
+    for names, kind, meaning in documented(model):
+        shown = "section" if kind.removesuffix(", optional") in settings.__all__ else kind
+        cells = (
+            ", ".join(f"`{name}`" for name in names),
+            shown.removesuffix(", optional"),
+            ", ".join(filter(None, (default(model, name) for name in names))),
+            meaning.replace("``", "`"),
+        )
+        yield "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+
+
+class Section(SphinxDirective):
+    """The keys of the class of `eeg_sgdr.settings` that is named."""
+
+    required_arguments: ClassVar[int] = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Make the table."""
+        name = self.arguments[0]
+        model = getattr(settings, name)
+        if missing := undocumented(model):
+            raise self.error(f"{name} does not document {', '.join(sorted(missing))}")
+        full = f"eeg_sgdr.settings.{name}"
+        target = nodes.target("", "", ids=[full])
+        self.env.domains["py"].note_object(full, "class", full, location=target)
+        return [target, *self.parse_text_to_nodes("\n".join(markdown(model)))]
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Make it known to Sphinx."""
+    app.add_directive("section", Section)
+    return {"parallel_read_safe": True}

@@ -1,0 +1,88 @@
+"""The documentation: what its pages show is run, in the order of the page, and every page can be found."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import eeg_sgdr
+from eeg_sgdr import compat
+from eeg_sgdr import settings as config
+from eeg_sgdr.run import main, parser
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = sorted(path.stem for path in DOCS.glob("*.md"))
+#: Their Python needs a cluster, or real recordings (which test_estimator_moabb.py reads).
+NOT_RUN = {"cluster", "moabb"}
+#: The tutorial's study, as far as other pages speak of it.
+SHORTER = ["training.seeds=[0]", "training.initial_rates=[0.05]", "schedules.step.budgets=[31]"]
+
+
+def blocks(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", (DOCS / f"{page}.md").read_text(), re.S | re.M)
+
+
+def commands(page):
+    """Arguments of every command of a page that trains."""
+    text = "\n".join(blocks(page, "bash")).replace("\\\n", "")
+    return [shlex.split(line, comments=True) for line in re.findall(r"-m eeg_sgdr\.run (.*)", text)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where the tutorial has been followed."""
+    folder = tmp_path_factory.mktemp("tutorial")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        exec(blocks("tutorial", "python")[0], {})
+        Path("lab.yaml").write_text(blocks("tutorial", "yaml")[0])
+        changes = [word for change in SHORTER for word in ("--set", change)]
+        for arguments in commands("tutorial"):
+            if "--dry-run" not in arguments:
+                assert main([*arguments, "--subject", "1", "--jobs", "1", *changes]) == 0
+    return folder
+
+
+def test_the_tutorial_ends_with_a_report(folder):
+    assert (folder / "results/lab/subjects/001/report.html").is_file()
+    found = eeg_sgdr.load_results(folder / "results/lab").evaluation
+    assert found.query("schedule == 'restarts' and epoch == 31")["error"].max() < 0.4
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python") and page not in NOT_RUN])
+def test_examples_run_and_print_what_the_page_says(folder, page, monkeypatch, capsys):
+    compat.import_braindecode()
+    monkeypatch.chdir(folder)
+    names = {"__name__": f"docs.{page}"}
+    codes = blocks(page, "python")
+    for code in codes[page == "tutorial" :]:
+        exec(compile(code, page, "exec"), names)
+    printed = capsys.readouterr().out
+    if page != "tutorial":  # whose study was shorter
+        assert all(text in printed for text in blocks(page, "text"))
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)])
+def test_commands_are_understood(page, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    for arguments in commands(page):
+        options = parser().parse_args(arguments)
+        if options.config != "mine.yaml":
+            config.load(options.config, options.set)
+
+
+def test_every_page_is_in_a_table_of_contents():
+    listed = [name for page in PAGES for names in blocks(page, "{toctree}") for name in names.split()]
+    pages = [name for name in listed if not name.startswith(":") and name in PAGES]
+    assert sorted([*pages, "index"]) == PAGES
+
+
+def test_everything_public_is_in_the_reference():
+    reference = (DOCS / "python.md").read_text()
+    assert [name for name in eeg_sgdr.__all__ if f":: eeg_sgdr.{name}\n" not in reference] == []
+
+
+def test_every_configuration_that_comes_with_the_program_is_shown():
+    page = (DOCS / "configurations.md").read_text()
+    assert set(re.findall(r"\.\./configs/(\w+)\.yaml", page)) == set(config.shipped())
