@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from eeg_sgdr import memory
 from eeg_sgdr.errors import UserError
 
 # Nothing heavy is imported before it is needed, so that --help and refusals come at once.
@@ -37,7 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = parser().parse_args(arguments)
     try:
-        return _report(options.folder)
+        with memory.told(
+            "eeg_sgdr.report", "close other programs, or run the same command where there is more"
+        ):
+            return _report(options.folder)
     except UserError as error:
         if options.debug:
             raise

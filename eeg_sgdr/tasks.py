@@ -11,10 +11,9 @@ import pandas as pd
 import torch
 from safetensors.torch import save
 
-from eeg_sgdr import baseline, formats, plan, store, times
+from eeg_sgdr import baseline, formats, memory, plan, store, times
 from eeg_sgdr import settings as config
 from eeg_sgdr.checkpoints import FileKeeper
-from eeg_sgdr.errors import UserError
 from eeg_sgdr.fitting import Data, Fit, FitFailed, build, fit, open_device, updates_per_epoch
 from eeg_sgdr.interruptions import held_back
 from eeg_sgdr.plan import FitKey
@@ -94,8 +93,16 @@ def make_fits(
         # Of those that others make or have made, nothing is left to be waited for here.
         tick(steps, sum(key.budget for key in keys if key not in missing))
         if missing:
-            _make(missing, settings, prepared, folder, steps)
+            what = missing[0].name if len(missing) == 1 else f"{len(missing)} fits in lock-step"
+            with memory.told(f"{prepared.title}, {what}", _remedy(settings)):
+                _make(missing, settings, prepared, folder, steps)
     return [key for key in keys if key not in mine]
+
+
+def _remedy(settings: Settings) -> str:
+    """What takes less memory."""
+    at_a_time = "--jobs" if settings.training.numerics.device == "cpu" else "compute.stack"
+    return f"run the same command with a lower {at_a_time}, or another --out with a lower training.batch_size"
 
 
 def _make(
@@ -120,13 +127,7 @@ def _make(
         except FitFailed as failure:
             results = [failure]
     else:
-        try:
-            results = fit_stack(members, network, training, lambda epoch: tick(steps), keeper)
-        except torch.cuda.OutOfMemoryError as error:
-            raise UserError(
-                f"training.numerics.device: {training.numerics.device} has not enough memory for "
-                f"{len(keys)} fits in lock-step; lower compute.stack or training.batch_size."
-            ) from error
+        results = fit_stack(members, network, training, lambda epoch: tick(steps), keeper)
     seconds = keeper.seconds / len(keys)
     stack = [key.name for key in keys] if len(keys) > 1 else []
     with held_back():
@@ -218,7 +219,8 @@ def make_baseline(settings: Settings, prepared: Prepared | Pooled, folder: store
     with store.held(folder, patience_s=-1):
         # Another process may have made it meanwhile.
         if not folder.fit.is_file():
-            _make_baseline(settings, prepared, folder)
+            with memory.told(f"{prepared.title}, baseline", "run the same command with a lower --jobs"):
+                _make_baseline(settings, prepared, folder)
 
 
 def _make_baseline(settings: Settings, prepared: Prepared | Pooled, folder: store.FitFolder) -> None:

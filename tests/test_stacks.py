@@ -75,6 +75,8 @@ def test_a_stack_of_fits_has_its_members_in_their_folders(tmp_path, monkeypatch)
     from eeg_sgdr.plan import FitKey
 
     class Prepared:
+        title = "subject 001"
+
         def __init__(self):
             self.info = {"classes": ["a", "b", "c"], "sfreq": 100.0, "fingerprint": "x"}
 
@@ -84,8 +86,10 @@ def test_a_stack_of_fits_has_its_members_in_their_folders(tmp_path, monkeypatch)
             return extra[name] if name in extra else getattr(data, name)
 
     settings = make_settings(network={"name": "EEGNet"})
-    monkeypatch.setattr(tasks, "fit_stack", lambda members, network, training, *rest: fit_stack(
-        members, network, TRAINING, *rest))  # fmt: skip
+
+    def too_large(*arguments):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
     on_gpu = settings.model_copy(
         update={
             "training": settings.training.model_copy(
@@ -97,6 +101,13 @@ def test_a_stack_of_fits_has_its_members_in_their_folders(tmp_path, monkeypatch)
     steps = tmp_path / "steps"
     steps.mkdir()
     folder = store.SubjectFolder(tmp_path / "001")
+    monkeypatch.setattr(tasks, "fit_stack", too_large)
+    said = r"^subject 001, 2 fits in lock-step: memory ran out \(.*CUDA.*\); run .* lower compute.stack, or"
+    with pytest.raises(UserError, match=said):
+        tasks.make_fits(keys, on_gpu, Prepared(), folder, steps)
+    assert not list(folder.root.rglob("*.json"))
+    monkeypatch.setattr(tasks, "fit_stack", lambda members, network, training, *rest: fit_stack(
+        members, network, TRAINING, *rest))  # fmt: skip
     tasks.make_fits(keys, on_gpu, Prepared(), folder, steps)
     assert sum(file.stat().st_size for file in steps.iterdir()) == 3 + 1
     for key, epochs in zip(keys, ([1, 3], [1]), strict=True):
