@@ -47,7 +47,7 @@ def folder(tmp_path_factory):
 def test_the_tutorial_ends_with_a_report(folder):
     assert (folder / "results/lab/subjects/001/report.html").is_file()
     found = eeg_sgdr.load_results(folder / "results/lab").evaluation
-    assert found.query("schedule == 'restarts' and epoch == 31")["error"].max() < 0.4
+    assert found.query("schedule == 'restarts' and epoch == 31")["error"].max() < 0.5
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python") and page not in NOT_RUN])
@@ -73,9 +73,9 @@ def test_commands_are_understood(page, folder, monkeypatch):
 
 
 def test_every_page_is_in_a_table_of_contents():
-    listed = [name for page in PAGES for names in blocks(page, "{toctree}") for name in names.split()]
-    pages = [name for name in listed if not name.startswith(":") and name in PAGES]
-    assert sorted([*pages, "index"]) == PAGES
+    tables = "\n".join(table for page in PAGES for table in blocks(page, "{toctree}"))
+    listed = re.findall(r"^(?:.* <)?(\w+)>?$", tables, re.MULTILINE)
+    assert sorted([*listed, "index"]) == PAGES
 
 
 def test_everything_public_is_in_the_reference():
