@@ -115,6 +115,11 @@ def hook(folder: Path, at: int = 0, disk: str = "") -> dict[str, str]:
     return {"PYTHONPATH": path, "WRITES_LOG": str(log), "AT_WRITE": str(at), "DISK": disk}
 
 
+def writes(environment: dict[str, str]) -> int:
+    """How many writes a command with that environment has begun."""
+    return Path(environment["WRITES_LOG"]).read_bytes().count(b"\n")
+
+
 def kill_in_write(arguments: list[str], number: int, folder: Path) -> bool:
     """Start a command and kill it in the middle of its n-th write; False if it ended before."""
     process = start(arguments, **hook(folder, number))
