@@ -4,10 +4,10 @@
 
 Kills (SIGKILL) are of three kinds, drawn at random: of all processes of the command, of the first alone
 (its workers have to end by themselves), and of all in the middle of a write, with half of the file on the
-disk. Moments are uniform between 0.2 and 0.7 of the length of an undisturbed run (before, nothing is done;
-and what is resumed ends sooner), or over the number of its files. After each kill the same
-command is started again, until it ends by itself; then its files are compared byte by byte but for the times,
-and the study begins again. Between two checkpoints are three minutes or nothing.
+disk. Moments are uniform over as many writes as the study has files (what is resumed makes others than
+these), and up to a second later. After each kill the same command is started again, until it ends by itself;
+then its files are compared byte by byte but for the times, and the study begins again. Between two
+checkpoints are three minutes or nothing.
 """
 
 import argparse
@@ -35,15 +35,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         jobs = ("--jobs", str(given.jobs))
-        killing.run(killing.command(folder, "recordings", *jobs))
-        seconds = killing.run(killing.command(folder, "undisturbed", *jobs))
+        killing.run(killing.command(folder, "undisturbed", *jobs))
         expected = killing.files(folder / "undisturbed")
         kills: Counter[str] = Counter()
         studies = 0
         while kills.total() < given.kills and time.monotonic() < end:
-            survived = round_of_kills(
-                folder, jobs, seconds, len(expected), rng, given.kills - kills.total(), end
-            )
+            survived = round_of_kills(folder, jobs, len(expected), rng, given.kills - kills.total(), end)
             kills += survived
             studies += 1
             different = killing.differing(expected, killing.files(folder / "killed"))
@@ -59,7 +56,6 @@ def main() -> int:
 def round_of_kills(
     folder: Path,
     jobs: tuple[str, ...],
-    seconds: float,
     n_files: int,
     rng: random.Random,
     at_most: int,
@@ -71,7 +67,7 @@ def round_of_kills(
         minutes = rng.choice(("0", "3"))
         arguments = killing.command(folder, "killed", *jobs, "--set", f"compute.checkpoint_minutes={minutes}")
         kind = rng.choice(("all", "all", "first", "write"))
-        moment = rng.randrange(1, n_files) if kind == "write" else rng.uniform(0.2, 0.7) * seconds
+        moment = rng.uniform(1, n_files)
         if kills.total() == at_most or time.monotonic() > end:
             killing.run(arguments)
             return kills

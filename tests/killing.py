@@ -55,6 +55,10 @@ os.fsync, os.replace = counting_fsync, telling_replace
 """
 
 
+#: More writes than there are: they are counted, and nobody is killed.
+NEVER = 10**9
+
+
 def command(folder: Path, out: str, *options: str) -> list[str]:
     """The command that makes the study in ``folder/out/small``; all share the recordings in ``folder``."""
     config = folder / "study.yaml"
@@ -79,27 +83,11 @@ def start(arguments: list[str], **environment: str) -> subprocess.Popen:
     )
 
 
-def run(arguments: list[str]) -> float:
-    """Run a command to its end; returns its seconds."""
-    started = time.monotonic()
+def run(arguments: list[str]) -> None:
+    """Run a command to its end."""
     process = start(arguments)
     _, errors = process.communicate()
     assert process.returncode == 0, errors
-    return time.monotonic() - started
-
-
-def kill_after(arguments: list[str], seconds: float, whole_group: bool) -> bool:
-    """Start a command and kill it, with all its processes or alone; False if it ended before."""
-    process = start(arguments)
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        (os.killpg if whole_group else os.kill)(process.pid, signal.SIGKILL)
-        process.communicate()
-        return True
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors
-    return False
 
 
 def hook(folder: Path, at: int = 0, disk: str = "") -> dict[str, str]:
@@ -118,14 +106,6 @@ def hook(folder: Path, at: int = 0, disk: str = "") -> dict[str, str]:
 def writes(environment: dict[str, str]) -> int:
     """How many writes a command with that environment has begun."""
     return Path(environment["WRITES_LOG"]).read_bytes().count(b"\n")
-
-
-def kill_in_write(arguments: list[str], number: int, folder: Path) -> bool:
-    """Start a command and kill it in the middle of its n-th write; False if it ended before."""
-    process = start(arguments, **hook(folder, number))
-    _, errors = process.communicate()
-    assert process.returncode in (0, -signal.SIGKILL), errors
-    return process.returncode != 0
 
 
 def files(root: Path) -> dict[str, object]:
@@ -152,7 +132,7 @@ def differing(expected: dict[str, object], found: dict[str, object]) -> list[str
 
 
 def kill(arguments: list[str], kind: str, moment: float, folder: Path) -> bool:
-    """Start a command and kill it.
+    """Start a command and kill it; moments are counted in writes, which no load of the machine changes.
 
     Parameters
     ----------
@@ -161,15 +141,23 @@ def kill(arguments: list[str], kind: str, moment: float, folder: Path) -> bool:
     kind : "all", "first" or "write"
         Kill all its processes, the first alone, or all of them in the middle of a write.
     moment : float
-        Seconds from its start, or the number of the write.
+        The number of the write; its fraction are seconds that are let pass (in a write, none are).
     folder : Path
-        Where the kind "write" has its hook.
+        Where the hook is put.
 
     Returns
     -------
     killed : bool
         False if it ended before.
     """
-    if kind == "write":
-        return kill_in_write(arguments, round(moment), folder)
-    return kill_after(arguments, moment, whole_group=kind == "all")
+    environment = hook(folder, int(moment) if kind == "write" else NEVER)
+    process = start(arguments, **environment)
+    if kind != "write":
+        while process.poll() is None and writes(environment) < int(moment):
+            time.sleep(0.005)
+        time.sleep(moment % 1)
+        if process.poll() is None:
+            (os.kill if kind == "first" else os.killpg)(process.pid, signal.SIGKILL)
+    _, errors = process.communicate()
+    assert process.returncode in (0, -signal.SIGKILL), errors
+    return process.returncode != 0

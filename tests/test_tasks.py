@@ -79,7 +79,7 @@ def test_killed_at_five_moments_every_file_is_as_it_would_be(study, undisturbed,
     assert process.exitcode == -9
     assert len(list(root.rglob(".*.part"))) == 1
     for _ in range(4):
-        environment = killing.hook(tmp_path, at=10**6)  # counts, and lets it be
+        environment = killing.hook(tmp_path, at=killing.NEVER)
         process = start(environment, *study, root)
         number = rng.randrange(1, 6)
         while killing.writes(environment) < number and process.is_alive():
