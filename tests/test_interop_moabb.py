@@ -169,6 +169,5 @@ def test_the_page_s_example(tmp_path, monkeypatch, plotting):
     monkeypatch.chdir(tmp_path)
     names = {}
     exec(block("to_moabb", "docs/moabb.md"), names)
-    ensemble, single = names["ensemble"], names["single"]
-    assert set(names["p"].index) == {ensemble, single}
-    assert names["effect"].loc[ensemble, single] > 0
+    assert set(names["p"].index) == {"ensemble", "step"}
+    assert names["effect"].loc["ensemble", "step"] > 0
