@@ -1,4 +1,7 @@
-"""A study that is killed again and again ends as one that was left alone; see benchmarks/kills.py."""
+"""The command as a user runs it, killed again and again, shared, interrupted; see benchmarks/kills.py.
+
+What takes longest is marked as crashes; `test_tasks` does it to fits alone, quickly.
+"""
 
 import os
 import random
@@ -17,9 +20,6 @@ SHORT = (
 )
 
 
-pytestmark = pytest.mark.crashes
-
-
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     """Its folder and its files."""
@@ -28,6 +28,7 @@ def undisturbed(tmp_path_factory):
     return folder, killing.files(folder / "undisturbed")
 
 
+@pytest.mark.crashes
 def test_killed_at_five_moments_every_file_is_as_it_would_be(undisturbed):
     folder, expected = undisturbed
     rng = random.Random(20261123)
@@ -41,6 +42,7 @@ def test_killed_at_five_moments_every_file_is_as_it_would_be(undisturbed):
     assert killing.differing(expected, killing.files(folder / "killed")) == []
 
 
+@pytest.mark.crashes
 def test_two_processes_share_a_study_and_make_each_fit_once(undisturbed):
     folder, expected = undisturbed
     arguments = killing.command(folder, "shared", *SHORT)
@@ -53,6 +55,7 @@ def test_two_processes_share_a_study_and_make_each_fit_once(undisturbed):
     assert sorted(made) == sorted(str(path) for path in (folder / "shared").rglob("fit.json"))
 
 
+@pytest.mark.crashes
 @pytest.mark.parametrize("number", [2, 15])
 def test_a_full_disk_ends_in_one_sentence_and_loses_nothing(undisturbed, number):
     folder, expected = undisturbed
@@ -69,10 +72,15 @@ def test_a_full_disk_ends_in_one_sentence_and_loses_nothing(undisturbed, number)
     assert killing.differing(expected, killing.files(out)) == []
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where studies that are interrupted share their recordings."""
+    return tmp_path_factory.mktemp("interrupted")
+
+
 @pytest.fixture
-def under_way(undisturbed):
+def under_way(folder):
     """A command that trains for long, with a checkpoint of each of its two workers' fits on the disk."""
-    folder, _ = undisturbed
     long = ("--set", "schedules.step.budgets=[1023]", "--set", "schedules.restarts.epochs=1023")
     rates = ("--set", "training.initial_rates=[0.05, 0.1]")
     shutil.rmtree(folder / "long", ignore_errors=True)
@@ -88,25 +96,30 @@ def under_way(undisturbed):
 
 @pytest.mark.parametrize(
     ("sign", "whole_group"),
-    [(signal.SIGINT, True), (signal.SIGINT, False), (signal.SIGTERM, True), (signal.SIGTERM, False)],
-    ids=["Ctrl-C", "SIGINT to the first", "SIGTERM to all", "SIGTERM to the first"],
+    [
+        pytest.param(signal.SIGINT, True, id="Ctrl-C"),
+        pytest.param(signal.SIGTERM, False, id="SIGTERM to the first"),
+        pytest.param(signal.SIGINT, False, id="SIGINT to the first", marks=pytest.mark.crashes),
+        pytest.param(signal.SIGTERM, True, id="SIGTERM to all", marks=pytest.mark.crashes),
+    ],
 )
 def test_interrupted_it_keeps_checkpoints_and_says_how_to_go_on(under_way, sign, whole_group):
     process, out = under_way
     (os.killpg if whole_group else os.kill)(process.pid, sign)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 130, errors
     assert errors.splitlines()[-1] == "Interrupted; the same command goes on where this one was."
     assert "Traceback" not in errors
     assert len(list(out.rglob("checkpoint"))) >= 2
 
 
+@pytest.mark.crashes
 def test_a_worker_that_is_killed_ends_it_in_one_sentence(under_way):
     process, out = under_way
     everyone = psutil.Process(process.pid).children(recursive=True)
     worker = max(everyone, key=lambda child: sum(child.cpu_times()[:2]))
     worker.kill()
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 2, errors
     assert "a worker process was killed" in errors.splitlines()[-1]
     assert "Traceback" not in errors

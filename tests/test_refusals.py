@@ -453,7 +453,7 @@ def test_refused(case, user, capfd):
     assert contents(user / "results") == before
 
 
-@pytest.mark.parametrize("name", ["unknown key", "no such sensor", "fewer crops than a batch"])
+@pytest.mark.parametrize("name", ["unknown key", "not a number", "fewer crops than a batch"])
 def test_refused_by_the_command_as_a_user_runs_it(name, user):
     case = CASES[name]
     configuration(user, case.settings)

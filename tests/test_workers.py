@@ -97,8 +97,7 @@ def test_a_worker_that_is_killed_is_told_and_the_others_finish_what_they_are_in(
     assert multiprocessing.active_children() == []
 
 
-@pytest.mark.crashes
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("end", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.crashes)])
 def test_workers_end_with_the_process_in_charge(end, tmp_path):
     """Whether it works or waits: no process is left that nobody knows of."""
     path = tmp_path / "pid"
