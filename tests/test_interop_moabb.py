@@ -2,11 +2,13 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from moabb.analysis import Results, compute_dataset_statistics, find_significant_differences
 from moabb.datasets.fake import FakeDataset
 from moabb.evaluations import WithinSessionEvaluation
 from moabb.paradigms import LeftRightImagery
+from scipy.stats import norm
 from sklearn.dummy import DummyClassifier
 from study_folder import N_TEST, across, study_settings, write_folds, write_study
 from test_comparison import write_baseline
@@ -122,6 +124,16 @@ def test_moabb_s_statistics_and_plots_take_it(table, plotting):
     labels = [label.get_text() for label in figures[3].axes[0].get_xticklabels()]
     assert sorted(labels) == sorted(names)
     assert figures[1].axes[0].collections[0].get_offsets().shape == (4, 2)
+
+
+def test_studies_are_combined_as_datasets_are(table):
+    chosen = table[table["pipeline"].isin([A, B])]
+    both = compute_dataset_statistics(pd.concat([chosen, chosen.assign(dataset="other")]))
+    assert set(both["dataset"]) == {"small", "other"}
+    alone = compute_dataset_statistics(chosen).set_index(["pipe1", "pipe2"]).loc[(A, B)]
+    p, effect = find_significant_differences(both)
+    assert p.loc[A, B] == pytest.approx(norm.sf(np.sqrt(2) * norm.isf(alone["p"])))
+    assert effect.loc[A, B] == pytest.approx(alone["smd"])
 
 
 def test_across_subjects_every_person_has_a_row(tmp_path):
