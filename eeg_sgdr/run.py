@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eeg_sgdr import memory
 from eeg_sgdr.errors import UserError
 
 if TYPE_CHECKING:
@@ -95,7 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Clusters and systems that shut down send it; it is answered as Ctrl-C is.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return _run(options)
+        with memory.told("eeg_sgdr.run", "close other programs and run the same command"):
+            return _run(options)
     except UserError as error:
         if options.debug:
             raise
