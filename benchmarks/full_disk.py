@@ -1,6 +1,6 @@
 """A small study on a file system that is really full: what is lost, and whether it goes on.
 
-    unshare --map-root-user --mount python benchmarks/full_disk.py [--shares 0.1 0.5 0.9]
+    unshare --map-root-user --mount python benchmarks/full_disk.py [--shares 0.1 0.3 0.5]
 
 In a namespace of its own (Linux; no rights are needed where the system lets users have namespaces), results
 go to a tmpfs with room for a share of them. The command has to end with status 2 and one sentence, without
@@ -20,7 +20,7 @@ import killing
 
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    options.add_argument("--shares", type=float, nargs="+", default=[0.1, 0.5, 0.9])
+    options.add_argument("--shares", type=float, nargs="+", default=[0.1, 0.3, 0.5])
     given = options.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

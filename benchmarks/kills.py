@@ -74,6 +74,7 @@ def round_of_kills(
         if not killing.kill(arguments, kind, moment, folder):
             return kills
         kills[kind] += 1
+        print(f"killed: {kind}, write {moment:.1f}", flush=True)
 
 
 if __name__ == "__main__":
