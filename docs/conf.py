@@ -20,7 +20,10 @@ html_theme_options = {
     "footer_end": [],
     "header_links_before_dropdown": 7,
     "logo": {"text": project},
-    "secondary_sidebar_items": ["page-toc"],
+    # Elsewhere the room is for code.
+    "secondary_sidebar_items": {
+        page: ["page-toc"] for page in ("configuration", "configurations", "design", "findings", "python")
+    },
     "show_prev_next": False,
 }
 html_title = project

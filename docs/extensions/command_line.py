@@ -18,7 +18,7 @@ class Command(Directive):
     def run(self) -> list[nodes.Node]:
         """Read the help."""
         parser = import_module(self.arguments[0]).parser()
-        parser.formatter_class = partial(argparse.HelpFormatter, width=90)
+        parser.formatter_class = partial(argparse.HelpFormatter, width=80)
         return [nodes.literal_block("", parser.format_help(), language="text")]
 
 
