@@ -103,7 +103,7 @@ def _make(
 
     n_epochs = epochs_missing(map(folder_of, units), settings)
     with (
-        _pool(settings, study.root, n_jobs) as pool,
+        _pool(settings, study.root, n_jobs, len(units)) as pool,
         Progress(n_epochs, settings.name, shared=_shared(settings)) as steps,
     ):
         jobs = Jobs(pool, steps)
@@ -142,14 +142,16 @@ def _report(unit: Unit, study: Study) -> list[str]:
     return [f"{subject.title}, {name}: {why}." for name, why in subject.failed.items()]
 
 
-def _pool(settings: Settings, out: Path, n_jobs: int | None) -> AbstractContextManager[Pool]:
+def _pool(settings: Settings, out: Path, n_jobs: int | None, n_units: int) -> AbstractContextManager[Pool]:
     """The workers."""
     compute = settings.compute
     if compute.backend == "dask":
         from eeg_sgdr.cluster import dask_pool
 
         return dask_pool(compute.dask_address, [out, Path(compute.data_dir)])
-    return local_pool(processes(settings, n_jobs or compute.jobs))
+    # They all begin at once: no more than there are fits and baselines.
+    n_calls = n_units * (len(plan.fits(settings)) + 1)
+    return local_pool(min(processes(settings, n_jobs or compute.jobs), n_calls))
 
 
 def _shared(settings: Settings) -> Path | None:
