@@ -61,6 +61,7 @@ def test_errors_are_drawn_in_percent_with_chance(subject):
     (line,) = lines(first, canvas.COLOURS[0])
     assert np.allclose(line.get_xydata(), rows[["epoch", "error"]].to_numpy() * [1, 100])
     assert any(np.allclose(line.get_ydata(), 50) for line in first.get_lines())
+    assert first.get_ylim()[0] < 0, "a line at zero would lie on the axis"
 
 
 def test_several_seeds_are_averaged_and_shown():

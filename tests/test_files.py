@@ -126,6 +126,16 @@ def test_labels_that_lead_elsewhere_are_refused(label, tmp_path):
     assert f"{label!r} cannot be the label of a subject" in str(caught.value)
 
 
+def test_a_pattern_that_goes_up_names_its_files_from_its_own_root(tmp_path):
+    """Names that lead out of a folder could lead elsewhere on another machine."""
+    for folder in ("A", "eeg"):
+        (tmp_path / folder).mkdir()
+    formats.write_edf(tmp_path / "eeg" / "SA_1.edf", formats.made())
+    files = source(tmp_path / "A" / ".." / "{subject}" / ".." / "eeg" / "S{subject}_{run}.edf")
+    assert files.subjects() == ["A"]
+    assert list(files.files("A")) == ["eeg/SA_1.edf"]
+
+
 @pytest.mark.parametrize(
     ("pattern", "message"),
     [

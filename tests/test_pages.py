@@ -15,7 +15,7 @@ from eeg_sgdr.pages.prose import deviations, result, warnings
 from eeg_sgdr.pages.sections import learned, recordings
 from eeg_sgdr.pages.subject import page
 from eeg_sgdr.results import Subject
-from eeg_sgdr.settings import CosineArm, CyclicArm
+from eeg_sgdr.settings import CosineArm, CyclicArm, FilesRecordings, MoabbRecordings
 from eeg_sgdr.statistics import binomial_interval, mcnemar
 
 NAME = "study"  # a folder's name stands in its report
@@ -202,6 +202,20 @@ def test_methods_state_nothing_that_was_not_done(tmp_path, plain):
     for step in ("filtered", "standardised", "amplitude", "resampled", "crops"):
         assert step not in text
     assert "no high-pass" in " ".join(deviations(results.settings, subject))
+
+
+def test_methods_name_where_recordings_are_from(plain):
+    settings, subject = plain[0].settings, plain[1]
+    classes = {"left": "l", "right": "r"}
+    high_gamma = MoabbRecordings(source="moabb", dataset="Schirrmeister2017", classes=classes)
+    files = FilesRecordings(source="files", pattern="{subject}_{run}.edf", classes=classes)
+    for source, words, cited in (
+        (high_gamma, "EEG of subject 1 of the dataset Schirrmeister2017, read by MOABB", "Jayaram"),
+        (files, "EEG of subject 1, read from files by MNE", "Gramfort"),
+    ):
+        text = methods(settings.model_copy(update={"recordings": source}), subject)[0]
+        assert text.startswith(words)
+        assert cited in [reference.split(",")[0] for reference in references([text])]
 
 
 def test_methods_say_how_every_kind_of_schedule_goes(plain):

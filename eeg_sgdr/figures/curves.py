@@ -197,7 +197,8 @@ def errors(evaluation: pd.DataFrame, chance: float) -> Figure:
         panel.set_xticks(ticks_apart(sorted(set(of_group["epoch"]))))
         panel.xaxis.set_minor_locator(NullLocator())
         plain_numbers(panel.xaxis)
-    axes[0].set_ylim(bottom=0)
+    high = axes[0].get_ylim()[1]
+    axes[0].set_ylim(-0.03 * high, high)  # a line at zero is not to lie on the axis
     label_rows(axes, "Test error (%)")
     handles["commonest class always"] = chance_line
     legend(figure, handles)

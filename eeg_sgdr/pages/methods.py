@@ -41,8 +41,10 @@ def _recordings(settings: Settings, subject: Subject) -> str:
         )
     elif source.source == "bids":
         origin = f"{eeg} of a BIDS dataset (Pernet et al., 2019), task {source.task}."
+    elif source.source == "moabb":
+        origin = f"{eeg} of the dataset {source.dataset}, read by MOABB (Jayaram and Barachant, 2018)."
     else:
-        origin = f"{eeg}, source {source.source}."
+        origin = f"{eeg}, read from files by MNE (Gramfort et al., 2013)."
     by = settings.split.by
     test = subject.test_subjects if subject.fold else sorted(set(trials.loc[trials["split"] == "test", by]))
     kept = trials.loc[trials["rejected"] == "", "split"].value_counts()
@@ -128,12 +130,13 @@ def _training(settings: Settings) -> str:
         logits = "each crop's mean logits"
     form = ", the rate inside the velocity" if training.momentum_form == "paper" else ""
     several = "s" if len(training.seeds) > 1 else ""
+    rates = "s" if len(training.initial_rates) > 1 else ""
     return " ".join(
         [
             f"braindecode's {network.name}{paper}{f' with {arguments}' if arguments else ''} was trained on "
             f"{what} by stochastic gradient descent on the cross-entropy of {logits}, with momentum "
             f"{training.momentum:g}{form}, weight decay {training.weight_decay:g}, batches of "
-            f"{training.batch_size}, initial rates {joined(training.initial_rates)}, and seed{several} "
+            f"{training.batch_size}, initial rate{rates} {joined(training.initial_rates)}, and seed{several} "
             f"{joined(training.seeds)}; trainings that share a seed share initial weights, data order and "
             "dropout.",
             *(_schedule(settings, name) for name in settings.schedules),
@@ -240,6 +243,8 @@ REFERENCES = (
     "Haufe, S., et al. (2014). On the interpretation of weight vectors of linear models in multivariate "
     "neuroimaging. NeuroImage 87, 96-110.",
     "Huang, G., et al. (2017). Snapshot ensembles: train 1, get M for free. ICLR.",
+    "Jayaram, V., & Barachant, A. (2018). MOABB: trustworthy algorithm benchmarking for BCIs. Journal of "
+    "Neural Engineering 15(6), 066011.",
     "Lawhern, V. J., et al. (2018). EEGNet: a compact convolutional neural network for EEG-based "
     "brain-computer interfaces. Journal of Neural Engineering 15, 056013.",
     "Loshchilov, I., & Hutter, F. (2017). SGDR: stochastic gradient descent with warm restarts. ICLR.",
