@@ -1,89 +1,59 @@
-"""Peak memory of preparing one recording of High-Gamma size, by the command --only data.
+"""Peak memory of preparing recordings of High-Gamma size, by the command --only data.
 
-    python benchmarks/preparing.py [--minutes 120] [--sources bids files] [--scratch FOLDER] [--json]
+    python benchmarks/preparing.py [--minutes 120] [--test-minutes 10] [--sources bids files moabb reading]
+                                   [--scratch FOLDER] [--json]
 
-Simulated: noise of 133 sensors at 500 Hz with a cue every 7.5 s is written as BrainVision, a piece at a
-time, into a folder that is deleted at the end (two hours are 1 GB). It trains; ten minutes more of the same
-kind test. Preprocessing is that of configs/high_gamma.yaml. The peak is the resident set of all processes of
-the command together (PSS: each shared page counted once), from its start to the report.
+Simulated: noise of 133 sensors at 500 Hz with a cue every 7.5 s is written, a piece at a time, into a folder
+that is deleted at the end (two hours are 1 GB): as BrainVision for ``bids``, as EDF for ``files``, and this
+in the place of MOABB's download for ``moabb``. Beside it, ``reading`` is what MOABB itself takes to read the
+same files. One recording trains, another tests. Preprocessing is that of configs/high_gamma.yaml. The peak is
+the resident set of all processes of the command together (PSS: each shared page counted once), from its
+start to the report.
 """
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import yaml
 from memory import watch
+from noise import CLASSES, N_SENSORS, write_bids, write_edf
 
 from eeg_sgdr import settings as config
 
-RATE, N_SENSORS, CUE_S, TEST_MINUTES = 500, 133, 7.5, 10.0
-CLASSES = ("right_hand", "left_hand", "feet", "rest")
+#: Where MOABB keeps its download of the High-Gamma recordings.
+DOWNLOAD = "MNE-schirrmeister2017-data/robintibor/high-gamma-dataset/raw/master/data"
 
-HEADER = """Brain Vision Data Exchange Header File Version 1.0
-
-[Common Infos]
-Codepage=UTF-8
-DataFile={name}.eeg
-MarkerFile={name}.vmrk
-DataFormat=BINARY
-DataOrientation=MULTIPLEXED
-NumberOfChannels={n}
-SamplingInterval={interval}
-
-[Binary Infos]
-BinaryFormat=INT_16
-
-[Channel Infos]
-{channels}
+#: MOABB alone.
+ALONE = """
+import mne
+from moabb.datasets import Schirrmeister2017
+mne.set_log_level("error")
+Schirrmeister2017().get_data([1])
 """
-
-MARKERS = """Brain Vision Data Exchange Marker File, Version 1.0
-
-[Common Infos]
-Codepage=UTF-8
-DataFile={name}.eeg
-
-[Marker Infos]
-Mk1=New Segment,,1,1,0
-{markers}
-"""
+READING = [sys.executable, "-W", "ignore", "-c", ALONE]
 
 
-def write(folder: Path, name: str, sensors: list[str], minutes: float) -> None:
-    """One recording of noise, 20 microvolts, with its header, markers and BIDS events."""
-    onsets = np.arange(5, 60 * minutes - 5, CUE_S)
-    cues = [CLASSES[i % len(CLASSES)] for i in range(len(onsets))]
-    channels = "\n".join(f"Ch{i + 1}={sensor},,0.1,µV" for i, sensor in enumerate(sensors))
-    header = HEADER.format(name=name, n=len(sensors), interval=1_000_000 // RATE, channels=channels)
-    markers = "\n".join(
-        f"Mk{i + 2}=Stimulus,{cue},{round(at * RATE) + 1},1,0"
-        for i, (at, cue) in enumerate(zip(onsets, cues, strict=True))
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.vhdr").write_text(header, encoding="utf-8")
-    (folder / f"{name}.vmrk").write_text(MARKERS.format(name=name, markers=markers), encoding="utf-8")
-    events = "".join(f"{at:.3f}\t4.0\t{cue}\n" for at, cue in zip(onsets, cues, strict=True))
-    (folder / f"{name.removesuffix('eeg')}events.tsv").write_text("onset\tduration\ttrial_type\n" + events)
-    rng = np.random.default_rng(0)
-    with (folder / f"{name}.eeg").open("wb") as file:
-        for _ in range(round(minutes * 6)):  # ten seconds at a time
-            noise = rng.normal(scale=200, size=(10 * RATE, len(sensors)))
-            file.write(noise.astype("<i2").tobytes())
+def recordings(folder: Path, source: str, sensors: list[str]) -> dict:
+    """The section ``recordings`` that reads what was written here."""
+    classes = {name: [name] for name in CLASSES}
+    if source == "bids":
+        return {"source": "bids", "root": str(folder), "task": "motor", "classes": classes}
+    if source == "files":
+        rename = {f"EEG {sensor}": sensor for sensor in sensors}
+        pattern = str(folder / DOWNLOAD / "{run}" / "{subject}.edf")
+        return {"source": "files", "pattern": pattern, "rename": rename, "classes": classes}
+    return {"source": "moabb", "dataset": "Schirrmeister2017", "classes": classes}
 
 
-def configuration(folder: Path, source: str) -> Path:
+def configuration(folder: Path, source: str, sensors: list[str]) -> Path:
     """High-Gamma's, reading what was written here."""
     settings = config.load("high_gamma", []).model_dump(mode="json")
-    classes = {name: [name if source == "bids" else f"Stimulus/{name}"] for name in CLASSES}
-    where = {"root": str(folder), "task": "motor"}
-    if source == "files":
-        where = {"pattern": str(folder / "sub-{subject}/eeg/sub-01_task-motor_run-{run}_eeg.vhdr")}
-    settings["recordings"] = {"source": source, "classes": classes, **where}
-    settings["split"] = {"by": "run", "test": ["2"]}
+    settings["recordings"] = recordings(folder, source, sensors)
+    settings["split"] = {"by": "run", "test": [{"bids": "2", "files": "test", "moabb": "1test"}[source]]}
     settings["compute"] = {"data_dir": str(folder / f"data-{source}")}
     path = folder / f"{source}.yaml"
     path.write_text(yaml.safe_dump(settings))
@@ -93,7 +63,9 @@ def configuration(folder: Path, source: str) -> Path:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     options.add_argument("--minutes", type=float, default=120)
-    options.add_argument("--sources", nargs="+", default=["bids", "files"], choices=["bids", "files"])
+    options.add_argument("--test-minutes", type=float, default=10)
+    sources = ["bids", "files", "moabb", "reading"]
+    options.add_argument("--sources", nargs="+", default=sources, choices=sources)
     options.add_argument("--scratch", type=Path, default=None)
     options.add_argument("--json", action="store_true")
     given = options.parse_args()
@@ -101,16 +73,27 @@ def main() -> None:
     sensors = [*wanted, *(f"X{i}" for i in range(N_SENSORS - len(wanted)))]
     with tempfile.TemporaryDirectory(dir=given.scratch) as name:
         folder = Path(name)
-        for run, minutes in ((1, given.minutes), (2, TEST_MINUTES)):
-            write(folder / "sub-01" / "eeg", f"sub-01_task-motor_run-{run}_eeg", sensors, minutes)
+        os.environ |= {"MNE_DATA": name, "MOABB_DOWNLOAD_PROVIDER": "upstream"}
+        for run, part, minutes in ((1, "train", given.minutes), (2, "test", given.test_minutes)):
+            if "bids" in given.sources:
+                write_bids(folder / "sub-1" / "eeg", f"sub-1_task-motor_run-{run}_eeg", sensors, minutes)
+            if {"files", "moabb", "reading"} & set(given.sources):
+                write_edf(folder / DOWNLOAD / part / "1.edf", sensors, minutes)
         (folder / "dataset_description.json").write_text('{"Name": "noise", "BIDSVersion": "1.8.0"}')
         print("| source | minutes | peak (MB, PSS) | processes |\n|---|---|---|---|", flush=True)
         for source in given.sources:
-            out = ["--out", str(folder / f"results-{source}"), "--only", "data"]
-            command = [sys.executable, "-m", "eeg_sgdr.run", "--config", str(configuration(folder, source))]
-            _, peak, n = watch([*command, *out])
-            row = {"source": source, "minutes": given.minutes, "peak_mb": peak / 1e6, "processes": n}
-            print(f"| {source} | {given.minutes:g} | {peak / 1e6:.0f} | {n} |", flush=True)
+            out = ["--out", str(folder / f"results-{source}"), "--only", "data", "--subject", "1"]
+            command = READING
+            if source != "reading":
+                made = str(configuration(folder, source, sensors))
+                command = [sys.executable, "-m", "eeg_sgdr.run", "--config", made, *out]
+            _, peak, n = watch(command)
+            row = {"source": source, "minutes": given.minutes, "test_minutes": given.test_minutes,
+                   "peak_mb": peak / 1e6, "processes": n}  # fmt: skip
+            print(
+                f"| {source} | {given.minutes:g} + {given.test_minutes:g} | {peak / 1e6:.0f} | {n} |",
+                flush=True,
+            )
             if given.json:
                 print(json.dumps(row))
 
