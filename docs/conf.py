@@ -22,7 +22,7 @@ html_theme_options = {
     "logo": {"text": project},
     # Elsewhere the room is for code.
     "secondary_sidebar_items": {
-        page: ["page-toc"] for page in ("configuration", "configurations", "design", "findings", "python")
+        page: ["page-toc"] for page in ("configuration", "design", "findings", "python")
     },
     "show_prev_next": False,
 }

@@ -128,6 +128,7 @@ def of_module(
     UserError
         If it is not made for such windows, or if a crop does not fit into the window.
     """
+    import_braindecode()  # the fast forms look for its modules; this one may be of torch alone
     name = type(module).__name__
     length = _length(name, n_samples, crop_samples)
     try:
