@@ -154,7 +154,7 @@ def _look(options: argparse.Namespace, settings: "Settings") -> int:
     from eeg_sgdr.pages.data import data_report
     from eeg_sgdr.recordings import open_source
     from eeg_sgdr.results import Results
-    from eeg_sgdr.study import describe, grown_settings, record_settings
+    from eeg_sgdr.study import check_sameness, describe, grown_settings, record_settings
     from eeg_sgdr.train import told_at_the_end, warn_of_rejections
 
     source = open_source(settings.recordings, Path(settings.compute.data_dir))
@@ -165,9 +165,10 @@ def _look(options: argparse.Namespace, settings: "Settings") -> int:
     for label, prepare in units.items():
         with told_at_the_end(problems, options.debug):
             prepared = prepare(settings)
-            settings = record_settings(settings, subjects, study)
             folder = study.fold(label) if settings.split.by == "subject" else study.subject(label)
-            subject = describe(prepared, folder, settings)
+            check_sameness(prepared, folder, settings)
+            settings = record_settings(settings, subjects, study)
+            subject = describe(prepared, folder)
             warn_of_rejections(prepared)
             if not subject.done:  # a report of fits says all of this, too
                 data_report(Results(study.root), subject)

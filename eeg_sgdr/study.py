@@ -112,7 +112,29 @@ def begin(unit: Unit, jobs: Jobs) -> None:
     jobs.begin(unit, missing, without_baseline)
 
 
-def describe(prepared: Prepared | Pooled, folder: store.SubjectFolder, settings: Settings) -> Subject:
+def check_sameness(prepared: Prepared | Pooled, folder: store.SubjectFolder, settings: Settings) -> None:
+    """See that what a folder holds was made of the same, before anything is written.
+
+    Parameters
+    ----------
+    prepared : Prepared or Pooled
+        A subject's or fold's trials.
+    folder : store.SubjectFolder
+        Where results go.
+    settings : Settings
+        The configuration.
+
+    Raises
+    ------
+    UserError
+        If the folder holds fits made with other settings or other data.
+    """
+    subject = Subject(folder)
+    baseline_is_missing(subject, settings, prepared)
+    missing_fits(subject, settings, prepared)
+
+
+def describe(prepared: Prepared | Pooled, folder: store.SubjectFolder) -> Subject:
     """Write what is known of a subject's or fold's trials, and train nothing.
 
     Parameters
@@ -121,22 +143,12 @@ def describe(prepared: Prepared | Pooled, folder: store.SubjectFolder, settings:
         Its trials.
     folder : store.SubjectFolder
         Where results go.
-    settings : Settings
-        The configuration.
 
     Returns
     -------
     subject : Subject
         What is on disk now.
-
-    Raises
-    ------
-    UserError
-        If the folder holds fits made with other settings or other data.
     """
-    there = Subject(folder)
-    baseline_is_missing(there, settings, prepared)
-    missing_fits(there, settings, prepared)
     store.clean(folder.root)
     _write_trials(prepared, folder)
     return Subject(folder)

@@ -105,6 +105,10 @@ def test_fits_go_where_the_data_was_looked_at_and_are_not_lost_by_looking_again(
     other = [*arguments, "--set", "preprocessing.highpass_hz=8", "--only", "data"]
     assert main(other) == 2
     assert "holds results of other settings" in capsys.readouterr().err
+    (tmp_path / "out/config.yaml").unlink()
+    assert main(other) == 2
+    assert "subjects/001/baseline: was made with other settings or recordings" in capsys.readouterr().err
+    assert not (tmp_path / "out/config.yaml").exists()
 
 
 def test_across_subjects_each_fold_names_its_people(tmp_path):
