@@ -161,6 +161,7 @@ def test_a_singular_covariance_fails_the_baseline_alone(subject, tmp_path):
 
     class Zeros:
         info = subject.data
+        title = "subject 01"
 
         def array(self, name):
             kind, part = name.split("_")
