@@ -328,7 +328,7 @@ def test_window_sums_and_their_adjoint(window, stride):
     assert torch.allclose(sums, expected)
     sums = sums.clone()
     gradient = torch.randn_like(expected)
-    adjoint = pool.adjoint(gradient, 24, Scratch(values))
+    adjoint = pool.adjoint(gradient, torch.ones_like(gradient), 24, Scratch(values))
     assert torch.isclose((gradient * sums).sum(), (adjoint * values).sum())
     assert torch.all(adjoint[..., 21:] == 0)
 

@@ -170,7 +170,7 @@ class _ShallowLogits(torch.autograd.Function):
         centred = weight.new_empty(n_filters, n_crops, tiles.n_tiles * tiles.size)
         features = weight.new_empty(n_filters, n_crops, pool.n_windows)
         slopes = torch.empty_like(features)
-        logits = weight.new_zeros(n_crops, len(readout))
+        logits = weight.new_zeros(len(readout), n_crops)
         by_filter = (n_filters, 1, 1)
         if norm.training:
             mean, variance = weight.new_empty(by_filter), weight.new_empty(by_filter)
@@ -196,18 +196,19 @@ class _ShallowLogits(torch.autograd.Function):
             power = pool.sums(torch.mul(y, scale, out=u).add_(shift[some]).square_(), scratch)
             torch.clamp(power, min=form.epsilon, out=features[some]).log_()
             torch.threshold_(power, form.epsilon, torch.inf)
-            torch.reciprocal(power, out=slopes[some])
-            if mask is not None:
+            if mask is None:
+                torch.reciprocal(power, out=slopes[some])
+            else:
                 some_mask = mask.transpose(0, 1)[some]
+                torch.div(some_mask, power, out=slopes[some])
                 features[some] *= some_mask
-                slopes[some] *= some_mask
-            for i in range(some.start, some.stop):  # a product for each is faster than one of all
-                logits.addmm_(features[i], readout[:, i].T)
+            # A product for each filter is faster than one of all, and than its transpose.
+            logits += torch.bmm(readout[:, some].transpose(0, 1), features[some].mT).sum(0)
         ctx.save_for_backward(norm_weight, norm_bias, readout, spectra, centred, features, slopes, variance)
         ctx.form, ctx.training = form, norm.training
         mean, variance = mean.flatten() + bias, variance.flatten()
         ctx.mark_non_differentiable(mean, variance)
-        return logits, mean, variance
+        return logits.T, mean, variance
 
     @staticmethod
     @once_differentiable
@@ -234,14 +235,13 @@ class _ShallowLogits(torch.autograd.Function):
             y, slope = centred[some], slopes[some]
             d_power = scratch.array("d_power", slope.shape)
             torch.bmm(gradient.expand(len(y), -1, -1), readout[:, some].transpose(0, 1), out=d_power)
-            d_squares = pool.adjoint(d_power.mul_(slope), y.shape[2], scratch)
+            d_squares = pool.adjoint(d_power, slope, y.shape[2], scratch)
             e = torch.mul(y, scale[some], out=scratch.array("e", y.shape)).add_(shift[some])
             e *= d_squares
             torch.sum(e, (1, 2), keepdim=True, out=total[some])
             _inner_products(e, y, out=moment[some])
             if ctx.training:
-                product = torch.mul(y, moment[some] / (n * spread[some]), out=scratch.array("p", y.shape))
-                e -= product.add_(total[some] / n)
+                e.addcmul_(y, moment[some] / (n * spread[some]), value=-1).sub_(total[some] / n)
                 e[..., tiles.n_outputs :] = 0
             tiles.synthesise_adjoint(e, out=d_products[:, :, some])
         d_weight = tiles.products_adjoint(d_products, spectra) * (2 * scale)
@@ -252,6 +252,5 @@ class _ShallowLogits(torch.autograd.Function):
 
 def _inner_products(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
     """Sum of a b for each of the first axis: one reading, without an array of products."""
-    for one, other, total in zip(a.flatten(1), b.flatten(1), out.flatten(), strict=True):
-        torch.dot(one, other, out=total)
-    return out
+    # The others of all pairs are for nothing, but few, and cost less than a call for each that is wanted.
+    return out.copy_((a.flatten(1) @ b.flatten(1).T).diagonal().reshape(out.shape))

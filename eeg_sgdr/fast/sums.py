@@ -55,15 +55,17 @@ class WindowSums:
             return _moving_sums(values, self.window, scratch)[..., : self.n_windows]
         return values[..., : self.n] @ self.matrix(values)
 
-    def adjoint(self, gradient: Tensor, length: int, scratch: Scratch) -> Tensor:
-        """Gradient by the values from the gradient by the sums.
+    def adjoint(self, gradient: Tensor, slopes: Tensor, length: int, scratch: Scratch) -> Tensor:
+        """Gradient by the values from the gradient by a function of the sums.
 
-        It is again a sum over windows, of the gradient with zeros before and behind it. The zeros
-        behind one row are those before the next.
+        It is again a sum over windows, of the gradient by the sums with zeros before and behind it. The
+        zeros behind one row are those before the next.
 
         Parameters
         ----------
         gradient : Tensor, shape (..., n_windows)
+        slopes : Tensor, shape (..., n_windows)
+            Derivatives of the function; multiplied here, where the products are wanted.
         length : int
             Length of the rows, at least ``n``.
         scratch : Scratch
@@ -75,13 +77,14 @@ class WindowSums:
             Zero beyond ``n``.
         """
         if self.stride > 1:
-            return torch.nn.functional.pad(gradient @ self.matrix(gradient).T, (0, length - self.n))
+            of_values = (gradient * slopes) @ self.matrix(gradient).T
+            return torch.nn.functional.pad(of_values, (0, length - self.n))
         margin, shape = self.window - 1, (*gradient.shape[:-1], length)
         size = torch.Size(shape).numel()
         padded = scratch.array("padded", (margin + size,))
         padded[:margin] = 0
         rows = padded[margin:].view(shape)
-        rows[..., : self.n_windows] = gradient
+        torch.mul(gradient, slopes, out=rows[..., : self.n_windows])
         rows[..., self.n_windows :] = 0
         return _moving_sums(padded, self.window, scratch)[:size].view(shape)
 
@@ -99,14 +102,15 @@ def _moving_sums(values: Tensor, window: int, scratch: Scratch) -> Tensor:
     """
     flat = values.flatten()
     sums, here, there = flat, scratch.array("sums", flat.shape), scratch.array("more sums", flat.shape)
-    width = 1
+    n, width = len(flat), 1
     for factor in _factors(window):
         if factor == 1:
-            sums = sums[:-1].add_(flat[width:])
+            n -= 1
+            sums = sums[:n].add_(flat[width:])
             width += 1
             continue
-        longer = here[: len(sums) - (factor - 1) * width]
-        torch.add(sums[: len(longer)], sums[width:][: len(longer)], out=longer)
+        n -= (factor - 1) * width
+        longer = torch.add(sums[:n], sums[width : width + n], out=here[:n])
         if factor == 3:
             longer += sums[2 * width :]
         sums, here, there = longer, there, here
