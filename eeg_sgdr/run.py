@@ -52,7 +52,12 @@ def parser() -> argparse.ArgumentParser:
         help="override a setting, as in training.batch_size=30; may be repeated",
     )
     options.add_argument("--out", type=Path, metavar="FOLDER", help="results folder (default: results/NAME)")
-    options.add_argument("--jobs", type=int, metavar="N", help="fits at a time (default: one per core)")
+    options.add_argument(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="fits at a time (default: one per core; on GPUs one stack of fits per card)",
+    )
     options.add_argument(
         "--backend",
         choices=["local", "dask"],

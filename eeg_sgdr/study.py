@@ -234,8 +234,13 @@ def epochs_missing(folders: Iterable[store.SubjectFolder], settings: Settings) -
 
 
 def processes(settings: Settings, jobs: int | None) -> int:
-    """Processes that train: as many as are asked for, or one a core; one a card, with many fits in it."""
+    """Processes that train: as many as are asked for; else one a core, or one a card with many fits in it."""
     numerics = settings.training.numerics
-    if numerics.device != "cpu":
-        return 1
-    return jobs or max(1, workers.n_cores() // numerics.threads)
+    if numerics.device == "cpu":
+        return jobs or max(1, workers.n_cores() // numerics.threads)
+    return jobs or max(1, len(cards(settings)))
+
+
+def cards(settings: Settings) -> list[str]:
+    """The GPUs that processes share out; none on the CPU, and where the configuration names one of them."""
+    return workers.visible_cards() if settings.training.numerics.device == "cuda" else []

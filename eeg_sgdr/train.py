@@ -17,6 +17,7 @@ from eeg_sgdr.settings import Settings
 from eeg_sgdr.store import Study
 from eeg_sgdr.study import (
     begin,
+    cards,
     check,
     epochs_missing,
     finish,
@@ -151,7 +152,7 @@ def _pool(settings: Settings, out: Path, n_jobs: int | None, n_units: int) -> Ab
         return dask_pool(compute.dask_address, [out, Path(compute.data_dir)])
     # They all begin at once: no more than there are fits and baselines.
     n_calls = n_units * (len(plan.fits(settings)) + 1)
-    return local_pool(min(processes(settings, n_jobs or compute.jobs), n_calls))
+    return local_pool(min(processes(settings, n_jobs or compute.jobs), n_calls), cards(settings))
 
 
 def _shared(settings: Settings) -> Path | None:

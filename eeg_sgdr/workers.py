@@ -1,5 +1,6 @@
 """Worker processes, forked from one that has imported what they need."""
 
+import itertools
 import math
 import multiprocessing
 import os
@@ -7,12 +8,13 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.context import BaseContext
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from typing import Any
 
@@ -67,19 +69,22 @@ class Pool:
 
 
 @contextmanager
-def local_pool(n_processes: int) -> Iterator[Pool]:
+def local_pool(n_processes: int, cards: Sequence[str] = ()) -> Iterator[Pool]:
     """Processes of this machine, for as long as the context lasts; see `run_all` for how it ends.
 
     Parameters
     ----------
     n_processes : int
         Calls at a time; as many processes are started with the first call.
+    cards : sequence of str
+        GPUs as `CUDA_VISIBLE_DEVICES` names them, dealt out in turn: each process sees one. If empty, all see
+        what this one does.
 
     Yields
     ------
     pool : Pool
     """
-    with _executor(n_processes) as executor:
+    with _executor(n_processes, cards) as executor:
         yield Pool(executor.submit, n_processes)
 
 
@@ -119,8 +124,12 @@ def run_all(function: Callable[..., Any], calls: Iterable[tuple], n_processes: i
 class _Executor(ProcessPoolExecutor):
     """Its processes begin together, and its calls answer a request to stop."""
 
-    def __init__(self, n_processes: int) -> None:
-        super().__init__(n_processes, context(), _begin)
+    def __init__(self, n_processes: int, cards: Sequence[str] = ()) -> None:
+        forking = context()
+        hand = forking.SimpleQueue()
+        for _, card in zip(range(n_processes), itertools.cycle(cards), strict=False):
+            hand.put(card)
+        super().__init__(n_processes, forking, _begin, (hand,) if cards else ())
         # A process that began with a later call would be watched only when something else happens (in
         # Python 3.11 to 3.14 at least): killed before, nobody would ever know. This is what the executor
         # does by itself for processes that are forked from its own.
@@ -131,8 +140,8 @@ class _Executor(ProcessPoolExecutor):
 
 
 @contextmanager
-def _executor(n_processes: int) -> Iterator[Executor]:
-    with _Executor(n_processes) as executor:
+def _executor(n_processes: int, cards: Sequence[str] = ()) -> Iterator[Executor]:
+    with _Executor(n_processes, cards) as executor:
         try:
             yield executor
         except BrokenProcessPool as error:
@@ -164,6 +173,17 @@ def n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def visible_cards() -> list[str]:
+    """GPUs that this process may use, as `CUDA_VISIBLE_DEVICES` names them."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is None:
+        import torch  # takes seconds, and is of use for GPUs alone
+
+        return [str(number) for number in range(torch.cuda.device_count())]
+    # CUDA reads it up to the first that is none, as in "0,-1".
+    return list(itertools.takewhile(lambda name: name not in ("", "-1"), map(str.strip, named.split(","))))
+
+
 def free_memory() -> int:
     """Memory that is available, in bytes, where the system says so (Linux does); else a modest guess."""
     # Not the system's free pages: those that only hold what was read of files are available, too.
@@ -174,8 +194,13 @@ def free_memory() -> int:
     return 4_000_000_000
 
 
-def _begin() -> None:
-    """Have a worker stop when it is asked to, and with the process in charge, however that ends."""
+def _begin(hand: SimpleQueue | None = None) -> None:
+    """Have a worker stop when it is asked to, and with the process in charge, however that ends.
+
+    Where cards are dealt out, it takes one; CUDA looks for them when it is first used, which is later.
+    """
+    if hand is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = hand.get()
     # Ctrl-C reaches every process of a terminal; only the one in charge answers it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)

@@ -3,6 +3,13 @@
 import subprocess
 import sys
 
+BROKEN = """
+import torch
+def broken(path):
+    raise OSError("libc10_cuda.so: cannot open shared object file")
+torch.ops.load_library = broken
+"""
+
 
 def run(code):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -15,18 +22,27 @@ def test_braindecode_imports_quietly_after_the_guard():
 
 def test_a_library_that_does_not_load_is_as_if_absent():
     """Also where it would load: the library's folder is made to hold one that cannot."""
-    code = """
-import ctypes, torch
-real = torch.ops.load_library
-def broken(path):
-    raise OSError("libc10_cuda.so: cannot open shared object file")
-torch.ops.load_library = broken
+    code = f"""
+{BROKEN}
 from eeg_sgdr.compat import import_braindecode
 import_braindecode()
 from braindecode.models import ShallowFBCSPNet
 from pathlib import Path
 import torchaudio
 assert list((Path(torchaudio.__file__).parent / "lib").glob("*.so")), "the files are seen again"
+"""
+    done = run(code)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_module_of_torch_alone_needs_no_braindecode_before():
+    """A form is chosen for it among those of braindecode's modules."""
+    code = f"""
+{BROKEN}
+from eeg_sgdr import networks
+from eeg_sgdr.fast import choose
+module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(20, 2))
+choose(networks.of_module(module, n_channels=2, n_samples=10, n_classes=2, crop_samples=None))
 """
     done = run(code)
     assert done.returncode == 0, done.stderr

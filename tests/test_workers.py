@@ -50,6 +50,14 @@ def modules(name):
     return name in sys.modules
 
 
+def meet(folder, n):
+    """Wait for the others, so that each call has a process of its own."""
+    (folder / str(os.getpid())).touch()
+    while len(list(folder.iterdir())) < n:
+        time.sleep(0.01)
+    return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
 def test_results_come_in_order_from_other_processes():
     results = workers.run_all(square, [(i,) for i in range(6)], 2)
     assert [value for value, _ in results] == [0, 1, 4, 9, 16, 25]
@@ -118,3 +126,29 @@ def test_workers_end_with_the_process_in_charge(end, tmp_path):
 
 def test_memory_that_only_holds_what_was_read_of_files_is_free():
     assert workers.free_memory() == pytest.approx(psutil.virtual_memory().available, rel=0.05)
+
+
+def test_cards_are_dealt_out_in_turn(tmp_path):
+    with workers.local_pool(3, ["3", "GPU-5"]) as pool:
+        seen = [pool.submit(meet, tmp_path, 3) for _ in range(3)]
+        assert sorted(future.result() for future in seen) == ["3", "3", "GPU-5"]
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [
+        ("0,1", ["0", "1"]),
+        ("GPU-5, 2", ["GPU-5", "2"]),
+        ("0,-1,2", ["0"]),
+        ("-1", []),
+        ("", []),
+        (None, ["0", "1", "2"]),
+    ],
+)
+def test_cards_are_those_that_cuda_may_see(named, expected, monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
+    if named is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    assert workers.visible_cards() == expected

@@ -20,7 +20,7 @@ class Compute(Model):
     Attributes
     ----------
     jobs : int, optional
-        Fits at a time on the CPU; null is one per core.
+        Fits at a time on the CPU, null being one per core; on GPUs stacks of fits, one per card.
     stack : int
         Fits trained in lock-step on a GPU.
     checkpoint_minutes : float
