@@ -20,12 +20,12 @@ html_theme_options = {
     "footer_end": [],
     "header_links_before_dropdown": 7,
     "logo": {"text": project},
-    # Elsewhere the room is for code.
-    "secondary_sidebar_items": {
-        page: ["page-toc"] for page in ("configuration", "design", "findings", "python")
-    },
+    # Elsewhere the room is for code and tables.
+    "secondary_sidebar_items": {page: ["page-toc"] for page in ("configuration", "design", "python")},
     "show_prev_next": False,
 }
+html_static_path = ["static"]
+html_css_files = ["tables.css"]
 html_title = project
 html_sidebars = {page: [] for page in ("compared", "reading", "tutorial")}  # they are sections of one page
 html_copy_source = False
