@@ -28,8 +28,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from eeg_sgdr import networks
+from eeg_sgdr.batches import crop_order, dropout_seed
 from eeg_sgdr.fast import choose
-from eeg_sgdr.fitting import crop_order, dropout_seed
 from eeg_sgdr.sgd import SGD
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eeg_sgdr import fitting, plan, store
+from eeg_sgdr import batches, fitting, plan, store
 from eeg_sgdr.fitting import Data
 from eeg_sgdr.plan import FitKey
 from eeg_sgdr.recordings import Source
@@ -256,7 +256,7 @@ def updates_per_epoch(shape: Shape, settings: Settings, n_crops: int) -> int:
     UserError
         If there is none.
     """
-    return fitting.updates_per_epoch(shape.n_train * n_crops, settings.training.batch_size)
+    return batches.updates_per_epoch(shape.n_train * n_crops, settings.training.batch_size)
 
 
 def elapsed(seconds: Iterable[Sequence[float]], n_at_a_time: int) -> float:

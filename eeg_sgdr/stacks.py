@@ -9,18 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from eeg_sgdr.batches import crop_order, dropout_seed, updates_per_epoch
 from eeg_sgdr.checkpoints import NOTHING_KEPT, Keeper
 from eeg_sgdr.dropout import dropout_mask
 from eeg_sgdr.errors import UserError
-from eeg_sgdr.fitting import (
-    Fit,
-    FitFailed,
-    build,
-    crop_order,
-    dropout_seed,
-    open_device,
-    updates_per_epoch,
-)
+from eeg_sgdr.fitting import Fit, FitFailed, build, open_device
 from eeg_sgdr.forms import PlainForm, masked, mean_logits
 from eeg_sgdr.interruptions import Interrupted
 from eeg_sgdr.lockstep import Course, Member, Running

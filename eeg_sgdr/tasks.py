@@ -13,8 +13,9 @@ from safetensors.torch import save
 
 from eeg_sgdr import baseline, formats, memory, plan, store, times
 from eeg_sgdr import settings as config
+from eeg_sgdr.batches import updates_per_epoch
 from eeg_sgdr.checkpoints import FileKeeper
-from eeg_sgdr.fitting import Data, Fit, FitFailed, build, fit, open_device, updates_per_epoch
+from eeg_sgdr.fitting import Data, Fit, FitFailed, build, fit, open_device
 from eeg_sgdr.interruptions import held_back
 from eeg_sgdr.plan import FitKey
 from eeg_sgdr.pooled import Pooled

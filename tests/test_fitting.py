@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from eeg_sgdr import fitting
+from eeg_sgdr.batches import crop_order, dropout_seed
 from eeg_sgdr.compat import import_braindecode
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.fast import choose
-from eeg_sgdr.fitting import Data, crop_order, dropout_seed, fit
+from eeg_sgdr.fitting import Data, fit
 from eeg_sgdr.forms import PlainForm
 from eeg_sgdr.schedules import Step, WarmRestarts
 from eeg_sgdr.settings import NetworkSettings, Training
@@ -187,17 +188,6 @@ def test_an_infinite_loss_ends_a_fit():
 def test_fewer_crops_than_a_batch_are_refused():
     with pytest.raises(UserError, match="more than the 48 training crops"):
         fit(make_data(), DENSE, Training(batch_size=49), Step(0.05, 1), seed=0)
-
-
-def test_an_epoch_s_order_is_drawn_from_seed_and_epoch():
-    assert sorted(crop_order(0, 0, 50)) == list(range(50))
-    orders = [tuple(crop_order(seed, epoch, 50)) for seed in (0, 1) for epoch in (0, 1)]
-    assert len(set(orders)) == 4
-    assert tuple(crop_order(0, 0, 50)) == orders[0]
-
-
-def test_dropout_seeds_do_not_repeat():
-    assert len({dropout_seed(seed, update) for seed in range(5) for update in range(200)}) == 1000
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed"])

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from eeg_sgdr import networks, schedules
 from eeg_sgdr import settings as config
+from eeg_sgdr.batches import updates_per_epoch
 from eeg_sgdr.errors import UserError
-from eeg_sgdr.fitting import updates_per_epoch
 from eeg_sgdr.recordings.simulator import SENSORS
 from eeg_sgdr.settings.types import Model
 

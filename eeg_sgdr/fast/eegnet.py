@@ -1,7 +1,6 @@
 """EEGNet, trial-wise: sensors are mixed before time is filtered."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch.nn import functional
 
 from eeg_sgdr.dropout import dropout_mask
 from eeg_sgdr.fast.depthwise import DepthwiseConvolution, tile_size
+from eeg_sgdr.fast.lags import LaggedWindows, lagged
 from eeg_sgdr.fast.norm import Statistics, normalise, unbiased_moments, update_running_statistics
 from eeg_sgdr.forms import CHUNK, Form
 from eeg_sgdr.networks import Network
@@ -35,27 +35,6 @@ LAYERS = [
 ]
 
 Masks = list[Tensor] | None
-
-
-@dataclass(frozen=True)
-class LaggedWindows:
-    """Windows, and what batch norm needs to know of them.
-
-    With x the windows padded with zeros for the temporal convolution, which has T outputs,
-
-        sums[i, l] = sum over c, t < T of x[i, c, t + l],
-        products[i, l, k] = sum over c, t < T of x[i, c, t + l] x[i, c, t + k].
-
-    Attributes
-    ----------
-    windows : Tensor, shape (n_trials, n_channels, n_samples)
-    sums : Tensor of float64, shape (n_trials, n_taps)
-    products : Tensor of float64, shape (n_trials, n_taps, n_taps)
-    """
-
-    windows: Tensor
-    sums: Tensor
-    products: Tensor
 
 
 class EEGNetForm(Form):
@@ -116,9 +95,7 @@ class EEGNetForm(Form):
         """
         if windows.data_ptr() % 64:
             windows = windows.clone()
-        moments = [self._lag_moments(some) for some in windows.split(CHUNK)]
-        sums, products = (torch.cat(parts) for parts in zip(*moments, strict=True))
-        return LaggedWindows(windows, sums, products)
+        return lagged(windows, self.n_taps, self.margin)
 
     def logits(self, prepared: LaggedWindows, crops: Tensor, dropout_seed: int) -> Tensor:
         """See `Form.logits`."""
@@ -260,33 +237,6 @@ class EEGNetForm(Form):
             features = features * masks[1]
         classifier = module.final_layer.conv_classifier
         return torch.einsum("ftp,cfp->tc", features, classifier.weight[:, :, 0]) + classifier.bias
-
-    def _lag_moments(self, windows: Tensor) -> tuple[Tensor, Tensor]:
-        """Sums and products of some windows (see `LaggedWindows`).
-
-        From one pair of lags to the next, (l, k) to (l + 1, k + 1), the product only loses its first
-        term and gains one: with G[t, u] = sum over c of x[c, t] x[c, u],
-
-            products[l + 1, k + 1] = products[l, k] - G[l, k] + G[T + l, T + k].
-
-        So only those with l = 0 are summed over time: with time t < T cut into stretches of n_taps they are
-        sums over diagonals of the product of these with the stretches twice as long that begin with them.
-        """
-        n_taps, T = self.n_taps, self.n_outputs
-        x = functional.pad(windows.double(), (self.margin, self.margin))
-        sums = x.sum(1).unfold(1, T, 1).sum(2)
-        beyond = -T % n_taps
-        stretches = functional.pad(x[..., :T], (0, beyond)).unfold(2, n_taps, n_taps)
-        longer = functional.pad(x, (0, beyond)).unfold(2, 2 * n_taps - 1, n_taps)
-        gram = stretches.flatten(1, 2).mT @ longer.flatten(1, 2)
-        strides = (gram.stride(0), 1, 2 * n_taps)
-        products = torch.zeros(len(x), n_taps, n_taps, dtype=x.dtype, device=x.device)
-        products[:, 0] = products[:, :, 0] = gram.as_strided((len(x), n_taps, n_taps), strides).sum(2)
-        first, last = x[..., : n_taps - 1], x[..., T:]
-        change = last.mT @ last - first.mT @ first
-        for lag in range(n_taps - 1):
-            products[:, lag + 1, 1:] = products[:, lag, :-1] + change[:, lag]
-        return sums, products
 
 
 class _MixSensors(torch.autograd.Function):
