@@ -68,6 +68,7 @@ def test_a_worker_is_killed_and_the_study_is_as_one_process_makes_it(one_call, s
             assert command.poll() is None, command.stderr.read()
             time.sleep(0.01)
         victim.kill()
+        victim.wait()  # until then it would be there for whoever asks if the owner of a lock is
         _, errors = command.communicate()
         assert command.returncode == 0, errors
         assert other.poll() is None
