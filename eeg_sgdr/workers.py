@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -110,14 +110,13 @@ def run_all(function: Callable[..., Any], calls: Iterable[tuple], n_processes: i
     CannotGoOnError
         If a process was killed from outside.
     Exception
-        The first that a call raises. Whatever ends it, what is still running is asked to stop (see
-        `eeg_sgdr.interruptions`), and killed if it does not.
+        That of the first call, in their order, that raises one: which is told does not depend on who was
+        faster. Whatever ends it, what is still running is asked to stop (see `eeg_sgdr.interruptions`), and
+        killed if it does not.
     """
     calls = list(calls)
     with _executor(max(1, min(n_processes, len(calls)))) as executor:
         futures = [executor.submit(function, *arguments) for arguments in calls]
-        for future in as_completed(futures):
-            future.result()
         return [future.result() for future in futures]
 
 

@@ -57,7 +57,6 @@ def workers(scheduler, folder, n=2, n_threads=1):
         ]
 
 
-@pytest.mark.crashes
 def test_a_worker_is_killed_and_the_study_is_as_one_process_makes_it(one_call, scheduler, tmp_path):  # noqa: F811
     folder, expected, _ = one_call
     dask = ("--backend", "dask", "--dask-address", scheduler)

@@ -1,6 +1,6 @@
 """The command as a user runs it, killed again and again, shared, interrupted; see benchmarks/kills.py.
 
-What takes longest is marked as crashes; `test_tasks` does it to fits alone, quickly.
+What is a variation of the others is marked as crashes; `test_tasks` does it to fits alone, quickly.
 """
 
 import os
@@ -28,7 +28,6 @@ def undisturbed(tmp_path_factory):
     return folder, killing.files(folder / "undisturbed")
 
 
-@pytest.mark.crashes
 def test_killed_at_five_moments_every_file_is_as_it_would_be(undisturbed):
     folder, expected = undisturbed
     rng = random.Random(20261123)
@@ -43,7 +42,6 @@ def test_killed_at_five_moments_every_file_is_as_it_would_be(undisturbed):
     assert killing.differing(expected, killing.files(folder / "killed")) == []
 
 
-@pytest.mark.crashes
 def test_two_processes_share_a_study_and_make_each_fit_once(undisturbed):
     folder, expected = undisturbed
     arguments = killing.command(folder, "shared", *SHORT)

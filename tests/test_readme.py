@@ -31,7 +31,7 @@ runpy.run_path({compat!r})["import_braindecode"]()
 {recipe}
 import numpy, torch
 with torch.no_grad():
-    numpy.save("logits.npy", model.eval()(torch.from_numpy(numpy.load("x.npy"))))
+    numpy.save("logits.npy", model.eval().double()(torch.from_numpy(numpy.load("x.npy"))))
 assert not [name for name in sys.modules if name.startswith("eeg_sgdr")]
 """
 
@@ -51,14 +51,14 @@ def test_a_snapshot_of_the_demo_loads_into_plain_braindecode(tmp_path):
     path = tmp_path / re.search(r'"(results/.*)"', recipe)[1]
     path.parent.mkdir(parents=True)
     save_file(net.module.state_dict(), path)
-    x = np.random.default_rng(0).normal(size=(2, 44, 1000)).astype(np.float32)
+    x = np.random.default_rng(0).normal(size=(2, 44, 1000))
     np.save(tmp_path / "x.npy", x)
     script = PLAIN.format(compat=compat.__file__, recipe=recipe)
     subprocess.run([sys.executable, "-W", "ignore", "-c", script], cwd=tmp_path, check=True)
     with torch.no_grad():
-        expected = net.module.eval()(torch.from_numpy(x)).numpy()
+        expected = net.module.eval().double()(torch.from_numpy(x)).numpy()
     assert expected.shape == (2, 4, 467)
-    np.testing.assert_allclose(np.load(tmp_path / "logits.npy"), expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(np.load(tmp_path / "logits.npy"), expected, rtol=1e-9)
 
 
 def test_ten_lines_from_the_installation_to_a_cross_validated_ensemble(tmp_path, monkeypatch, capsys):

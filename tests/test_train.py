@@ -45,7 +45,6 @@ def test_the_whole_study_has_one_line_of_progress(one_call):
     assert {line.split(":")[0] for line in lines} == {"small"}
 
 
-@pytest.mark.crashes
 def test_array_calls_and_one_that_compares_equal_one_call(one_call):
     """Two at a time on one folder, one of them killed and started again, as a cluster does."""
     folder, expected, _ = one_call

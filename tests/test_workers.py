@@ -26,6 +26,15 @@ def fail_or_sleep(x):
     time.sleep(60)
 
 
+def fail_in_turn(x, folder):
+    """The second call fails first."""
+    while x == 0 and not (folder / "failed").exists():
+        time.sleep(0.01)
+    time.sleep(0.0 if x else 0.3)
+    (folder / "failed").touch()
+    raise UserError(f"call {x} is refused.")
+
+
 def kill_or_finish(x, path):
     """The first is killed, as a system out of memory does; the second is in the middle of something."""
     if x == 0:
@@ -64,12 +73,17 @@ def test_results_come_in_order_from_other_processes():
     assert os.getpid() not in {process for _, process in results}
 
 
-def test_the_first_error_ends_what_still_runs():
+def test_an_error_ends_what_still_runs():
     started = time.monotonic()
     with pytest.raises(UserError, match="zero is refused"):
-        workers.run_all(fail_or_sleep, [(1,), (0,)], 2)
+        workers.run_all(fail_or_sleep, [(0,), (1,)], 2)
     assert time.monotonic() - started < 30
     assert multiprocessing.active_children() == []
+
+
+def test_the_error_of_the_first_call_is_told_whoever_is_faster(tmp_path):
+    with pytest.raises(UserError, match="call 0"):
+        workers.run_all(fail_in_turn, [(0, tmp_path), (1, tmp_path)], 2)
 
 
 def test_workers_begin_with_braindecode_imported():
