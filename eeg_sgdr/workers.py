@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -23,6 +23,9 @@ from eeg_sgdr.errors import CannotGoOnError
 
 #: Seconds that a worker has to stop where nothing is half done.
 GRACE_S = 10
+
+#: Seconds in which calls that fail count as failing together.
+TOGETHER_S = 2
 
 
 def context() -> BaseContext:
@@ -110,14 +113,17 @@ def run_all(function: Callable[..., Any], calls: Iterable[tuple], n_processes: i
     CannotGoOnError
         If a process was killed from outside.
     Exception
-        That of the first call, in their order, that raises one: which is told does not depend on who was
-        faster. Whatever ends it, what is still running is asked to stop (see `eeg_sgdr.interruptions`), and
-        killed if it does not.
+        The first that a call raises; of several within `TOGETHER_S`, that of the first call. Whatever ends
+        it, what is still running is asked to stop (see `eeg_sgdr.interruptions`), and killed if it does not.
     """
     calls = list(calls)
     with _executor(max(1, min(n_processes, len(calls)))) as executor:
         futures = [executor.submit(function, *arguments) for arguments in calls]
-        return [future.result() for future in futures]
+        wait(futures, return_when=FIRST_EXCEPTION)
+        failed = next((i for i, future in enumerate(futures) if future.done() and future.exception()), 0)
+        # What is wrong with one is often wrong with those before it: which is told is not left to chance.
+        wait(futures[:failed], TOGETHER_S, FIRST_EXCEPTION)
+        return [future.result() for future in futures if future.done()]  # all of them, or the error is raised
 
 
 class _Executor(ProcessPoolExecutor):
@@ -126,7 +132,7 @@ class _Executor(ProcessPoolExecutor):
     def __init__(self, n_processes: int, cards: Sequence[str] = ()) -> None:
         forking = context()
         hand = forking.SimpleQueue()
-        for _, card in zip(range(n_processes), itertools.cycle(cards), strict=False):
+        for card in itertools.islice(itertools.cycle(cards), n_processes):
             hand.put(card)
         super().__init__(n_processes, forking, _begin, (hand,) if cards else ())
         # A process that began with a later call would be watched only when something else happens (in
