@@ -47,7 +47,7 @@ def folder(tmp_path_factory):
 def test_the_tutorial_ends_with_a_report(folder):
     assert (folder / "results/lab/subjects/001/report.html").is_file()
     found = eeg_sgdr.load_results(folder / "results/lab").evaluation
-    assert found.query("schedule == 'restarts' and epoch == 31")["error"].max() < 0.5
+    assert found.query("schedule == 'restarts' and epoch == 31")["error"].max() < 0.4
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python") and page not in NOT_RUN])
