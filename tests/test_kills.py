@@ -34,7 +34,8 @@ def test_killed_at_five_moments_every_file_is_as_it_would_be(undisturbed):
     arguments = killing.command(folder, "killed", *SHORT)
     # Checkpoints are written by then: before, it is the description of the trials.
     assert killing.kill(arguments, "write", rng.randrange(8, 12), folder)
-    assert list((folder / "killed").rglob(".*.part"))
+    # Of whoever is in a write at the time.
+    assert len(list((folder / "killed").rglob(".*.part"))) in (1, 2)
     for kind in ("all", "all", "all", "first"):
         # No seconds later: in one, what is left of so small a study may be done.
         assert killing.kill(arguments, kind, rng.randrange(1, 10), folder)
