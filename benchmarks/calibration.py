@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eeg_sgdr.statistics import bootstrap_interval, mean_interval, sign_flip, wilcoxon
+from eeg_sgdr.evaluation.statistics import bootstrap_interval, mean_interval, sign_flip, wilcoxon
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from training import SETUPS, Reference, build, data
 
-from eeg_sgdr.fast import choose
+from eeg_sgdr.networks.fast import choose
 
 
 def matmul_rate() -> float:

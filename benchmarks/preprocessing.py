@@ -25,8 +25,8 @@ from scipy import signal
 
 from eeg_sgdr import settings as config
 from eeg_sgdr.compat import import_braindecode
-from eeg_sgdr.cutting import cut
-from eeg_sgdr.recordings import Recording
+from eeg_sgdr.data.sources import Recording
+from eeg_sgdr.data.windows import cut
 
 import_braindecode()
 from braindecode.datasets import BaseConcatDataset, RawDataset  # noqa: E402

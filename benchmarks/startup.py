@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from eeg_sgdr import times
+from eeg_sgdr.storage.results import of_fit
 
 
 def steps(folder: Path) -> int:
@@ -60,7 +60,7 @@ def run_demo(data_dir: Path, out: Path) -> dict[str, float]:
         "report_s": ended - last,
         "total_s": ended - started,
         "training_process_s": training,
-        "scoring_process_s": sum(map(times.of_fit, fits)) - training,
+        "scoring_process_s": sum(map(of_fit, fits)) - training,
     }
 
 

@@ -27,10 +27,10 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from eeg_sgdr import networks
-from eeg_sgdr.batches import crop_order, dropout_seed
-from eeg_sgdr.fast import choose
-from eeg_sgdr.sgd import SGD
+from eeg_sgdr.networks.build import Network, build_network
+from eeg_sgdr.networks.fast import choose
+from eeg_sgdr.training.loop import crop_order, dropout_seed
+from eeg_sgdr.training.optimizers import SGD
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ LARGE = 1 << 21
 
 
 class Ours:
-    """A fit's updates, as `eeg_sgdr.fitting` makes them."""
+    """A fit's updates, as `eeg_sgdr.training.loop` makes them."""
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
@@ -140,8 +140,8 @@ class Traffic(TorchDispatchMode):
         return result
 
 
-def build(setup: Setup) -> networks.Network:
-    return networks.build(
+def build(setup: Setup) -> Network:
+    return build_network(
         setup.name,
         {},
         n_channels=setup.n_channels,

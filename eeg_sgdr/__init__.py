@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 from eeg_sgdr.errors import UserError
 
 if TYPE_CHECKING:
-    from eeg_sgdr.estimator import SnapshotEnsembleClassifier
+    from eeg_sgdr.estimators.ensemble import SnapshotEnsembleClassifier
+    from eeg_sgdr.estimators.trained import load_classifier
     from eeg_sgdr.interop.moabb import to_moabb
-    from eeg_sgdr.results import Results, load_results
-    from eeg_sgdr.trained import load_classifier
+    from eeg_sgdr.storage.results import Results, load_results
 
 __version__ = "0.1.0"
 __all__ = [
@@ -23,10 +23,10 @@ __all__ = [
 
 #: Imported when they are first used, so that the command's --help comes at once.
 _MODULES = {
-    "Results": "results",
-    "SnapshotEnsembleClassifier": "estimator",
-    "load_classifier": "trained",
-    "load_results": "results",
+    "Results": "storage.results",
+    "SnapshotEnsembleClassifier": "estimators.ensemble",
+    "load_classifier": "estimators.trained",
+    "load_results": "storage.results",
     "to_moabb": "interop.moabb",
 }
 

@@ -1,4 +1,8 @@
-"""The one exception that a user sees as a sentence instead of a traceback."""
+"""Errors that a user sees as a sentence instead of a traceback."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -23,3 +27,43 @@ class CannotGoOnError(UserError):
 def in_words(error: BaseException) -> str:
     """Kind and message of somebody else's exception, on one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+# torch's errors are known by their words and names: importing it takes seconds.
+_MEMORY_WORDS = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc")
+
+
+@contextmanager
+def memory_errors(what: str, remedy: str) -> Iterator[None]:
+    """Say so in one sentence where memory runs out.
+
+    Parameters
+    ----------
+    what : str
+        What needed it.
+    remedy : str
+        What needs less.
+
+    Raises
+    ------
+    UserError
+        If numpy or torch cannot get the memory that it asks for, on the CPU or on a GPU.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError) or any(words in str(error) for words in _MEMORY_WORDS):
+            raise UserError(f"{what}: memory ran out ({in_words(error)}); {remedy}.") from error
+        raise
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Say in one sentence what the disk refuses."""
+    try:
+        yield
+    except OSError as error:
+        raise CannotGoOnError(
+            f"{path}: cannot be written ({error.strerror or error}); make room, or give another --out or "
+            "compute.data_dir."
+        ) from error

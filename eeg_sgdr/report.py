@@ -5,8 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from eeg_sgdr import memory
-from eeg_sgdr.errors import UserError
+from eeg_sgdr.errors import UserError, memory_errors
 
 # Nothing heavy is imported before it is needed, so that --help and refusals come at once.
 
@@ -38,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = parser().parse_args(arguments)
     try:
-        with memory.told(
+        with memory_errors(
             "eeg_sgdr.report", "close other programs, or run the same command where there is more"
         ):
             return _report(options.folder)
@@ -53,13 +52,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report(folder: Path) -> int:
-    from eeg_sgdr import store, tables
-    from eeg_sgdr.comparison import update
-    from eeg_sgdr.pages.data import data_report
-    from eeg_sgdr.pages.fold import fold_report
-    from eeg_sgdr.pages.study import publish
-    from eeg_sgdr.pages.subject import subject_report
-    from eeg_sgdr.results import Subject, load_results
+    from eeg_sgdr.evaluation import tables
+    from eeg_sgdr.evaluation.comparison import update
+    from eeg_sgdr.reports.data import data_report
+    from eeg_sgdr.reports.folds import fold_report
+    from eeg_sgdr.reports.study import publish
+    from eeg_sgdr.reports.subject import subject_report
+    from eeg_sgdr.storage import files
+    from eeg_sgdr.storage.results import Subject, load_results
 
     results = load_results(folder)
     if not results.subjects:
@@ -74,7 +74,7 @@ def _report(folder: Path) -> int:
             print(f"{subject.title}: no fit is done; run it again.", file=sys.stderr)
             status = 2
             continue
-        store.write_csv(subject.folder.evaluation, tables.evaluation(subject, results.settings))
+        files.write_csv(subject.folder.evaluation, tables.evaluation(subject, results.settings))
         write = fold_report if subject.fold else subject_report
         # Read anew: what was read before may be what has just been replaced.
         write(results, Subject(subject.folder))

@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eeg_sgdr import memory
-from eeg_sgdr.errors import UserError
+from eeg_sgdr.errors import UserError, memory_errors
 
 if TYPE_CHECKING:
-    from eeg_sgdr.recordings import Source
+    from eeg_sgdr.data.sources import Source
+    from eeg_sgdr.data.splits import Fold
     from eeg_sgdr.settings import Settings
-    from eeg_sgdr.splits import Fold
+
 
 # Nothing heavy is imported before it is needed, so that --help and refusals come at once.
 
@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Clusters and systems that shut down send it; it is answered as Ctrl-C is.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with memory.told("eeg_sgdr.run", "close other programs and run the same command"):
+        with memory_errors("eeg_sgdr.run", "close other programs and run the same command"):
             return _run(options)
     except UserError as error:
         if options.debug:
@@ -125,7 +125,7 @@ def _run(options: argparse.Namespace) -> int:
     ]
     settings = config.load(options.config, [*options.set, *overrides])
     if options.schedule_figure:
-        from eeg_sgdr.figures.curves import save, schedules
+        from eeg_sgdr.reports.figures.curves import save, schedules
 
         save(schedules(settings), options.schedule_figure)
         return 0
@@ -136,13 +136,14 @@ def _run(options: argparse.Namespace) -> int:
 
 def _tell(options: argparse.Namespace, settings: "Settings") -> int:
     """Answer --dry-run."""
-    from eeg_sgdr import dry_run, store
-    from eeg_sgdr.cost import Unit
-    from eeg_sgdr.recordings import open_source
-    from eeg_sgdr.study import grown_settings
+    from eeg_sgdr import dry_run
+    from eeg_sgdr.data.sources import open_source
+    from eeg_sgdr.dry_run import Unit
+    from eeg_sgdr.pipeline import grown_settings
+    from eeg_sgdr.storage import folders
 
     source = open_source(settings.recordings, Path(settings.compute.data_dir))
-    study = store.Study(options.out or Path("results") / settings.name)
+    study = folders.Study(options.out or Path("results") / settings.name)
     subjects, chosen = _chosen(options, settings, source)
     units = [
         Unit(label, study.fold(label) if fold else study.subject(label), fold)
@@ -155,15 +156,15 @@ def _tell(options: argparse.Namespace, settings: "Settings") -> int:
 
 def _look(options: argparse.Namespace, settings: "Settings") -> int:
     """Answer --only data."""
-    from eeg_sgdr import store
-    from eeg_sgdr.pages.data import data_report
-    from eeg_sgdr.recordings import open_source
-    from eeg_sgdr.results import Results
-    from eeg_sgdr.study import check_sameness, describe, grown_settings, record_settings
-    from eeg_sgdr.train import told_at_the_end, warn_of_rejections
+    from eeg_sgdr.data.sources import open_source
+    from eeg_sgdr.jobs.submit import check_sameness, describe
+    from eeg_sgdr.pipeline import grown_settings, record_settings, told_at_the_end, warn_of_rejections
+    from eeg_sgdr.reports.data import data_report
+    from eeg_sgdr.storage import folders
+    from eeg_sgdr.storage.results import Results
 
     source = open_source(settings.recordings, Path(settings.compute.data_dir))
-    study = store.Study(options.out or Path("results") / settings.name)
+    study = folders.Study(options.out or Path("results") / settings.name)
     subjects, units = _selected(options, settings, source)
     settings = grown_settings(settings, subjects, study)
     problems: list[str] = []
@@ -184,11 +185,12 @@ def _look(options: argparse.Namespace, settings: "Settings") -> int:
 
 
 def _train(options: argparse.Namespace, settings: "Settings") -> int:
-    from eeg_sgdr import store, workers
+    from eeg_sgdr.parallel import workers
+    from eeg_sgdr.storage import folders
 
     workers.warm_up()
-    from eeg_sgdr.recordings import open_source
-    from eeg_sgdr.train import train
+    from eeg_sgdr.data.sources import open_source
+    from eeg_sgdr.pipeline import train
 
     out = options.out or Path("results") / settings.name
     if settings.compute.backend == "dask":
@@ -197,7 +199,7 @@ def _train(options: argparse.Namespace, settings: "Settings") -> int:
         here = {"data_dir": str(Path(settings.compute.data_dir).resolve())}
         settings = settings.model_copy(update={"compute": settings.compute.model_copy(update=here)})
     source = open_source(settings.recordings, Path(settings.compute.data_dir))
-    study = store.Study(out)
+    study = folders.Study(out)
     subjects, units = _selected(options, settings, source)
     problems = train(units, subjects, settings, study, options.jobs, options.debug)
     for problem in dict.fromkeys(problems):
@@ -209,8 +211,7 @@ def _selected(
     options: argparse.Namespace, settings: "Settings", source: "Source"
 ) -> tuple[list[str], dict[str, Callable[["Settings"], Any]]]:
     """Subjects of the study, and by its label what prepares each subject or fold that is done now."""
-    from eeg_sgdr.pooled import prepare_fold
-    from eeg_sgdr.prepared import prepare
+    from eeg_sgdr.data.cache import prepare, prepare_fold
 
     data_dir = Path(settings.compute.data_dir)
     subjects, chosen = _chosen(options, settings, source)
@@ -226,8 +227,8 @@ def _chosen(
     options: argparse.Namespace, settings: "Settings", source: "Source"
 ) -> tuple[list[str], dict[str, "Fold | None"]]:
     """Subjects of the study, and the labels of the subjects or folds that are done now with their folds."""
+    from eeg_sgdr.data.splits import folds
     from eeg_sgdr.settings import SubjectSplit
-    from eeg_sgdr.splits import folds
 
     if not isinstance(settings.split, SubjectSplit):
         if options.fold:
@@ -271,7 +272,7 @@ def select(
     UserError
         If one is not there.
     """
-    from eeg_sgdr.recordings import find_label
+    from eeg_sgdr.data.sources import find_label
 
     words: list[str] = []
     for word in asked or ["all"]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 
 from eeg_sgdr import settings as config
-from eeg_sgdr.recordings import Recording
+from eeg_sgdr.data.sources import Recording
 
 DATA = os.environ.get("EEG_SGDR_TEST_DATA")
 N_DESELECTED = pytest.StashKey[int]()

@@ -6,7 +6,7 @@ import edfio
 import numpy as np
 from scipy.io import savemat
 
-from eeg_sgdr.recordings.simulator import SENSORS
+from eeg_sgdr.data.sources.simulator import SENSORS
 
 HIGH_GAMMA = "MNE-schirrmeister2017-data/robintibor/high-gamma-dataset/raw/master/data"
 MOVEMENTS = ("right_hand", "left_hand", "rest", "feet")

@@ -9,10 +9,12 @@ import pandas as pd
 from conftest import make_settings
 from safetensors.numpy import save
 
-from eeg_sgdr import plan, store, tables
 from eeg_sgdr import settings as config
-from eeg_sgdr.recordings.positions import montage_1005
-from eeg_sgdr.results import Results, Subject
+from eeg_sgdr.data.sources.lab import montage_1005
+from eeg_sgdr.evaluation import tables
+from eeg_sgdr.settings import plan
+from eeg_sgdr.storage import files, folders
+from eeg_sgdr.storage.results import Results, Subject
 
 N_TRAIN, N_TEST, N_UPDATES = 12, 20, 4
 SENSORS = ("FC1", "C3", "Cz", "C4", "CP2", "Fpz", "Oz", "T7")
@@ -52,21 +54,21 @@ def write_folder(root: Path, made_up: MadeUp) -> tuple[Results, Subject]:
     if made_up.evaluation:
         changed = {**settings.model_dump(mode="json"), "evaluation": made_up.evaluation}
         settings = config.validate(changed, "test")
-    study = store.Study(root)
-    store.write_text(study.config, config.to_yaml(settings))
+    study = folders.Study(root)
+    files.write_text(study.config, config.to_yaml(settings))
     folder = study.subject("1")
     rng = np.random.default_rng(0)
     trials = _trials(made_up)
-    store.write_csv(folder.trials, trials)
-    store.write_npz(folder.summary, _summary(made_up, rng))
-    store.write_json(folder.data, _data(made_up))
+    files.write_csv(folder.trials, trials)
+    files.write_npz(folder.summary, _summary(made_up, rng))
+    files.write_json(folder.data, _data(made_up))
     test = trials[(trials["split"] == "test") & (trials["rejected"] == "")]
     y = test["class"].map(made_up.classes.index).to_numpy()
     for key in plan.fits(settings):
         if key.name not in made_up.missing:
             _write_fit(folder.fit(key.name), key, settings, made_up, test["trial"].to_numpy(), y)
     results = Results(root)
-    store.write_csv(folder.evaluation, tables.evaluation(Subject(folder), settings))
+    files.write_csv(folder.evaluation, tables.evaluation(Subject(folder), settings))
     return results, Subject(folder)
 
 
@@ -131,7 +133,7 @@ def _write_fit(folder, key, settings, made_up, trials, y):
     }
     if key.name in made_up.failed:
         why = "the loss is not finite in epoch 1, at a rate of 0.05"
-        store.write_json(folder.fit, {**described, "state": "failed", "why": why})
+        files.write_json(folder.fit, {**described, "state": "failed", "why": why})
         return
     schedule = plan.schedule_of(key, settings)
     k, u = len(made_up.classes), made_up.n_updates
@@ -146,8 +148,8 @@ def _write_fit(folder, key, settings, made_up, trials, y):
         "loss": rng.uniform(0.1, 1, size=key.budget),
         "seconds": 0.1,
     }
-    store.write_csv(folder.history, pd.DataFrame(history))
-    store.write_npz(
+    files.write_csv(folder.history, pd.DataFrame(history))
+    files.write_npz(
         folder.predictions,
         {
             "epochs": np.array(schedule.ends),
@@ -160,8 +162,8 @@ def _write_fit(folder, key, settings, made_up, trials, y):
     )
     for end in schedule.ends:
         content = save(shallow_state(rng, len(made_up.sensors), k))
-        store.write(folder.snapshot(end), lambda file, content=content: file.write(content))
-    store.write_json(
+        files.write(folder.snapshot(end), lambda file, content=content: file.write(content))
+    files.write_json(
         folder.fit, {**described, "state": "done", "form": "braindecode", "updates_per_epoch": u}
     )
 

@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 from conftest import make_settings
 
-from eeg_sgdr import plan, store, tables
 from eeg_sgdr import settings as config
-from eeg_sgdr.results import Results, Subject
-from eeg_sgdr.splits import folds
+from eeg_sgdr.data.splits import folds
+from eeg_sgdr.evaluation import tables
+from eeg_sgdr.settings import plan
+from eeg_sgdr.storage import files, folders
+from eeg_sgdr.storage.results import Results, Subject
 
 N_TEST = 20
 
@@ -52,8 +54,8 @@ def write_study(root, settings, wrong, missing=()):
     missing : collection of (label, name of fit) or label
         What is not there.
     """
-    study = store.Study(root)
-    store.write_text(study.config, config.to_yaml(settings))
+    study = folders.Study(root)
+    files.write_text(study.config, config.to_yaml(settings))
     for label in settings.recordings.subjects:
         if label not in missing:
             lacking = [entry[1] for entry in missing if entry[0] == label]
@@ -72,8 +74,8 @@ def write_folds(root, settings, wrong, missing=()):
 
     The test trials of a fold are divided equally among its subjects, in order.
     """
-    study = store.Study(root)
-    store.write_text(study.config, config.to_yaml(settings))
+    study = folders.Study(root)
+    files.write_text(study.config, config.to_yaml(settings))
     for fold in folds(settings.split, settings.recordings.subjects):
         if fold.label not in missing:
             named = {"fold": fold.label, "train_subjects": fold.train, "test_subjects": fold.test}
@@ -92,14 +94,14 @@ def write_unit(folder, settings, named, wrong, missing=()):
         "trial": np.arange(N_TEST), "split": "test", "subject": subjects, "session": "0", "run": "2",
         "onset_s": np.arange(N_TEST), "class": np.array(["left", "right"])[y], "rejected": "",
     }  # fmt: skip
-    store.write_csv(folder.trials, pd.DataFrame(trials))
-    store.write_json(folder.data, {**named, **DATA})
+    files.write_csv(folder.trials, pd.DataFrame(trials))
+    files.write_json(folder.data, {**named, **DATA})
     for key in plan.fits(settings):
         if key.name not in missing:
             write_fit(folder.fit(key.name), key, settings, y, label, wrong)
     subject = Subject(folder)
     if subject.done:
-        store.write_csv(folder.evaluation, tables.evaluation(subject, settings))
+        files.write_csv(folder.evaluation, tables.evaluation(subject, settings))
 
 
 def write_fit(folder, key, settings, y, label, wrong):
@@ -117,10 +119,10 @@ def write_fit(folder, key, settings, y, label, wrong):
         "probabilities": probabilities,
         "probabilities_running": probabilities,
     }
-    store.write_npz(folder.predictions, arrays)
+    files.write_npz(folder.predictions, arrays)
     history = {"epoch": np.arange(key.budget) + 1, "first_rate": 0.1, "last_rate": 0.1, "loss": 0.5}
-    store.write_csv(folder.history, pd.DataFrame({**history, "seconds": 0.5}))
+    files.write_csv(folder.history, pd.DataFrame({**history, "seconds": 0.5}))
     fit = {"schedule": key.schedule, "budget": key.budget, "rate": key.rate, "seed": key.seed}
     made = {"versions": {"eeg_sgdr": "0"}, "stack": [], "cpu_capability": "AVX2", "seconds": 1.0}
     outcome = {"state": "done", "form": "braindecode", "updates_per_epoch": 4}
-    store.write_json(folder.fit, {"fit": fit, **outcome, "fingerprint": "made up", **made})
+    files.write_json(folder.fit, {"fit": fit, **outcome, "fingerprint": "made up", **made})

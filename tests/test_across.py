@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 from conftest import make_raw, make_settings
 
-from eeg_sgdr import load_classifier, load_results, store
 from eeg_sgdr import settings as config
-from eeg_sgdr.comparison import update
+from eeg_sgdr.data.cache import prepare, prepare_fold
+from eeg_sgdr.data.sources import Recording, Source
+from eeg_sgdr.data.splits import folds
 from eeg_sgdr.errors import UserError
-from eeg_sgdr.plan import FitKey
-from eeg_sgdr.pooled import prepare_fold
-from eeg_sgdr.prepared import prepare
-from eeg_sgdr.recordings import Recording, Source
+from eeg_sgdr.estimators.trained import load_classifier
+from eeg_sgdr.evaluation.comparison import update
+from eeg_sgdr.pipeline import record_settings, train
 from eeg_sgdr.run import main, select
 from eeg_sgdr.settings import SubjectSplit
-from eeg_sgdr.splits import folds
-from eeg_sgdr.study import record_settings
-from eeg_sgdr.train import train
+from eeg_sgdr.settings.plan import FitKey
+from eeg_sgdr.storage import folders
+from eeg_sgdr.storage.results import load_results
 
 PEOPLE = ["1", "2", "3", "10"]
 
@@ -153,7 +153,7 @@ def test_another_rate_is_resampled_and_named_or_refused(data_dir, tmp_path):
 @pytest.fixture(scope="module")
 def study(source, data_dir, tmp_path_factory):
     """Two folds, done."""
-    made = store.Study(tmp_path_factory.mktemp("results"))
+    made = folders.Study(tmp_path_factory.mktemp("results"))
     settings = across()
     units = {
         fold.label: partial(prepare_fold, fold, source, data_dir=data_dir)

@@ -40,7 +40,7 @@ def test_a_module_of_torch_alone_needs_no_braindecode_before():
     code = f"""
 {BROKEN}
 from eeg_sgdr import networks
-from eeg_sgdr.fast import choose
+from eeg_sgdr.networks.fast import choose
 module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(20, 2))
 choose(networks.of_module(module, n_channels=2, n_samples=10, n_classes=2, crop_samples=None))
 """

@@ -4,18 +4,20 @@ import pytest
 from conftest import make_settings
 from study_folder import study_settings, write_study
 
-from eeg_sgdr import cost, store
+from eeg_sgdr import dry_run
 from eeg_sgdr import settings as config
-from eeg_sgdr.cost import Measured, Shape, Unit
+from eeg_sgdr.data.sources import open_source
+from eeg_sgdr.dry_run import Measured, Shape, Unit
 from eeg_sgdr.errors import UserError
-from eeg_sgdr.plan import FitKey
-from eeg_sgdr.recordings import open_source
+from eeg_sgdr.settings.plan import FitKey
+from eeg_sgdr.storage import folders
+from eeg_sgdr.training import loop
 
 SHAPE = Shape(n_train=40, n_test=20, n_channels=3, n_samples=250, n_classes=2, sfreq=100.0)
 
 
 def unit(root, label="01"):
-    return Unit(label, store.Study(root).subject(label), None)
+    return Unit(label, folders.Study(root).subject(label), None)
 
 
 def times(root):
@@ -31,7 +33,7 @@ def test_the_paper_s_budgets_are_counted(tmp_path):
     """(30 + 60 + 120 + 240 + 480 + 511) epochs of steps and 511 of restarts, at two rates, of each seed."""
     changes = ["schedules.step.budgets=[30,60,120,240,480,511]", "schedules.restarts.epochs=511"]
     for name in ("demo", "physionet_fists_feet", "physionet_left_right"):
-        fits = cost.missing_fits([unit(tmp_path)], config.load(name, [*changes, "training.seeds=[0,1]"]))
+        fits = dry_run.missing_fits([unit(tmp_path)], config.load(name, [*changes, "training.seeds=[0,1]"]))
         assert len(fits["01"]) == 2 * 2 * 7
         assert epochs(fits["01"]) == 2 * 2 * (1441 + 511)
 
@@ -40,12 +42,12 @@ def test_what_is_there_is_not_missing(tmp_path):
     settings = study_settings(["01", "02"])
     lacks = ("step-b7-r0.05-s0", "restarts-b7-r0.025-s0")
     write_study(tmp_path, settings, lambda *_: [], missing=["02", *(("01", name) for name in lacks)])
-    missing = cost.missing_fits([unit(tmp_path), unit(tmp_path, "02")], settings)
+    missing = dry_run.missing_fits([unit(tmp_path), unit(tmp_path, "02")], settings)
     assert {key.name for key in missing["01"]} == set(lacks)
     assert (epochs(missing["01"]), epochs(missing["02"])) == (14, 2 * (1 + 3 + 7) + 2 * 7)
     # Every fit is made again where epochs are to be stored that it lacks: all but budgets of one epoch.
     training = settings.training.model_copy(update={"store": "epochs"})
-    missing = cost.missing_fits([unit(tmp_path)], settings.model_copy(update={"training": training}))
+    missing = dry_run.missing_fits([unit(tmp_path)], settings.model_copy(update={"training": training}))
     assert {key.budget for key in missing["01"]} == {3, 7}
 
 
@@ -55,7 +57,9 @@ def test_seconds_are_updates_and_scorings(stored, scored):
     missing = {"01": [FitKey("step", 3, 0.05, 0), FitKey("restarts", 3, 0.05, 0)], "02": []}
     measured = Measured(update=0.1, fastest=0, slowest=1, n_updates=1, scoring=0.01, form="fast")
     # 40 trials of 2 crops in batches of 4: 20 updates an epoch.
-    seconds, scoring = cost.seconds_of(missing, dict.fromkeys(missing, SHAPE), measured, settings, n_crops=2)
+    seconds, scoring = dry_run.seconds_of(
+        missing, dict.fromkeys(missing, SHAPE), measured, settings, n_crops=2
+    )
     assert seconds["01"] == pytest.approx([3 * 20 * 0.1 + n * 40 * 0.01 for n in scored])
     assert seconds["02"] == []
     assert scoring == pytest.approx(sum(scored) * 0.4)
@@ -73,15 +77,15 @@ def test_seconds_are_updates_and_scorings(stored, scored):
     ],
 )
 def test_fits_are_laid_on_processes_subject_by_subject_the_longest_first(seconds, n, expected):
-    assert cost.elapsed(seconds, n) == expected
+    assert dry_run.elapsed(seconds, n) == expected
 
 
 def test_an_update_is_measured_on_as_few_trials_as_it_needs(monkeypatch):
     seen = []
-    fit = cost.fitting.fit
-    monkeypatch.setattr(cost.fitting, "fit", lambda data, *rest: seen.append(data) or fit(data, *rest))
+    fit = loop.fit
+    monkeypatch.setattr(loop, "fit", lambda data, *rest: seen.append(data) or fit(data, *rest))
     settings = make_settings()
-    measured = cost.measure(SHAPE, settings)
+    measured = dry_run.measure(SHAPE, settings)
     assert (len(seen[0].x_train), len(seen[0].x_test)) == (12, 6)
     assert seen[0].x_train.shape[1:] == (3, 250)
     assert measured.n_updates == 15
@@ -91,16 +95,16 @@ def test_an_update_is_measured_on_as_few_trials_as_it_needs(monkeypatch):
 
 def test_fewer_crops_than_a_batch_are_refused():
     with pytest.raises(UserError, match="more than the 40 training crops"):
-        cost.updates_per_epoch(SHAPE, make_settings(training={"batch_size": 41}), n_crops=1)
+        dry_run.updates_per_epoch(SHAPE, make_settings(training={"batch_size": 41}), n_crops=1)
 
 
 def test_a_simulated_subject_is_the_same_in_memory_and_on_disk(tmp_path):
     settings = config.load("demo", ["recordings.n_runs=2", "recordings.n_trials=4", "split.test=[02]"])
     source = open_source(settings.recordings, tmp_path)
-    before = cost.prepared_shape(unit(tmp_path), source, settings)
+    before = dry_run.prepared_shape(unit(tmp_path), source, settings)
     assert not list(tmp_path.iterdir())
     assert before == Shape(n_train=4, n_test=4, n_channels=44, n_samples=1125, n_classes=4, sfreq=250.0)
     source.files("01")
     written = times(tmp_path)
-    assert cost.prepared_shape(unit(tmp_path), source, settings) == before
+    assert dry_run.prepared_shape(unit(tmp_path), source, settings) == before
     assert times(tmp_path) == written

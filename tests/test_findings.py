@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from study_folder import study_settings, write_study
 
-from eeg_sgdr.comparison import update
+from eeg_sgdr.evaluation.comparison import update
 
 SCRIPT = Path(__file__).parents[1] / "docs" / "findings.py"
 

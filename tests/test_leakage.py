@@ -5,11 +5,11 @@ import pytest
 from conftest import make_raw, make_settings
 from scipy.stats import binomtest
 
-from eeg_sgdr import baseline
-from eeg_sgdr.fitting import Data, fit
-from eeg_sgdr.recordings import Recording
+from eeg_sgdr.data.sources import Recording
+from eeg_sgdr.data.trials import make_trials
 from eeg_sgdr.schedules import Step
-from eeg_sgdr.trials import make_trials
+from eeg_sgdr.training import baseline
+from eeg_sgdr.training.loop import Data, fit
 
 N_TRIALS, N_PERMUTATIONS = 20, 10
 OTHER = {"l": "r", "r": "l"}

@@ -11,7 +11,8 @@ import torch
 from conftest import make_raw
 from safetensors.torch import save_file
 
-from eeg_sgdr import compat, networks
+from eeg_sgdr import compat
+from eeg_sgdr.networks.build import build_network
 
 ROOT = Path(__file__).parents[1]
 
@@ -38,7 +39,7 @@ assert not [name for name in sys.modules if name.startswith("eeg_sgdr")]
 
 def test_a_snapshot_of_the_demo_loads_into_plain_braindecode(tmp_path):
     recipe = block("load_file")
-    net = networks.build(
+    net = build_network(
         "ShallowFBCSPNet",
         {},
         n_channels=44,

@@ -17,7 +17,7 @@ import yaml
 from conftest import make_raw, make_settings
 
 from eeg_sgdr import run
-from eeg_sgdr.trials import make_trials
+from eeg_sgdr.data.trials import make_trials
 
 CONFIG = {
     "name": "small",

@@ -10,16 +10,20 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score
 
-from eeg_sgdr import load_results, plan, store, tables, times
 from eeg_sgdr import settings as config
 from eeg_sgdr.compat import import_braindecode
+from eeg_sgdr.data.cache import prepare
+from eeg_sgdr.data.sources import open_source
 from eeg_sgdr.errors import UserError
-from eeg_sgdr.jobs import Jobs, Unit, make_baseline
-from eeg_sgdr.plan import FitKey
-from eeg_sgdr.prepared import prepare
-from eeg_sgdr.recordings import open_source
-from eeg_sgdr.study import begin, cards, finish, missing_fits, processes, record_settings
-from eeg_sgdr.workers import local_pool
+from eeg_sgdr.evaluation import tables
+from eeg_sgdr.jobs.submit import Jobs, Unit, begin, cards, make_baseline, missing_fits, processes
+from eeg_sgdr.parallel.workers import local_pool
+from eeg_sgdr.pipeline import finish, record_settings
+from eeg_sgdr.settings import plan
+from eeg_sgdr.settings.plan import FitKey
+from eeg_sgdr.storage import folders
+from eeg_sgdr.storage.files import read_json
+from eeg_sgdr.storage.results import load_results, of_fit, of_prediction
 
 SMALL = {
     "name": "small",
@@ -46,7 +50,7 @@ def run(data_dir, out, jobs=1, **changes):
     }
     settings = config.validate(data, "test")
     source = open_source(settings.recordings, data_dir)
-    study = store.Study(out)
+    study = folders.Study(out)
     settings = record_settings(settings, ["01"], study)
     unit = Unit("01", prepare(source, "01", settings, data_dir), study.subject("01"), settings)
     with local_pool(jobs) as pool:
@@ -169,9 +173,9 @@ def test_a_singular_covariance_fails_the_baseline_alone(subject, tmp_path):
                 kind
             ]
 
-    folder = store.FitFolder(tmp_path)
+    folder = folders.FitFolder(tmp_path)
     make_baseline(settings, Zeros(), folder)
-    outcome = store.read_json(folder.fit)
+    outcome = read_json(folder.fit)
     assert outcome["state"] == "failed"
     assert "covariance of trial 7 is singular" in outcome["why"]
     assert not folder.predictions.exists()
@@ -278,7 +282,7 @@ def test_every_epoch_is_stored_when_asked_and_ends_are_reproduced(subject, data_
 
 def test_the_time_of_a_fit_and_of_a_prediction_are_kept(subject):
     for content in [*subject.fits.values(), subject.baseline]:
-        assert 0 < times.of_prediction(content) < times.of_fit(content)
+        assert 0 < of_prediction(content) < of_fit(content)
 
 
 @pytest.mark.parametrize(("stored", "kept"), [("ends", False), ("epochs", True)])
@@ -290,7 +294,7 @@ def test_a_checkpoint_stays_only_where_a_fit_is_made_again(
 
     out = tmp_path / "again"
     shutil.copytree(subject.folder.root.parents[1], out)
-    fit = store.Study(out).subject("01").fit("step-b3-r0.05-s0")
+    fit = folders.Study(out).subject("01").fit("step-b3-r0.05-s0")
     for path in (fit.checkpoint, fit.lock):
         path.write_bytes(b"")
         os.utime(path, (0, 0))
@@ -301,15 +305,15 @@ def test_a_checkpoint_stays_only_where_a_fit_is_made_again(
 
 def test_a_crash_within_a_fit_loses_nothing(subject, data_dir, tmp_path, monkeypatch):
     """The files are the same, whatever update it was at; made in this process, to be crashed."""
-    from eeg_sgdr import tasks
-    from eeg_sgdr.sgd import SGD
+    from eeg_sgdr.jobs import tasks
+    from eeg_sgdr.training.optimizers import SGD
 
     key = FitKey("restarts", 3, 0.05, 0)
     settings = load_results(subject.folder.root.parents[1]).settings
     compute = settings.compute.model_copy(update={"checkpoint_minutes": 0.0})
     settings = settings.model_copy(update={"compute": compute})
     prepared = prepare(open_source(settings.recordings, data_dir), "01", settings, data_dir)
-    fit = store.SubjectFolder(tmp_path).fit(key.name)
+    fit = folders.SubjectFolder(tmp_path).fit(key.name)
     step, count = SGD.step, itertools.count(1)
 
     def crash(self, rate):
@@ -321,7 +325,7 @@ def test_a_crash_within_a_fit_loses_nothing(subject, data_dir, tmp_path, monkeyp
     crashes = 0
     while not fit.fit.is_file():
         try:
-            tasks.make_fits([key], settings, prepared, store.SubjectFolder(tmp_path), tmp_path / "steps")
+            tasks.make_fits([key], settings, prepared, folders.SubjectFolder(tmp_path), tmp_path / "steps")
         except ZeroDivisionError:
             crashes += 1
             assert {path.name for path in fit.root.iterdir()} == {"checkpoint"}

@@ -7,15 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from eeg_sgdr import plan, times
-from eeg_sgdr.comparison.units import Gathered, Group, gather_means, read_people
-from eeg_sgdr.pages.wording import counted
-from eeg_sgdr.plan import FitKey
-from eeg_sgdr.predictors import CLASSICAL, Predictor, predictors
-from eeg_sgdr.results import Results
-from eeg_sgdr.settings import Settings
-from eeg_sgdr.subjects import Subject
-from eeg_sgdr.tables import ROW, row_of
+from eeg_sgdr.evaluation.predictors import CLASSICAL, Predictor, predictors
+from eeg_sgdr.evaluation.tables import ROW, row_of
+from eeg_sgdr.evaluation.units import Gathered, Group, gather_means, read_people
+from eeg_sgdr.reports.wording import counted
+from eeg_sgdr.settings import Settings, plan
+from eeg_sgdr.settings.plan import FitKey
+from eeg_sgdr.storage.results import Results, Subject, of_fit
 
 #: The same predictor by the seeds whose probabilities it averages; of the baseline there is one.
 Pipeline = Mapping[Group, Predictor]
@@ -158,7 +156,7 @@ def _seconds(subject: Subject, pipeline: Pipeline, clocks: Mapping[tuple[str, Fi
     seconds = [
         sum(clocks[subject.label, key][one.epoch - 1] for key in one.fits)
         if one.fits
-        else times.of_fit(subject.baseline or {})
+        else of_fit(subject.baseline or {})
         for one in there
     ]
     return float(np.mean(seconds))

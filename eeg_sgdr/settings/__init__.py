@@ -1,10 +1,9 @@
 """What a configuration may say, one module a section."""
 
-from eeg_sgdr.settings.arms import CosineArm, CyclicArm, StepArm, WarmRestartsArm
-from eeg_sgdr.settings.baseline import Baseline
 from eeg_sgdr.settings.evaluation import Comparison, Evaluation, Reference, Side
-from eeg_sgdr.settings.preprocessing import Preprocessing, Split, Standardize, SubjectSplit
-from eeg_sgdr.settings.reading import load, parse_yaml, read, shipped, to_yaml, validate
+from eeg_sgdr.settings.fingerprints import baseline_settings, data_settings, fingerprint, fit_settings, union
+from eeg_sgdr.settings.loading import load, parse_yaml, read, shipped, to_yaml, validate
+from eeg_sgdr.settings.preprocessing import Baseline, Preprocessing, Split, Standardize, SubjectSplit
 from eeg_sgdr.settings.recordings import (
     BidsRecordings,
     FilesRecordings,
@@ -15,9 +14,16 @@ from eeg_sgdr.settings.recordings import (
     SimulatedRecordings,
     TriggerChannel,
 )
-from eeg_sgdr.settings.root import Compute, Settings
-from eeg_sgdr.settings.sameness import baseline_settings, data_settings, fingerprint, fit_settings, union
-from eeg_sgdr.settings.training import NetworkSettings, Numerics, Training
+from eeg_sgdr.settings.study import Compute, Settings
+from eeg_sgdr.settings.training import (
+    CosineArm,
+    CyclicArm,
+    NetworkSettings,
+    Numerics,
+    StepArm,
+    Training,
+    WarmRestartsArm,
+)
 
 __all__ = [
     "Baseline",

@@ -1,10 +1,12 @@
-"""Settings of the network and of its training."""
+"""Settings of the network, of its training, and of the schedules that are compared."""
 
+from fractions import Fraction
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
-from eeg_sgdr.settings.types import Model, Rate, unique
+from eeg_sgdr import schedules
+from eeg_sgdr.settings.types import Drop, Model, Rate, unique
 
 
 class NetworkSettings(Model):
@@ -76,3 +78,125 @@ class Training(Model):
     weight_decay: float = Field(0.0005, ge=0)
     store: Literal["ends", "epochs"] = "ends"
     numerics: Numerics = Numerics()
+
+
+Budgets = Annotated[tuple[Annotated[int, Field(ge=1)], ...], AfterValidator(unique), Field(min_length=1)]
+
+
+class StepArm(Model):
+    """The rate falls by a factor at fractions of the budget.
+
+    Attributes
+    ----------
+    budgets : list of int
+        Epochs that the schedule is laid out for; one fit each.
+    drops : list of fractions
+        Where it falls, as fractions of the budget.
+    factor : float
+        What it is multiplied by at each drop.
+    """
+
+    kind: Literal["step"]
+    budgets: Budgets
+    drops: tuple[Drop, ...] = (Fraction(1, 3), Fraction(1, 2), Fraction(2, 3))
+    factor: float = Field(0.1, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _drops_ascend(self) -> "StepArm":
+        if list(self.drops) != sorted(set(self.drops)) or any(not 0 < drop < 1 for drop in self.drops):
+            raise ValueError("drops: must ascend between 0 and 1")
+        return self
+
+    def schedule(self, rate: float, budget: int) -> schedules.Step:
+        """The schedule of one fit."""
+        return schedules.Step(rate, budget, self.drops, self.factor)
+
+
+class WarmRestartsArm(Model):
+    """Cosine annealing with warm restarts (SGDR).
+
+    Attributes
+    ----------
+    t_0, t_mult : int
+        Epochs of the first cycle, and how many times longer each next one is.
+    eta_min : float
+        What the rate falls to.
+    eta_decay : float
+        What the rate of a restart is multiplied by, cycle after cycle.
+    epochs : int
+        Budget; the end of a cycle.
+    """
+
+    kind: Literal["warm_restarts"]
+    t_0: int = Field(1, ge=1)
+    t_mult: int = Field(2, ge=1)
+    eta_min: float = Field(0.0, ge=0)
+    eta_decay: float = Field(1.0, gt=0, le=1)
+    epochs: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _ends_with_a_cycle(self) -> "WarmRestartsArm":
+        self.schedule(1.0 + self.eta_min, self.epochs)
+        return self
+
+    @property
+    def budgets(self) -> tuple[int, ...]:
+        """The one budget of this arm."""
+        return (self.epochs,)
+
+    def schedule(self, rate: float, budget: int) -> schedules.WarmRestarts:
+        """The schedule of one fit."""
+        return schedules.WarmRestarts(rate, budget, self.t_0, self.t_mult, self.eta_min, self.eta_decay)
+
+
+class CosineArm(Model):
+    """One cosine over the whole budget: warm restarts that never restart.
+
+    Attributes
+    ----------
+    budgets : list of int
+        Epochs that the schedule is laid out for; one fit each.
+    eta_min : float
+        What the rate falls to.
+    """
+
+    kind: Literal["cosine"]
+    budgets: Budgets
+    eta_min: float = Field(0.0, ge=0)
+
+    def schedule(self, rate: float, budget: int) -> schedules.WarmRestarts:
+        """The schedule of one fit: one cycle, as long as the budget."""
+        return schedules.WarmRestarts(rate, budget, t_0=budget, t_mult=1, eta_min=self.eta_min)
+
+
+class CyclicArm(Model):
+    """The rate falls and rises in straight lines (Smith, 2017), a soft restart; down first.
+
+    Attributes
+    ----------
+    budgets : list of int
+        Epochs that the schedule is laid out for, odd multiples of half the period, where the rate is
+        low; one fit each.
+    period : int
+        Epochs from one high rate to the next; even.
+    low : float
+        What the rate falls to.
+    """
+
+    kind: Literal["cyclic"]
+    budgets: Budgets
+    period: int = Field(ge=2)
+    low: float = Field(0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _ends_low(self) -> "CyclicArm":
+        for budget in self.budgets:
+            self.schedule(1.0 + self.low, budget)
+        return self
+
+    def schedule(self, rate: float, budget: int) -> schedules.Cyclic:
+        """The schedule of one fit."""
+        return schedules.Cyclic(rate, budget, self.period, self.low)
+
+
+Arm = Annotated[StepArm | WarmRestartsArm | CosineArm | CyclicArm, Field(discriminator="kind")]

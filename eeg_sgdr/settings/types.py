@@ -29,10 +29,15 @@ def unique(values: tuple) -> tuple:
 
 
 Label = Annotated[str, BeforeValidator(label), Field(min_length=1)]
+
 Labels = Annotated[tuple[Label, ...], AfterValidator(unique), Field(min_length=1)]
+
 Drop = Annotated[Fraction, BeforeValidator(fraction), PlainSerializer(str)]
+
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
 Hertz = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
 ArmName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 

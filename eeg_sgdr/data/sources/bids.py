@@ -1,0 +1,140 @@
+"""EEG recordings from a BIDS dataset, read by mne-bids."""
+
+import csv
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import mne
+from mne_bids import BIDSPath, get_bids_path_from_fname, read_raw_bids
+
+from eeg_sgdr.data.sources import Recording, Source, natural
+from eeg_sgdr.data.sources.lab import adapt, montage_1005, refused_if_cut_off
+from eeg_sgdr.errors import UserError, in_words
+from eeg_sgdr.settings import LabRecordings
+
+#: Files that hold EEG (or its header), as BIDS allows them.
+EXTENSIONS = {".vhdr", ".edf", ".bdf", ".set"}
+
+#: Names of the files that determine a recording: the EEG with its companions, and its sidecars.
+_DETERMINING = re.compile(r"(.*_)?(eeg|events|channels|electrodes|coordsystem)\.\w+")
+
+
+class Bids(Source):
+    """A BIDS EEG dataset.
+
+    Annotations come from events.tsv (the column trial_type), positions from electrodes.tsv, channel
+    types and bad channels from channels.tsv. Where one trial_type goes with several values, mne-bids
+    makes of them "trial_type/value". Without electrodes.tsv, sensors named as in the 10-05 system get
+    that system's positions. What the settings name goes over all that.
+
+    Parameters
+    ----------
+    root : Path
+        The dataset's folder.
+    task : str
+        Its task label.
+    settings : LabRecordings | None
+        What its recordings need beyond that.
+    """
+
+    def __init__(self, root: Path, task: str, settings: LabRecordings | None = None) -> None:
+        if not root.is_dir():
+            raise UserError(f"recordings.root: there is no folder {root}; name that of a BIDS dataset.")
+        self.root = root
+        self.task = task
+        self.settings = settings
+
+    def subjects(self) -> list[str]:
+        """Labels from participants.tsv; where there is none, from the folders."""
+        table = self.root / "participants.tsv"
+        if table.is_file():
+            try:
+                with table.open(encoding="utf-8-sig", newline="") as file:
+                    names = [row.get("participant_id") or "" for row in csv.DictReader(file, delimiter="\t")]
+            except (OSError, ValueError, csv.Error) as error:
+                raise UserError(
+                    f"{table}: cannot be read ({in_words(error)}); correct it, a table in UTF-8."
+                ) from error
+        else:
+            names = sorted(path.name for path in self.root.glob("sub-*") if path.is_dir())
+        labels = [name.removeprefix("sub-") for name in names if name.startswith("sub-")]
+        if not labels:
+            raise UserError(
+                f"{self.root}: no participants, neither in participants.tsv nor as folders sub-*; "
+                "name the folder of a BIDS dataset as recordings.root."
+            )
+        return labels
+
+    def files(self, subject: str) -> dict[str, Path]:
+        """See `Source.files`; sidecars that the subject inherits from the root are among them."""
+        self._runs(subject)
+        found = [*self.root.iterdir(), *self._folder(subject).rglob("*")]
+        paths = sorted(path for path in found if self._determines(path.name))
+        for path in paths:
+            if not path.is_file():
+                raise UserError(f"{path}: a link without its target; fetch the dataset's files first.")
+        return {path.relative_to(self.root).as_posix(): path for path in paths}
+
+    def recordings(self, subject: str) -> Iterator[Recording]:
+        """See `Source.recordings`; the Raws are not loaded into memory."""
+        for (session, run), path in self._runs(subject).items():
+            yield Recording(subject, session, run, self._read(path))
+
+    def at_hand(self, subject: str) -> list[Recording]:
+        """See `Source.at_hand`; nothing is ever made or downloaded."""
+        return list(self.recordings(subject))
+
+    def _folder(self, subject: str) -> Path:
+        folder = self.root / f"sub-{subject}"
+        if not folder.is_dir():
+            raise UserError(f"{folder}: subject {subject} has no folder; fetch it, or leave the subject out.")
+        return folder
+
+    def _determines(self, name: str) -> bool:
+        task = re.search(r"(?:^|_)task-([^_]+)_", name)
+        return bool(_DETERMINING.fullmatch(name)) and (task is None or task[1] == self.task)
+
+    def _runs(self, subject: str) -> dict[tuple[str, str], BIDSPath]:
+        """Where each session and run is, in their order."""
+        runs: dict[tuple[str, str], BIDSPath] = {}
+        for file in sorted(self._folder(subject).rglob("eeg/*_eeg.*")):
+            if file.suffix.lower() not in EXTENSIONS or f"_task-{self.task}_" not in file.name:
+                continue
+            path = get_bids_path_from_fname(file, verbose="error")
+            key = (path.session or "0", path.run or "0")
+            if key in runs:
+                raise UserError(
+                    f"{file}: session {key[0]}, run {key[1]} is also {runs[key].fpath.name}; "
+                    "keep one of them in the dataset."
+                )
+            runs[key] = path.update(root=self.root)
+        if not runs:
+            raise UserError(
+                f"{self.root}: subject {subject} has no EEG of task {self.task!r}; "
+                "correct recordings.task, or leave the subject out."
+            )
+        return dict(sorted(runs.items(), key=lambda item: [natural(label) for label in item[0]]))
+
+    def _read(self, path: BIDSPath) -> mne.io.BaseRaw:
+        """Read one recording, and say what is wrong with it in one sentence."""
+        by_table = self.settings is None or self.settings.events == "annotations"
+        # mne-bids only warns, and then hands out whatever markers the EEG file itself has.
+        table = path.find_matching_sidecar(suffix="events", extension=".tsv", on_error="ignore")
+        if by_table and table is None:
+            raise UserError(f"{path.fpath}: there is no events.tsv beside it; add one, it tells the trials.")
+        try:
+            with refused_if_cut_off(path.fpath):
+                raw = read_raw_bids(path, extra_params={"preload": False}, verbose="warning")
+        except UserError:
+            raise
+        except Exception as error:  # whatever the readers of half a dozen formats raise
+            raise UserError(
+                f"{path.fpath}: cannot be read ({in_words(error)}); "
+                "fetch it again, or check the dataset with the BIDS validator."
+            ) from error
+        if self.settings is not None:
+            raw = adapt(raw, self.settings, str(path.fpath))
+        if raw.get_montage() is None:
+            raw.set_montage(montage_1005(), match_case=False, on_missing="ignore", verbose="error")
+        return raw

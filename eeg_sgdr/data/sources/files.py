@@ -1,0 +1,117 @@
+"""EEG recordings from files that lie anywhere, in any format that MNE reads."""
+
+import glob
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import mne
+
+from eeg_sgdr.data.sources import Recording, Source, natural
+from eeg_sgdr.data.sources.lab import adapt, refused_if_cut_off
+from eeg_sgdr.errors import UserError, in_words
+from eeg_sgdr.settings import FilesRecordings
+
+_FIELD = re.compile(r"[{](subject|session|run)[}]")
+
+#: Formats of one file; of others, MNE says which files it reads.
+_ALONE = {".edf", ".bdf", ".gdf"}
+
+
+class Files(Source):
+    """Files that a pattern names.
+
+    A field of the pattern stands for one or more characters without a separator, as few as possible.
+
+    Parameters
+    ----------
+    settings : FilesRecordings
+        The pattern, and what the recordings need.
+    """
+
+    def __init__(self, settings: FilesRecordings) -> None:
+        self.settings = settings
+        parts = _FIELD.split(settings.pattern)
+        self.root = Path(os.path.dirname(parts[0]))
+        self._glob = "".join("*" if number % 2 else glob.escape(part) for number, part in enumerate(parts))
+        regex = ""
+        for number, part in enumerate(parts):
+            field = f"(?P={part})" if f"(?P<{part}>" in regex else f"(?P<{part}>[^/]+?)"
+            regex += field if number % 2 else re.escape(part)
+        self._regex = re.compile(regex)
+
+    def subjects(self) -> list[str]:
+        """Labels as the paths have them."""
+        labels = sorted({subject for subject, _, _ in self._found()}, key=natural)
+        if not labels:
+            raise UserError(
+                f"recordings.pattern: no file is called like {self.settings.pattern}; correct the pattern."
+            )
+        return labels
+
+    def files(self, subject: str) -> dict[str, Path]:
+        """See `Source.files`; with the files of samples and markers that a header names."""
+        paths = {part for path in self._runs(subject).values() for part in _parts(path)}
+        return {Path(os.path.relpath(path, self.root)).as_posix(): path for path in sorted(paths)}
+
+    def recordings(self, subject: str) -> Iterator[Recording]:
+        """See `Source.recordings`; the Raws are not loaded into memory."""
+        for (session, run), path in self._runs(subject).items():
+            yield Recording(subject, session, run, adapt(_read(path), self.settings, str(path)))
+
+    def at_hand(self, subject: str) -> list[Recording]:
+        """See `Source.at_hand`; nothing is ever made or downloaded."""
+        return list(self.recordings(subject))
+
+    def _runs(self, subject: str) -> dict[tuple[str, str], Path]:
+        """Where each session and run of a subject is, in their order."""
+        runs = {key[1:]: path for key, path in self._found().items() if key[0] == subject}
+        if not runs:
+            raise UserError(
+                f"{self.settings.pattern}: no file is of subject {subject}; leave the subject out."
+            )
+        return dict(sorted(runs.items(), key=lambda item: [natural(label) for label in item[0]]))
+
+    def _found(self) -> dict[tuple[str, str, str], Path]:
+        """Subject, session and run of every file that is called like the pattern."""
+        found = {}
+        for path in glob.glob(self._glob):
+            match = self._regex.fullmatch(path)
+            if match is None:  # a field that the pattern holds twice differs
+                continue
+            labels = match.groupdict()
+            if ".." in labels["subject"] or "\\" in labels["subject"]:
+                raise UserError(
+                    f"{path}: {labels['subject']!r} cannot be the label of a subject; rename the file, "
+                    "or correct recordings.pattern."
+                )
+            found[labels["subject"], labels.get("session", "0"), labels.get("run", "0")] = Path(path)
+        return found
+
+
+def _read(path: Path) -> mne.io.BaseRaw:
+    """Read one recording, and say what is wrong with it in one sentence."""
+    try:
+        with refused_if_cut_off(path):
+            return mne.io.read_raw(path, preload=False, verbose="warning")
+    except UserError:
+        raise
+    except Exception as error:  # whatever the readers of a dozen formats raise
+        raise UserError(
+            f"{path}: cannot be read ({in_words(error)}); replace the file, or correct recordings.pattern."
+        ) from error
+
+
+def _parts(path: Path) -> set[Path]:
+    """All files of one recording."""
+    if path.suffix.lower() in _ALONE:
+        return {path}
+    parts = {path, *(Path(name) for name in _read(path).filenames if name)}
+    if path.suffix.lower() == ".vhdr":
+        header = path.read_text(encoding="utf-8", errors="replace")
+        named = re.findall(r"(?m)^MarkerFile=(.+)$", header)
+        # Where the name leads nowhere, MNE takes the file that is called like the header.
+        markers = [path.parent / name.strip() for name in named] + [path.with_suffix(".vmrk")]
+        parts |= set([marker for marker in markers if marker.is_file()][:1])
+    return parts

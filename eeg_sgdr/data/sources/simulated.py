@@ -1,0 +1,135 @@
+"""Recordings that the program simulates, kept as a BIDS dataset."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import mne
+import mne_bids
+from filelock import FileLock
+
+from eeg_sgdr.data.sources import Recording, Source
+from eeg_sgdr.data.sources.bids import Bids
+from eeg_sgdr.data.sources.simulator import LINE_HZ, REVISION, runs
+from eeg_sgdr.errors import UserError, disk_errors
+from eeg_sgdr.settings import SimulatedRecordings
+
+TASK = "motor"
+
+_README = """\
+Simulated EEG
+=============
+
+These recordings are simulated by the program eeg_sgdr; nobody was measured. {n_subjects} people, {n_runs}
+runs of {n_trials} trials each, {sfreq:g} Hz, seed {seed}. A person's folder is written when it is first
+asked for, and may be deleted: the same settings write the same bytes again.
+"""
+
+
+class Simulated(Source):
+    """Simulated motor EEG, written as a BIDS dataset and read back like any other.
+
+    Parameters
+    ----------
+    settings : SimulatedRecordings
+        How many subjects, runs and trials, at which rate, from which seed.
+    data_dir : Path
+        The dataset is a folder under ``data_dir/simulated`` that bears these numbers.
+    """
+
+    simulated = True
+
+    def __init__(self, settings: SimulatedRecordings, data_dir: Path) -> None:
+        # EDF holds whole seconds, and the line noise has to be below half the rate.
+        if not settings.sfreq.is_integer() or settings.sfreq <= 2 * LINE_HZ:
+            raise UserError(
+                f"recordings.sfreq: {settings.sfreq:g} Hz cannot be simulated; "
+                f"give a whole number above {2 * LINE_HZ:g}."
+            )
+        self.settings = settings
+        size = f"{settings.n_subjects}x{settings.n_runs}x{settings.n_trials}"
+        name = f"{size}-{settings.sfreq:g}hz-seed{settings.seed}-revision{REVISION}"
+        self.root = data_dir / "simulated" / name
+
+    def subjects(self) -> list[str]:
+        """Labels of all subjects; nothing is simulated."""
+        return [f"{number:02d}" for number in range(1, self.settings.n_subjects + 1)]
+
+    def files(self, subject: str) -> dict[str, Path]:
+        """See `Source.files`; the subject is simulated where it is not there yet."""
+        return self._dataset(subject).files(subject)
+
+    def recordings(self, subject: str) -> Iterator[Recording]:
+        """See `Source.recordings`; the subject is simulated where it is not there yet."""
+        yield from self._dataset(subject).recordings(subject)
+
+    def at_hand(self, subject: str) -> list[Recording]:
+        """See `Source.at_hand`; a subject that is not there yet is simulated in memory."""
+        if (self.root / f"sub-{subject}").is_dir():
+            return Bids(self.root, TASK).at_hand(subject)
+        return [Recording(subject, "0", run, raw) for run, raw in self._runs(subject)]
+
+    def _dataset(self, subject: str) -> Bids:
+        """Return the dataset, with the subject in it."""
+        if subject not in self.subjects():
+            raise UserError(
+                f"subject {subject!r} is not simulated; raise recordings.n_subjects (at most 14)."
+            )
+        with disk_errors(self.root):
+            self._complete(subject)
+        return Bids(self.root, TASK)
+
+    def _complete(self, subject: str) -> None:
+        """Simulate what is not there yet of the dataset and of the subject."""
+        # Beside the dataset, so that it holds nothing but BIDS: locks, and what is not whole yet.
+        workshop = self.root.with_name(f".{self.root.name}")
+        workshop.mkdir(parents=True, exist_ok=True)
+        if not self.root.is_dir():
+            with FileLock(workshop / "dataset.lock"):
+                if not self.root.is_dir():
+                    _fresh(workshop / "dataset")
+                    self._write_dataset(workshop / "dataset")
+                    (workshop / "dataset").rename(self.root)
+        folder = f"sub-{subject}"
+        if not (self.root / folder).is_dir():
+            with FileLock(workshop / f"{folder}.lock"):
+                if not (self.root / folder).is_dir():
+                    _fresh(workshop / folder)
+                    self._write_subject(subject, workshop / folder)
+                    (workshop / folder / folder).rename(self.root / folder)
+                    shutil.rmtree(workshop / folder)
+
+    def _write_dataset(self, root: Path) -> None:
+        """Write what the dataset says about itself, and who is in it."""
+        (root / "README").write_text(_README.format(**self.settings.model_dump()), encoding="utf-8")
+        names = [f"sub-{subject}" for subject in self.subjects()]
+        (root / "participants.tsv").write_text("\n".join(["participant_id", *names, ""]), encoding="utf-8")
+        mne_bids.make_dataset_description(
+            path=root,
+            name="Simulated motor EEG",
+            dataset_type="raw",
+            authors=["eeg_sgdr"],
+            generated_by=[{"Name": "eeg_sgdr", "Description": "simulated, not measured"}],
+            verbose="error",
+        )
+
+    def _write_subject(self, subject: str, root: Path) -> None:
+        """Write a subject's runs, one at a time, as a dataset of its own."""
+        for run, raw in self._runs(subject):
+            path = mne_bids.BIDSPath(subject=subject, task=TASK, run=run, datatype="eeg", root=root)
+            mne_bids.write_raw_bids(
+                raw, path, format="EDF", allow_preload=True, readme=False, verbose="error"
+            )
+
+    def _runs(self, subject: str) -> Iterator[tuple[str, mne.io.RawArray]]:
+        """Simulate a subject's runs, one at a time, with their labels."""
+        s = self.settings
+        simulated = runs(int(subject), s.seed, s.n_runs, s.n_trials, s.sfreq)
+        for number, raw in enumerate(simulated, start=1):
+            yield f"{number:02d}", raw
+
+
+def _fresh(folder: Path) -> None:
+    """Make an empty folder; what a crash left there is removed."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()

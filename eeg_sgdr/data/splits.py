@@ -1,0 +1,112 @@
+"""Which recordings train and which test; across subjects, which subjects do."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from eeg_sgdr.data.sources import Recording, find_label
+from eeg_sgdr.errors import UserError
+from eeg_sgdr.settings import Split, SubjectSplit
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Subjects that train, and others that test.
+
+    Attributes
+    ----------
+    label : str
+        Its number, from "1".
+    train, test : tuple of str
+        Labels of the subjects, in order.
+    """
+
+    label: str
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+def folds(split: SubjectSplit, subjects: Sequence[str]) -> list[Fold]:
+    """Divide subjects into folds; the same ones whatever their order.
+
+    Parameters
+    ----------
+    split : SubjectSplit
+        How many folds, or which.
+    subjects : sequence of str
+        Labels of all subjects.
+
+    Returns
+    -------
+    folds : list of Fold
+        Sizes differ by one at most when the folds are drawn; every subject tests in one of them.
+
+    Raises
+    ------
+    UserError
+        If there are fewer subjects than folds, or a list names a subject that is not there, or twice.
+    """
+    ordered = sorted(subjects, key=lambda label: (label.zfill(9), label))
+    if isinstance(split.folds, int):
+        if split.folds > len(ordered):
+            raise UserError(
+                f"split.folds: {split.folds} are more than the {len(ordered)} subjects; ask for fewer."
+            )
+        shuffled = [ordered[i] for i in np.random.default_rng(split.seed).permutation(len(ordered))]
+        tests = [set(shuffled[i :: split.folds]) for i in range(split.folds)]
+    else:
+        tests = [
+            {find_label(name, ordered, "split.folds: subject") for name in names} for names in split.folds
+        ]
+        if sum(map(len, tests)) > len(set().union(*tests)):
+            raise UserError("split.folds: a subject tests in two folds; name each once.")
+        if any(len(test) == len(ordered) for test in tests):
+            raise UserError("split.folds: a fold leaves no subject to train on; name fewer in it.")
+    return [
+        Fold(
+            str(number),
+            tuple(label for label in ordered if label not in test),
+            tuple(label for label in ordered if label in test),
+        )
+        for number, test in enumerate(tests, start=1)
+    ]
+
+
+def assign(split: Split | SubjectSplit, recordings: Sequence[Recording]) -> list[str]:
+    """Assign whole recordings of a subject to training or testing.
+
+    Across subjects all are called training: the folds say which subjects test.
+
+    Parameters
+    ----------
+    split : Split or SubjectSplit
+        What is held out.
+    recordings : sequence of Recording
+        All recordings of a subject.
+
+    Returns
+    -------
+    parts : list of "train" or "test"
+        One for each recording.
+
+    Raises
+    ------
+    UserError
+        If a run or session to be tested is not there, or nothing is left to train on.
+    """
+    if isinstance(split, SubjectSplit):
+        return ["train"] * len(recordings)
+    labels = [getattr(recording, split.by) for recording in recordings]
+    subject = recordings[0].subject if recordings else "?"
+    test = {
+        find_label(wanted, sorted(set(labels)), f"split.test: subject {subject}, {split.by}")
+        for wanted in split.test
+    }
+    parts = ["test" if label in test else "train" for label in labels]
+    if "train" not in parts:
+        raise UserError(
+            f"split.test: subject {subject} has no {split.by} left to train on; "
+            f"name fewer of {', '.join(labels)}."
+        )
+    return parts

@@ -1,0 +1,378 @@
+"""Training by a schedule, and its snapshots' ensemble, as a scikit-learn classifier."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from eeg_sgdr.estimators import inputs
+from eeg_sgdr.estimators.inputs import BadInputError
+from eeg_sgdr.networks.build import Network, build_network, of_module
+from eeg_sgdr.schedules import Schedule, WarmRestarts, n_averaged
+from eeg_sgdr.settings import Numerics, Training
+from eeg_sgdr.training.loop import Data, Fit, FitFailed, train_network
+from eeg_sgdr.training.snapshots import Snapshot, averaged
+
+
+class SnapshotEnsembleClassifier(ClassifierMixin, BaseEstimator):
+    """A network trained by a schedule; the snapshots at the schedule's ends predict together.
+
+    It trains as the command does: the same data, settings and seed give the same weights. Nothing is
+    filtered, scaled or shuffled into a validation set before.
+
+    Parameters
+    ----------
+    network : str or torch.nn.Module
+        A classification network of braindecode, by its name or as its constructor made it. A module is
+        copied, and trained from the weights that it has.
+    schedule : Schedule, optional
+        One of `eeg_sgdr.schedules`; by default ``WarmRestarts(0.05, budget=31)``.
+    rates : sequence of float, optional
+        Initial rates: one training for each, whose snapshots are averaged together. None: the schedule's.
+    n_snapshots : int, optional
+        How many of each training's last snapshots are averaged; by default half of the completed cycles,
+        as in the paper, and at least one.
+    seed : int
+        Seed of initial weights, order of crops, and dropout.
+    batch_size : int
+        Crops in an update.
+    crop_samples : int, optional
+        Length of the crops (dense training); None trains on whole windows.
+    arguments : dict, optional
+        Further arguments of the network's constructor, where it is named.
+    momentum, momentum_form, weight_decay
+        See `eeg_sgdr.settings.Training`.
+    sfreq : float, optional
+        Sampling rate of arrays in Hz, for networks that must know it; Epochs and datasets say theirs.
+    device : str
+        ``cpu``, ``cuda`` or ``cuda:N``; it trains there. Predictions are made on the CPU.
+    threads : int
+        Threads of the training on the CPU; the weights depend on it in their last bits.
+
+    Attributes
+    ----------
+    classes_ : ndarray, shape (n_classes,)
+        The classes, in order of the columns of probabilities.
+    estimators_ : list of Snapshot
+        All snapshots, in order of their epochs, and of the rates at each.
+    snapshot_epochs_ : ndarray of int, shape (n_estimators,)
+        The epochs after which they were taken.
+    n_features_in_, n_samples_in_ : int
+        Channels, and samples of a window.
+    sensors_ : list of str or None
+        Names of the channels, where it was fitted to Epochs; others are predicted by these names.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from eeg_sgdr import SnapshotEnsembleClassifier
+    >>> from eeg_sgdr.schedules import WarmRestarts
+    >>> X, y = np.random.default_rng(0).normal(size=(20, 3, 200)), np.arange(20) % 2
+    >>> classifier = SnapshotEnsembleClassifier(schedule=WarmRestarts(0.05, budget=3), batch_size=10)
+    >>> classifier.fit(X, y).snapshot_epochs_
+    array([1, 3])
+    >>> classifier.predict_proba(X).shape
+    (20, 2)
+    """
+
+    def __init__(
+        self,
+        network: str | torch.nn.Module = "ShallowFBCSPNet",
+        schedule: Schedule | None = None,
+        *,
+        rates: Sequence[float] | None = None,
+        n_snapshots: int | None = None,
+        seed: int = 0,
+        batch_size: int = 60,
+        crop_samples: int | None = None,
+        arguments: dict[str, Any] | None = None,
+        momentum: float = 0.9,
+        momentum_form: Literal["torch", "paper"] = "torch",
+        weight_decay: float = 0.0005,
+        sfreq: float | None = None,
+        device: str = "cpu",
+        threads: int = 1,
+    ) -> None:
+        self.network = network
+        self.schedule = schedule
+        self.rates = rates
+        self.n_snapshots = n_snapshots
+        self.seed = seed
+        self.batch_size = batch_size
+        self.crop_samples = crop_samples
+        self.arguments = arguments
+        self.momentum = momentum
+        self.momentum_form = momentum_form
+        self.weight_decay = weight_decay
+        self.sfreq = sfreq
+        self.device = device
+        self.threads = threads
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def fit(self, X: Any, y: Any = None, **others: Any) -> Self:
+        """Train.
+
+        Parameters
+        ----------
+        X : array of shape (n_trials, n_channels, n_samples), mne.BaseEpochs, or braindecode dataset
+            Windows. Of Epochs the EEG sensors that are not marked as bad are taken, in microvolts; all
+            else is taken as it is.
+        y : array of shape (n_trials,), optional
+            Labels; by default those that Epochs (the ids of their events) and datasets (their targets)
+            bear.
+        **others
+            Refused: every crop counts as much as any other.
+
+        Returns
+        -------
+        self : SnapshotEnsembleClassifier
+
+        Raises
+        ------
+        UserError
+            If a parameter, or the windows, will not do.
+        """
+        if others:
+            raise BadInputError(
+                f"fit: takes no {', '.join(others)} (every crop counts as much as any other); leave it out."
+            )
+        schedule = WarmRestarts(0.05, budget=31) if self.schedule is None else self.schedule
+        schedules = schedules_of(schedule, self.rates, self.n_snapshots)
+        training = self._training()
+        given = inputs.read(X)
+        x, y = validate_data(
+            self, given.x, given.y if y is None else y, dtype=np.float32, order="C", allow_nd=True
+        )
+        x = self._three_d(x)
+        check_classification_targets(y)
+        self.classes_, indices = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise BadInputError(
+                f"y: one class alone ({self.classes_[0]}); there must be two classes or more."
+            )
+        self.sensors_, self.n_samples_in_ = given.sensors, x.shape[2]
+        sfreq = self.sfreq or given.sfreq
+        shape = {
+            "n_channels": x.shape[1],
+            "n_samples": x.shape[2],
+            "n_classes": len(self.classes_),
+            "crop_samples": self.crop_samples,
+        }
+        build = builder(self.network, self.arguments, shape, sfreq, self.seed)
+        # Nothing is tested here; a window is the least that a fit scores.
+        data = Data(x, indices.astype(np.int64), x[:1], len(self.classes_), sfreq)
+        fits = [_fit(build(), data, training, one, self.seed) for one in schedules]
+        self.estimators_ = [
+            Snapshot(build, done.scores[end].state, self.classes_, end, done.history[0].first_rate)
+            for end in schedules[0].ends
+            for done in fits
+        ]
+        self.snapshot_epochs_ = np.array([snapshot.epoch for snapshot in self.estimators_])
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Class probabilities, averaged over the last snapshots of each training.
+
+        Parameters
+        ----------
+        X : as for `fit`
+            Windows.
+
+        Returns
+        -------
+        probabilities : ndarray, shape (n_trials, n_classes)
+        """
+        x = self._windows(X)
+        last = self._members(len(self._ends))
+        return averaged([snapshot for snapshot in self.estimators_ if snapshot.epoch in last], x)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The most probable classes; shape (n_trials,)."""
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
+
+    def staged_predict_proba(self, X: Any) -> Iterator[np.ndarray]:
+        """The ensemble's probabilities as they were at each end of the schedule.
+
+        Parameters
+        ----------
+        X : as for `fit`
+            Windows.
+
+        Yields
+        ------
+        probabilities : ndarray, shape (n_trials, n_classes)
+            One for each of the schedule's ends.
+        """
+        x = self._windows(X)
+        single = [(snapshot.epoch, snapshot.predict_proba(x)) for snapshot in self.estimators_]
+        for i in range(len(self._ends)):
+            members = self._members(i + 1)
+            yield np.mean([proba for epoch, proba in single if epoch in members], axis=0, dtype=float)
+
+    @property
+    def _ends(self) -> list[int]:
+        return np.unique(self.snapshot_epochs_).tolist()
+
+    def _members(self, n_ends: int) -> list[int]:
+        """Epochs of the snapshots that are averaged when so many ends are passed."""
+        wanted = n_averaged(n_ends) if self.n_snapshots is None else self.n_snapshots
+        return self._ends[:n_ends][-wanted:]
+
+    def _windows(self, X: Any) -> np.ndarray:
+        """Windows to predict, as the networks read them."""
+        check_is_fitted(self)
+        given = inputs.read(X, self.sensors_)
+        x = validate_data(self, given.x, reset=False, dtype=np.float32, order="C", allow_nd=True)
+        x = self._three_d(x)
+        if x.shape[2] != self.n_samples_in_:
+            raise BadInputError(
+                f"X: windows of {x.shape[2]} samples, but it was fitted to {self.n_samples_in_}; cut them "
+                "alike."
+            )
+        return x
+
+    @staticmethod
+    def _three_d(x: np.ndarray) -> np.ndarray:
+        if x.ndim != 3:
+            raise BadInputError(f"X: {x.ndim} axes; give an array of shape (trials, channels, samples).")
+        return x
+
+    def _training(self) -> Training:
+        values: dict[str, Any] = {
+            "seeds": (self.seed,),
+            "batch_size": self.batch_size,
+            "momentum": self.momentum,
+            "momentum_form": self.momentum_form,
+            "weight_decay": self.weight_decay,
+        }
+        if self.rates is not None:
+            values["initial_rates"] = tuple(self.rates)
+        return training_of(values, {"device": self.device, "threads": self.threads})
+
+
+def _fit(network: Network, data: Data, training: Training, schedule: Schedule, seed: int) -> Fit:
+    """One training; torch's number of threads is left as it was."""
+    threads = torch.get_num_threads()
+    try:
+        return train_network(network, data, training, schedule, seed)
+    except FitFailed as failure:
+        raise BadInputError(
+            f"fit: the loss is not finite in epoch {failure.epoch}, at a rate of {failure.rate:g}; give "
+            "lower rates, or scale the windows."
+        ) from failure
+    finally:
+        torch.set_num_threads(threads)
+
+
+def schedules_of(
+    schedule: Schedule, rates: Sequence[float] | None, n_snapshots: int | None
+) -> list[Schedule]:
+    """The schedule for each initial rate.
+
+    Parameters
+    ----------
+    schedule : Schedule
+        With its own initial rate.
+    rates : sequence of float, optional
+        Initial rates in its place.
+    n_snapshots : int, optional
+        How many snapshots of each are to be averaged.
+
+    Returns
+    -------
+    schedules : list of Schedule
+
+    Raises
+    ------
+    BadInputError
+        If a rate does not serve, or there are fewer snapshots than asked for.
+    """
+    n_ends = len(schedule.ends)
+    if n_snapshots is not None and not 1 <= n_snapshots <= n_ends:
+        raise BadInputError(
+            f"n_snapshots: {n_snapshots} must be from 1 to the number of the schedule's ends ({n_ends})."
+        )
+    if rates is None:
+        return [schedule]
+    try:
+        return [replace(schedule, initial_rate=rate) for rate in rates]  # type: ignore[type-var]
+    except (TypeError, ValueError) as error:
+        raise BadInputError(f"rates: do not serve {schedule} ({error}); give others.") from error
+
+
+def training_of(values: Mapping[str, Any], numerics: Mapping[str, Any]) -> Training:
+    """The section ``training`` of a configuration.
+
+    Parameters
+    ----------
+    values, numerics : mapping
+        Its keys, and those of its ``numerics``.
+
+    Returns
+    -------
+    training : Training
+
+    Raises
+    ------
+    BadInputError
+        If a value will not do: which, and why.
+    """
+    try:
+        return Training(**values, numerics=Numerics(**numerics))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadInputError(
+            f"{first['loc'][0]}: {first['input']!r} will not do ({first['msg']}); give another."
+        ) from error
+
+
+def builder(
+    network: str | torch.nn.Module,
+    arguments: Mapping[str, Any] | None,
+    shape: Mapping[str, Any],
+    sfreq: float | None,
+    seed: int,
+) -> Callable[[], Network]:
+    """What makes a network with its initial weights.
+
+    Parameters
+    ----------
+    network : str or torch.nn.Module
+        By its name in braindecode, or as its constructor made it.
+    arguments : mapping, optional
+        Further arguments of the constructor of one that is named.
+    shape : mapping
+        n_channels, n_samples (of a window), n_classes, crop_samples (or None).
+    sfreq : float, optional
+        Sampling rate in Hz.
+    seed : int
+        Of the initial weights of one that is named.
+
+    Returns
+    -------
+    build : callable
+        Without arguments; can be pickled.
+
+    Raises
+    ------
+    BadInputError
+        If there are arguments for a network that is made already.
+    """
+    if isinstance(network, str):
+        return partial(build_network, network, dict(arguments or {}), sfreq=sfreq, seed=seed, **shape)
+    if arguments:
+        raise BadInputError("arguments: go to the constructor of a network that is named; leave them out.")
+    return partial(of_module, network, **shape)

@@ -1,0 +1,343 @@
+"""A trained study as a classifier of new recordings."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import mne
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from eeg_sgdr.data.raw import eeg_sensors
+from eeg_sgdr.data.sources import Recording
+from eeg_sgdr.data.windows import Run, cut
+from eeg_sgdr.errors import UserError
+from eeg_sgdr.estimators import inputs
+from eeg_sgdr.evaluation.predictors import Predictor, members_at
+from eeg_sgdr.networks.build import build_network
+from eeg_sgdr.settings import Settings
+from eeg_sgdr.settings.plan import FitKey, schedule_of
+from eeg_sgdr.storage.results import Results, Subject
+from eeg_sgdr.training.snapshots import Snapshot, averaged
+
+
+class TrainedClassifier(ClassifierMixin, BaseEstimator):
+    """Predicts recordings through the preprocessing that its networks were trained with.
+
+    Made by `eeg_sgdr.load_classifier`. Like scikit-learn's ``FrozenEstimator`` it stays what it is when it
+    is fitted or cloned.
+
+    Parameters
+    ----------
+    settings : Settings
+        Configuration of the study.
+    data : dict
+        data.json of the subject or fold.
+    snapshots : list of Snapshot
+        Whose probabilities are averaged with equal weights.
+    cues : sequence of str, optional
+        See `eeg_sgdr.load_classifier`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        data: dict[str, Any],
+        snapshots: list[Snapshot],
+        cues: Sequence[str] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.data = data
+        self.snapshots = snapshots
+        self.cues = cues
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """Names of the classes, in order of the columns of probabilities."""
+        return self.snapshots[0].classes_
+
+    @property
+    def estimators_(self) -> list[Snapshot]:
+        """The snapshots that are averaged; they predict windows as `windows` returns them."""
+        return self.snapshots
+
+    @property
+    def snapshot_epochs_(self) -> np.ndarray:
+        """The epochs after which they were taken."""
+        return np.array([snapshot.epoch for snapshot in self.snapshots])
+
+    def fit(self, X: Any = None, y: Any = None) -> Self:
+        """Change nothing."""
+        return self
+
+    def __sklearn_clone__(self) -> Self:
+        return self
+
+    def trials(self, X: Any) -> pd.DataFrame:
+        """The cues of recordings.
+
+        Parameters
+        ----------
+        X : mne.io.BaseRaw, list of these, or mne.BaseEpochs
+            As for `predict_proba`.
+
+        Returns
+        -------
+        trials : DataFrame
+            recording (number), onset_s, class (the study's, else the cue itself), rejected (why; empty if
+            not). Those that are not rejected are predicted.
+        """
+        tables = [run.cues.assign(recording=i) for i, run in enumerate(self._runs(X))]
+        return pd.concat(tables, ignore_index=True)[["recording", "onset_s", "class", "rejected"]]
+
+    def windows(self, X: Any) -> np.ndarray:
+        """What the networks read of recordings; float32, shape (n_trials, n_channels, n_samples)."""
+        return np.concatenate([run.x for run in self._runs(X)])
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Class probabilities of the trials that are not rejected.
+
+        Parameters
+        ----------
+        X : mne.io.BaseRaw, list of these, or mne.BaseEpochs
+            In volts, with names and types of channels as the study's source gives them. The cues of a Raw
+            are annotations. Each epoch is filtered and standardised for itself from its first sample on:
+            the earlier it begins, the more it is like a stretch of a recording.
+
+        Returns
+        -------
+        probabilities : ndarray, shape (n_trials, n_classes)
+
+        Raises
+        ------
+        UserError
+            If sensors are missing, the rate is another, or there is nothing to predict.
+        """
+        return averaged(self.snapshots, self.windows(X))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The most probable classes of the trials that are not rejected; shape (n_trials,)."""
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def _runs(self, X: Any) -> list[Run]:
+        """Recordings, cut as those of the study were."""
+        pieces = _pieces_of_epochs(X) if isinstance(X, mne.BaseEpochs) else _pieces_of_raws(X, self.cues)
+        runs = [self._run(piece, number) for number, piece in enumerate(pieces)]
+        if isinstance(X, mne.BaseEpochs):
+            if any((run.cues["rejected"] == "outside recording").any() for run in runs):
+                start, stop = self.settings.preprocessing.window_s
+                raise UserError(
+                    f"X: Epochs from {X.tmin:g} to {X.tmax:g} s do not hold the study's window, from "
+                    f"{start:g} to {stop:g} s; make them longer."
+                )
+            self._warn_of_late_begin(X)
+        return runs
+
+    def _run(self, piece: "_Piece", number: int) -> Run:
+        config, sensors = self.settings.preprocessing, self.data["sensors"]
+        where = f"recording {number}"
+        reference = [] if config.reference in (None, "average") else list(config.reference or ())
+        inputs.pick(eeg_sensors(piece.raw), [*sensors, *reference], where)
+        bads = [name for name in piece.raw.info["bads"] if name in sensors]
+        if bads and config.bads == "drop":
+            raise UserError(
+                f"{where}: {', '.join(bads)} is marked as bad, but the networks read it, and the study "
+                "interpolates nothing; interpolate it first."
+            )
+        rate = piece.raw.info["sfreq"]
+        if config.resample_hz is None and rate != self.data["sfreq"]:
+            raise UserError(
+                f"{where}: is at {rate:g} Hz, the study's recordings are at {self.data['sfreq']:g} Hz; "
+                "resample it first."
+            )
+        classes = self._classes(piece, where)
+        recordings = self.settings.recordings.model_copy(update={"classes": classes})
+        settings = self.settings.model_copy(update={"recordings": recordings, "baseline": None})
+        return cut(Recording("new", "0", str(number), piece.raw), sensors, settings)
+
+    def _classes(self, piece: "_Piece", where: str) -> dict[str, tuple[str, ...]]:
+        """The cues to predict at, by the study's class, or by themselves where they are not of the study."""
+        class_of = {cue: name for name, some in self.settings.recordings.classes.items() for cue in some}
+        cues = piece.cues or list(class_of)
+        there = sorted(set(map(str, piece.raw.annotations.description)))
+        if not set(there) & set(cues):
+            raise UserError(
+                f"{where}: has no annotation {' or '.join(cues)} to predict after; name its cues to "
+                f"load_classifier (annotations: {', '.join(there) or 'none'})."
+            )
+        classes: dict[str, tuple[str, ...]] = {}
+        for cue in cues:
+            name = class_of.get(cue, cue)
+            classes[name] = (*classes.get(name, ()), cue)
+        return classes
+
+    def _warn_of_late_begin(self, epochs: Any) -> None:
+        config = self.settings.preprocessing
+        if config.standardize is None:
+            return
+        needed = config.standardize.init_samples / self.data["sfreq"]
+        if config.window_s[0] - epochs.tmin < needed:
+            warnings.warn(
+                f"X: the windows begin less than {needed:g} s after their epochs do, within the stretch that "
+                "is standardised by its own mean and deviation; networks have seen little of that; predict "
+                "Raw recordings, or longer epochs.",
+                stacklevel=4,
+            )
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A recording, or an epoch made one, with the cues to predict at (None: the study's)."""
+
+    raw: Any
+    cues: list[str] | None
+
+
+def _pieces_of_raws(X: Any, cues: Sequence[str] | None) -> list[_Piece]:
+    raws = list(X) if isinstance(X, list | tuple) else [X]
+    if not raws or not all(isinstance(raw, mne.io.BaseRaw) for raw in raws):
+        raise UserError("X: give an MNE Raw, a list of these, or Epochs.")
+    return [_Piece(raw, None if cues is None else list(cues)) for raw in raws]
+
+
+def _pieces_of_epochs(epochs: Any) -> list[_Piece]:
+    names = {number: name for name, number in epochs.event_id.items()}
+    pieces = []
+    for volts, number in zip(epochs.get_data(verbose="error"), epochs.events[:, 2], strict=True):
+        raw = mne.io.RawArray(volts, epochs.info, verbose="error")
+        cue = names[number]
+        pieces.append(_Piece(raw.set_annotations(mne.Annotations(-epochs.tmin, 0.0, cue)), [cue]))
+    return pieces
+
+
+def load_classifier(
+    path: str | Path,
+    subject: str | int | None = None,
+    *,
+    fold: str | int | None = None,
+    schedule: str,
+    budget: int | None = None,
+    rate: float | None = None,
+    seed: int | None = None,
+    members: Literal["cycles", "single"] = "cycles",
+    epoch: int | None = None,
+    cues: Sequence[str] | None = None,
+) -> TrainedClassifier:
+    """Load what a study has trained, to predict new recordings.
+
+    Parameters
+    ----------
+    path : str or Path
+        The results folder.
+    subject, fold : str or int
+        Whose networks: those of a subject or, across subjects, of a fold.
+    schedule : str
+        Name of the arm.
+    budget : int, optional
+        Epochs; by default the arm's last.
+    rate : float, optional
+        Initial rate; by default the probabilities of all the study's rates are averaged.
+    seed : int, optional
+        Seed; by default the study's first.
+    members : "cycles" or "single"
+        The ensemble of the last half of the cycles, or the last snapshot alone. Arms that do not restart
+        have one snapshot.
+    epoch : int, optional
+        An end of the schedule, to predict as it was then; by default the last.
+    cues : sequence of str, optional
+        Annotations of a Raw after which there is something to predict; by default those that the study's
+        configuration names.
+
+    Returns
+    -------
+    classifier : TrainedClassifier
+
+    Raises
+    ------
+    UserError
+        If there is no such network.
+
+    Examples
+    --------
+    >>> classifier = load_classifier("results/demo", subject=1, schedule="restarts")  # doctest: +SKIP
+    >>> classifier.predict(mne.io.read_raw("new.edf"))  # doctest: +SKIP
+    """
+    results = Results(Path(path))
+    if subject is not None and fold is None:
+        unit = results.subject(subject)
+    elif fold is not None and subject is None:
+        unit = results.fold(fold)
+    else:
+        raise UserError("load_classifier: name either a subject or, across subjects, a fold.")
+    key = _key(results.settings, schedule, budget, rate, seed)
+    rates = results.settings.training.initial_rates if rate is None else (key.rate,)
+    fits = tuple(FitKey(key.schedule, key.budget, one, key.seed) for one in rates)
+    for fit in fits:
+        if fit not in unit.done:
+            raise UserError(
+                f"{unit.folder.root}: has no fit {fit.name}; there are "
+                f"{', '.join(done.name for done in unit.done) or 'none'}."
+            )
+    predictor = Predictor(fits, _epochs(key, results.settings, members, epoch), members)
+    return TrainedClassifier(results.settings, unit.data, _snapshots(unit, predictor, results.settings), cues)
+
+
+def _key(
+    settings: Settings, schedule: str, budget: int | None, rate: float | None, seed: int | None
+) -> FitKey:
+    """A fit of the configuration; what is not said has its default."""
+    if schedule not in settings.schedules:
+        raise UserError(
+            f"schedule: the study has no {schedule!r}; there are {', '.join(settings.schedules)}."
+        )
+    budgets = settings.schedules[schedule].budgets
+    return FitKey(
+        schedule,
+        max(budgets) if budget is None else budget,
+        settings.training.initial_rates[0] if rate is None else rate,
+        settings.training.seeds[0] if seed is None else seed,
+    )
+
+
+def _epochs(key: FitKey, settings: Settings, members: str, epoch: int | None) -> tuple[int, ...]:
+    """Epochs of the snapshots that are averaged."""
+    ends = schedule_of(key, settings).ends
+    last = ends[-1] if epoch is None else epoch
+    if last not in ends:
+        raise UserError(f"epoch: {last} is no end of {key.name}; there are {', '.join(map(str, ends))}.")
+    if members not in ("cycles", "single"):
+        raise UserError(f"members: {members!r} is neither 'cycles' nor 'single'.")
+    return members_at(ends, ends.index(last) + 1) if members == "cycles" else (last,)
+
+
+def _snapshots(unit: Subject, predictor: Predictor, settings: Settings) -> list[Snapshot]:
+    """A predictor's snapshots, read from their folders."""
+    data, network = unit.data, settings.network
+    start, stop = data["window_samples"]
+    build = partial(
+        build_network,
+        network.name,
+        network.arguments,
+        n_channels=len(data["sensors"]),
+        n_samples=stop - start,
+        n_classes=len(data["classes"]),
+        sfreq=data["sfreq"],
+        crop_samples=network.crop_samples,
+        seed=0,
+    )
+    return [
+        Snapshot(
+            build,
+            {name: torch.from_numpy(value) for name, value in unit.weights(key, epoch).items()},
+            np.array(data["classes"]),
+            epoch,
+            key.rate,
+        )
+        for epoch in predictor.epochs
+        for key in predictor.fits
+    ]

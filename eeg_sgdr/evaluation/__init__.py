@@ -1,0 +1,1 @@
+"""From probabilities to numbers: evaluation.csv and comparison.csv."""

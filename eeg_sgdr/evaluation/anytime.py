@@ -1,0 +1,193 @@
+"""How good a schedule is at any moment: areas, and the first epochs at which it is good enough."""
+
+import math
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+
+from eeg_sgdr.evaluation.curves import reference
+from eeg_sgdr.evaluation.predictors import Predictor, members_at, seed_groups
+from eeg_sgdr.evaluation.statistics import TOLERANCE, quartiles
+from eeg_sgdr.evaluation.units import (
+    Errors,
+    Gathered,
+    Group,
+    Row,
+    counts_of,
+    describe,
+    gather,
+    mean_of,
+    mean_over_seeds,
+    median_of,
+    sample_size,
+)
+from eeg_sgdr.settings import Settings, WarmRestartsArm
+from eeg_sgdr.settings.plan import FitKey, schedule_of
+
+#: Error from each epoch on, epochs ascending; before the first it is chance.
+Points = list[tuple[int, float]]
+
+
+def area(points: Points, chance: float, last: int) -> float:
+    """Area under the error over log2 epochs from 1 to ``last``.
+
+    Parameters
+    ----------
+    points : list of (int, float)
+        Error from each epoch on.
+    chance : float
+        Error before the first.
+    last : int
+        Where the area ends.
+
+    Returns
+    -------
+    area : float
+        Error times doublings of the epochs; divided by log2(last) it is the mean error over log epochs.
+    """
+    knots = [(1, chance), *((epoch, error) for epoch, error in points if epoch < last)]
+    edges = [*(epoch for epoch, _ in knots[1:]), last]
+    return sum(error * math.log2(end / start) for (start, error), end in zip(knots, edges, strict=True))
+
+
+def first_within(points: Points, target: float, last: int) -> float:
+    """First epoch with an error of at most the target; infinite when there is none up to ``last``."""
+    good = (epoch for epoch, error in points if error <= target + TOLERANCE and epoch <= last)
+    return min(good, default=np.inf)
+
+
+def anytime(settings: Settings, errors: Errors) -> list[Row]:
+    """Rows for every arm of warm restarts against every arm with three budgets or more.
+
+    The error at an epoch is that of the last completed cycle, or of the largest completed budget.
+    Described, not tested.
+
+    Parameters
+    ----------
+    settings : Settings
+        The configuration.
+    errors : Errors
+        Of all units.
+
+    Returns
+    -------
+    rows : list of Row
+        First epochs are medians over seeds and rates, then over units; infinite means not reached by
+        the common last epoch.
+    """
+    arms = settings.schedules
+    restarts = [name for name, arm in arms.items() if isinstance(arm, WarmRestartsArm)]
+    rows: list[Row] = []
+    for name in restarts:
+        for rival in (rival for rival in arms if rival not in restarts):
+            n_budgets = len(arms[rival].budgets)
+            if n_budgets >= 3:
+                for members in ("single", "cycles"):
+                    rows += _pair(settings, errors, (name, members), (rival, "single"))
+            else:
+                missing = f"left out: needs three budgets, {rival} has {n_budgets}"
+                names = {"a": name, "b": rival, "metric": "error", "n_units": 0, "n_seeds": 0}
+                rows.append({"family": "anytime", "quantity": "left out", **names, "missing": missing})
+    return rows
+
+
+def moments(settings: Settings, name: str, members: str, rate: float, seed: int) -> list[Predictor]:
+    """What an arm offers as its epochs pass: its cycle ends, or a fit of each budget, ascending."""
+    arm = settings.schedules[name]
+    if not isinstance(arm, WarmRestartsArm):
+        return [
+            Predictor((FitKey(name, budget, rate, seed),), (budget,), members)
+            for budget in sorted(arm.budgets)
+        ]
+    key = FitKey(name, arm.epochs, rate, seed)
+    ends = schedule_of(key, settings).ends
+    return [
+        Predictor((key,), members_at(ends, n) if members == "cycles" else (ends[n - 1],), members)
+        for n in range(1, len(ends) + 1)
+    ]
+
+
+def _median_over_seeds(values: np.ndarray) -> np.ndarray:
+    """From shape (n_seeds x n_rates, n_sides) to (n_sides,); a mean cannot hold what is not reached."""
+    return np.array([quartiles(side)[1] for side in values.T])
+
+
+def _pair(settings: Settings, errors: Errors, a: tuple[str, str], b: tuple[str, str]) -> list[Row]:
+    rates, groups = settings.training.initial_rates, seed_groups(settings, 1)
+    offers = {
+        group: [[moments(settings, *side, rate, *group) for side in (a, b)] for rate in rates]
+        for group in groups
+    }
+    # At the common last epoch both have something new to show.
+    last = min(side[-1].epoch for side in offers[groups[0]][0])
+    chance = 1 - 1 / len(settings.recordings.classes)
+
+    def areas(unit: str, group: Group) -> np.ndarray | None:
+        curves = _curves(errors, unit, offers[group])
+        if curves is None:
+            return None
+        return np.mean([[area(points, chance, last) for points in pair] for pair in curves], axis=0)[None]
+
+    def first_epochs(points_within: float, unit: str, group: Group) -> np.ndarray | None:
+        curves = _curves(errors, unit, offers[group])
+        known = [errors.of_unit[unit].get(reference(settings, *one)) for one in groups]
+        if curves is None or not any(error is not None for error in known):
+            return None
+        goal = float(np.mean([error for error in known if error is not None]))
+        target = goal + max(points_within, 1 / errors.n_test[unit])
+        return np.array([[first_within(points, target, last) for points in pair] for pair in curves])
+
+    pairs = offers[groups[0]]
+    a_side, b_side = ([_latest(pair[i], last) for pair in pairs] for i in (0, 1))
+    common = {"family": "anytime", **describe(a_side, b_side), "epoch_a": last, "epoch_b": last}
+    rows = _areas(common, gather(errors, groups, 2, areas, mean_over_seeds))
+    for points, words in ((1, "within 1 point of the reference"), (2, "within 2 points of the reference")):
+        within = gather(errors, groups, 2, partial(first_epochs, points / 100), _median_over_seeds)
+        rows += _first_epochs(common, within, words)
+    return rows
+
+
+def _latest(offered: Sequence[Predictor], last: int) -> Predictor:
+    return [predictor for predictor in offered if predictor.epoch <= last][-1]
+
+
+def _curves(errors: Errors, unit: str, offers: list[list[list[Predictor]]]) -> list[list[Points]] | None:
+    """Errors of both sides at every rate; None unless all of them are there."""
+    found = errors.of_unit[unit]
+    if not all(one in found for pair in offers for side in pair for one in side):
+        return None
+    return [[[(one.epoch, found[one]) for one in side] for side in pair] for pair in offers]
+
+
+def _areas(common: Row, gathered: Gathered) -> list[Row]:
+    common = {**common, "metric": "error x log2 epochs", **sample_size(gathered)}
+    x = gathered.difference
+    sides = [
+        {**common, "quantity": f"area under the error of {letter}", **mean_of(values)}
+        for letter, values in zip("ab", gathered.values.T, strict=True)
+    ]
+    return [*sides, {**common, "quantity": "difference of areas", **mean_of(x), **counts_of(x)}]
+
+
+def _first_epochs(common: Row, gathered: Gathered, within: str) -> list[Row]:
+    """First epochs of both sides, how many units reached it, and the ratio of b's epochs to a's."""
+    common = {**common, "metric": "epochs", **sample_size(gathered)}
+    rows = []
+    for letter, epochs in zip("ab", gathered.values.T, strict=True):
+        rows.append({**common, "quantity": f"first epoch of {letter} {within}", **median_of(epochs)})
+        reached = {"estimate": float(np.mean(np.isfinite(epochs))) if len(epochs) else np.nan}
+        rows.append({**common, "quantity": f"reached, {letter} {within}", "metric": "fraction", **reached})
+    known = np.isfinite(gathered.values).any(axis=1)
+    a, b = gathered.values[known].T
+    neither = [unit for unit, is_known in zip(gathered.units, known, strict=True) if not is_known]
+    missing = [gathered.missing] if gathered.missing else []
+    missing += [f"reached by neither: {', '.join(neither)}"] if neither else []
+    # An infinite ratio: b did not reach it; zero: a did not.
+    ratio = {**common, "metric": "ratio", "n_units": int(known.sum()), **median_of(b / a), **_sooner(a, b)}
+    rows.append({**ratio, "quantity": f"ratio of epochs, b to a, {within}", "missing": "; ".join(missing)})
+    return rows
+
+
+def _sooner(a: np.ndarray, b: np.ndarray) -> Row:
+    return {"better": int(np.sum(a < b)), "equal": int(np.sum(a == b)), "worse": int(np.sum(a > b))}

@@ -1,0 +1,159 @@
+"""Error against how many fits and snapshots are averaged, from stored probabilities alone."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from eeg_sgdr.evaluation import metrics, tables
+from eeg_sgdr.evaluation.predictors import Predictor, seed_groups
+from eeg_sgdr.evaluation.units import (
+    Errors,
+    Group,
+    Row,
+    describe,
+    gather,
+    gather_means,
+    mean_of,
+    mean_over_seeds,
+    median_of,
+    sample_size,
+)
+from eeg_sgdr.settings import Settings, WarmRestartsArm
+from eeg_sgdr.settings.plan import FitKey, schedule_of
+from eeg_sgdr.storage.results import Subject
+
+#: The predictors of every disjoint group of seeds.
+Cell = dict[Group, list[Predictor]]
+
+
+def cells(settings: Settings) -> list[Cell]:
+    """The surface of N fits and M snapshots, at the last end of every arm (the paper's Figure 3, Table 2).
+
+    N grows over seeds, at each rate alone or over all rates together; M, for warm restarts, over the
+    last cycle ends and, where every epoch is stored, over the last epochs of the last cycle, the
+    paper's control.
+
+    Parameters
+    ----------
+    settings : Settings
+        The configuration.
+
+    Returns
+    -------
+    cells : list of dict
+    """
+    rates = settings.training.initial_rates
+    rate_groups = [[(rate,) for rate in rates]] + ([[rates]] if len(rates) > 1 else [])
+    found = []
+    for name, arm in settings.schedules.items():
+        budget = max(arm.budgets)
+        restarts = isinstance(arm, WarmRestartsArm)
+        for members, snapshots in _snapshots(
+            schedule_of(FitKey(name, budget, rates[0], 0), settings).ends,
+            restarts,
+            every_epoch=restarts and settings.training.store == "epochs",
+        ):
+            for size in range(1, len(settings.training.seeds) + 1):
+                found += [
+                    {
+                        group: [
+                            Predictor(_fits(name, budget, together, group), snapshots, members)
+                            for together in over
+                        ]
+                        for group in seed_groups(settings, size)
+                    }
+                    for over in rate_groups
+                ]
+    return found
+
+
+def _fits(name: str, budget: int, rates: Sequence[float], seeds: Group) -> tuple[FitKey, ...]:
+    return tuple(FitKey(name, budget, rate, seed) for seed in seeds for rate in rates)
+
+
+def _snapshots(ends: Sequence[int], restarts: bool, every_epoch: bool) -> list[tuple[str, tuple[int, ...]]]:
+    """Which snapshots of a fit are averaged, and what that is called."""
+    if not restarts:
+        return [("single", tuple(ends[-1:]))]
+    found = [("cycles", tuple(ends[-m:])) for m in range(1, len(ends) + 1)]
+    if every_epoch:
+        last, before = ends[-1], (0, *ends)[-2]
+        m_most = min(len(ends), last - before)
+        found += [("consecutive", tuple(range(last - m + 1, last + 1))) for m in range(1, m_most + 1)]
+    return found
+
+
+def stored_errors(
+    subject: Subject, settings: Settings, wanted: Iterable[Predictor]
+) -> dict[Predictor, float]:
+    """Errors of the predictors whose fits and epochs are stored.
+
+    Parameters
+    ----------
+    subject : Subject
+        What is on disk of a unit.
+    settings : Settings
+        The configuration.
+    wanted : iterable of Predictor
+        Which predictors.
+
+    Returns
+    -------
+    errors : dict of Predictor to float
+    """
+    wanted = list(wanted)
+    needed = {key for predictor in wanted for key in predictor.fits} & set(subject.done)
+    statistics = settings.evaluation.batch_norm_statistics
+    stored = {key: subject.probabilities(key, statistics) for key in sorted(needed)}
+    y = tables.labels(subject)
+    return {
+        predictor: metrics.error(y, predictor.probabilities(stored))
+        for predictor in wanted
+        if all(key in stored and stored[key].keys() >= set(predictor.epochs) for key in predictor.fits)
+    }
+
+
+def ensemble(settings: Settings, errors: Errors, subjects: Iterable[Subject]) -> list[Row]:
+    """Rows of the surface: mean error over units with its t interval; described, not tested.
+
+    N is ``epochs_spent_a / epoch_a``, and M is ``n_networks_a / N``. For each N, seeds are taken in
+    disjoint groups, whose errors are averaged. The last row says on how many test trials they stand.
+
+    Parameters
+    ----------
+    settings : Settings
+        The configuration.
+    errors : Errors
+        Says which units are expected.
+    subjects : iterable of Subject
+        The units.
+
+    Returns
+    -------
+    rows : list of Row
+    """
+    surface = cells(settings)
+    wanted = list(dict.fromkeys(one for cell in surface for side in cell.values() for one in side))
+    of_unit = {
+        subject.label: stored_errors(subject, settings, wanted)
+        for subject in subjects
+        if subject.label in errors.of_unit
+    }
+    stored = Errors(errors.noun, errors.expected, of_unit, errors.n_test)
+    rows = []
+    for cell in surface:
+        gathered = gather_means(stored, {group: [side] for group, side in cell.items()})
+        described = {"family": "ensemble", "quantity": "mean error", "metric": "error"}
+        side = next(iter(cell.values()))
+        rows.append(
+            {**described, **describe(side), **sample_size(gathered), **mean_of(gathered.values[:, 0])}
+        )
+    return [*rows, _n_test(stored)]
+
+
+def _n_test(errors: Errors) -> Row:
+    """How many test trials the units have."""
+    # They hang on no seed: one group of none.
+    trials = gather(errors, [()], 1, lambda unit, _: np.array([[errors.n_test[unit]]]), mean_over_seeds)
+    described = {"family": "ensemble", "quantity": "median test trials", "metric": "trials"}
+    return {**described, **sample_size(trials), **median_of(trials.values[:, 0])}

@@ -1,0 +1,1 @@
+"""braindecode's networks, and how they are computed."""

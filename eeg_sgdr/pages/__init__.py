@@ -1,1 +1,0 @@
-"""Reports as pages of HTML, made from the results folder alone."""

@@ -1,0 +1,1 @@
+"""Worker processes, clusters, progress and interruptions."""

@@ -1,0 +1,107 @@
+"""A progress bar with the time left, fed by several processes through files."""
+
+import os
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from socket import gethostname
+from tempfile import TemporaryDirectory, gettempdir
+from types import TracebackType
+from typing import TextIO
+
+from tqdm import tqdm
+
+from eeg_sgdr.errors import disk_errors
+
+#: Seconds between lines, at most, while anything is done.
+LINE_S = 600
+
+
+def tick(folder: Path, n: int = 1) -> None:
+    """Count steps; any process may do so at any time. Nothing fails because it cannot be counted."""
+    # A file of its own: over a network, one would overwrite what another appends.
+    with suppress(OSError), (folder / f"{gethostname()}-{os.getpid()}").open("ab") as file:
+        file.write(b"." * n)
+
+
+def say(text: str, file: TextIO) -> None:
+    """Print a line, above the bars that are shown."""
+    tqdm.write(text, file=file)
+
+
+class Progress:
+    """Shows how many steps are done: as a bar on a terminal, as lines elsewhere.
+
+    Steps are bytes in files (`tick`), because every kind of worker can append to a file.
+
+    Parameters
+    ----------
+    total : int
+        Steps in all.
+    what : str
+        What is going on.
+    unit : str
+        What a step is called.
+    shared : Path, optional
+        A folder that all who count see; where it is None, they are on this machine.
+    """
+
+    def __init__(self, total: int, what: str, unit: str = "epoch", shared: Path | None = None) -> None:
+        self.total = total
+        self.what = what
+        self.unit = unit
+        self.place = shared or Path(gettempdir())
+
+    def __enter__(self) -> Path:
+        """Start showing; returns the folder for `tick`."""
+        with disk_errors(self.place):
+            self._folder = TemporaryDirectory(
+                prefix=f"eeg_sgdr-{self.unit}s-", dir=self.place, ignore_cleanup_errors=True
+            )
+        self._path = Path(self._folder.name)
+        self._stop = threading.Event()
+        show = self._show_bar if sys.stderr.isatty() else self._show_lines
+        self._thread = threading.Thread(target=show, daemon=True)
+        self._thread.start()
+        return self._path
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Show the last count and stop."""
+        self._stop.set()
+        self._thread.join()
+        self._folder.cleanup()
+
+    def _done(self) -> int:
+        return sum(path.stat().st_size for path in self._path.iterdir())
+
+    def _show_bar(self) -> None:
+        with tqdm(
+            total=self.total, desc=self.what, unit=self.unit, file=sys.stderr, disable=not self.total
+        ) as bar:
+            while not self._stop.wait(0.2):
+                bar.update(self._done() - bar.n)
+            bar.update(self._done() - bar.n)
+
+    def _show_lines(self) -> None:
+        """A line at every tenth of the way and every ten minutes, at most two a second."""
+        began = shown_at = time.monotonic()
+        shown = 0
+        while True:
+            stopped = self._stop.wait(0.5)
+            done, now = self._done(), time.monotonic()
+            due = done - shown >= self.total / 10 or now - shown_at >= LINE_S
+            if done > shown and (due or stopped):
+                passed = tqdm.format_interval(now - began)
+                left = tqdm.format_interval((now - began) / done * max(0, self.total - done))
+                print(
+                    f"{self.what}: {done} of {self.total} {self.unit}s, {passed} passed, {left} left",
+                    file=sys.stderr,
+                    flush=True,
+                )
+                shown, shown_at = done, now
+            if stopped:
+                return

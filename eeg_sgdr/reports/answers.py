@@ -1,0 +1,254 @@
+"""What a study says in sentences: what is missing, who was better and by how much, how sure that is."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from eeg_sgdr.evaluation.tested import GIVEN_NETWORKS
+from eeg_sgdr.evaluation.units import expected_units
+from eeg_sgdr.reports import html
+from eeg_sgdr.reports.html import Html, Row, phrase
+from eeg_sgdr.reports.subject import made_with_versions
+from eeg_sgdr.reports.wording import joined, schedule_name, unit_name
+from eeg_sgdr.settings import Comparison, Settings, Side, plan
+from eeg_sgdr.storage.results import Results
+
+#: Folds below which their number limits what a study across subjects can find.
+FEW_FOLDS = 10
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A comparison of the configuration, with its rows.
+
+    Attributes
+    ----------
+    comparison : Comparison
+        What was tested.
+    rows : dict of str to Row
+        Its rows of the family ``tested``, by quantity.
+    """
+
+    comparison: Comparison
+    rows: dict[str, Row]
+
+    @property
+    def difference(self) -> Row:
+        """The row that holds difference, interval, test and counts."""
+        return self.rows["mean difference"]
+
+    @property
+    def people(self) -> Row | None:
+        """Across subjects, the row that counts people; None where they are the units."""
+        return self.rows.get(GIVEN_NETWORKS)
+
+    @property
+    def left_out(self) -> bool:
+        """Whether no unit has both sides."""
+        return self.difference["n_units"] == 0
+
+
+def answers(comparison: pd.DataFrame, settings: Settings) -> list[Answer]:
+    """Every comparison of the configuration; its rows follow each other in comparison.csv."""
+    found: list[dict[str, Row]] = []
+    for row in html.numbered_lines(comparison, "tested"):
+        if row["quantity"] == "mean difference":
+            found.append({})
+        found[-1][row["quantity"]] = row
+    comparisons = settings.evaluation.comparisons or ()
+    return [Answer(one, rows) for one, rows in zip(comparisons, found, strict=True)]
+
+
+def unfinished(results: Results, found: Sequence[Answer]) -> list[str]:
+    """What a reader must know before any number: what is missing, failed, or mixed."""
+    settings = results.settings
+    asked = plan.fits(settings)
+    there = {subject.label: subject for subject in results.subjects}
+    named = expected_units(settings) or there
+    absent = [label for label in named if label not in there or not there[label].done]
+    texts: list[str] = []
+    if absent:
+        texts.append(f"Unfinished: no fit is done of {_units(settings, absent)}.")
+    for label, subject in there.items():
+        missing = [key.name for key in asked if key not in subject.fits]
+        if missing and label not in absent:
+            texts.append(f"Unfinished: of {subject.title}, these fits are missing: {', '.join(missing)}.")
+        texts += [f"Failed: {subject.title}, {name} ({why})." for name, why in subject.failed.items()]
+    by_missing: dict[str, list[Answer]] = {}
+    for answer in found:
+        if answer.difference["missing"] and not _could_not_be_asked(answer):
+            by_missing.setdefault(answer.difference["missing"], []).append(answer)
+    for lacks, those in by_missing.items():
+        names = joined(f"“{answer.comparison.name}”" for answer in those)
+        row = those[0].difference
+        texts.append(phrase(f"Missing from {names}: {lacks}. It stands on ", *_basis(settings, row), "."))
+    made_with = sorted(
+        {made_with_versions(subject.fits[key]) for subject in there.values() for key in subject.done}
+    )
+    if len(made_with) > 1:
+        texts.append(
+            "Mixed: the fits were not all made with the same versions on the same kind of processor, so they "
+            f"differ by more than their settings ({'; '.join(made_with)})."
+        )
+    return texts
+
+
+def complete(settings: Settings, found: Sequence[Answer]) -> list[str]:
+    """What a study says at its beginning when nothing is missing."""
+    text = f"Complete: no fit is missing of any {unit_name(settings)} or seed of the configuration"
+    stands = [answer.difference for answer in found if not answer.left_out]
+    return [phrase(f"{text} (", *_basis(settings, stands[0]), ").") if stands else f"{text}."]
+
+
+def _could_not_be_asked(answer: Answer) -> bool:
+    """Whether the configuration itself leaves a comparison without numbers."""
+    return str(answer.difference["missing"]).startswith("left out")
+
+
+def _units(settings: Settings, labels: Sequence[str]) -> str:
+    return f"{unit_name(settings)}{'s' if len(labels) > 1 else ''} {joined(labels)}"
+
+
+def _basis(settings: Settings, row: Row) -> tuple[str, ...]:
+    """How many units and seeds a row stands on, as words and marked numbers."""
+    return (*_count(row, "n_units", unit_name(settings)), " and ", *_count(row, "n_seeds", "seed"))
+
+
+def _count(row: Row, column: str, thing: str) -> tuple[str, ...]:
+    return html.whole(row, column), f" {thing}" if row[column] == 1 else f" {thing}s"
+
+
+def sentence(settings: Settings, answer: Answer) -> Html:
+    """One comparison in plain words, with its uncertainty and what it cost."""
+    a, b = (side_words(settings, side) for side in (answer.comparison.a, answer.comparison.b))
+    row = answer.difference
+    name = f"{answer.comparison.name[0].upper()}{answer.comparison.name[1:]}: "
+    if answer.left_out:
+        why = row["missing"] if _could_not_be_asked(answer) else "nothing of it is there"
+        return phrase(f"{name}not answered ({why}).")
+    was = "was" if answer.comparison.a.schedule == "baseline" else "were"
+    parts: list[str] = [f"{name}{a} {was} ", *_verdict(row), f" {b} ("]
+    if not pd.isna(row["low"]):
+        # Where a is worse, the interval's sign is not that of the sentence.
+        of = "" if row["estimate"] > 0 else "of the improvement "
+        parts += [f"95 % interval {of}", html.interval(row), "; "]
+    parts += [html.p(row), ", corrected for the number of comparisons ", html.p(row, "p_holm"), "). "]
+    parts += ["Of ", *_tally(row, unit_name(settings))]
+    if answer.people:
+        parts += [" (given these trained networks, of ", *_tally(answer.people, "subject"), ")"]
+    parts.append(". ")
+    parts.append(
+        "So they differ. "
+        if row["p_holm"] < 0.05
+        else "So this study does not tell them apart, which does not mean that they are equal. "
+    )
+    parts += ["Mean errors: ", html.points(answer.rows["mean error of a"]), " and "]
+    parts += [html.points(answer.rows["mean error of b"]), " %. Cost: ", *_cost(row, "a"), " against "]
+    return phrase(*parts, *_cost(row, "b"), ".")
+
+
+def _tally(row: Row, thing: str) -> tuple[str, ...]:
+    """How many there are, and how many of them were better, equal and worse."""
+    of = *_count(row, "n_units", thing), ", "
+    better = html.whole(row, "better"), " better, "
+    return *of, *better, html.whole(row, "equal"), " equal, ", html.whole(row, "worse"), " worse"
+
+
+def _verdict(row: Row) -> tuple[str, ...]:
+    better = "better than" if row["estimate"] > 0 else "worse than"
+    if abs(row["estimate"]) < 0.0005:
+        return "equal on average to a tenth of a point (", html.size(row), ") to"
+    return html.size(row), f" points {better}"
+
+
+def _cost(row: Row, letter: str) -> tuple[str, ...]:
+    """Networks and epochs of one predictor of a side; the baseline has none."""
+    if row[f"n_networks_{letter}"] == 0 or pd.isna(row[f"n_networks_{letter}"]):
+        return ("no network",)
+    networks = _count(row, f"n_networks_{letter}", "network")
+    return (*networks, " from ", *_count(row, f"epochs_spent_{letter}", "epoch"), " of training")
+
+
+def side_words(settings: Settings, side: Side) -> str:
+    """What sentences call a side of a comparison."""
+    if side.schedule == "baseline":
+        return "the classical baseline"
+    schedule = schedule_name(settings, side.schedule)
+    every = (["each rate"] if side.rates == "all" else []) + (
+        [f"each of {side.seeds} seeds"] if side.seeds > 1 else []
+    )
+    if side.members == "cycles":
+        return f"ensembles of the snapshots of {schedule}{f' at {joined(every)}' if every else ''}"
+    if every:
+        return f"ensembles of networks trained with {schedule}, one at {joined(every)}"
+    return f"single networks trained with {schedule}"
+
+
+def diverged(training: Sequence[Row]) -> list[Html]:
+    """An alarm for each arm and rate of which a training ended worse than guessing."""
+    return [
+        phrase(
+            f"Of the trainings of {row['a'].split(' ')[0]} at rate {row['rate']}, ",
+            html.points(row),
+            " % ended with a training loss above that of guessing: this rate is too high for this network "
+            "on these recordings. Comparisons that include it say which schedule bears such a rate, not "
+            "which is better where both learn. Lower rates (training.initial_rates) add to this study.",
+        )
+        for row in training
+        if row["estimate"] > 0
+    ]
+
+
+def how_sure(settings: Settings, found: Iterable[Answer], descriptive: Sequence[Row]) -> list[str]:
+    """What these numbers can and cannot say."""
+    unit = unit_name(settings)
+    texts: list[str] = [
+        f"The unit is the {unit}: its errors are averaged over seeds, and over rates where a comparison goes "
+        f"rate by rate. Intervals are t intervals over {unit}s, p-values two-sided sign-flip tests of the "
+        "mean difference, corrected by Holm's method over the comparisons of the configuration. Nothing else "
+        "is tested.",
+        f"With one seed, variation between trainings was not measured: how much of a {unit}'s difference is "
+        "luck of one training is not known."
+        if len(settings.training.seeds) == 1
+        else f"Trainings were repeated with several seeds and averaged; every {unit} shares the seeds.",
+    ]
+    if unit == "fold":
+        texts.append(
+            "Subjects of a fold share their networks, so folds are counted, not subjects; a fold's error is "
+            "that of all its test trials together. Training sets of folds overlap, which makes their "
+            "differences alike beyond what tests and intervals know."
+        )
+        n_folds = len(expected_units(settings))
+        if 0 < n_folds < FEW_FOLDS:
+            texts.append(
+                f"The configuration has {n_folds} folds; with fewer than ten, only large differences can be "
+                "found, however many people are tested. More folds (split.folds) help."
+            )
+    for answer in found:
+        row = answer.rows["detectable difference"]
+        if not pd.isna(row["estimate"]):
+            texts.append(
+                phrase(
+                    f"{answer.comparison.name}: a true mean difference of ",
+                    html.points(row),
+                    f" points would have been found four times in five (uncorrected, {unit}s varying as they "
+                    "did); smaller ones may be there unseen.",
+                )
+            )
+        if answer.difference["n_units"] in (1, 2, 3, 4, 5):
+            texts.append(
+                f"{answer.comparison.name}: with so few {unit}s no sign-flip test can reach 5 %, whatever "
+                "they show."
+            )
+    for row in descriptive:
+        if row["quantity"].startswith("best rate, at the edge"):
+            texts.append(
+                phrase(
+                    f"Of the rates of {row['a'].split(' ')[0]}, {row['rate']} was best on the test trials (",
+                    html.points(row),
+                    " %). It lies at the edge of the list, so a better rate may lie outside: this rival "
+                    "was not tuned.",
+                )
+            )
+    return texts

@@ -1,0 +1,120 @@
+"""What all figures share: style, colours, and how they become the bytes of a file."""
+
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+#: Okabe and Ito's colours, which colour-blind readers can tell apart; with other marks and lines too.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+
+MARKS = ("s", "o", "^", "D", "v", "P", "X")
+
+LINES = ("--", "-", "-.", ":")
+
+GREY = "#777777"
+
+#: Panels in a row.
+COLUMNS = 3
+
+#: Names come from recordings and configurations: nothing in them is mathematics.
+STYLE: dict[Any, Any] = {
+    "text.parse_math": False,
+    "svg.hashsalt": "eeg_sgdr",
+    "font.size": 10,
+    "axes.titlesize": 10.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": False,
+    "legend.frameon": False,
+    "figure.dpi": 100,
+}
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of its own, unknown to pyplot; sizes in inches."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def panels(n: int, width: float, height: float, **kwargs: Any) -> tuple[Figure, list[Axes]]:
+    """A figure of n axes, `COLUMNS` in a row at most; the size of one in inches."""
+    columns = min(n, COLUMNS)
+    rows = -(-n // columns)
+    figure = new_figure(width * columns, height * rows)
+    axes = figure.subplots(rows, columns, squeeze=False, **kwargs).ravel()
+    for unused in axes[n:]:
+        unused.remove()
+    return figure, list(axes[:n])
+
+
+def label_rows(axes: Sequence[Axes], label: str) -> None:
+    """What is upward, beside the first panel of each row."""
+    for panel in axes[::COLUMNS]:
+        panel.set_ylabel(label)
+
+
+def style(i: int) -> tuple[str, str, str]:
+    """Colour, mark and line of the i-th thing drawn."""
+    return COLOURS[i % len(COLOURS)], MARKS[i % len(MARKS)], LINES[i % len(LINES)]
+
+
+def plain_numbers(axis: Any) -> None:
+    """Numbers beside a logarithmic axis as one writes them: 0.00001, 0.1, 30."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.9f}".rstrip("0").rstrip(".")))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def ticks_apart(epochs: Sequence[int]) -> list[int]:
+    """Ticks at epochs where results are, not closer than a reader can tell apart."""
+    kept: list[int] = []
+    for epoch in reversed(epochs):
+        if not kept or epoch <= 0.75 * kept[-1]:
+            kept.append(epoch)
+    return kept[::-1]
+
+
+def legend(figure: Figure, handles: Mapping[str, Any]) -> None:
+    """A legend below the axes, in as many columns as the figure has room for, four at most."""
+    # matplotlib leaves out labels that begin with an underscore.
+    labels = [f" {label}" if label.startswith("_") else label for label in handles]
+    for n in range(min(len(labels), 4), 0, -1):
+        made = figure.legend(
+            list(handles.values()), labels, loc="outside lower center", ncols=n, fontsize=9.5
+        )
+        if n == 1 or made.get_window_extent().width <= figure.bbox.width:
+            return
+        made.remove()
+
+
+@matplotlib.rc_context(STYLE)
+def encode(figure: Figure, kind: str) -> bytes:
+    """A figure as the bytes of a file, the same whenever they are made.
+
+    Parameters
+    ----------
+    figure : Figure
+        What.
+    kind : "svg" or "png"
+        Format.
+
+    Returns
+    -------
+    content : bytes
+    """
+    buffer = BytesIO()
+    metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
+    figure.savefig(buffer, format=kind, dpi=160, metadata=metadata)
+    return buffer.getvalue()
+
+
+@matplotlib.rc_context(STYLE)
+def watermark(figure: Figure, text: str) -> None:
+    """Write a remark above a figure that must not be overlooked."""
+    figure.suptitle(text, color=COLOURS[1], fontsize=9, x=0.995, ha="right")

@@ -1,0 +1,345 @@
+"""Tables and arrays in, pictures of rates, losses, errors and probabilities out."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from eeg_sgdr.errors import UserError
+from eeg_sgdr.evaluation.metrics import reliability as reliability_bins
+from eeg_sgdr.evaluation.statistics import binomial_interval
+from eeg_sgdr.evaluation.tested import Pairs
+from eeg_sgdr.reports.figures.canvas import (
+    COLOURS,
+    GREY,
+    STYLE,
+    encode,
+    label_rows,
+    legend,
+    new_figure,
+    panels,
+    plain_numbers,
+    style,
+    ticks_apart,
+)
+from eeg_sgdr.settings import Settings, plan
+from eeg_sgdr.settings.plan import FitKey
+from eeg_sgdr.storage import files
+
+Curves = Mapping[FitKey, tuple[np.ndarray, np.ndarray]]
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure; the same figure gives the same bytes.
+
+    Parameters
+    ----------
+    figure : Figure
+        What.
+    path : Path
+        Where; the ending says in which format.
+
+    Raises
+    ------
+    UserError
+        If the ending is none of svg and png, or it cannot be written.
+    """
+    kind = path.suffix.lower().removeprefix(".")
+    if kind not in ("svg", "png"):
+        raise UserError(f"{path}: a figure can be written as .svg or .png; name it so.")
+    files.write(path, lambda file: file.write(encode(figure, kind)))
+
+
+@matplotlib.rc_context(STYLE)
+def schedules(settings: Settings) -> Figure:
+    """Learning rate against epoch of every schedule of a configuration, one panel for each arm."""
+    curves = {}
+    for key in plan.fits(settings):
+        if key.seed == settings.training.seeds[0]:
+            schedule = plan.schedule_of(key, settings)
+            per_epoch = max(4, 2000 // key.budget)
+            epochs = np.arange(key.budget * per_epoch) / per_epoch
+            curves[key] = (epochs, np.array([schedule.lr(epoch) for epoch in epochs]))
+    return _rates(curves)
+
+
+@matplotlib.rc_context(STYLE)
+def executed(histories: Mapping[FitKey, pd.DataFrame], n_updates: Mapping[FitKey, int]) -> Figure:
+    """Learning rate against epoch as it was: of the first and of the last update of every epoch.
+
+    Parameters
+    ----------
+    histories : mapping of FitKey to DataFrame
+        history.csv of each fit.
+    n_updates : mapping of FitKey to int
+        Updates in an epoch of each fit.
+
+    Returns
+    -------
+    figure : Figure
+    """
+    curves = {}
+    for key, history in histories.items():
+        first = history["epoch"].to_numpy() - 1.0
+        last = first + (n_updates[key] - 1) / n_updates[key]
+        epochs = np.column_stack([first, last]).ravel()
+        curves[key] = (epochs, history[["first_rate", "last_rate"]].to_numpy().ravel())
+    return _rates(curves)
+
+
+def _rates(curves: Curves) -> Figure:
+    figure, axes, handles = _by_arm(curves, "Learning rate")
+    rates = np.concatenate([y for _, y in curves.values()])
+    # Annealing to zero has no lowest rate on a logarithmic axis.
+    axes[0].set_ylim(bottom=max(rates.max() * 1e-4, rates.min() / 2))
+    legend(figure, handles)
+    return figure
+
+
+@matplotlib.rc_context(STYLE)
+def losses(histories: Mapping[FitKey, pd.DataFrame], n_classes: int) -> Figure:
+    """Mean training loss of every epoch; a dotted line where all classes are equally probable.
+
+    Parameters
+    ----------
+    histories : mapping of FitKey to DataFrame
+        history.csv of each fit.
+    n_classes : int
+        Number of classes.
+
+    Returns
+    -------
+    figure : Figure
+    """
+    curves = {
+        key: (history["epoch"].to_numpy(), history["loss"].to_numpy()) for key, history in histories.items()
+    }
+    figure, axes, handles = _by_arm(curves, "Training loss (nats)")
+    for panel in axes:
+        handles["all classes equally probable"] = panel.axhline(np.log(n_classes), color=GREY, linestyle=":")
+    legend(figure, handles)
+    return figure
+
+
+def _by_arm(curves: Curves, y_label: str) -> tuple[Figure, list[Axes], dict[str, Any]]:
+    """One panel for each arm, where a line ends, with a mark, at its budget; and what a legend needs."""
+    arms = list(dict.fromkeys(key.schedule for key in curves))
+    rates = sorted({key.rate for key in curves})
+    figure, axes = panels(len(arms), 4.2, 3.0, sharex=True, sharey=True)
+    handles: dict[str, Any] = {}
+    for arm, panel in zip(arms, axes, strict=True):
+        for key, (x, y) in curves.items():
+            if key.schedule == arm:
+                colour, mark, line = style(rates.index(key.rate))
+                label = f"initial rate {key.rate:g}"
+                (handles[label],) = panel.plot(
+                    x,
+                    y,
+                    color=colour,
+                    linestyle=line,
+                    marker=mark,
+                    markevery=[-1],
+                    markersize=5,
+                    linewidth=1.3,
+                )
+        panel.set(title=arm, xlabel="Epoch", yscale="log")
+        panel.tick_params(labelbottom=True)
+        plain_numbers(panel.yaxis)
+    label_rows(axes, y_label)
+    return figure, axes, handles
+
+
+@matplotlib.rc_context(STYLE)
+def errors(evaluation: pd.DataFrame, chance: float) -> Figure:
+    """Test error against epochs, on a logarithmic axis as in the paper.
+
+    One panel for each initial rate and one for all rates averaged. With several seeds, lines are means
+    over them and small points the seeds. The classical baseline, which has no epochs, is a level line.
+
+    Parameters
+    ----------
+    evaluation : DataFrame
+        evaluation.csv of a subject.
+    chance : float
+        Error of naming the commonest class always.
+
+    Returns
+    -------
+    figure : Figure
+    """
+    classical = evaluation.loc[evaluation["members"] == "baseline", "error"]
+    evaluation = evaluation[evaluation["members"] != "baseline"]
+    groups = list(dict.fromkeys(evaluation["rates"]))
+    series = list(dict.fromkeys(zip(evaluation["schedule"], evaluation["members"], strict=True)))
+    figure, axes = panels(len(groups), 3.6, 4.0, sharey=True)
+    handles: dict[str, Any] = {}
+    for group, panel in zip(groups, axes, strict=True):
+        chance_line = panel.axhline(100 * chance, color=GREY, linestyle=":")
+        for error in classical:
+            handles["classical baseline"] = panel.axhline(100 * error, color="black", linewidth=1)
+        of_group = evaluation[evaluation["rates"] == group]
+        for i, (schedule, members) in enumerate(series):
+            rows = of_group[(of_group["schedule"] == schedule) & (of_group["members"] == members)]
+            if rows.empty:
+                continue
+            colour, mark, line = style(i)
+            means = rows.groupby("epoch")["error"].mean() * 100
+            (handles[series_name(evaluation, schedule, members)],) = panel.plot(
+                means.index, means, color=colour, marker=mark, linestyle=line, markersize=6, linewidth=1.5
+            )
+            if rows["seeds"].nunique() > 1:
+                panel.plot(rows["epoch"], rows["error"] * 100, ".", color=colour, markersize=4, alpha=0.5)
+        panel.set(title=_rates_title(group), xlabel="Epochs trained", xscale="log")
+        panel.set_xticks(ticks_apart(sorted(set(of_group["epoch"]))))
+        panel.xaxis.set_minor_locator(NullLocator())
+        plain_numbers(panel.xaxis)
+    high = axes[0].get_ylim()[1]
+    axes[0].set_ylim(-0.03 * high, high)  # a line at zero is not to lie on the axis
+    label_rows(axes, "Test error (%)")
+    handles["commonest class always"] = chance_line
+    legend(figure, handles)
+    return figure
+
+
+def series_name(evaluation: pd.DataFrame, schedule: str, members: str) -> str:
+    """What a schedule's line is called; alone where it has no ensembles."""
+    of_schedule = evaluation[evaluation["schedule"] == schedule]
+    if set(of_schedule["members"]) == {"single"}:
+        return schedule
+    return f"{schedule}, " + ("last snapshot" if members == "single" else "ensemble of snapshots")
+
+
+def _rates_title(rates: str) -> str:
+    return f"initial rate {rates}" if "+" not in rates else f"rates {rates.replace('+', ' and ')} averaged"
+
+
+@matplotlib.rc_context(STYLE)
+def confusion(y: np.ndarray, probabilities: Mapping[str, np.ndarray], classes: Sequence[str]) -> Figure:
+    """Confusion matrices: trials by true and by predicted class.
+
+    Parameters
+    ----------
+    y : ndarray of int, shape (n_trials,)
+        Classes.
+    probabilities : mapping of str to ndarray, shape (n_trials, n_classes)
+        Of each predictor, by name.
+    classes : sequence of str
+        Names of the classes.
+
+    Returns
+    -------
+    figure : Figure
+    """
+    k = len(classes)
+    figure, axes = panels(len(probabilities), 3.0 + 0.35 * k, 2.4 + 0.35 * k, sharey=True)
+    for panel, (name, values) in zip(axes, probabilities.items(), strict=True):
+        counts = np.zeros((k, k), int)
+        np.add.at(counts, (y, values.argmax(axis=1)), 1)
+        shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        image = panel.imshow(shares, cmap="Blues", vmin=0, vmax=100)
+        for (i, j), count in np.ndenumerate(counts):
+            colour = "white" if shares[i, j] > 55 else "black"
+            panel.text(j, i, str(count), ha="center", va="center", color=colour, fontsize=12)
+        panel.set(title=name, xlabel="Predicted class")
+        panel.set_xticks(range(k), classes, rotation=30, ha="right", rotation_mode="anchor")
+        panel.set_yticks(range(k), classes)
+        panel.spines[:].set_visible(False)
+        panel.tick_params(length=0)
+    axes[0].set_ylabel("True class")
+    figure.colorbar(image, ax=axes, label="Share of the true class (%)", shrink=0.8)
+    return figure
+
+
+@matplotlib.rc_context(STYLE)
+def reliability(y: np.ndarray, probabilities: Mapping[str, np.ndarray]) -> Figure:
+    """Fraction of correct trials against the probability given to the predicted class.
+
+    Parameters
+    ----------
+    y : ndarray of int, shape (n_trials,)
+        Classes.
+    probabilities : mapping of str to ndarray, shape (n_trials, n_classes)
+        Of each predictor, by name.
+
+    Returns
+    -------
+    figure : Figure
+    """
+    figure = new_figure(3.9 * len(probabilities), 4.2)
+    grid = figure.subplots(
+        2, len(probabilities), squeeze=False, sharex=True, sharey="row", height_ratios=(3, 1)
+    )
+    for (above, below), (name, values) in zip(grid.T, probabilities.items(), strict=True):
+        bins = reliability_bins(y, values)
+        above.plot([0, 100], [0, 100], color=GREY, linestyle=":")
+        for count, correct, confidence in bins:
+            low, high = binomial_interval(round(correct * count), count)
+            above.plot([100 * confidence] * 2, [100 * low, 100 * high], color=GREY, alpha=0.5, linewidth=2)
+            above.plot(100 * confidence, 100 * correct, "o", color="black", markersize=5)
+            below.bar(100 * confidence, count, width=3, color=GREY)
+        above.set(title=name, xlim=(100 / values.shape[1] - 3, 103), ylim=(-3, 103))
+        below.set(xlabel="Probability of the predicted class (%)")
+    grid[0, 0].set_ylabel("Correct trials (%)")
+    grid[1, 0].set_ylabel("Trials")
+    return figure
+
+
+@matplotlib.rc_context(STYLE)
+def slopes(pairs: Mapping[str, Pairs], unit: str = "subject") -> Figure:
+    """One panel per comparison: b at the left, a at the right, a line per subject, the mean in black.
+
+    Parameters
+    ----------
+    pairs : mapping of str to Pairs
+        Errors of both sides, by name of the comparison; at least one.
+    unit : str
+        What a line is: a subject, or a fold.
+
+    Returns
+    -------
+    figure : Figure
+    """
+    figure, axes = panels(len(pairs), 3.6, 3.8, sharey=True)
+    handles = {}
+    for panel, (name, pair) in zip(axes, pairs.items(), strict=True):
+        for b, a in pair.errors[["b", "a"]].to_numpy():
+            colour, line, words = _look(a - b)
+            (handles[f"{unit} in which {words}"],) = panel.plot(
+                [0, 1], [100 * b, 100 * a], color=colour, linestyle=line, marker="o", markersize=4, alpha=0.8
+            )
+        means = 100 * pair.errors[["b", "a"]].mean()
+        (handles[f"mean over {unit}s"],) = panel.plot(
+            [0, 1], means, color="black", linewidth=2.5, marker="s", markersize=6
+        )
+        panel.set_xticks([0, 1], [pair.b, pair.a])
+        panel.set(xlim=(-0.4, 1.4), title=_wrapped(name))
+    axes[0].set_ylim(bottom=0)
+    label_rows(axes, "Test error (%)")
+    legend(figure, handles)
+    return figure
+
+
+def _look(difference: float) -> tuple[str, str, str]:
+    if abs(difference) < 1e-9:
+        return GREY, ":", "both are equal"
+    return (
+        (COLOURS[0], "-", "the right is better")
+        if difference < 0
+        else (COLOURS[1], "--", "the right is worse")
+    )
+
+
+def _wrapped(text: str) -> str:
+    """A title in lines that its panel has room for."""
+    lines = [""]
+    for word in text.split():
+        if len(lines[-1]) + len(word) > 34:
+            lines.append("")
+        lines[-1] += f"{' ' if lines[-1] else ''}{word}"
+    return "\n".join(lines)

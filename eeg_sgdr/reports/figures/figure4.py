@@ -1,0 +1,218 @@
+"""The paper's Figure 4 from comparison.csv: improvement over the reference error against epochs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from eeg_sgdr.reports.figures.canvas import (
+    COLOURS,
+    GREY,
+    STYLE,
+    legend,
+    new_figure,
+    plain_numbers,
+    style,
+    ticks_apart,
+    watermark,
+)
+from eeg_sgdr.settings import Settings
+
+#: More arms than colours cannot be told apart.
+MOST_ARMS = len(COLOURS)
+
+#: More bands than these on top of each other hide one another.
+MOST_BANDS = 3
+
+#: Points up to which the axis is linear; first epochs lie tens of points below the reference.
+LINEAR = 5
+
+TICKS = (-80, -40, -20, -10, -5, -2, 0, 2, 5, 10, 20, 40, 80)
+
+#: One line of a panel: its arm, members and rates.
+Series = tuple[str, str, str]
+
+
+def curve_points(comparison: pd.DataFrame) -> pd.DataFrame:
+    """What Figure 4 draws: rows of the family ``curve`` in points, with arm and members apart."""
+    points = comparison[
+        (comparison["family"] == "curve")
+        & comparison["quantity"].str.startswith("median improvement")
+        & comparison["estimate"].notna()
+    ].copy()
+    points[["estimate", "low", "high"]] *= 100
+    points["arm"] = points["a"].str.split(" ").str[0]
+    points["members"] = points["a"].str.split(" ").str[1].fillna("baseline")
+    return points
+
+
+def arms_drawn(settings: Settings) -> tuple[list[str], list[str]]:
+    """Arms that Figure 4 draws, and those that it leaves out because they are too many."""
+    arms = list(settings.schedules)
+    return arms[:MOST_ARMS], arms[MOST_ARMS:]
+
+
+@matplotlib.rc_context(STYLE)
+def figure4(comparison: pd.DataFrame, settings: Settings) -> Figure:
+    """Median improvement over the reference against epochs; quartiles over subjects as bands.
+
+    Above, every schedule at each rate; below, warm restarts alone, with the snapshots of the last half of
+    the cycles, and with those of all rates. Says so where recordings were simulated.
+
+    Parameters
+    ----------
+    comparison : DataFrame
+        comparison.csv.
+    settings : Settings
+        The configuration; it names a reference.
+
+    Returns
+    -------
+    figure : Figure
+    """
+    points = curve_points(comparison)
+    arms, left_out = arms_drawn(settings)
+    rates = [str(rate) for rate in settings.training.initial_rates]
+    restarts = [arm for arm in arms if ((points["arm"] == arm) & (points["members"] == "cycles")).any()]
+    looks = _looks(arms, restarts)
+    n_rows = 2 if restarts else 1
+    figure = new_figure(max(4.3 * len(rates), 6.0), 3.9 * n_rows + 0.6)
+    grid = figure.subplots(n_rows, len(rates), squeeze=False, sharex=True, sharey=True)
+    handles: dict[str, Any] = {}
+    for column, rate in zip(grid.T, rates, strict=True):
+        handles |= _lines(column[0], points, [(arm, "single", rate) for arm in arms], looks)
+        column[0].set_title(f"initial rate {rate}")
+        if restarts:
+            kinds = [("single", rate), ("cycles", rate)]
+            kinds += [("cycles", "+".join(rates))] if len(rates) > 1 else []
+            below = [(arm, *kind) for arm in restarts for kind in kinds]
+            handles |= _lines(column[1], points, below, looks)
+            column[1].set_title(f"snapshots, initial rate {rate}")
+        column[-1].set_xlabel("Epochs of each training")
+    handles |= _levels(list(grid.ravel()), points, comparison, settings)
+    _axes(grid[0, 0], points, settings)
+    figure.supylabel(
+        f"Improvement over {_reference_name(settings)}\n"
+        f"(points, median over subjects; compressed beyond {LINEAR})",
+        fontsize=10,
+        multialignment="center",
+    )
+    if left_out:
+        handles[f"not drawn: {', '.join(left_out)}"] = Line2D([], [], linestyle="none")
+    legend(figure, handles)
+    if settings.recordings.source == "simulated":
+        watermark(figure, "simulated recordings")
+    return figure
+
+
+def _looks(arms: Sequence[str], restarts: Sequence[str]) -> dict[tuple[str, str], tuple[str, str, str]]:
+    """Colour, mark and line by arm and kind of line; an arm alone looks the same above and below."""
+    kinds = [(arm, "alone") for arm in arms]
+    kinds += [(arm, kind) for arm in restarts for kind in ("snapshots", "all rates")]
+    return {kind: style(i) for i, kind in enumerate(kinds)}
+
+
+def _kind(series: Series) -> tuple[str, str]:
+    arm, members, rates = series
+    return arm, "all rates" if "+" in rates else "alone" if members == "single" else "snapshots"
+
+
+def _label(series: Series) -> str:
+    arm, kind = _kind(series)
+    words = {
+        "alone": "",
+        "snapshots": ", ensemble of snapshots",
+        "all rates": ", ensemble of all rates' snapshots",
+    }
+    return arm + words[kind]
+
+
+def _lines(
+    panel: Axes,
+    points: pd.DataFrame,
+    wanted: Sequence[Series],
+    looks: dict[tuple[str, str], tuple[str, str, str]],
+) -> dict[str, Line2D]:
+    """Draw medians, and bands where they are few; an ensemble of one network is not drawn again."""
+    handles = {}
+    for series in wanted:
+        arm, members, rates = series
+        of = points[(points["arm"] == arm) & (points["members"] == members) & (points["rate"] == rates)]
+        if members == "cycles":
+            of = of[of["n_networks_a"] > 1]
+        if of.empty:
+            continue
+        of = of.sort_values("epoch_a")
+        x = of["epoch_a"].to_numpy(float)
+        colour, mark, line = looks[_kind(series)]
+        if len(wanted) <= MOST_BANDS:
+            panel.fill_between(x, of["low"], of["high"], color=colour, alpha=0.13, linewidth=0)
+        (handles[_label(series)],) = panel.plot(
+            x,
+            of["estimate"],
+            color=colour,
+            marker=mark,
+            # With many arms colours come again: hollow marks are ensembles.
+            markerfacecolor="white" if members == "cycles" else colour,
+            linestyle=line,
+            markersize=5,
+            linewidth=1.6,
+        )
+    return handles
+
+
+def _levels(
+    panels: Sequence[Axes], points: pd.DataFrame, comparison: pd.DataFrame, settings: Settings
+) -> dict[str, Line2D]:
+    """Draw the reference, chance and, where there is one, the classical baseline."""
+    handles = {}
+    classical = points.loc[points["members"] == "baseline", "estimate"]
+    reference = reference_row(comparison, settings)["estimate"]
+    chance = 1 - 1 / len(settings.recordings.classes)
+    for panel in panels:
+        panel.axhline(0, color=GREY, linewidth=0.8)
+        for level in classical:
+            handles["classical baseline"] = panel.axhline(level, color="black", linewidth=1)
+        handles["chance"] = panel.axhline(100 * (reference - chance), color=GREY, linestyle=":")
+    return handles
+
+
+def reference_row(comparison: pd.DataFrame, settings: Settings) -> "pd.Series[Any]":
+    """The row of comparison.csv that holds the reference's own median error."""
+    named = settings.evaluation.reference
+    assert named is not None
+    (found,) = comparison.index[
+        (comparison["family"] == "curve")
+        & (comparison["quantity"] == "median error")
+        & (comparison["a"] == f"{named.schedule} single")
+        & (comparison["epoch_a"] == named.budget)
+        & (comparison["rate"] == str(named.rate))
+    ]
+    return comparison.loc[found]
+
+
+def _reference_name(settings: Settings) -> str:
+    named = settings.evaluation.reference
+    assert named is not None
+    return f"{named.schedule}, {named.budget} epochs, rate {named.rate}"
+
+
+def _axes(panel: Axes, points: pd.DataFrame, settings: Settings) -> None:
+    """Scales, which all panels share."""
+    trained = points[points["members"] != "baseline"]
+    panel.set_xscale("log")
+    panel.set_xticks(ticks_apart(sorted(set(trained["epoch_a"].astype(int)))))
+    panel.xaxis.set_minor_locator(NullLocator())
+    plain_numbers(panel.xaxis)
+    panel.set_yscale("symlog", linthresh=LINEAR, linscale=2)
+    low, high = panel.get_ylim()
+    # Chance is the lowest line there is: not on the frame.
+    panel.set_ylim(1.2 * low if low < -LINEAR else low - 1, high)
+    panel.yaxis.set_major_locator(FixedLocator([tick for tick in TICKS if low <= tick <= high]))
+    panel.yaxis.set_minor_locator(NullLocator())
+    plain_numbers(panel.yaxis)

@@ -1,0 +1,182 @@
+"""Test error against how many trainings and snapshots are averaged, from comparison.csv."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from eeg_sgdr.evaluation.tables import records
+from eeg_sgdr.reports.figures.canvas import GREY, MARKS, STYLE, legend, new_figure, watermark
+from eeg_sgdr.settings import Settings, WarmRestartsArm
+
+#: Colours from few to many trainings; what is lighter is hard to see on white.
+SHADES = matplotlib.colormaps["viridis"]
+
+LIGHTEST = 0.85
+
+#: Line, and whether marks are hollow, by which snapshots are averaged.
+MEMBERS: dict[str, tuple[Any, bool]] = {"cycles": ("-", False), "consecutive": (":", True)}
+
+#: Most numbers of snapshots that stand below a panel.
+TICKS = 9
+
+#: Most arms whose names have room side by side; more stand upright.
+MOST_LEVEL = 2
+
+
+def surface_points(comparison: pd.DataFrame) -> pd.DataFrame:
+    """What the figure draws: rows of the family ``ensemble`` in percent.
+
+    Parameters
+    ----------
+    comparison : DataFrame
+        comparison.csv.
+
+    Returns
+    -------
+    points : DataFrame
+        With arm and members apart, and the numbers of trainings ``n_fits`` (N) and of snapshots of each
+        ``n_snapshots`` (M).
+    """
+    points = comparison[
+        (comparison["family"] == "ensemble")
+        & (comparison["quantity"] == "mean error")
+        & comparison["estimate"].notna()
+    ].copy()
+    points["estimate"] *= 100
+    names = points["a"].str.split(",").str[0].str.split(" ")
+    points["arm"], points["members"] = names.str[0], names.str[1]
+    points["n_fits"] = points["epochs_spent_a"] // points["epoch_a"]
+    points["n_snapshots"] = points["n_networks_a"] // points["n_fits"]
+    return points
+
+
+@matplotlib.rc_context(STYLE)
+def surface(comparison: pd.DataFrame, settings: Settings) -> Figure:
+    """Mean test error against N trainings and M snapshots: the paper's Figure 3, cut along M.
+
+    A row of panels for every warm restarts arm, in which trainings have one initial rate or all; a line
+    for each N. Left of the lines stand the arms that leave one snapshot of each training. Says so where
+    recordings were simulated.
+
+    Parameters
+    ----------
+    comparison : DataFrame
+        comparison.csv, with numbers of the family ``ensemble``.
+    settings : Settings
+        The configuration.
+
+    Returns
+    -------
+    figure : Figure
+    """
+    points = surface_points(comparison)
+    rivals = [name for name, arm in settings.schedules.items() if not isinstance(arm, WarmRestartsArm)]
+    restarts = [name for name in settings.schedules if name not in rivals] or [""]
+    groups = list(dict.fromkeys(points["rate"]))
+    looks = _looks(points)
+    height = 3.7 if len(rivals) <= MOST_LEVEL else 4.9
+    figure = new_figure(max(4.4 * len(groups), 6.0), height * len(restarts) + 0.7)
+    grid = figure.subplots(len(restarts), len(groups), squeeze=False, sharex="row", sharey=True)
+    for row, arm in zip(grid, restarts, strict=True):
+        for panel, group in zip(row, groups, strict=True):
+            of_group = points[points["rate"] == group]
+            most = _lines(panel, of_group[of_group["arm"] == arm], looks)
+            places = _rivals(panel, of_group, rivals, looks)
+            _axes(panel, places, most)
+            if most:
+                epochs = settings.schedules[arm].budgets[-1]
+                panel.set_xlabel(f"M, snapshots of each training of {epochs} epochs")
+            panel.set_title(f"{arm}, {_title(group)}".removeprefix(", "))
+        row[0].set_ylabel("Mean test error (%)")
+    legend(figure, _handles(points, looks))
+    if settings.recordings.source == "simulated":
+        watermark(figure, "simulated recordings")
+    return figure
+
+
+def _looks(points: pd.DataFrame) -> dict[int, tuple[Any, str]]:
+    """Colour and mark of each number of trainings."""
+    sizes = sorted(set(points["n_fits"]))
+    shades = np.linspace(0, LIGHTEST, len(sizes))
+    return {
+        n: (SHADES(shade), MARKS[i % len(MARKS)])
+        for i, (n, shade) in enumerate(zip(sizes, shades, strict=True))
+    }
+
+
+def _title(group: str) -> str:
+    if group == "each":
+        return "each initial rate alone"
+    return f"rates {group.replace('+', ' and ')} averaged" if "+" in group else f"initial rate {group}"
+
+
+def _lines(panel: Axes, points: pd.DataFrame, looks: Mapping[int, tuple[Any, str]]) -> int:
+    """A line for each N and kind of members; returns the most snapshots."""
+    for n_fits, members in itertools.product(looks, MEMBERS):
+        of = points[(points["n_fits"] == n_fits) & (points["members"] == members)].sort_values("n_snapshots")
+        colour, mark = looks[n_fits]
+        line, hollow = MEMBERS[members]
+        panel.plot(
+            of["n_snapshots"].to_numpy(float),
+            of["estimate"],
+            color=colour,
+            marker=mark,
+            markerfacecolor="white" if hollow else colour,
+            linestyle=line,
+            markersize=6,
+            linewidth=1.6,
+            # One snapshot is the same for both: the filled mark lies above.
+            zorder=2 if hollow else 3,
+        )
+    return int(points["n_snapshots"].max()) if len(points) else 0
+
+
+def _rivals(
+    panel: Axes, points: pd.DataFrame, rivals: Sequence[str], looks: Mapping[int, tuple[Any, str]]
+) -> dict[float, str]:
+    """Marks of the arms that leave one snapshot; returns where they stand, and what they are called."""
+    places = {}
+    for place, arm in zip(range(-len(rivals), 0), rivals, strict=True):
+        for row in records(points[points["arm"] == arm]):
+            colour, mark = looks[row["n_fits"]]
+            panel.plot(
+                place + 0.5, row["estimate"], marker=mark, color=colour, linestyle="none", markersize=6
+            )
+            places[place + 0.5] = f"{arm},\n{row['epoch_a']} epochs"
+    return places
+
+
+def _axes(panel: Axes, places: Mapping[float, str], most: int) -> None:
+    """Names of what stands where: arms, a line between, numbers of snapshots."""
+    snapshots = range(1, most + 1, max(1, -(-most // TICKS)))
+    upright = len(places) > MOST_LEVEL
+    names = [name.replace("\n", " ") if upright else name for name in places.values()]
+    panel.set_xticks([*places, *snapshots], [*names, *map(str, snapshots)])
+    for text in panel.get_xticklabels()[: len(places) if upright else 0]:
+        text.set_rotation(90)
+    panel.set_xlim(min(places, default=1) - 0.5, max(most, 0 if places else 1) + 0.5)
+    if places and most:
+        panel.axvline(0.25, color=GREY, linewidth=0.8)
+
+
+def _handles(points: pd.DataFrame, looks: Mapping[int, tuple[Any, str]]) -> dict[str, Line2D]:
+    handles = {}
+    for n_fits, (colour, mark) in looks.items():
+        name = f"N = {n_fits} training{'s' if n_fits > 1 else ''}"
+        handles[name] = Line2D([], [], color=colour, marker=mark, linestyle="none", markersize=6)
+    if (points["members"] == "consecutive").any():
+        for members, words in (
+            ("cycles", "ends of the last M cycles"),
+            ("consecutive", "last M epochs (control)"),
+        ):
+            line, hollow = MEMBERS[members]
+            face = "white" if hollow else "black"
+            handles[words] = Line2D([], [], color="black", marker="s", markerfacecolor=face, linestyle=line)
+    return handles

@@ -1,0 +1,175 @@
+"""What a report is about: the first comparison's two predictors, and what tests say of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from eeg_sgdr.evaluation import tables
+from eeg_sgdr.evaluation.predictors import Predictor, predictors, side_predictors
+from eeg_sgdr.evaluation.statistics import McNemar, binomial_interval, mcnemar
+from eeg_sgdr.settings import Comparison, Settings, Side
+from eeg_sgdr.settings.plan import FitKey
+from eeg_sgdr.storage.results import Subject
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A predictor with what it said of the test trials.
+
+    Attributes
+    ----------
+    predictor : Predictor
+        Which fits and snapshots.
+    probabilities : ndarray, shape (n_trials, n_classes)
+        Averaged over them.
+    correct : ndarray of bool, shape (n_trials,)
+        Whether the most probable class was the right one.
+    """
+
+    predictor: Predictor
+    probabilities: np.ndarray
+    correct: np.ndarray
+
+    @property
+    def n_errors(self) -> int:
+        """Test trials that it got wrong."""
+        return int((~self.correct).sum())
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Exact 95 % interval of its error."""
+        return binomial_interval(self.n_errors, len(self.correct))
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What the first sentences say.
+
+    Attributes
+    ----------
+    y : ndarray of int, shape (n_trials,)
+        Classes of the test trials.
+    contenders : tuple of Contender
+        The two sides of the first comparison with the first seed that has both; when no seed has both,
+        the reference, or else the first predictor that is there.
+    test : McNemar | None
+        Between the two; None when there is one.
+    by_seed : dict of int to tuple of int
+        Errors of both sides for every seed that has both.
+    """
+
+    y: np.ndarray
+    contenders: tuple[Contender, ...]
+    test: McNemar | None
+    by_seed: dict[int, tuple[int, ...]]
+
+
+def headline(subject: Subject, settings: Settings) -> Headline:
+    """Find the first comparison's predictors at the reference's rate, and test them.
+
+    Parameters
+    ----------
+    subject : Subject
+        With at least one fit that is done.
+    settings : Settings
+        The configuration.
+
+    Returns
+    -------
+    headline : Headline
+    """
+    statistics = settings.evaluation.batch_norm_statistics
+    stored = {key: subject.probabilities(key, statistics) for key in subject.done}
+    y = tables.labels(subject)
+    pairs = {}
+    for seed in settings.training.seeds:
+        pair = _pair(settings, seed)
+        if pair and all(stored.keys() >= set(predictor.fits) for predictor in pair):
+            pairs[seed] = tuple(_contender(predictor, y, stored) for predictor in pair)
+    if not pairs:
+        return Headline(y, (_contender(_alone(settings, stored), y, stored),), None, {})
+    a, b = next(iter(pairs.values()))
+    by_seed = {seed: tuple(side.n_errors for side in pair) for seed, pair in pairs.items()}
+    return Headline(y, (a, b), mcnemar(a.correct, b.correct), by_seed)
+
+
+def _pair(settings: Settings, seed: int) -> tuple[Predictor, ...]:
+    """Both sides of the first comparison; nothing when the configuration compares nothing."""
+    comparisons = _seed_by_seed(settings)
+    if not comparisons:
+        return ()
+    return tuple(_at_reference(settings, side, seed) for side in (comparisons[0].a, comparisons[0].b))
+
+
+def _seed_by_seed(settings: Settings) -> list[Comparison]:
+    """Comparisons of arms without an average over seeds: one training of each says something of them."""
+    return [
+        one
+        for one in settings.evaluation.comparisons or ()
+        if one.a.seeds == one.b.seeds == 1 and "baseline" not in (one.a.schedule, one.b.schedule)
+    ]
+
+
+def _alone(settings: Settings, stored: Mapping[FitKey, object]) -> Predictor:
+    """The reference with the first seed that has it; the first predictor when none has."""
+    found = predictors(settings, stored)
+    named = settings.evaluation.reference
+    at_reference = [
+        one
+        for one in found
+        if named
+        and (one.fits[0].schedule, one.fits[0].budget) == (named.schedule, named.budget)
+        and (one.epoch, one.members, one.rates) == (named.budget, "single", str(named.rate))
+    ]
+    return (at_reference or found)[0]
+
+
+def _at_reference(settings: Settings, side: Side, seed: int) -> Predictor:
+    """The side's predictor at the reference's rate; the only one when it averages over rates."""
+    found = side_predictors(settings, side, (seed,))
+    reference = settings.evaluation.reference
+    rate = reference.rate if reference else settings.training.initial_rates[0]
+    return next((one for one in found if one.fits[0].rate == rate), found[0])
+
+
+def _contender(
+    predictor: Predictor, y: np.ndarray, stored: Mapping[FitKey, Mapping[int, np.ndarray]]
+) -> Contender:
+    probabilities = predictor.probabilities(stored)
+    return Contender(predictor, probabilities, probabilities.argmax(axis=1) == y)
+
+
+def side_by_side(subject: Subject, settings: Settings) -> list[tuple[str, Predictor, Predictor, list[str]]]:
+    """Every comparison of the configuration seed by seed, rate by rate, described and not tested.
+
+    Parameters
+    ----------
+    subject : Subject
+        With evaluation.csv.
+    settings : Settings
+        The configuration.
+
+    Returns
+    -------
+    rows : list of (name, a, b, errors)
+        Predictors of the first seed; of each seed, the errors of both as "a : b", or "missing".
+    """
+    errors = {
+        tuple(row[name] for name in tables.ROW): round(row["error"] * row["n_test"])
+        for row in tables.records(subject.overall)
+    }
+    rows = []
+    for comparison in _seed_by_seed(settings):
+        by_seed = [
+            [side_predictors(settings, side, (seed,)) for side in (comparison.a, comparison.b)]
+            for seed in settings.training.seeds
+        ]
+        n_pairs = max(map(len, by_seed[0]))
+        for i in range(n_pairs):
+            # A side that averages over rates has one predictor, which meets each of the other side's.
+            pairs = [[side[min(i, len(side) - 1)] for side in sides] for sides in by_seed]
+            counts = [[errors.get(tables.row_of(one)) for one in pair] for pair in pairs]
+            texts = ["missing" if None in pair else f"{pair[0]} : {pair[1]}" for pair in counts]
+            rows.append((comparison.name, pairs[0][0], pairs[0][1], texts))
+    return rows

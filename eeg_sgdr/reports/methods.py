@@ -1,0 +1,373 @@
+"""Methods in sentences that an article can take over, written from the settings, and their references."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from eeg_sgdr.data.filters import NOTCH_QUALITY
+from eeg_sgdr.data.quality import too_many
+from eeg_sgdr.networks.patterns import READERS
+from eeg_sgdr.reports.wording import counted, joined, plain, schedule_name, versions
+from eeg_sgdr.schedules import n_averaged
+from eeg_sgdr.settings import CosineArm, Settings, Split, StepArm, SubjectSplit, WarmRestartsArm
+from eeg_sgdr.storage.results import Subject
+
+PAPERS_RECORDINGS = (
+    "The paper (section 4.4) trained on the High-Gamma recordings: 14 people, about 1000 trials each of "
+    "right hand, left hand, feet and rest."
+)
+
+
+def methods(settings: Settings, subject: Subject) -> list[str]:
+    """What was done, a paragraph for each part; nothing that the configuration did not do."""
+    return [
+        _recordings(settings, subject),
+        preprocessing(settings, subject),
+        _training(settings),
+        *([_baseline(subject.baseline["settings"]["baseline"]["band_hz"])] if subject.baseline else []),
+        _evaluation(settings, subject),
+    ]
+
+
+def _recordings(settings: Settings, subject: Subject) -> str:
+    source: Any = settings.recordings
+    trials = subject.trials
+    n_subjects = trials["subject"].nunique()
+    people = f"{n_subjects} subjects" if subject.fold else f"subject {subject.label}"
+    eeg = f"EEG of {people}"
+    if source.source == "simulated":
+        origin = (
+            f"Simulated EEG (eeg_sgdr, seed {source.seed}) of {people}: dipoles in the motor "
+            "areas of a spherical head model, whose mu and beta rhythms desynchronise by class, among "
+            "background activity and artefacts."
+        )
+    elif source.source == "physionet":
+        origin = (
+            f"{eeg} of the PhysioNet EEG Motor Movement/Imagery Database (Schalk et al., 2004; Goldberger et "
+            "al., 2000)."
+        )
+    elif source.source == "bids":
+        origin = f"{eeg} of a BIDS dataset (Pernet et al., 2019), task {source.task}."
+    elif source.source == "moabb":
+        origin = f"{eeg} of the dataset {source.dataset}, read by MOABB (Jayaram and Barachant, 2018)."
+    else:
+        origin = f"{eeg}, read from files by MNE (Gramfort et al., 2013)."
+    by = settings.split.by
+    test = subject.test_subjects if subject.fold else sorted(set(trials.loc[trials["split"] == "test", by]))
+    kept = trials.loc[trials["rejected"] == "", "split"].value_counts()
+    return (
+        f"{origin} Classes were {joined(map(plain, subject.data['classes']))}. "
+        f"{by.capitalize()}{'s' if len(test) > 1 else ''} {joined(test)} tested "
+        f"({counted(int(kept['test']), 'trial')} after rejection), all others trained "
+        f"({counted(int(kept['train']), 'trial')}).{_folds(settings.split)}"
+    )
+
+
+def _folds(split: Split | SubjectSplit) -> str:
+    """Where the fold comes from; nothing where there are none."""
+    if not isinstance(split, SubjectSplit):
+        return ""
+    if isinstance(split.folds, int):
+        return (
+            f" This is one of {split.folds} folds into which subjects were divided at random (seed "
+            f"{split.seed}), so that each subject was tested once, by networks that had seen nothing of it."
+        )
+    return f" This is one of {len(split.folds)} folds that were named in the configuration."
+
+
+def preprocessing(settings: Settings, subject: Subject) -> str:
+    """How trials were made of recordings."""
+    config, data = settings.preprocessing, subject.data
+    start, end = config.window_s
+    rejected = "Trials that overlap an annotation beginning with BAD or EDGE were rejected"
+    bounds = [
+        *([f"raw amplitude reached {config.reject_uv:g} µV"] if config.reject_uv is not None else []),
+        *(
+            [f"raw peak-to-peak amplitude exceeded {config.reject_ptp_uv:g} µV"]
+            if config.reject_ptp_uv is not None
+            else []
+        ),
+    ]
+    if bounds:
+        rejected += (
+            f", as were those in which any sensor's {' or '.join(bounds)} between the cue and {end:g} s"
+        )
+    steps = [f"{counted(len(data['sensors']), 'EEG sensor')} were used"]
+    if data["interpolated"]:
+        steps.append("those marked as bad interpolated by spherical splines")
+    if config.reference == "average":
+        steps.append("referred to the average of all EEG sensors that were not bad")
+    elif config.reference is not None:
+        steps.append(f"referred to the mean of {joined(config.reference)}")
+    if data["resampled"]:
+        steps.append(f"resampled to {data['sfreq']:g} Hz (polyphase) where recorded at another rate")
+    if config.notch_hz is not None:
+        steps.append(
+            f"notch filtered at {joined(f'{hertz:g}' for hertz in config.notch_hz)} Hz (causal second-order "
+            f"filters of quality {NOTCH_QUALITY:g})"
+        )
+    for corner, word in ((config.highpass_hz, "high-pass"), (config.lowpass_hz, "low-pass")):
+        if corner is not None:
+            steps.append(f"{word} filtered at {corner:g} Hz (causal Butterworth filter of order 3)")
+    if config.standardize is not None:
+        steps.append(
+            "standardised by exponential moving mean and variance (factor "
+            f"{config.standardize.factor_new:g}; the first {config.standardize.init_samples} samples by "
+            "their own)"
+        )
+    samples = data["window_samples"][1] - data["window_samples"][0]
+    return (
+        f"{rejected}. {', '.join(steps)}. Windows lasted from {start:g} to {end:g} s around the cue "
+        f"({samples} samples at {data['sfreq']:g} Hz). The steps follow Schirrmeister et al. (2017), "
+        "done with MNE (Gramfort et al., 2013) and braindecode."
+    )
+
+
+def _training(settings: Settings) -> str:
+    network, training = settings.network, settings.training
+    paper = {
+        "ShallowFBCSPNet": " (Schirrmeister et al., 2017)",
+        "Deep4Net": " (Schirrmeister et al., 2017)",
+        "EEGNet": " (Lawhern et al., 2018)",
+    }.get(network.name, "")
+    arguments = ", ".join(f"{key} = {value}" for key, value in network.arguments.items())
+    what, logits = "whole windows", "logits"
+    if network.crop_samples is not None:
+        what = f"crops of {network.crop_samples} samples in dense form"
+        logits = "each crop's mean logits"
+    form = ", the rate inside the velocity" if training.momentum_form == "paper" else ""
+    several = "s" if len(training.seeds) > 1 else ""
+    rates = "s" if len(training.initial_rates) > 1 else ""
+    return " ".join(
+        [
+            f"braindecode's {network.name}{paper}{f' with {arguments}' if arguments else ''} was trained on "
+            f"{what} by stochastic gradient descent on the cross-entropy of {logits}, with momentum "
+            f"{training.momentum:g}{form}, weight decay {training.weight_decay:g}, batches of "
+            f"{training.batch_size}, initial rate{rates} {joined(training.initial_rates)}, and seed{several} "
+            f"{joined(training.seeds)}; trainings that share a seed share initial weights, data order and "
+            "dropout.",
+            *(_schedule(settings, name) for name in settings.schedules),
+        ]
+    )
+
+
+def _schedule(settings: Settings, name: str) -> str:
+    arm: Any = settings.schedules[name]
+    words = schedule_name(settings, name)
+    words = words[0].upper() + words[1:]
+    if isinstance(arm, StepArm):
+        return (
+            f"{words} multiplied the rate by {arm.factor:g} at {joined(arm.drops)} of budgets of "
+            f"{joined(arm.budgets)} epochs."
+        )
+    if isinstance(arm, WarmRestartsArm):
+        decay = "" if arm.eta_decay == 1 else f", the rate of each restart multiplied by {arm.eta_decay:g}"
+        return (
+            f"{words} followed Loshchilov and Hutter (2017), equation (5), at every update, with T_0 = "
+            f"{arm.t_0}, T_mult = {arm.t_mult} and eta_min = {arm.eta_min:g}{decay}; cycles ended after "
+            f"{joined(_ends(settings, arm))} epochs."
+        )
+    if isinstance(arm, CosineArm):
+        return (
+            f"{words} was one cycle of cosine annealing (Loshchilov and Hutter, 2017, equation 5) over "
+            f"budgets of {joined(arm.budgets)} epochs, with eta_min = {arm.eta_min:g}."
+        )
+    return (
+        f"{words} fell in a straight line to {arm.low:g} and rose again, with a period of {arm.period} "
+        f"epochs (triangular, Smith, 2017; down first), over budgets of {joined(arm.budgets)} epochs."
+    )
+
+
+def _ends(settings: Settings, arm: WarmRestartsArm) -> tuple[int, ...]:
+    return arm.schedule(settings.training.initial_rates[0], arm.epochs).ends
+
+
+def _baseline(band_hz: Sequence[float]) -> str:
+    low, high = band_hz
+    return (
+        "The classical baseline read the same trials and sensors between cue and window end, band-pass "
+        f"filtered at {low:g} and {high:g} Hz (causal Butterworth filters of order 3) and not standardised: "
+        "shrunk covariances (Chen et al., 2010), their tangent space at the Riemannian mean of the training "
+        "trials (Barachant et al., 2012, by pyriemann), and logistic regression (L2 penalty, C = 1, by "
+        "scikit-learn)."
+    )
+
+
+def _evaluation(settings: Settings, subject: Subject) -> str:
+    logits = "logits" if settings.network.crop_samples is None else "logits averaged over crops"
+    recomputed = settings.evaluation.batch_norm_statistics == "recomputed"
+    texts = [
+        f"Class probabilities of a test trial were the softmax of its {logits}, with batch-norm statistics "
+        f"{'recomputed over the training set' if recomputed else 'kept in training'}."
+    ]
+    cycles = {
+        len(_ends(settings, arm)) for arm in settings.schedules.values() if isinstance(arm, WarmRestartsArm)
+    }
+    if cycles:
+        texts.append(
+            "Snapshot ensembles (Loshchilov and Hutter, 2017, section 4.4; Huang et al., 2017) averaged, "
+            "with equal weights, the probabilities of the last M = max(1, nr // 2) of nr completed cycles "
+            f"(at the end M = {joined(map(n_averaged, sorted(cycles)))}), of one training or of those at all "
+            "rates."
+        )
+    if settings.network.name in READERS:
+        patterns = ["Activation patterns of first-layer units are those of Haufe et al. (2014)."]
+    else:
+        patterns = []
+    content = subject.fits[subject.done[0]]
+    numerics = settings.training.numerics
+    return " ".join(
+        [
+            *texts,
+            "Errors have exact binomial 95 % intervals (Clopper and Pearson, 1934); two predictors were "
+            "compared on the same trials by the exact McNemar test (McNemar, 1947). Calibration error used "
+            "15 bins of equal width (Guo et al., 2017).",
+            *([_OVER_PEOPLE] if subject.fold else []),
+            *patterns,
+            f"Computed on {numerics.device} ({content['cpu_capability']}) in {numerics.precision} precision "
+            f"with {versions(content)}.",
+        ]
+    )
+
+
+_OVER_PEOPLE = (
+    "Trials of all test subjects were counted together, so intervals and test hold for these subjects and "
+    "these trained networks alone."
+)
+
+REFERENCES = (
+    "Barachant, A., et al. (2012). Multiclass brain-computer interface classification by Riemannian "
+    "geometry. IEEE Transactions on Biomedical Engineering 59(4), 920-928.",
+    "Chen, Y., et al. (2010). Shrinkage algorithms for MMSE covariance estimation. IEEE Transactions on "
+    "Signal Processing 58(10), 5016-5029.",
+    "Clopper, C. J., & Pearson, E. S. (1934). The use of confidence or fiducial limits illustrated in the "
+    "case of the binomial. Biometrika 26, 404-413.",
+    "Goldberger, A. L., et al. (2000). PhysioBank, PhysioToolkit, and PhysioNet. Circulation 101(23), "
+    "e215-e220.",
+    "Gramfort, A., et al. (2013). MEG and EEG data analysis with MNE-Python. Frontiers in Neuroscience 7, "
+    "267.",
+    "Guo, C., et al. (2017). On calibration of modern neural networks. ICML.",
+    "Haufe, S., et al. (2014). On the interpretation of weight vectors of linear models in multivariate "
+    "neuroimaging. NeuroImage 87, 96-110.",
+    "Huang, G., et al. (2017). Snapshot ensembles: train 1, get M for free. ICLR.",
+    "Jayaram, V., & Barachant, A. (2018). MOABB: trustworthy algorithm benchmarking for BCIs. Journal of "
+    "Neural Engineering 15(6), 066011.",
+    "Lawhern, V. J., et al. (2018). EEGNet: a compact convolutional neural network for EEG-based "
+    "brain-computer interfaces. Journal of Neural Engineering 15, 056013.",
+    "Loshchilov, I., & Hutter, F. (2017). SGDR: stochastic gradient descent with warm restarts. ICLR.",
+    "McNemar, Q. (1947). Note on the sampling error of the difference between correlated proportions or "
+    "percentages. Psychometrika 12, 153-157.",
+    "Pernet, C. R., et al. (2019). EEG-BIDS, an extension to the brain imaging data structure for "
+    "electroencephalography. Scientific Data 6, 103.",
+    "Schalk, G., et al. (2004). BCI2000: a general-purpose brain-computer interface (BCI) system. IEEE "
+    "Transactions on Biomedical Engineering 51(6), 1034-1043.",
+    "Schirrmeister, R. T., et al. (2017). Deep learning with convolutional neural networks for EEG decoding "
+    "and visualization. Human Brain Mapping 38(11), 5391-5420.",
+    "Smith, L. N. (2017). Cyclical learning rates for training neural networks. WACV.",
+)
+
+
+def references(texts: Sequence[str]) -> list[str]:
+    """The references that texts cite, by first author and year."""
+    cited = " ".join(texts)
+    return [
+        reference
+        for reference in REFERENCES
+        if reference.split(",")[0] in cited and reference.split("(")[1][:4] in cited
+    ]
+
+
+def of_recordings(subject: Subject) -> list[str]:
+    """What a reader must know of the recordings before anything else."""
+    texts = []
+    if sentence := too_many(subject.trials):
+        texts.append(f"Few trials are left: {sentence}")
+    if subject.data["simulated"]:
+        texts.append("Simulated recordings: nothing on this page says anything of people's EEG.")
+    return texts
+
+
+def updates(subject: Subject) -> list[int]:
+    """Updates in an epoch, as the fits had them; one number unless something is wrong."""
+    return sorted({subject.fits[key]["updates_per_epoch"] for key in subject.done})
+
+
+def deviations(settings: Settings, subject: Subject) -> list[str]:
+    """What differs from the paper, what it leaves open, and what is not answered."""
+    simulated = ", simulated" if subject.data["simulated"] else ""
+    forms = sorted({subject.fits[key]["form"] for key in subject.done})
+    return [
+        *choices(settings),
+        *_scope(settings, subject),
+        f"{PAPERS_RECORDINGS} Here it is {counted(len(subject.trials), 'trial')} of "
+        f"{joined(map(plain, subject.data['classes']))}{simulated}.",
+        f"An epoch is {joined(updates(subject))} updates; its incomplete last batch is dropped.",
+        f"Form of the network that was computed: {joined(forms)}. All forms are the same function as "
+        "braindecode's network, but for rounding.",
+    ]
+
+
+def _scope(settings: Settings, subject: Subject) -> list[str]:
+    """For whom the numbers of a page can speak."""
+    if not subject.fold:
+        return ["One subject cannot speak for people; only a study over subjects can."]
+    return [
+        *across(settings),
+        "The subjects of a fold share their networks, so they cannot speak for networks trained on other "
+        "people; only a study over folds can, and even there training sets overlap.",
+    ]
+
+
+def across(settings: Settings) -> list[str]:
+    """What differs from the paper because networks are tested on other people than they were trained on."""
+    texts = [
+        "The paper trained and tested networks within each person. Here they are tested on people of whom "
+        "they have seen nothing, so the errors are not to be set beside the paper's."
+    ]
+    if settings.baseline:
+        texts.append(
+            "The classical baseline takes the trials of all training subjects together and does not align "
+            "the covariances of different people, as methods made for transfer do: no strong rival."
+        )
+    return texts
+
+
+def choices(settings: Settings) -> list[str]:
+    """What the paper leaves open or was done otherwise, as far as the settings say it."""
+    training = settings.training
+    texts = [
+        "Both sides of a comparison share initial rates, weight decay, momentum and batch size; none was "
+        "tuned for either. SGD alone is compared: how either fares against AdamW or against early stopping "
+        "is not answered.",
+        "The paper does not name network, weight decay, batch size, high-pass and seeds for EEG. Here: "
+        f"{settings.network.name}, weight decay {training.weight_decay:g}, batches of {training.batch_size}, "
+        f"{_high_pass(settings.preprocessing.highpass_hz)}, "
+        f"{'seed' if len(training.seeds) == 1 else 'seeds'} {joined(training.seeds)}; no max-norm is added "
+        "to the network's own.",
+        f"Momentum of {training.momentum:g}, classical and not Nesterov's, is assumed: the paper states it "
+        "for images. "
+        + (
+            "As in the paper's equations (3) and (4), the rate stays inside the velocity."
+            if training.momentum_form == "paper"
+            else "The paper's equations (3) and (4) keep the rate inside the velocity; here, as in torch, "
+            "the new rate multiplies the old velocity, which differs only where the rate jumps."
+        ),
+    ]
+    texts += [
+        f"T_0 = {arm.t_0}, T_mult = {arm.t_mult} and eta_min = {arm.eta_min:g} are chosen here. Snapshots "
+        "are taken right before a restart, and the solution at any moment is that of the last completed "
+        "cycle."
+        for arm in settings.schedules.values()
+        if isinstance(arm, WarmRestartsArm)
+    ]
+    texts.append(
+        "Whenever a network is scored, whatever its schedule, its batch-norm statistics are recomputed over "
+        "all training crops, since running ones lag behind the weights. The paper does not say which it used."
+        if settings.evaluation.batch_norm_statistics == "recomputed"
+        else "Networks are scored with running batch-norm statistics, which lag behind the weights, most of "
+        "all early in a fit."
+    )
+    return texts
+
+
+def _high_pass(frequency: float | None) -> str:
+    return "no high-pass" if frequency is None else f"high-pass at {frequency:g} Hz"

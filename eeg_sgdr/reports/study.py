@@ -1,0 +1,336 @@
+"""The study's report: what all subjects together say, every number from comparison.csv."""
+
+import time
+from collections.abc import Callable, Sequence
+from html import escape
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from eeg_sgdr import settings as config
+from eeg_sgdr.evaluation.curves import reference
+from eeg_sgdr.evaluation.predictors import CLASSICAL, Predictor, seed_groups, side_predictors
+from eeg_sgdr.evaluation.tested import pairs
+from eeg_sgdr.evaluation.units import tested_in
+from eeg_sgdr.reports import answers, folds, methods, tables
+from eeg_sgdr.reports.answers import Answer
+from eeg_sgdr.reports.figures.curves import save, slopes
+from eeg_sgdr.reports.figures.figure4 import MOST_BANDS, arms_drawn, figure4, reference_row
+from eeg_sgdr.reports.html import (
+    Html,
+    assemble,
+    bullets,
+    code,
+    folded,
+    heading,
+    interval,
+    numbered_lines,
+    paragraphs,
+    phrase,
+    picture,
+    points,
+    whole,
+)
+from eeg_sgdr.reports.methods import PAPERS_RECORDINGS, references
+from eeg_sgdr.reports.subject import question
+from eeg_sgdr.reports.wording import counted, joined, plain, unit_name, versions
+from eeg_sgdr.settings import Settings, Side
+from eeg_sgdr.settings.plan import FitKey
+from eeg_sgdr.storage import files, folders
+from eeg_sgdr.storage.results import Results, Subject, of_fit, of_prediction
+
+
+def publish(results: Results) -> list[Path]:
+    """Write Figure 4 and the study's report, where two subjects, or folds, have the reference.
+
+    Parameters
+    ----------
+    results : Results
+        A results folder with comparison.csv.
+
+    Returns
+    -------
+    paths : list of Path
+        What was written.
+    """
+    settings = results.settings
+    wanted = {key for seed in settings.training.seeds for key in reference(settings, seed).fits}
+    if sum(not wanted.isdisjoint(subject.done) for subject in results.subjects) < 2:
+        return []
+    study = folders.Study(results.root)
+    figure = figure4(results.comparison, settings)
+    for path in study.figure4:
+        save(figure, path)
+    study_report(results)
+    return [*study.figure4, study.report]
+
+
+def study_report(results: Results) -> None:
+    """Write report.html at the top of a results folder.
+
+    Parameters
+    ----------
+    results : Results
+        A results folder with comparison.csv, in which the reference is there.
+
+    Raises
+    ------
+    UserError
+        If what is on disk cannot be read, or the report cannot be written.
+    """
+    files.write_text(folders.Study(results.root).report, page(results))
+
+
+def page(results: Results) -> str:
+    """The report as HTML; the same whenever it is made, but for the element ``#made``."""
+    settings, comparison = results.settings, results.comparison
+    found = answers.answers(comparison, settings)
+    unit = unit_name(settings)
+    descriptive = numbered_lines(comparison, "descriptive")
+    simulated = "simulated recordings, " if _is_simulated(settings) else ""
+    return assemble(
+        f"{settings.name}: {simulated}all {unit}s",
+        {
+            "Result": _result(results, found),
+            "Figure 4: improvement against epochs": _figure4(comparison, settings),
+            "What was tested": tables.tested(found, unit) if found else paragraphs([_NOTHING]),
+            f"{unit.capitalize()}s": _units(results, found),
+            **(_across(results, found) if unit == "fold" else {}),
+            "How sure this is": bullets(answers.how_sure(settings, found, descriptive)),
+            "How many networks are averaged": tables.averaged(comparison, settings),
+            "Before the end": tables.anytime(comparison, unit),
+            "Beside the tests": tables.descriptive(descriptive, unit),
+            "Deviations from the paper, and what is not answered": _deviations(settings, found),
+            "Configuration, versions, and this report again": _origin(results),
+        },
+    )
+
+
+_NOTHING = "The configuration names no comparison, so nothing was tested."
+
+
+def _is_simulated(settings: Settings) -> bool:
+    return settings.recordings.source == "simulated"
+
+
+def _result(results: Results, found: list[Answer]) -> str:
+    settings = results.settings
+    alarms = answers.unfinished(results, found)
+    first = paragraphs(alarms, "warning") if alarms else paragraphs(answers.complete(settings, found))
+    if _is_simulated(settings):
+        first += paragraphs(
+            ["Simulated recordings: nothing on this page says anything of people's EEG."], "warning"
+        )
+    first += paragraphs(answers.diverged(numbered_lines(results.comparison, "training")), "warning")
+    sentences: list[str] = [answers.sentence(settings, answer) for answer in found]
+    return (
+        first
+        + f'<div class="answers">{bullets(sentences or [_NOTHING])}</div>\n'
+        + paragraphs(
+            [
+                *question(settings),
+                "Every number is one of comparison.csv: pointing at it tells line and column.",
+            ]
+        )
+    )
+
+
+def _figure4(comparison: pd.DataFrame, settings: Settings) -> str:
+    line = int(reference_row(comparison, settings).name) + 2  # type: ignore[call-overload]
+    (named,) = (row for row in numbered_lines(comparison, "curve") if row["line"] == line)
+    arms, left_out = arms_drawn(settings)
+    caption = [
+        "Improvement over the reference error against the epochs of each training, on a logarithmic axis: "
+        "the paper's Figure 4.",
+        phrase(
+            f"The reference is {named['a']} after ",
+            whole(named, "epoch_a"),
+            f" epochs with initial rate {named['rate']}: median error ",
+            points(named),
+            " % (quartiles ",
+            interval(named),
+            " %), over ",
+            whole(named, "n_units"),
+            " subjects and ",
+            whole(named, "n_seeds"),
+            " seeds." if named["n_seeds"] != 1 else " seed.",
+        ),
+        "Above: every schedule, at each rate. Below: warm restarts alone, the ensemble of the snapshots of "
+        "the last half of the cycles (from two snapshots on), and the same over all rates together. Lines "
+        f"are medians over subjects, bands (where a panel has {MOST_BANDS} lines at most) their quartiles; "
+        "the dotted line is chance. The axis is linear near zero and compressed beyond, since early networks "
+        "are far from the reference.",
+        "How to judge it: what lies above zero was better than the reference in half of the subjects or "
+        "more. A point of warm restarts is a moment of one training; one of any other schedule is a training "
+        "of its own. Medians and bands are no test: that is the table below.",
+    ]
+    if unit_name(settings) == "fold":
+        caption.append(
+            "Each of these subjects is tested by the networks of the fold that it tests in. Subjects of a "
+            "fold share these, so bands show how people differ, not how sure the medians are."
+        )
+    if left_out:
+        caption.append(
+            f"Not drawn, since more than {counted(len(arms), 'arm')} hide each other: {joined(left_out)}."
+        )
+    # figure4 says itself that recordings are simulated, since it is also a file of its own.
+    return picture(figure4(comparison, settings), caption, "svg", simulated=False) + folded(
+        "The numbers of this figure", tables.curves(comparison)
+    )
+
+
+def _units(results: Results, found: list[Answer]) -> str:
+    tested_pairs = pairs(results.comparison, results.settings)
+    unit = unit_name(results.settings)
+    html = tables.units(results, found)
+    if not tested_pairs:
+        return html
+    caption = [
+        f"Error of every {unit} on both sides of each comparison; each line is a {unit} of the table above.",
+        "How to judge it: lines that nearly all fall to the right are a finding that does not hang on one "
+        f"{unit}; lines that cross are none.",
+    ]
+    return html + picture(slopes(tested_pairs, unit), caption, "svg", _is_simulated(results.settings))
+
+
+def _across(results: Results, found: list[Answer]) -> dict[str, str]:
+    """What is said only across subjects, by title."""
+    labels = list(tested_in(results.settings))
+    people = folds.people(found) + folds.errors(found, labels) if found else paragraphs([_NOTHING])
+    return {
+        "Who trains and who tests": folds.membership(results.subjects),
+        "Subjects, given these trained networks": people,
+    }
+
+
+def _deviations(settings: Settings, found: list[Answer]) -> str:
+    simulated = ", simulated" if _is_simulated(settings) else ""
+    classes = joined(map(plain, settings.recordings.classes))
+    stands = [answer for answer in found if not answer.left_out]
+    people = [part for answer in stands[:1] for part in _people(answer)]
+    texts = [
+        phrase(f"{PAPERS_RECORDINGS} Here it is ", *people, f"{classes}{simulated}."),
+        *(methods.across(settings) if unit_name(settings) == "fold" else []),
+        *methods.choices(settings),
+    ]
+    return bullets(texts) + heading("References") + bullets(references([*texts, *question(settings)]))
+
+
+def _people(answer: Answer) -> list[str]:
+    """How many subjects a comparison stands on, across subjects in how many folds."""
+    if answer.people:
+        of_folds = whole(answer.difference, "n_units")
+        return [whole(answer.people, "n_units"), " subjects in ", of_folds, " folds, "]
+    return [whole(answer.difference, "n_units"), " subjects, "]
+
+
+def _origin(results: Results) -> str:
+    contents = [subject.fits[key] for subject in results.subjects for key in subject.done]
+    seconds = sum(map(of_fit, contents))
+    folder = f"results/{results.root.resolve().name}"
+    made = (
+        f"Training {counted(len(contents), 'fit')} took {seconds:.0f} s of processes in all; this page was "
+        f"made on {time.strftime('%Y-%m-%d at %H:%M:%S %z')}."
+    )
+    return (
+        heading("This report again")
+        + paragraphs(["From the results folder alone, with nothing trained:"])
+        + code(f"python -m eeg_sgdr.report {folder}")
+        + paragraphs(["What is missing, trained, and then all reports again:"])
+        + code(f"python -m eeg_sgdr.run --config {folder}/config.yaml --out {folder}")
+        + Html(f'<p id="made">{"<br>".join(map(escape, [made, *took(results)]))}</p>\n')
+        + heading("Versions")
+        + bullets(sorted({f"{versions(content)}." for content in contents}))
+        + folded("Configuration (config.yaml)", code(config.to_yaml(results.settings)))
+    )
+
+
+#: Of a subject, the seconds after each epoch of a fit.
+Clock = Callable[[Subject, FitKey], np.ndarray]
+
+
+def took(results: Results) -> list[str]:
+    """A sentence on each comparison of which both sides are there, and before them what they mean.
+
+    Parameters
+    ----------
+    results : Results
+        The results folder.
+
+    Returns
+    -------
+    sentences : list of str
+    """
+    settings = results.settings
+    read: dict[tuple[str, FitKey], np.ndarray] = {}
+
+    def clock(subject: Subject, key: FitKey) -> np.ndarray:
+        name = (subject.label, key)
+        if name not in read:
+            read[name] = subject.history(key)["seconds"].cumsum().to_numpy()
+        return read[name]
+
+    sentences = []
+    for one in settings.evaluation.comparisons or ():
+        sides = [_of_side(results.subjects, settings, side, clock) for side in (one.a, one.b)]
+        if all(training for training, _ in sides):
+            seconds, predicting = zip(*sides, strict=True)
+            sentences.append(
+                f"{one.name}: {' against '.join(map(_seconds, seconds))} of training, "
+                f"{' against '.join(map(_milliseconds, predicting))} to predict a trial."
+            )
+    if not sentences:
+        return []
+    return [
+        "What one predictor took, on average over those that are there: its trainings one after the other, "
+        "scoring left out; a trial (from its window on, or its covariance for the baseline) predicted by one "
+        "of its networks, given many trials at a time, times the number of networks averaged.",
+        *sentences,
+    ]
+
+
+def _of_side(
+    subjects: Sequence[Subject], settings: Settings, side: Side, clock: Clock
+) -> tuple[list[float], list[float]]:
+    """Seconds of training of each predictor of a side in each subject, and of predicting one trial."""
+    groups = seed_groups(settings, side.seeds)
+    predictors = dict.fromkeys(one for group in groups for one in side_predictors(settings, side, group))
+    training, predicting = [], []
+    for subject in subjects:
+        for predictor in predictors:
+            if _is_there(subject, predictor):
+                training.append(_training(subject, predictor, clock))
+                predicting += _predicting(subject, predictor)
+    return training, predicting
+
+
+def _is_there(subject: Subject, predictor: Predictor) -> bool:
+    if predictor == CLASSICAL:
+        return subject.baseline is not None and subject.baseline["state"] == "done"
+    return {*predictor.fits} <= {*subject.done}
+
+
+def _training(subject: Subject, predictor: Predictor, clock: Clock) -> float:
+    if predictor == CLASSICAL and subject.baseline:
+        return of_fit(subject.baseline)
+    return float(sum(clock(subject, key)[predictor.epoch - 1] for key in predictor.fits))
+
+
+def _predicting(subject: Subject, predictor: Predictor) -> list[float]:
+    """Seconds of one trial; empty where they were not measured."""
+    if predictor == CLASSICAL:
+        each = [of_prediction(subject.baseline)] if subject.baseline else []
+    else:
+        each = [of_prediction(subject.fits[key]) for key in predictor.fits for _ in predictor.epochs]
+    known = [seconds for seconds in each if seconds is not None]
+    return [sum(known)] if len(known) == len(each) else []
+
+
+def _seconds(values: Sequence[float]) -> str:
+    mean = float(np.mean(values))
+    return f"{mean:.0f} s" if mean >= 100 else f"{mean:.2f} s"
+
+
+def _milliseconds(values: Sequence[float]) -> str:
+    return f"{1000 * float(np.mean(values)):.2f} ms" if values else "not measured"

@@ -1,0 +1,81 @@
+"""How reports write numbers, lists and the names of things."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from eeg_sgdr.evaluation.predictors import Predictor
+from eeg_sgdr.settings import Settings, SubjectSplit
+from eeg_sgdr.storage.results import Subject
+
+
+def joined(words: Iterable[object]) -> str:
+    """One, two and three."""
+    *front, last = map(str, words)
+    return f"{', '.join(front)} and {last}" if front else last
+
+
+def counted(n: int, thing: str) -> str:
+    """1 trial, 2 trials."""
+    return f"{n} {thing}" if n == 1 else f"{n} {thing}s"
+
+
+def percent(fraction: float) -> str:
+    """A fraction as percent without its sign, to a tenth."""
+    return f"{100 * fraction:.1f}"
+
+
+def p_value(p: float) -> str:
+    """A p-value with no more digits than say something."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+
+
+def plain(name: str) -> str:
+    """A class's name as one says it."""
+    return name.replace("_", " ")
+
+
+def versions(content: dict[str, Any]) -> str:
+    """Versions that a fit was made with, from its fit.json."""
+    return ", ".join(f"{name} {version}" for name, version in content["versions"].items())
+
+
+def unit_name(settings: Settings) -> str:
+    """What a study counts: subjects, or folds, since the subjects of a fold share their networks."""
+    return "fold" if isinstance(settings.split, SubjectSplit) else "subject"
+
+
+def whose(subject: Subject) -> str:
+    """Whose test trials those of a subject or fold are."""
+    if not subject.fold:
+        return f"subject {subject.label}"
+    people = subject.test_subjects
+    who = f"subject {people[0]}" if len(people) == 1 else f"the {len(people)} subjects"
+    return f"{who} of fold {subject.label}"
+
+
+def schedule_name(settings: Settings, name: str) -> str:
+    """What sentences call an arm; its own name is added where several are of its kind."""
+    kind = settings.schedules[name].kind
+    words = "warm restarts" if kind == "warm_restarts" else f"the {kind} schedule"
+    alone = sum(arm.kind == kind for arm in settings.schedules.values()) == 1
+    return words if alone else f"{words} ({name})"
+
+
+def predictor_name(settings: Settings, predictor: Predictor) -> str:
+    """What sentences call a predictor: which networks, trained how."""
+    schedule = schedule_name(settings, predictor.fits[0].schedule)
+    n_fits, n_snapshots = len(predictor.fits), len(predictor.epochs)
+    rates = f" at each of {n_fits} rates" if n_fits > 1 else ""
+    if n_snapshots > 1:
+        return f"the ensemble of the last {n_snapshots} snapshots of {schedule}{rates}"
+    if n_fits > 1:
+        return f"the ensemble of {n_fits} networks trained with {schedule}, one at each rate"
+    return f"the network trained with {schedule}"
+
+
+def short_name(settings: Settings, predictor: Predictor) -> str:
+    """What pictures call a predictor."""
+    words = schedule_name(settings, predictor.fits[0].schedule).removeprefix("the ")
+    snapshots = f", {len(predictor.epochs)} snapshots" if len(predictor.epochs) > 1 else ""
+    rates = f", {len(predictor.fits)} rates" if len(predictor.fits) > 1 else ""
+    return words + snapshots + rates

@@ -1,0 +1,253 @@
+"""Configurations as text: read, overridden, refused in words, written."""
+
+import difflib
+import re
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, ClassVar, Literal, get_args, get_origin
+
+import yaml
+from pydantic import ValidationError
+
+from eeg_sgdr.errors import UserError, in_words
+from eeg_sgdr.settings.study import Settings
+from eeg_sgdr.settings.types import Model
+
+#: What pydantic puts around names.
+QUOTE = "'"
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's core reading: yes and 010 are texts, 1e-3 is a number."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, list]] = {}  # type: ignore[misc]
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""]
+)
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:int", re.compile(r"^[-+]?(?:0|[1-9][0-9]*)$"), list("-+0123456789")
+)
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(
+        r"^[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$"
+        r"|^[-+]?\.(?:inf|Inf|INF)$|^\.(?:nan|NaN|NAN)$"
+    ),
+    list("-+0123456789."),
+)
+
+
+def parse_yaml(text: str, where: str = "configuration") -> Any:
+    """Read YAML safely, as YAML 1.2's core schema has it.
+
+    Parameters
+    ----------
+    text : str
+        The text.
+    where : str
+        What messages call it.
+
+    Raises
+    ------
+    UserError
+        If the text is no YAML.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UserError(f"{where}: not readable as YAML ({in_words(error)}); correct it there.") from error
+
+
+def shipped() -> dict[str, Path]:
+    """Paths of the configurations that come with the program, by name."""
+    packaged = Path(str(resources.files("eeg_sgdr") / "configs"))
+    # In a clone that is installed editable, the configurations are where they are edited.
+    folder = packaged if packaged.is_dir() else Path(__file__).parents[2] / "configs"
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def load(config: str | Path, overrides: Sequence[str] = ()) -> Settings:
+    """Read a configuration.
+
+    Parameters
+    ----------
+    config : str or Path
+        A path, or the name of a shipped configuration.
+    overrides : sequence of str
+        ``key.of.section=value`` each, the value in YAML.
+
+    Returns
+    -------
+    settings : Settings
+
+    Raises
+    ------
+    UserError
+        If there is no such configuration, or it is not valid.
+    """
+    path = Path(config)
+    if not path.is_file():
+        known = shipped()
+        if str(config) not in known:
+            raise UserError(
+                f"--config {config}: neither a file nor a shipped configuration "
+                f"(these are {', '.join(known)})."
+            )
+        path = known[str(config)]
+    data = _table(path)
+    for text in overrides:
+        _override(data, text)
+    return validate(data, str(path))
+
+
+def read(path: Path) -> Settings:
+    """Read the configuration that a results folder was made with.
+
+    Raises
+    ------
+    UserError
+        If the file is damaged.
+    """
+    return validate(_table(path), str(path))
+
+
+def _table(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read ({in_words(error)}); correct or replace it.") from error
+    data = parse_yaml(text, str(path))
+    if not isinstance(data, dict):
+        raise UserError(f"{path}: holds no table of settings; see the shipped configurations.")
+    return data
+
+
+def validate(data: dict[str, Any], where: str) -> Settings:
+    """Turn plain data into settings.
+
+    Parameters
+    ----------
+    data : dict
+        As read from YAML.
+    where : str
+        What messages call it.
+
+    Returns
+    -------
+    settings : Settings
+
+    Raises
+    ------
+    UserError
+        If anything in it is wrong; one sentence for the first problem, and the number of others.
+    """
+    try:
+        return Settings.model_validate(data)
+    except ValidationError as error:
+        problems = [_sentence(problem, data) for problem in error.errors()]
+        more = f" ({len(problems) - 1} more like this)" if len(problems) > 1 else ""
+        raise UserError(f"{where}: {problems[0]}{more}.") from error
+
+
+def _sentence(problem: Any, data: dict[str, Any]) -> str:
+    """One validation problem in words, with the nearest right name of an unknown key."""
+    location = list(problem["loc"])
+    # pydantic names the chosen member of a union within the path; users do not know of it.
+    keys: list[Any] = []
+    node: Any = data
+    for key in location:
+        if isinstance(node, dict) and key not in node and problem["type"] != "missing":
+            continue
+        if isinstance(node, dict) and key not in node and key != location[-1]:
+            continue
+        keys.append(key)
+        node = node.get(key) if isinstance(node, dict) else _item(node, key)
+    name = ".".join(map(str, keys))
+    if problem["type"] == "extra_forbidden":
+        return f"{name} is no setting{_nearest(keys[-1], _keys_at(location[:-1])) or '; remove it'}"
+    if problem["type"] == "union_tag_invalid":
+        tag, expected = problem["ctx"]["tag"], problem["ctx"]["expected_tags"]
+        where = f"{name}.{problem['ctx']['discriminator'].strip(QUOTE)}"
+        return f"{where}: there is no {tag!r}, only {expected}{_nearest(tag, _quoted(expected))}"
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "missing":
+        return f"{name} is missing; add it"
+    if problem["type"] == "value_error":
+        return f"{name}: {message}" if name else message
+    given = problem["input"]
+    shown = "" if isinstance(given, dict | list) else f", not {given!r}"
+    if problem["type"] == "literal_error":
+        shown += _nearest(given, _quoted(problem["ctx"]["expected"]))
+    return f"{name}: {message[0].lower()}{message[1:]}{shown}"
+
+
+def _nearest(wrong: Any, right: list[str]) -> str:
+    """Whichever of the right names is most like a wrong one, in words; empty where none is."""
+    near = difflib.get_close_matches(str(wrong), right, n=1, cutoff=0.5)
+    return f"; the nearest is {near[0]}" if near else ""
+
+
+def _quoted(text: str) -> list[str]:
+    """The names that stand in quotes in a message of pydantic's."""
+    return re.findall(f"{QUOTE}([^{QUOTE}]*){QUOTE}", text)
+
+
+def _item(node: Any, key: Any) -> Any:
+    return node[key] if isinstance(node, list | tuple) and isinstance(key, int) and key < len(node) else None
+
+
+def _keys_at(location: list[Any]) -> list[str]:
+    """Names of the settings of the section that a location leads to."""
+    models: set[type[Model]] = {Settings}
+    for key in location:
+        below = {
+            found
+            for model in models
+            if key in model.model_fields
+            for found in _models(model.model_fields[key].annotation)
+        }
+        tagged = {model for model in models if key in _tags(model)}
+        # Names of arms, and indices, lead nowhere.
+        models = below or tagged or models
+    return sorted({name for model in models for name in model.model_fields})
+
+
+def _models(annotation: Any) -> set[type[Model]]:
+    """The sections that a setting may hold."""
+    if isinstance(annotation, type) and issubclass(annotation, Model):
+        return {annotation}
+    return {model for part in get_args(annotation) for model in _models(part)}
+
+
+def _tags(model: type[Model]) -> set[str]:
+    """What tells a section from others in its place, as the kind of a schedule does."""
+    annotations = [field.annotation for field in model.model_fields.values() if field.is_required()]
+    return {tag for one in annotations if get_origin(one) is Literal for tag in get_args(one)}
+
+
+def _override(data: dict[str, Any], text: str) -> None:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise UserError(f"--set {text}: write it as key.of.section=value.")
+    node = data
+    *sections, last = key.split(".")
+    for section in sections:
+        node = node.setdefault(section, {})
+        if not isinstance(node, dict):
+            raise UserError(f"--set {text}: {section} is a value, not a section.")
+    node[last] = parse_yaml(value)
+
+
+def to_yaml(settings: Settings) -> str:
+    """All settings that enter a fingerprint or a list, defaults included; ``compute`` left out."""
+    data = settings.model_dump(mode="json", exclude={"compute"})
+    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)

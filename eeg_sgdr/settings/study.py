@@ -1,0 +1,184 @@
+"""The whole configuration: its sections, and the defaults that follow from several of them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from eeg_sgdr.schedules import n_averaged
+from eeg_sgdr.settings.evaluation import Comparison, Evaluation, Reference, Side
+from eeg_sgdr.settings.preprocessing import AnySplit, Baseline, Preprocessing
+from eeg_sgdr.settings.recordings import AnyRecordings
+from eeg_sgdr.settings.training import Arm, NetworkSettings, StepArm, Training, WarmRestartsArm
+from eeg_sgdr.settings.types import ArmName, Model
+
+
+class Compute(Model):
+    """How it is computed, without effect on results.
+
+    Attributes
+    ----------
+    jobs : int, optional
+        Fits at a time on the CPU, null being one per core; on GPUs stacks of fits, one per card.
+    stack : int
+        Fits trained in lock-step on a GPU.
+    checkpoint_minutes : float
+        Between checkpoints of a fit under way; the ends of its cycles are kept anyway.
+    data_dir : str
+        Where downloads and simulated recordings are kept.
+    backend : "local" or "dask"
+        Workers: processes of this machine, or those of a Dask cluster.
+    dask_address : str, optional
+        Of the cluster's scheduler, such as tcp://10.0.0.1:8786.
+    """
+
+    jobs: Annotated[int, Field(ge=1)] | None = None
+    stack: Annotated[int, Field(ge=1)] = 32
+    checkpoint_minutes: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 3.0
+    data_dir: str = "data"
+    backend: Literal["local", "dask"] = "local"
+    dask_address: str | None = None
+
+
+class Settings(Model):
+    """A whole configuration, section by section.
+
+    Attributes
+    ----------
+    name : str
+        Name of the study; its results are under ``results/NAME``.
+    recordings : Recordings
+        Where recordings come from.
+    split : Split
+        Which of them test.
+    preprocessing : Preprocessing
+        From a recording to windows.
+    network : NetworkSettings
+        The ConvNet.
+    training : Training
+        How every fit is trained.
+    schedules : dict of arms
+        The schedules that are compared, by name.
+    baseline : Baseline, optional
+        The classical rival; null leaves it out.
+    evaluation : Evaluation
+        What the tables use.
+    compute : Compute
+        How it is computed.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    recordings: AnyRecordings
+    split: AnySplit
+    preprocessing: Preprocessing = Preprocessing()
+    network: NetworkSettings = NetworkSettings()
+    training: Training = Training()
+    schedules: dict[ArmName, Arm] = Field(min_length=1)
+    baseline: Baseline | None = Baseline()
+    evaluation: Evaluation = Evaluation()
+    compute: Compute = Compute()
+
+    @model_validator(mode="after")
+    def _schedules_serve_every_rate(self) -> "Settings":
+        if "baseline" in self.schedules:
+            raise ValueError("schedules.baseline: tables call the classical baseline so; give another name")
+        for name, arm in self.schedules.items():
+            for rate in self.training.initial_rates:
+                for budget in arm.budgets:
+                    try:
+                        arm.schedule(rate, budget)
+                    except ValueError as error:
+                        raise ValueError(f"schedules.{name}, initial rate {rate}: {error}") from error
+        return self
+
+    @model_validator(mode="after")
+    def _complete_evaluation(self) -> "Settings":
+        """Fill in the reference and the comparisons, and check what they name."""
+        evaluation = self.evaluation
+        comparisons = evaluation.comparisons
+        if comparisons is None:
+            comparisons = _default_comparisons(self.schedules, with_baseline=self.baseline is not None)
+        reference = evaluation.reference or _default_reference(self.schedules, self.training)
+        for side in [side for comparison in comparisons for side in (comparison.a, comparison.b)]:
+            if side.schedule == "baseline" and self.baseline:
+                continue
+            _check_arm(self.schedules, side.schedule, side.budget, "evaluation.comparisons")
+        _check_arm(self.schedules, reference.schedule, reference.budget, "evaluation.reference")
+        if reference.rate not in self.training.initial_rates:
+            raise ValueError(
+                f"evaluation.reference: {reference.rate} is none of training.initial_rates "
+                f"({', '.join(map(str, self.training.initial_rates))})"
+            )
+        complete = evaluation.model_copy(update={"reference": reference, "comparisons": comparisons})
+        object.__setattr__(self, "evaluation", complete)
+        return self
+
+
+def _check_arm(arms: dict[str, Any], name: str, budget: int | None, where: str) -> None:
+    if name not in arms:
+        raise ValueError(f"{where}: there is no schedule {name!r} (there are {', '.join(arms)})")
+    if budget is not None and budget not in arms[name].budgets:
+        raise ValueError(f"{where}: schedule {name!r} has no budget {budget}")
+
+
+def _default_reference(arms: dict[str, Any], training: Training) -> Reference:
+    restarts = [arm for arm in arms.values() if isinstance(arm, WarmRestartsArm)]
+    steps = {name: arm for name, arm in arms.items() if isinstance(arm, StepArm)}
+    name, arm = next(iter((steps or arms).items()))
+    budget = max(arm.budgets)
+    if restarts and restarts[0].epochs in arm.budgets:
+        budget = restarts[0].epochs
+    return Reference(schedule=name, budget=budget, rate=training.initial_rates[0])
+
+
+def _default_comparisons(arms: dict[str, Any], with_baseline: bool) -> tuple[Comparison, ...]:
+    """For every warm_restarts arm, against the step budget that equals its last cycle end."""
+    comparisons = []
+    restarts = {name: arm for name, arm in arms.items() if isinstance(arm, WarmRestartsArm)}
+    for name, arm in restarts.items():
+        equal = [
+            step for step, rival in arms.items() if isinstance(rival, StepArm) and arm.epochs in rival.budgets
+        ]
+        if not equal:
+            raise ValueError(
+                f"schedules.{name}: no step schedule has a budget of {arm.epochs} epochs, so that "
+                f"nothing compares at equal epochs; add {arm.epochs} to the budgets of one, "
+                "or name evaluation.comparisons"
+            )
+        prefix = f"{name}: " if len(restarts) > 1 else ""
+        comparisons += [
+            Comparison(
+                name=f"{prefix}restarts against step at equal epochs",
+                a=Side(schedule=name),
+                b=Side(schedule=equal[0], budget=arm.epochs),
+            ),
+            Comparison(
+                name=f"{prefix}ensemble of snapshots against the last snapshot",
+                a=Side(schedule=name, members="cycles"),
+                b=Side(schedule=name),
+            ),
+            Comparison(
+                name=f"{prefix}snapshots of all rates against step fits of all rates, at equal cost",
+                a=Side(schedule=name, members="cycles", rates="all"),
+                b=Side(schedule=equal[0], budget=arm.epochs, rates="all"),
+            ),
+        ]
+        n_members = n_averaged(len(arm.schedule(1.0 + arm.eta_min, arm.epochs).ends))
+        # With one member, networks are as many at equal cost.
+        if n_members > 1:
+            comparisons.append(
+                Comparison(
+                    name=f"{prefix}snapshots of all rates against step fits of all rates and {n_members} "
+                    "seeds, at equal numbers of networks",
+                    a=Side(schedule=name, members="cycles", rates="all"),
+                    b=Side(schedule=equal[0], budget=arm.epochs, rates="all", seeds=n_members),
+                )
+            )
+        if with_baseline:
+            comparisons.append(
+                Comparison(
+                    name=f"{prefix}ensemble of snapshots against the classical baseline",
+                    a=Side(schedule=name, members="cycles"),
+                    b=Side(schedule="baseline"),
+                )
+            )
+    return tuple(comparisons)

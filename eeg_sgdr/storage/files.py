@@ -1,0 +1,280 @@
+"""Atomic file writes, and locks between processes."""
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import pandas as pd
+from filelock import SoftFileLease, Timeout
+
+from eeg_sgdr.errors import UserError, disk_errors
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    # There are no such locks; open files can neither be removed nor renamed.
+    fcntl = None  # type: ignore[assignment]
+
+#: How the names of files end that are not whole yet.
+PART = ".part"
+
+
+def write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
+    """Write a file that appears whole or not at all.
+
+    Written beside its place, flushed to the disk, then renamed. Whoever writes holds a lock on the file
+    beside, which dies with its process: so `clean` knows it from what a crash has left.
+
+    Parameters
+    ----------
+    path : Path
+        Where; folders above it are made.
+    fill : callable
+        Writes the content into the binary file that it is given.
+
+    Raises
+    ------
+    CannotGoOnError
+        If it cannot be written.
+    """
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _beside(path) as file:
+            try:
+                fill(file)
+                file.flush()
+                os.fsync(file.fileno())
+                # mkstemp allows only the owner; results are shared as the umask says.
+                os.chmod(file.name, 0o666 & ~_umask())
+                if fcntl is None:
+                    file.close()
+                os.replace(file.name, path)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+        _sync_folder(path.parent)
+
+
+def _beside(path: Path) -> BinaryIO:
+    """A new file beside a path, open and locked."""
+    while True:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=PART, dir=path.parent)
+        os.close(handle)
+        file = open(name, "r+b")  # noqa: SIM115 (the caller closes it)
+        _try_lock(file)
+        # Between the two calls it looked like a leftover.
+        if Path(name).exists():
+            return file
+        file.close()
+
+
+def clean(folder: Path) -> None:
+    """Remove what writes that were cut off have left in a folder; nothing that is being written."""
+    for path in folder.glob(f".*{PART}"):
+        with suppress(OSError), path.open("r+b") as file:
+            if _try_lock(file):
+                path.unlink()
+
+
+def remove(path: Path) -> None:
+    """Remove a file, if it is there."""
+    with suppress(PermissionError):  # some systems keep files that are open
+        path.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have a rename on the disk before anything that comes later; systems without this do it at once."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _try_lock(file: BinaryIO) -> bool:
+    """Lock an open file, unless another process has."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+#: Seconds without a sign of life after which a lock of another machine is stale. All must agree on them.
+STALE_S = 120
+
+#: Seconds after which a lock file without content is what a power failure has left.
+EMPTY_S = 10
+
+
+@contextmanager
+def lock(path: Path, patience_s: float) -> Iterator[bool]:
+    """Hold a lock, or say that somebody else holds it.
+
+    The file says which process of which machine holds it, and its time is renewed as a sign of life
+    (filelock's lease). It is free when it is gone, when its process has ended on this machine, or when it has
+    been watched for `STALE_S` without a sign of life from another machine. So nothing depends on whether a
+    file system knows locks. Who is taken for dead and is not makes the same files once more.
+
+    Parameters
+    ----------
+    path : Path
+        The lock file; folders above it are made.
+    patience_s : float
+        How long to wait for whoever holds it; for ever if negative.
+
+    Yields
+    ------
+    held : bool
+        False if somebody else still holds it.
+
+    Raises
+    ------
+    CannotGoOnError
+        If it cannot be written.
+    """
+    lease = SoftFileLease(path, lease_duration=float(STALE_S))
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_orphaned(path)
+        with suppress(Timeout):
+            lease.acquire(timeout=patience_s)
+    try:
+        yield lease.is_locked
+    finally:
+        lease.release()
+
+
+def _remove_orphaned(path: Path) -> None:
+    """Remove a lock file that names nobody, for whom everybody would wait for ever."""
+    with suppress(OSError):
+        status = path.stat()
+        if status.st_size == 0 and time.time() - status.st_mtime > EMPTY_S:
+            path.unlink()
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write bytes."""
+    write(path, lambda file: file.write(content))
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Write one array that can be read as a memory map."""
+    write(path, lambda file: np.save(file, array, allow_pickle=False))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text as UTF-8 with plain line ends."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write plain data as JSON."""
+    write_text(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write a table; numbers at full precision."""
+    write_text(path, table.to_csv(index=False, lineterminator="\n"))
+
+
+def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write arrays without pickles; equal arrays give equal bytes."""
+    buffer = BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    write_bytes(path, buffer.getvalue())
+
+
+def read_json(path: Path) -> Any:
+    """Read plain data.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); delete it and run again.") from error
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    """Read arrays.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except Exception as error:  # a damaged archive can raise anything
+        raise UserError(f"{path}: cannot be read ({error}); delete it and run again.") from error
+
+
+def read_weights(path: Path) -> dict[str, np.ndarray]:
+    """Read the weights of a snapshot.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or damaged.
+    """
+    from safetensors.numpy import load_file
+
+    try:
+        return load_file(path)
+    except Exception as error:  # safetensors raises its own
+        raise UserError(
+            f"{path}: cannot be read ({error}); delete its fit's folder and run again."
+        ) from error
+
+
+def read_csv(path: Path, **kwargs: Any) -> pd.DataFrame:
+    """Read a table; labels stay texts.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or damaged.
+    """
+    try:
+        return pd.read_csv(path, keep_default_na=False, na_values=[""], **kwargs)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); delete it and run again.") from error
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock that dies with its process.
+
+    Parameters
+    ----------
+    path : Path
+        The lock file; folders above it are made.
+
+    Raises
+    ------
+    CannotGoOnError
+        If it cannot be written.
+    """
+    with lock(path, -1):
+        yield

@@ -1,0 +1,141 @@
+"""Paths in a results folder."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from eeg_sgdr.errors import UserError
+from eeg_sgdr.storage.files import clean, lock, remove
+
+
+@contextmanager
+def held(folder: "FitFolder", patience_s: float) -> Iterator[bool]:
+    """Be the only one who writes a fit, until the end or the end of the process.
+
+    Parameters
+    ----------
+    folder : FitFolder
+        The fit's folder; what a crash has left in it is removed.
+    patience_s : float
+        How long to wait for whoever holds it; for ever if negative.
+
+    Yields
+    ------
+    held : bool
+        False if somebody else still holds it.
+
+    Raises
+    ------
+    CannotGoOnError
+        If the folder cannot be written.
+    """
+    with lock(folder.lock, patience_s) as held:
+        if held:
+            clean(folder.root)
+        yield held
+        if held and folder.fit.is_file():
+            remove(folder.checkpoint)
+
+
+def tidy(folder: "FitFolder") -> None:
+    """Remove what a crash between a fit's last file and its end has left."""
+    if folder.lock.exists():
+        with held(folder, patience_s=0):
+            pass
+
+
+class Study:
+    """Paths in the results folder of a study.
+
+    Parameters
+    ----------
+    root : Path
+        The folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.config = root / "config.yaml"
+        self.environment = root / "environment.json"
+        self.comparison = root / "comparison.csv"
+        self.figure4 = (root / "figure4.svg", root / "figure4.png")
+        self.report = root / "report.html"
+
+    def subject(self, label: str) -> "SubjectFolder":
+        """The folder of a subject; digits are padded to three."""
+        return SubjectFolder(self.root / "subjects" / folder_name(label))
+
+    def fold(self, label: str) -> "SubjectFolder":
+        """The folder of a fold, across subjects; numbers are padded to two."""
+        return SubjectFolder(self.root / "folds" / label.zfill(2))
+
+    def subjects(self) -> list["SubjectFolder"]:
+        """The folders of all subjects, or folds, that have trials."""
+        found = [*self.root.glob("subjects/*/trials.csv"), *self.root.glob("folds/*/trials.csv")]
+        return [SubjectFolder(path.parent) for path in sorted(found)]
+
+
+class SubjectFolder:
+    """Paths in the folder of one subject or, across subjects, of one fold.
+
+    Parameters
+    ----------
+    root : Path
+        The folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.trials = root / "trials.csv"
+        self.data = root / "data.json"
+        self.summary = root / "summary.npz"
+        self.evaluation = root / "evaluation.csv"
+        self.report = root / "report.html"
+        self.baseline = FitFolder(root / "baseline")
+
+    def fit(self, name: str) -> "FitFolder":
+        """The folder of a fit."""
+        return FitFolder(self.root / "fits" / name)
+
+    def fits(self) -> list["FitFolder"]:
+        """The folders of all fits that have ended."""
+        return [FitFolder(path.parent) for path in sorted(self.root.glob("fits/*/fit.json"))]
+
+
+class FitFolder:
+    """Paths in the folder of one fit.
+
+    Parameters
+    ----------
+    root : Path
+        The folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.fit = root / "fit.json"
+        self.history = root / "history.csv"
+        self.predictions = root / "predictions.npz"
+        self.checkpoint = root / "checkpoint"
+        self.lock = root / ".fit.lock"
+
+    def snapshot(self, epoch: int) -> Path:
+        """Weights at an epoch."""
+        return self.root / f"snapshot-{epoch:04d}.safetensors"
+
+
+def folder_name(label: str) -> str:
+    """A label as the name of a folder: digits padded to three, nothing that leads elsewhere.
+
+    Raises
+    ------
+    UserError
+        If the label cannot be a folder's name.
+    """
+    name = label.zfill(3) if label.isdigit() else label
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+        raise UserError(
+            f"subject {label!r}: cannot be the name of a folder; rename it (letters, digits, - _ .)."
+        )
+    return name

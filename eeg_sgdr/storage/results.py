@@ -1,0 +1,386 @@
+"""What is on disk of one subject or fold, read when asked."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from eeg_sgdr import settings as config
+from eeg_sgdr.errors import UserError
+from eeg_sgdr.settings import Settings
+from eeg_sgdr.settings.plan import FitKey
+from eeg_sgdr.storage import folders, schemas
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is on disk of one subject or, across subjects, of one fold.
+
+    Attributes
+    ----------
+    folder : store.SubjectFolder
+        Its folder.
+    """
+
+    folder: folders.SubjectFolder
+
+    @cached_property
+    def data(self) -> dict[str, Any]:
+        """data.json."""
+        return schemas.read_plain(self.folder.data, schemas.DATA)
+
+    @property
+    def label(self) -> str:
+        """The subject's label as its source gives it, or the fold's number."""
+        return self.fold or self.data["subject"]
+
+    @property
+    def fold(self) -> str:
+        """The fold's number; empty when it is a subject."""
+        return self.data.get("fold", "")
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return f"{'fold' if self.fold else 'subject'} {self.label}"
+
+    @property
+    def test_subjects(self) -> list[str]:
+        """Labels of the subjects that are tested: itself, or those of the fold."""
+        return self.data["test_subjects"] if self.fold else [self.label]
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """trials.csv."""
+        table = schemas.read_table(self.folder.trials, schemas.TRIALS, self.folder.trials)
+        return table.fillna({"rejected": ""})
+
+    @cached_property
+    def summary(self) -> dict[str, np.ndarray]:
+        """summary.npz."""
+        return schemas.read_arrays(self.folder.summary, schemas.SUMMARY, self.folder.summary)
+
+    @cached_property
+    def evaluation(self) -> pd.DataFrame:
+        """evaluation.csv."""
+        table = schemas.read_table(self.folder.evaluation, schemas.EVALUATION, self.folder.evaluation)
+        return table.fillna({"fold": "", "rates": "", "seeds": ""})
+
+    @property
+    def overall(self) -> pd.DataFrame:
+        """The rows of evaluation.csv over all test trials; a fold has others for each of its subjects."""
+        return self.evaluation[self.evaluation["subject"] == "all"] if self.fold else self.evaluation
+
+    @cached_property
+    def fits(self) -> dict[FitKey, dict[str, Any]]:
+        """fit.json of every fit that ended, done or failed."""
+        found = {}
+        for folder in self.folder.fits():
+            content = schemas.read_plain(folder.fit, schemas.FIT)
+            key = FitKey(**content["fit"])
+            if key.name != folder.root.name:
+                raise schemas.not_as_written(folder.fit, f"it is about {key.name}", delete=folder.root)
+            found[key] = content
+        return found
+
+    @cached_property
+    def baseline(self) -> dict[str, Any] | None:
+        """fit.json of the baseline; None where there is none."""
+        folder = self.folder.baseline
+        return schemas.read_plain(folder.fit, schemas.BASELINE) if folder.fit.is_file() else None
+
+    @property
+    def done(self) -> list[FitKey]:
+        """The fits that are done."""
+        return sorted(key for key, content in self.fits.items() if content["state"] == "done")
+
+    def has(self, key: FitKey, every_epoch: bool) -> bool:
+        """Whether a fit has ended, with probabilities of every epoch if these are wanted."""
+        if key not in self.fits:
+            return False
+        enough = not every_epoch or self.fits[key]["state"] == "failed"
+        return enough or len(self.predictions(key)["epochs"]) == key.budget
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """Names of the fits that failed, and of the baseline if it did; and why."""
+        contents = {key.name: content for key, content in sorted(self.fits.items())}
+        if self.baseline:
+            contents["baseline"] = self.baseline
+        return {name: content["why"] for name, content in contents.items() if content["state"] == "failed"}
+
+    @property
+    def tested(self) -> pd.DataFrame:
+        """The rows of trials.csv that were tested: those that were not rejected."""
+        return self.trials[(self.trials["split"] == "test") & (self.trials["rejected"] == "")]
+
+    def predictions(self, key: FitKey) -> dict[str, np.ndarray]:
+        """predictions.npz of a fit."""
+        return _predictions(self.folder.fit(key.name), self.fits[key])
+
+    def weights(self, key: FitKey, epoch: int) -> dict[str, np.ndarray]:
+        """Weights of a fit at one of its ends."""
+        folder = self.folder.fit(key.name)
+        path = folder.snapshot(epoch)
+        return schemas.read_weights(path, folder.root, _listed_digest(path, self.fits[key]))
+
+    def probabilities(self, key: FitKey, statistics: str) -> dict[int, np.ndarray]:
+        """Test probabilities of a fit by epoch.
+
+        Parameters
+        ----------
+        key : FitKey
+            The fit.
+        statistics : "recomputed" or "running"
+            Batch-norm statistics of the scored states.
+
+        Returns
+        -------
+        probabilities : dict of int to ndarray, shape (n_trials, n_classes)
+
+        Raises
+        ------
+        UserError
+            If they are of other trials or classes than trials.csv and data.json list.
+        """
+        arrays = self._of_trials(self.predictions(key), self.folder.fit(key.name))
+        name = "probabilities" if statistics == "recomputed" else "probabilities_running"
+        return dict(zip(arrays["epochs"].tolist(), arrays[name], strict=True))
+
+    def baseline_probabilities(self) -> np.ndarray:
+        """Test probabilities of the baseline, which is done; shape (n_trials, n_classes)."""
+        folder = self.folder.baseline
+        arrays = self._of_trials(_predictions(folder, self.baseline or {}), folder)
+        return arrays["probabilities"][0]
+
+    def history(self, key: FitKey) -> pd.DataFrame:
+        """history.csv of a fit."""
+        folder = self.folder.fit(key.name)
+        return schemas.read_table(folder.history, schemas.HISTORY, folder.root)
+
+    def _of_trials(self, arrays: dict[str, np.ndarray], folder: folders.FitFolder) -> dict[str, np.ndarray]:
+        """What is stored, if it is of the trials that are listed, with their classes."""
+        listed = self.tested
+        classes = self.data["classes"]
+        if (
+            arrays["classes"].tolist() != classes
+            or arrays["trials"].tolist() != listed["trial"].tolist()
+            or [classes[k] for k in arrays["y"]] != listed["class"].tolist()
+        ):
+            raise UserError(
+                f"{folder.predictions}: is of other trials than {self.folder.trials} lists; delete the one "
+                "that was changed and run again."
+            )
+        return arrays
+
+
+def _listed_digest(path: Path, content: Mapping[str, Any]) -> str | None:
+    """What fit.json says of a file beside it; first versions of the program said nothing."""
+    return content.get("sha256", {}).get(path.name)
+
+
+def _predictions(folder: folders.FitFolder, content: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    path = folder.predictions
+    return schemas.read_arrays(path, schemas.PREDICTIONS, folder.root, _listed_digest(path, content))
+
+
+__all__ = ["Results", "Subject", "load_results"]
+
+
+@dataclass(frozen=True)
+class Results:
+    """A results folder, read when asked.
+
+    Attributes
+    ----------
+    root : Path
+        The folder.
+    """
+
+    root: Path
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The configuration, lists as they have grown."""
+        path = folders.Study(self.root).config
+        if not path.is_file():
+            raise UserError(
+                f"{path}: is not there, so {self.root} is no results folder; name one that --out had."
+            )
+        return config.read(path)
+
+    @cached_property
+    def subjects(self) -> list[Subject]:
+        """All subjects, or folds across subjects, that have trials, in order of their folders."""
+        return [Subject(folder) for folder in folders.Study(self.root).subjects()]
+
+    def subject(self, label: str | int) -> Subject:
+        """One subject.
+
+        Raises
+        ------
+        UserError
+            If there is nothing of it.
+        """
+        folder = folders.Study(self.root).subject(str(label))
+        if not folder.trials.is_file():
+            raise UserError(f"{self.root}: has no subject {label}; run it first (--subject {label}).")
+        return Subject(folder)
+
+    def fold(self, label: str | int) -> Subject:
+        """One fold, across subjects.
+
+        Raises
+        ------
+        UserError
+            If there is nothing of it.
+        """
+        folder = folders.Study(self.root).fold(str(label))
+        if not folder.trials.is_file():
+            raise UserError(f"{self.root}: has no fold {label}; run it first (--fold {label}).")
+        return Subject(folder)
+
+    @cached_property
+    def evaluation(self) -> pd.DataFrame:
+        """The rows of all subjects' evaluation.csv."""
+        return self._gather(
+            [subject.evaluation for subject in self.subjects if subject.folder.evaluation.is_file()]
+        )
+
+    @cached_property
+    def comparison(self) -> pd.DataFrame:
+        """comparison.csv: what the study says across subjects."""
+        path = folders.Study(self.root).comparison
+        table = schemas.read_table(path, schemas.COMPARISON, path)
+        return table.fillna(dict.fromkeys(schemas.TEXTS, ""))
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """The rows of all subjects' trials.csv, or of all folds', with the fold."""
+        return self._gather([subject.trials.assign(**_fold(subject)) for subject in self.subjects])
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """The rows of all fits' history.csv, with subject (or fold), schedule, budget, rate and seed."""
+        return self._gather(
+            [
+                subject.history(key).assign(
+                    **(_fold(subject) or {"subject": subject.label}),
+                    schedule=key.schedule,
+                    budget=key.budget,
+                    rate=key.rate,
+                    seed=key.seed,
+                )
+                for subject in self.subjects
+                for key in subject.done
+            ]
+        )
+
+    def probabilities(
+        self,
+        subject: str | int | None = None,
+        schedule: str | None = None,
+        budget: int | None = None,
+        rate: float | None = None,
+        seed: int = 0,
+        statistics: str = "recomputed",
+        *,
+        fold: str | int | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Test probabilities that a fit has stored.
+
+        Parameters
+        ----------
+        subject, fold : str or int
+            Label of the subject or, across subjects, number of the fold.
+        schedule : str
+            Name of the arm. It, budget and rate may be left out where one fit alone is like the rest.
+        budget : int
+            Epochs.
+        rate : float
+            Initial rate.
+        seed : int
+            Seed.
+        statistics : "recomputed" or "running"
+            Batch-norm statistics of the scored states.
+
+        Returns
+        -------
+        epochs : ndarray of int, shape (S,)
+            When they were stored.
+        probabilities : ndarray of float32, shape (S, n_trials, n_classes)
+
+        Raises
+        ------
+        UserError
+            If there is no such fit, or more than one.
+        """
+        if (subject is None) == (fold is None):
+            raise UserError("probabilities: name either a subject or, across subjects, a fold.")
+        unit = self.subject(subject) if subject is not None else self.fold(str(fold))
+        asked = {"schedule": schedule, "budget": budget, "rate": rate, "seed": seed}
+        wanted = {name: value for name, value in asked.items() if value is not None}
+        found = [key for key in unit.done if wanted.items() <= asdict(key).items()]
+        if len(found) != 1:
+            raise UserError(
+                f"{unit.folder.root}: has {len(found) or 'no'} fits of "
+                f"{', '.join(f'{name} {value}' for name, value in wanted.items())}; name one of "
+                f"{', '.join(key.name for key in found or unit.done) or 'none'}."
+            )
+        stored = unit.probabilities(found[0], statistics)
+        return np.array(list(stored)), np.stack(list(stored.values()))
+
+    def _gather(self, tables: list[pd.DataFrame]) -> pd.DataFrame:
+        if not tables:
+            raise UserError(
+                f"{self.root}: holds no such results yet; run eeg_sgdr.run with --out {self.root}."
+            )
+        return pd.concat(tables, ignore_index=True)
+
+
+def _fold(subject: Subject) -> dict[str, str]:
+    return {"fold": subject.fold} if subject.fold else {}
+
+
+def load_results(path: str | Path) -> Results:
+    """Open a results folder.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder, as given to ``--out``.
+
+    Returns
+    -------
+    results : Results
+        Its tables ``evaluation``, ``history`` and ``trials`` are DataFrames.
+
+    Raises
+    ------
+    UserError
+        If it is no results folder.
+
+    Examples
+    --------
+    >>> results = load_results("results/demo")  # doctest: +SKIP
+    >>> results.evaluation.groupby(["schedule", "members"])["error"].mean()  # doctest: +SKIP
+    """
+    results = Results(Path(path))
+    results.settings  # noqa: B018 (says at once when it is no results folder)
+    return results
+
+
+def of_fit(content: Mapping[str, Any]) -> float:
+    """Seconds of a whole fit, from its fit.json; first versions of the program held nothing else."""
+    seconds = content["seconds"]
+    return seconds["fit"] if isinstance(seconds, Mapping) else seconds
+
+
+def of_prediction(content: Mapping[str, Any]) -> float | None:
+    """Seconds of predicting one trial, from a fit.json; None where that was not measured."""
+    seconds = content["seconds"]
+    return seconds.get("prediction") if isinstance(seconds, Mapping) else None

@@ -1,0 +1,305 @@
+"""What a file of a results folder must hold to be taken for results."""
+
+import hashlib
+import os
+import platform
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from eeg_sgdr.errors import UserError, in_words
+from eeg_sgdr.storage import files, folders
+
+#: Columns of trials.csv, evaluation.csv and history.csv.
+TRIALS = {
+    "trial": int,
+    "onset_s": float,
+    **dict.fromkeys(("split", "subject", "session", "run", "class", "rejected"), str),
+}
+
+EVALUATION = {
+    **dict.fromkeys(("fold", "subject", "schedule", "rates", "seeds", "members"), str),
+    **dict.fromkeys(("budget", "epoch", "n_fits", "n_snapshots", "n_networks"), int),
+    **dict.fromkeys(("epochs_spent", "n_test"), int),
+    **dict.fromkeys(("error", "balanced_accuracy", "auc", "nll", "brier", "ece", "kappa"), float),
+}
+
+HISTORY = {"epoch": int, "first_rate": float, "last_rate": float, "loss": float, "seconds": float}
+
+#: Columns of comparison.csv that hold whole numbers (or nothing), texts, and all others.
+COUNTS = (
+    *("epoch_a", "epoch_b", "n_networks_a", "n_networks_b", "epochs_spent_a", "epochs_spent_b"),
+    *("n_units", "n_seeds", "better", "equal", "worse"),
+)
+
+TEXTS = ("family", "quantity", "a", "b", "rate", "metric", "missing")
+
+COMPARISON: dict[str, Any] = {
+    **dict.fromkeys(COUNTS, "Int64"),
+    **dict.fromkeys(TEXTS, str),
+    **dict.fromkeys(("estimate", "low", "high", "p", "p_holm"), float),
+}
+
+#: Arrays of predictions.npz and summary.npz, a letter for the length of each dimension.
+PREDICTIONS = {
+    "epochs": "s",
+    "trials": "n",
+    "y": "n",
+    "classes": "k",
+    "probabilities": "snk",
+    "probabilities_running": "snk",
+}
+
+SUMMARY = {"positions": "c3", "frequencies": "f", "spectra": "kcf", "covariance": "cc"}
+
+
+class _Key(BaseModel):
+    schedule: str
+    budget: int
+    rate: float
+    seed: int
+
+
+class _Ended(BaseModel):
+    fingerprint: str
+    versions: dict[str, str]
+    seconds: float | dict[str, float]
+    sha256: dict[str, str] = {}
+
+
+class _Fit(_Ended):
+    fit: _Key
+    stack: list[str]
+    cpu_capability: str
+
+
+class _DoneFit(_Fit):
+    state: Literal["done"]
+    form: str
+    updates_per_epoch: int
+
+
+class _FailedFit(_Fit):
+    state: Literal["failed"]
+    why: str
+
+
+class _Band(BaseModel):
+    band_hz: tuple[float, float]
+
+
+class _BaselineSettings(BaseModel):
+    baseline: _Band
+
+
+class _DoneBaseline(_Ended):
+    state: Literal["done"]
+    settings: _BaselineSettings
+
+
+class _FailedBaseline(_Ended):
+    state: Literal["failed"]
+    settings: _BaselineSettings
+    why: str
+
+
+class _Data(BaseModel):
+    sensors: list[str]
+    sfreq: float
+    window_samples: tuple[int, int]
+    classes: list[str]
+    interpolated: dict[str, list[str]]
+    flat: dict[str, list[str]]
+    resampled: dict[str, float]
+    not_causal: list[int]
+    simulated: bool
+    fingerprint: str
+    source_files: dict[str, str]
+
+
+class _SubjectData(_Data):
+    subject: str
+
+
+class _FoldData(_Data):
+    fold: str
+    train_subjects: list[str]
+    test_subjects: list[str]
+
+
+#: What fit.json of a fit, that of a baseline, and data.json hold.
+FIT: TypeAdapter = TypeAdapter(_DoneFit | _FailedFit)
+
+BASELINE: TypeAdapter = TypeAdapter(_DoneBaseline | _FailedBaseline)
+
+DATA: TypeAdapter = TypeAdapter(_SubjectData | _FoldData)
+
+
+def read_plain(path: Path, form: TypeAdapter) -> dict[str, Any]:
+    """Read plain data.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    form : TypeAdapter
+        `FIT`, `BASELINE` or `DATA`.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, damaged, or holds something else.
+    """
+    with _told(path, path):
+        content = files.read_json(path)
+        form.validate_python(content)
+    return content
+
+
+def read_arrays(
+    path: Path, shapes: Mapping[str, str], delete: Path, sha256: str | None = None
+) -> dict[str, np.ndarray]:
+    """Read arrays.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    shapes : mapping of str to str
+        `PREDICTIONS` or `SUMMARY`.
+    delete : Path
+        What to delete so that it is made again.
+    sha256 : str, optional
+        What the file must hash to.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, damaged or replaced, or lacks an array, or shapes do not go together.
+    """
+    with _told(path, delete):
+        _check_digest(path, sha256)
+        arrays = files.read_npz(path)
+        lengths = {"3": 3}
+        for name, letters in shapes.items():
+            shape = arrays[name].shape if name in arrays else ()
+            if len(shape) != len(letters) or any(
+                lengths.setdefault(letter, length) != length
+                for letter, length in zip(letters, shape, strict=True)
+            ):
+                raise ValueError(f"array {name} is missing or of another shape")
+    return arrays
+
+
+def read_weights(path: Path, delete: Path, sha256: str | None = None) -> dict[str, np.ndarray]:
+    """Read the weights of a snapshot; see `read_arrays`."""
+    with _told(path, delete):
+        _check_digest(path, sha256)
+        return files.read_weights(path)
+
+
+def read_table(path: Path, columns: Mapping[str, Any], delete: Path) -> pd.DataFrame:
+    """Read a table; what is empty is NaN.
+
+    Parameters
+    ----------
+    path, delete : Path
+        As for `read_arrays`.
+    columns : mapping of str to type
+        `TRIALS`, `EVALUATION`, `HISTORY` or `COMPARISON`: what it must have, and of which type.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or damaged, lacks a column, or has something of another type in it.
+    """
+    with _told(path, delete):
+        table = files.read_csv(path, dtype=columns)
+        missing = [name for name in columns if name not in table.columns]
+        if missing:
+            raise ValueError(f"it lacks the column {missing[0]}")
+        # The last line of a table that was cut off may still be one.
+        if not path.read_bytes().endswith(b"\n"):
+            raise ValueError("it is cut off")
+    return table
+
+
+def digests(folder: folders.FitFolder) -> dict[str, str]:
+    """SHA-256 of the files of a fit that hold its results, by their names."""
+    paths = [folder.predictions, *sorted(folder.root.glob("snapshot-*.safetensors"))]
+    return {path.name: _digest(path) for path in paths}
+
+
+def not_as_written(path: Path, why: str, delete: Path) -> UserError:
+    """What is said of a file that is not what the program wrote there."""
+    return UserError(f"{path}: is not as it was written ({why}); delete {delete} and run again.")
+
+
+@contextmanager
+def _told(path: Path, delete: Path) -> Iterator[None]:
+    """Say in one sentence what is wrong with a file."""
+    try:
+        yield
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"][1:]))
+        raise not_as_written(path, f"{where}: {first['msg']}" if where else first["msg"], delete) from error
+    except UserError as error:
+        cause = error.__cause__ or error
+        raise not_as_written(path, in_words(cause), delete) from cause
+    except (OSError, ValueError, OverflowError, RecursionError) as error:
+        raise not_as_written(path, str(error), delete) from error
+
+
+def _check_digest(path: Path, sha256: str | None) -> None:
+    if sha256 is not None and _digest(path) != sha256:
+        raise ValueError("it was changed or replaced")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+PACKAGES = ("eeg_sgdr", "torch", "braindecode", "mne", "scikit-learn", "scipy", "numpy")
+
+
+def versions(*others: str) -> dict[str, str]:
+    """Versions of the packages that results may depend on, and of others."""
+    return {name: version(name) for name in (*PACKAGES, *others)}
+
+
+def environment() -> dict[str, Any]:
+    """Versions and machine."""
+    return {
+        "python": platform.python_version(),
+        "packages": versions("pyriemann"),
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "written": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+    }
+
+
+def contents(fit: float, prediction: float | None) -> dict[str, float]:
+    """What fit.json holds as ``seconds``.
+
+    Parameters
+    ----------
+    fit : float
+        Seconds of the whole fit: start, training and scoring.
+    prediction : float | None
+        Seconds in which what was fitted predicts one trial; None when it failed.
+
+    Returns
+    -------
+    seconds : dict of str to float
+    """
+    return {"fit": fit} if prediction is None else {"fit": fit, "prediction": prediction}

@@ -1,0 +1,189 @@
+"""BIDS datasets that mne-bids writes here, read back through the source."""
+
+import json
+
+import mne
+import mne_bids
+import numpy as np
+import pytest
+
+from eeg_sgdr.data.sources import open_source
+from eeg_sgdr.data.sources.bids import Bids
+from eeg_sgdr.data.sources.lab import montage_1005
+from eeg_sgdr.errors import UserError
+from eeg_sgdr.settings import BidsRecordings, LabRecordings
+
+SFREQ = 128.0
+ONSETS = [1.0, 3.5, 6.0]
+CUES = ["left", "right", "left"]
+
+
+def write(root, subject="01", session=None, run=None, task="motor", positions=True, bads=(), **entities):
+    """Write ten seconds of noise with three cues; return the data in volts."""
+    seed = [ord(letter) for letter in f"{subject}{session}{run}{task}"]
+    data = 1e-5 * np.random.default_rng(seed).standard_normal((4, round(10 * SFREQ)))
+    info = mne.create_info(["C3", "Cz", "C4", "EOG"], SFREQ, ["eeg", "eeg", "eeg", "eog"])
+    raw = mne.io.RawArray(data, info, verbose="error")
+    if positions:
+        raw.set_montage(montage_1005(), verbose="error")
+    raw.info["line_freq"] = 50.0
+    raw.info["bads"] = list(bads)
+    raw.set_annotations(mne.Annotations(ONSETS, 2.0, CUES))
+    path = mne_bids.BIDSPath(
+        subject=subject, session=session, run=run, task=task, datatype="eeg", root=root, **entities
+    )
+    mne_bids.write_raw_bids(
+        raw, path, format="BrainVision", allow_preload=True, overwrite=True, verbose="error"
+    )
+    return data
+
+
+def samples(root, name):
+    """The samples of a BrainVision file in volts, read without MNE."""
+    (path,) = root.rglob(f"{name}.eeg")
+    return np.fromfile(path, "<f4").reshape(-1, 4).T.astype(float) * 1e-7  # 0.1 microvolts
+
+
+@pytest.mark.parametrize(
+    ("sessions", "runs", "expected"),
+    [
+        ([None], [None], [("0", "0")]),
+        ([None], ["10", "9", "1"], [("0", "1"), ("0", "9"), ("0", "10")]),
+        (["b", "a"], ["01", "02"], [("a", "01"), ("a", "02"), ("b", "01"), ("b", "02")]),
+        (["2", "1"], [None], [("1", "0"), ("2", "0")]),
+    ],
+)
+def test_recordings_are_those_written(tmp_path, sessions, runs, expected):
+    written = {(s or "0", r or "0"): write(tmp_path, session=s, run=r) for s in sessions for r in runs}
+    write(tmp_path, task="rest")
+    recordings = list(Bids(tmp_path, "motor").recordings("01"))
+    assert [(recording.session, recording.run) for recording in recordings] == expected
+    for recording in recordings:
+        raw = recording.raw
+        assert not raw.preload
+        assert recording.subject == "01"
+        assert raw.ch_names == ["C3", "Cz", "C4", "EOG"]
+        assert raw.get_channel_types() == ["eeg", "eeg", "eeg", "eog"]
+        entities = ["sub-01", f"ses-{recording.session}", "task-motor", f"run-{recording.run}", "eeg"]
+        name = "_".join(part for part in entities if part not in ("ses-0", "run-0"))
+        np.testing.assert_allclose(raw.get_data(), samples(tmp_path, name), rtol=0, atol=1e-18)
+        np.testing.assert_allclose(
+            raw.get_data(), written[recording.session, recording.run], rtol=1e-6, atol=1e-15
+        )
+        np.testing.assert_allclose(raw.annotations.onset, ONSETS)
+        np.testing.assert_allclose(raw.annotations.duration, 2.0)
+        assert list(raw.annotations.description) == CUES
+
+
+def test_bad_channels_and_positions(tmp_path):
+    write(tmp_path, bads=["C4"])
+    (recording,) = Bids(tmp_path, "motor").recordings("01")
+    raw = recording.raw
+    assert raw.info["bads"] == ["C4"]
+    expected = mne.create_info(["C3", "Cz", "C4"], SFREQ, "eeg").set_montage(montage_1005())
+    for channel, other in zip(raw.info["chs"][:3], expected["chs"], strict=True):
+        np.testing.assert_allclose(channel["loc"][:3], other["loc"][:3], atol=1e-4)
+
+
+def test_what_the_settings_name_goes_over_the_dataset(tmp_path):
+    """Names, types and positions; and a trigger channel instead of events.tsv."""
+    data = write(tmp_path, run="1")
+    next(tmp_path.rglob("*events.tsv")).unlink()
+    settings = LabRecordings(
+        classes={"one": "1", "two": "2"},
+        rename={"C3": "C5"},
+        channel_types={"C4": "stim"},
+        montage="standard_1005",
+        events={"channel": "C4", "shortest_event": 0, "consecutive": False},
+    )
+    (recording,) = Bids(tmp_path, "motor", settings).recordings("01")
+    raw = recording.raw
+    assert raw.ch_names == ["C5", "Cz", "C4", "EOG"]
+    assert raw.get_channel_types() == ["eeg", "eeg", "stim", "eog"]
+    assert not raw.preload
+    assert list(raw.annotations.description) == []  # the markers in the EEG file are no cues, either
+    np.testing.assert_allclose(raw.get_data(picks=["C5"])[0], data[0], rtol=1e-6, atol=1e-15)
+    template = mne.create_info(["C5"], SFREQ, "eeg").set_montage(montage_1005())
+    np.testing.assert_allclose(raw.info["chs"][0]["loc"][:3], template["chs"][0]["loc"][:3], atol=1e-6)
+
+
+def test_template_positions_where_there_are_none(tmp_path):
+    write(tmp_path, positions=False)
+    assert not list(tmp_path.rglob("*electrodes.tsv"))
+    (recording,) = Bids(tmp_path, "motor").recordings("01")
+    assert np.isfinite([channel["loc"][:3] for channel in recording.raw.info["chs"][:3]]).all()
+
+
+def test_subjects(tmp_path):
+    write(tmp_path, "02")
+    write(tmp_path, "ab")
+    assert Bids(tmp_path, "motor").subjects() == ["02", "ab"]
+    (tmp_path / "participants.tsv").write_text("participant_id\tage\nsub-ab\t3\nsub-02\tn/a\nsub-77\t4\n")
+    assert Bids(tmp_path, "motor").subjects() == ["ab", "02", "77"]
+    (tmp_path / "participants.tsv").unlink()
+    assert Bids(tmp_path, "motor").subjects() == ["02", "ab"]
+
+
+def test_files_are_those_that_determine_the_recordings(tmp_path):
+    write(tmp_path, "01", run="1")
+    write(tmp_path, "01", task="rest")
+    write(tmp_path, "02", run="1")
+    (tmp_path / "task-motor_events.json").write_text(json.dumps({"trial_type": {"Description": "cue"}}))
+    (tmp_path / "task-rest_eeg.json").write_text("{}")
+    source = open_source(
+        BidsRecordings(
+            source="bids", root=str(tmp_path), task="motor", classes={"l": ("left",), "r": ("right",)}
+        ),
+        tmp_path / "unused",
+    )
+    assert not source.simulated
+    files = source.files("01")
+    run = "sub-01/eeg/sub-01_task-motor_run-1_"
+    parts = ["eeg.vhdr", "eeg.vmrk", "eeg.eeg", "eeg.json", "events.tsv", "events.json", "channels.tsv"]
+    placed = {name for name in files if "space-" in name}
+    assert set(files) == {"task-motor_events.json", *(run + part for part in parts), *placed}
+    assert {name.rsplit("_", 1)[1] for name in placed} >= {"electrodes.tsv", "coordsystem.json"}
+    assert all(path == tmp_path / name and path.is_file() for name, path in files.items())
+
+
+def test_sentences(tmp_path):
+    with pytest.raises(UserError, match=r"^recordings.root: there is no folder .*nowhere; name that"):
+        Bids(tmp_path / "nowhere", "motor")
+    with pytest.raises(UserError, match="no participants, neither in"):
+        Bids(tmp_path, "motor").subjects()
+
+    write(tmp_path, run="1")
+    source = Bids(tmp_path, "motor")
+    with pytest.raises(UserError, match="subject 99 has no folder"):
+        source.files("99")
+    for ask in (source.files, lambda subject: list(source.recordings(subject))):
+        source.task = "motr"
+        with pytest.raises(UserError, match=r"subject 01 has no EEG of task 'motr'; correct recordings.task"):
+            ask("01")
+        source.task = "motor"
+
+    events = next(tmp_path.rglob("*events.tsv"))
+    kept = events.read_text()
+    events.unlink()
+    with pytest.raises(UserError, match=r"run-1_eeg.vhdr: there is no events.tsv beside it"):
+        list(source.recordings("01"))
+    write(tmp_path, run="2")  # the events of another run are no substitute
+    with pytest.raises(UserError, match=r"run-1_eeg.vhdr: there is no events.tsv beside it"):
+        list(source.recordings("01"))
+    events.write_text(kept)
+
+    header = next(tmp_path.rglob("*run-1_eeg.vhdr"))
+    header.write_text("no header")
+    with pytest.raises(UserError, match=r"run-1_eeg.vhdr: cannot be read \("):
+        list(source.recordings("01"))
+
+    samples_file = next(tmp_path.rglob("*run-1_eeg.eeg"))
+    samples_file.unlink()
+    samples_file.symlink_to(tmp_path / "not-fetched")
+    with pytest.raises(UserError, match="a link without its target; fetch"):
+        source.files("01")
+
+    write(tmp_path, "05", run="1", acquisition="a")
+    write(tmp_path, "05", run="1", acquisition="b")
+    with pytest.raises(UserError, match=r"session 0, run 1 is also sub-05_task-motor_acq-a_run-1_eeg.vhdr"):
+        list(source.recordings("05"))

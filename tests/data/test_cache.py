@@ -1,0 +1,112 @@
+"""The cache: found again, told apart, and memory-mapped."""
+
+from types import SimpleNamespace
+
+import mne
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import make_raw, make_settings
+
+from eeg_sgdr.data import trials
+from eeg_sgdr.data.cache import PROCESS, at_a_time, prepare
+from eeg_sgdr.data.sources import Recording, Source
+
+
+class Folder(Source):
+    """FIF files in a folder, the smallest source there can be."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def subjects(self):
+        return ["1"]
+
+    def files(self, subject):
+        return {path.name: path for path in sorted(self.path.glob("*_raw.fif"))}
+
+    def recordings(self, subject):
+        for path in self.files(subject).values():
+            yield Recording(subject, "0", path.name[0], mne.io.read_raw_fif(path, verbose="error"))
+
+
+@pytest.fixture
+def source(tmp_path):
+    folder = tmp_path / "source"
+    folder.mkdir()
+    for run in range(3):
+        make_raw(seed=run).save(folder / f"{run}_raw.fif", verbose="error")
+    return Folder(folder)
+
+
+def test_a_second_call_reads_what_the_first_made(source, tmp_path, monkeypatch):
+    settings = make_settings()
+    expected = trials.make_trials(list(source.recordings("1")), settings)
+    first = prepare(source, "1", settings, tmp_path / "data")
+    monkeypatch.setattr(trials, "make_trials", None)
+    again = prepare(source, "1", settings, tmp_path / "data")
+    assert again == first
+    for part in ("train", "test"):
+        for name in ("x", "y", "trials"):
+            assert np.array_equal(again.array(f"{name}_{part}"), getattr(getattr(expected, part), name))
+    assert isinstance(again.array("x_train"), np.memmap)
+    pd.testing.assert_frame_equal(again.table, expected.table, check_dtype=False)
+    assert again.info["sensors"] == ["C3", "Cz", "C4"]
+    assert again.info["simulated"] is False
+    assert list(again.info["source_files"]) == ["0_raw.fif", "1_raw.fif", "2_raw.fif"]
+
+
+def test_what_changes_trials_changes_the_fingerprint(source, tmp_path):
+    data_dir = tmp_path / "data"
+    fingerprints = {
+        prepare(source, "1", settings, data_dir).info["fingerprint"]
+        for settings in (make_settings(), make_settings(preprocessing={"highpass_hz": 8}))
+    }
+    assert len(fingerprints) == 2
+    make_raw(seed=9).save(source.path / "0_raw.fif", overwrite=True, verbose="error")
+    assert prepare(source, "1", make_settings(), data_dir).info["fingerprint"] not in fingerprints
+
+
+def test_a_moved_data_set_is_the_same_data(source, tmp_path):
+    before = prepare(source, "1", make_settings(), tmp_path / "data")
+    moved = source.path.rename(tmp_path / "elsewhere")
+    assert prepare(Folder(moved), "1", make_settings(), tmp_path / "data") == before
+
+
+def test_a_half_made_entry_is_made_again(source, tmp_path):
+    prepared = prepare(source, "1", make_settings(), tmp_path / "data")
+    (prepared.folder / "data.json").unlink()
+    (prepared.folder / "x_train.npy").write_bytes(b"half")
+    again = prepare(source, "1", make_settings(), tmp_path / "data")
+    assert again.array("x_train").shape == (16, 3, 250)
+
+
+def long(minutes, in_memory=False):
+    """A recording of 133 sensors at 500 Hz, but for its samples."""
+    raw = SimpleNamespace(
+        n_times=30_000 * minutes, info={"sfreq": 500.0}, ch_names=["C3"] * 133, preload=in_memory
+    )
+    return Recording("1", "0", str(minutes), raw)
+
+
+#: Of two hours: 44 sensors at 250 Hz in float64, three times, and the process.
+TWO_HOURS = 3 * 8 * 44 * 250 * 7200 + PROCESS
+
+
+@pytest.mark.parametrize(
+    ("recordings", "n_cores", "free", "expected"),
+    [
+        ([long(120), long(120)], 2, 2 * TWO_HOURS, 2),
+        ([long(120), long(120)], 2, 2 * TWO_HOURS - 1, 1),
+        ([long(120), long(10)], 2, 2 * TWO_HOURS - 1, 1),  # the longest counts
+        ([long(120)] * 9, 8, 4 * TWO_HOURS, 4),
+        ([long(10)] * 9, 8, 100 * TWO_HOURS, 8),
+        ([long(10)] * 3, 8, 100 * TWO_HOURS, 3),
+        ([long(120)], 2, 0, 1),
+        ([long(10), long(10, in_memory=True)], 2, 100 * TWO_HOURS, 1),
+        ([], 2, TWO_HOURS, 1),
+    ],
+)
+def test_as_many_recordings_at_a_time_as_there_is_memory_for(recordings, n_cores, free, expected):
+    settings = make_settings(preprocessing={"sensors": [f"S{i}" for i in range(44)], "resample_hz": 250})
+    assert at_a_time(recordings, settings, n_cores, free) == expected

@@ -1,0 +1,178 @@
+"""Files of each format, written here without MNE, read back through the source `files`."""
+
+import eeg_formats
+import mne
+import numpy as np
+import pytest
+from conftest import make_raw, make_settings
+from eeg_formats import EVENTS, NAMES, SFREQ
+
+from eeg_sgdr import settings as config
+from eeg_sgdr.data.sources import open_source
+from eeg_sgdr.data.trials import make_trials
+from eeg_sgdr.errors import UserError
+
+STATUS = {"channel": "Status", "mask": 255}
+
+
+def write_fif(path, recording):
+    """FIF is MNE's own format; there is no other writer."""
+    info = mne.create_info(list(NAMES), SFREQ, "eeg")
+    raw = mne.io.RawArray(recording.microvolts * 1e-6, info, first_samp=500, verbose="error")
+    onsets = [sample / SFREQ for sample, _ in EVENTS]
+    raw.set_annotations(mne.Annotations(onsets, 2.0, [str(code) for _, code in EVENTS]))
+    raw.save(path, verbose="error")
+
+
+WRITERS = {
+    "edf": (eeg_formats.write_edf, {}),
+    "bdf": (eeg_formats.write_bdf, {"events": STATUS}),
+    "vhdr": (eeg_formats.write_vhdr, {"classes": {"left": "Stimulus/S  1", "right": "Stimulus/S  2"}}),
+    "set": (eeg_formats.write_set, {}),
+    "gdf": (eeg_formats.write_gdf, {}),
+    "fif": (write_fif, {}),
+}
+
+
+def source(pattern, **changes):
+    """The source of a configuration that names these files."""
+    recordings = {"source": "files", "pattern": str(pattern), "classes": {"left": 1, "right": 2}, **changes}
+    return open_source(settings(recordings).recordings, pattern.parent / "unused")
+
+
+def settings(recordings, **changes):
+    """Settings of the made-up recordings."""
+    data = config.to_yaml(make_settings(**changes))
+    return config.validate({**config.parse_yaml(data), "recordings": recordings}, "test")
+
+
+def file_name(extension, subject, run):
+    return f"S{subject}_{run}{'_raw' if extension == 'fif' else ''}.{extension}"
+
+
+@pytest.mark.parametrize("extension", WRITERS)
+def test_samples_and_cues_of_each_format(extension, tmp_path):
+    write, changes = WRITERS[extension]
+    recordings = {run: eeg_formats.made(seed) for seed, run in enumerate(("1", "10", "9"))}
+    for run, recording in recordings.items():
+        write(tmp_path / file_name(extension, "07", run), recording)
+    pattern = tmp_path / file_name(extension, "{subject}", "{run}")
+    files = source(pattern, channel_types={"EOG": "eog"}, **changes)
+    assert files.subjects() == ["07"]
+    there = list(files.recordings("07"))
+    assert [(r.subject, r.session, r.run) for r in there] == [("07", "0", run) for run in ("1", "9", "10")]
+    for recording in there:
+        raw = recording.raw
+        assert raw.preload == (extension == "set")  # MNE reads a .set that holds samples as a whole
+        assert tuple(raw.ch_names[:4]) == NAMES
+        assert raw.get_channel_types()[:4] == ["eeg", "eeg", "eeg", "eog"]
+        expected = recordings[recording.run].microvolts
+        np.testing.assert_allclose(raw.get_data(picks=NAMES) * 1e6, expected, rtol=0, atol=5e-5)
+        np.testing.assert_allclose((raw.annotations.onset - raw.first_time) * SFREQ, [s for s, _ in EVENTS])
+        named = [text.removeprefix("Stimulus/S  ") for text in raw.annotations.description]
+        assert named == [str(code) for _, code in EVENTS]
+
+
+@pytest.mark.parametrize("extension", WRITERS)
+def test_trials_of_each_format_are_the_same(extension, tmp_path):
+    """Windows and labels, from raw samples, against a slice of what was written."""
+    write, changes = WRITERS[extension]
+    recordings = [eeg_formats.made(seed) for seed in range(2)]
+    for run, recording in enumerate(recordings, start=1):
+        write(tmp_path / file_name(extension, "1", run), recording)
+    pattern = tmp_path / file_name(extension, "{subject}", "{run}")
+    files = source(pattern, channel_types={"EOG": "eog"}, **changes)
+    plain = settings(
+        files.settings.model_dump(),
+        preprocessing={"highpass_hz": None, "standardize": None, "window_s": [-0.5, 2.0]},
+        baseline=None,
+    )
+    trials = make_trials(list(files.recordings("1")), plain)
+    assert trials.table["class"].tolist() == [("left", "right")[code - 1] for _, code in EVENTS] * 2
+    for windows, recording in zip((trials.train, trials.test), recordings, strict=True):
+        assert windows.y.tolist() == [code - 1 for _, code in EVENTS]
+        expected = [recording.microvolts[:3, at - SFREQ // 2 : at + 2 * SFREQ] for at, _ in EVENTS]
+        np.testing.assert_allclose(windows.x, expected, rtol=1e-5, atol=1e-4)
+
+
+def test_patterns(tmp_path):
+    for name in ("A/b1/A_b1_x[1]_3.edf", "A/b2/A_b2_x[1]_1.edf", "9/b/9_b_x[1]_1.edf", "10/b/10_b_x[1]_1.edf",
+                 "A/b1/B_b1_x[1]_4.edf", "A/b1/A_b1_x1_5.edf", "A/b1/deeper/A_b1_x[1]_3.edf"):  # fmt: skip
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        eeg_formats.write_edf(tmp_path / name, eeg_formats.made())
+    files = source(tmp_path / "{subject}/{session}/{subject}_{session}_x[1]_{run}.edf")
+    assert files.subjects() == ["9", "10", "A"]
+    assert list(files.files("A")) == ["A/b1/A_b1_x[1]_3.edf", "A/b2/A_b2_x[1]_1.edf"]
+    assert [(r.session, r.run) for r in files.recordings("A")] == [("b1", "3"), ("b2", "1")]
+
+
+def test_files_of_a_recording(tmp_path, monkeypatch):
+    eeg_formats.write_vhdr(tmp_path / "S1_1.vhdr", eeg_formats.made())
+    (tmp_path / "S1_1.txt").write_text("notes")
+    parts = ["S1_1.eeg", "S1_1.vhdr", "S1_1.vmrk"]
+    assert list(source(tmp_path / "S{subject}_{run}.vhdr").files("1")) == parts
+    header = (tmp_path / "S1_1.vhdr").read_text()
+    (tmp_path / "S1_1.vhdr").write_text(header.replace("MarkerFile=S1_1.vmrk", "MarkerFile=other.vmrk"))
+    assert list(source(tmp_path / "S{subject}_{run}.vhdr").files("1")) == parts
+    (tmp_path / "S1_1.vmrk").rename(tmp_path / "other.vmrk")
+    assert list(source(tmp_path / "S{subject}_{run}.vhdr").files("1")) == [*parts[:2], "other.vmrk"]
+
+
+@pytest.mark.parametrize("label", ["..", "a..b", "a\\b"])
+def test_labels_that_lead_elsewhere_are_refused(label, tmp_path):
+    (tmp_path / f"S{label}_1.edf").touch()
+    with pytest.raises(UserError) as caught:
+        source(tmp_path / "S{subject}_{run}.edf").subjects()
+    assert f"{label!r} cannot be the label of a subject" in str(caught.value)
+
+
+def test_a_pattern_that_goes_up_names_its_files_from_its_own_root(tmp_path):
+    """Names that lead out of a folder could lead elsewhere on another machine."""
+    for folder in ("A", "eeg"):
+        (tmp_path / folder).mkdir()
+    eeg_formats.write_edf(tmp_path / "eeg" / "SA_1.edf", eeg_formats.made())
+    files = source(tmp_path / "A" / ".." / "{subject}" / ".." / "eeg" / "S{subject}_{run}.edf")
+    assert files.subjects() == ["A"]
+    assert list(files.files("A")) == ["eeg/SA_1.edf"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("{run}.edf", "must hold {subject}"),
+        ("{subject}.edf", "must hold {subject}, and {run} or {session}"),
+        ("{subject}/{runs}/{run}.edf", "holds other fields than"),
+    ],
+)
+def test_patterns_that_are_refused(pattern, message, tmp_path):
+    with pytest.raises(UserError, match=f"recordings: pattern: {message}"):
+        source(tmp_path / pattern)
+
+
+def test_files_that_are_not_there_or_damaged(tmp_path):
+    files = source(tmp_path / "S{subject}_{run}.edf")
+    with pytest.raises(UserError, match="recordings.pattern: no file is called like"):
+        files.subjects()
+    eeg_formats.write_edf(tmp_path / "S1_1.edf", eeg_formats.made())
+    with pytest.raises(UserError, match="is of subject 2; leave the subject out"):
+        files.files("2")
+    (tmp_path / "S1_1.edf").write_bytes(b"no header")
+    with pytest.raises(UserError, match=r"S1_1.edf: cannot be read \("):
+        list(files.recordings("1"))
+
+
+def test_without_positions_a_bad_sensor_is_not_interpolated(tmp_path):
+    for run in (1, 2):
+        raw = make_raw(seed=run)
+        raw.info["bads"] = ["Cz"]
+        raw.save(tmp_path / f"S1_{run}_raw.fif", verbose="error")
+    recordings = {"source": "files", "pattern": str(tmp_path / "S{subject}_{run}_raw.fif"),
+                  "classes": {"left": "l", "right": "r"}}  # fmt: skip
+    small = settings(recordings)
+    there = list(open_source(small.recordings, tmp_path).recordings("1"))
+    with pytest.raises(UserError, match="Cz cannot be interpolated .*; give the sensors' positions, or set"):
+        make_trials(there, small)
+    dropped = settings(recordings, preprocessing={"bads": "drop"})
+    trials = make_trials(list(open_source(dropped.recordings, tmp_path).recordings("1")), dropped)
+    assert trials.info["sensors"] == ["C3", "C4"]
+    assert np.isnan(trials.summary["positions"]).all()

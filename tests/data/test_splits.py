@@ -1,0 +1,37 @@
+"""Whole runs or sessions test; never shuffled trials."""
+
+import pytest
+
+from eeg_sgdr.data.sources import Recording, find_label
+from eeg_sgdr.data.splits import assign
+from eeg_sgdr.errors import UserError
+from eeg_sgdr.settings import Split
+
+RECORDINGS = [Recording("1", session, run, None) for session in ("0train", "1test") for run in ("01", "02")]
+
+
+def test_by_run():
+    assert assign(Split(by="run", test=[2]), RECORDINGS) == ["train", "test", "train", "test"]
+
+
+def test_by_session():
+    assert assign(Split(by="session", test=["1test"]), RECORDINGS) == ["train", "train", "test", "test"]
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        (Split(by="run", test=["3"]), "run '3' is not there; there are 01, 02"),
+        (Split(by="run", test=["1", "2"]), "no run left to train on"),
+    ],
+)
+def test_refusals(split, message):
+    with pytest.raises(UserError, match=message):
+        assign(split, RECORDINGS)
+
+
+def test_labels_match_by_integer_value():
+    assert find_label("1", ["01", "02"], "run") == "01"
+    assert find_label("01", ["01", "1"], "run") == "01"
+    with pytest.raises(UserError, match="means 01 and 001"):
+        find_label("1", ["01", "001"], "run")

@@ -1,0 +1,270 @@
+"""The scikit-learn face: the same weights as the command's, and what scikit-learn's tools do with it."""
+
+import pickle
+from dataclasses import replace
+
+import mne
+import numpy as np
+import pytest
+import torch
+from conftest import make_raw
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.estimator_checks import estimator_checks_generator
+from test_loop import TRAINING, make_data
+
+from eeg_sgdr.compat import import_braindecode
+from eeg_sgdr.errors import UserError
+from eeg_sgdr.estimators.ensemble import SnapshotEnsembleClassifier
+from eeg_sgdr.networks import build
+from eeg_sgdr.networks.build import build_network
+from eeg_sgdr.schedules import Step, WarmRestarts, n_averaged
+from eeg_sgdr.settings import NetworkSettings
+from eeg_sgdr.training.loop import fit
+
+import_braindecode()
+from braindecode.datasets import create_from_mne_epochs, create_from_X_y  # noqa: E402
+from braindecode.models import ShallowFBCSPNet  # noqa: E402
+
+DATA = make_data()
+X, Y = DATA.x_train, DATA.y_train
+
+
+def make(**changes):
+    """A classifier that trains as `test_fitting.TRAINING` says, for a moment."""
+    parameters = {"schedule": WarmRestarts(0.05, 7), "batch_size": 8, "weight_decay": 0.01, **changes}
+    return SnapshotEnsembleClassifier(**parameters)
+
+
+def same_weights(a, b):
+    return all(torch.equal(a[name], b[name]) for name in b)
+
+
+def epochs_of(raw):
+    """Epochs of a Raw's cues, from 0.5 s before to 2 s after them."""
+    events, ids = mne.events_from_annotations(raw, verbose="error")
+    return mne.Epochs(raw, events, ids, -0.5, 2.0, baseline=None, preload=True, verbose="error")
+
+
+@pytest.mark.parametrize("network", ["ShallowFBCSPNet", "EEGNet"])
+@pytest.mark.parametrize("crop_samples", [None, 200])
+def test_weights_and_probabilities_are_those_of_a_fit_of_the_command(network, crop_samples):
+    if network == "EEGNet" and crop_samples:
+        network = "Deep4Net"
+        arguments = {"filter_time_length": 5, "n_filters_2": 10, "n_filters_3": 10, "n_filters_4": 10,
+                     "filter_length_2": 2, "filter_length_3": 2, "filter_length_4": 1}  # fmt: skip
+    else:
+        arguments = {"final_conv_length": 4} if crop_samples else {}
+    settings = NetworkSettings(name=network, arguments=arguments, crop_samples=crop_samples)
+    expected = fit(DATA, settings, TRAINING, WarmRestarts(0.05, 7), seed=3).scores
+    ours = make(network=network, arguments=arguments, crop_samples=crop_samples, seed=3, sfreq=100.0)
+    ours.fit(X, Y)
+    assert ours.snapshot_epochs_.tolist() == [1, 3, 7]
+    for snapshot in ours.estimators_:
+        assert same_weights(snapshot.state, expected[snapshot.epoch].state)
+        np.testing.assert_array_equal(
+            snapshot.predict_proba(DATA.x_test), expected[snapshot.epoch].probabilities
+        )
+    np.testing.assert_array_equal(ours.predict_proba(DATA.x_test), expected[7].probabilities.astype(float))
+
+
+def test_ensembles_average_the_last_half_of_the_cycles_of_every_rate():
+    schedule = WarmRestarts(0.05, 15)
+    ours = make(schedule=schedule, rates=[0.02, 0.05]).fit(X, Y)
+    probabilities = {
+        (end, rate): score.probabilities
+        for rate in (0.02, 0.05)
+        for end, score in fit(
+            DATA, NetworkSettings(), TRAINING, replace(schedule, initial_rate=rate), seed=0
+        ).scores.items()
+    }
+    assert [(s.epoch, s.rate) for s in ours.estimators_] == sorted(probabilities)
+
+    def mean(ends):
+        return np.mean([probabilities[end, rate] for end in ends for rate in (0.02, 0.05)], axis=0)
+
+    stages = list(ours.staged_predict_proba(DATA.x_test))
+    for stage, ends in zip(stages, [[1], [3], [7], [7, 15]], strict=True):
+        assert len(ends) == n_averaged([1, 3, 7, 15].index(ends[-1]) + 1)
+        np.testing.assert_allclose(stage, mean(ends), rtol=1e-6)
+    np.testing.assert_array_equal(ours.predict_proba(DATA.x_test), stages[-1])
+    three = ours.set_params(n_snapshots=3)
+    np.testing.assert_allclose(three.predict_proba(DATA.x_test), mean([3, 7, 15]), rtol=1e-6)
+    np.testing.assert_allclose(next(three.staged_predict_proba(DATA.x_test)), mean([1]), rtol=1e-6)
+
+
+def test_a_module_is_trained_from_its_weights_and_stays_as_it_is():
+    module = build_network(
+        "ShallowFBCSPNet",
+        {},
+        n_channels=5,
+        n_samples=230,
+        n_classes=3,
+        sfreq=100.0,
+        crop_samples=None,
+        seed=3,
+    ).module
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    ours = make(network=module, seed=3).fit(X, Y)
+    named = make(seed=3).fit(X, Y)
+    assert same_weights(ours.estimators_[-1].state, named.estimators_[-1].state)
+    assert same_weights(module.state_dict(), before)
+    dense = ShallowFBCSPNet(n_chans=5, n_outputs=3, n_times=200, final_conv_length=4)
+    assert make(network=dense, crop_samples=200).fit(X, Y).predict(X).shape == (24,)
+
+
+@pytest.mark.parametrize("network", ["ShallowFBCSPNet", "EEGNet"])
+def test_clones_and_pickles_predict_the_same(network):
+    ours = make(network=network, sfreq=100.0).fit(X, Y)
+    expected = ours.predict_proba(X)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(ours)).predict_proba(X), expected)
+    again = clone(ours)
+    assert not hasattr(again, "classes_")
+    np.testing.assert_array_equal(again.fit(X, Y).predict_proba(X), expected)
+
+
+def test_training_leaves_torch_s_threads_alone():
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        make(schedule=Step(0.05, 1)).fit(X, Y)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_epochs_are_read_in_microvolts_and_by_the_names_of_sensors():
+    epochs = epochs_of(make_raw(n_trials=16))
+    ours = make(schedule=Step(0.05, 2)).fit(epochs)
+    microvolts = 1e6 * epochs.get_data()
+    as_array = make(schedule=Step(0.05, 2)).fit(microvolts, epochs.events[:, 2])
+    assert ours.sensors_ == ["C3", "Cz", "C4"]
+    assert same_weights(ours.estimators_[0].state, as_array.estimators_[0].state)
+    others = epochs.copy().reorder_channels(["C4", "Cz", "C3"])
+    np.testing.assert_array_equal(ours.predict_proba(others), as_array.predict_proba(microvolts))
+    with pytest.raises(UserError, match="no EEG sensor Cz"):
+        ours.predict(epochs.copy().drop_channels(["Cz"]))
+
+
+def test_sensors_marked_as_bad_are_left_out():
+    epochs = epochs_of(make_raw(n_trials=16))
+    epochs.info["bads"] = ["Cz"]
+    assert make(schedule=Step(0.05, 1)).fit(epochs).sensors_ == ["C3", "C4"]
+
+
+def test_braindecode_s_windows_bear_labels_and_rate():
+    trials = create_from_X_y(X, Y, drop_last_window=False, sfreq=100, ch_names=list("abcde"))
+    ours = make(schedule=Step(0.05, 2), network="EEGNet").fit(trials)
+    expected = make(schedule=Step(0.05, 2), network="EEGNet", sfreq=100.0).fit(X, Y)
+    assert same_weights(ours.estimators_[0].state, expected.estimators_[0].state)
+    np.testing.assert_array_equal(ours.predict(trials), expected.predict(X))
+
+
+def windows_of(kind):
+    epochs = epochs_of(make_raw(n_trials=16))
+    return {
+        "array": 1e6 * epochs.get_data(),
+        "epochs": epochs,
+        "dataset": create_from_mne_epochs(
+            [epochs.copy().apply_function(lambda volts: 1e6 * volts)],
+            window_size_samples=251, window_stride_samples=251, drop_last_window=False,
+        ),
+    }[kind], epochs.events[:, 2]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["array", "epochs", "dataset"])
+def test_cross_validation_of_every_kind_of_windows(kind):
+    windows, y = windows_of(kind)
+    scores = cross_val_score(make(schedule=WarmRestarts(0.05, 15), batch_size=4), windows, y, cv=2)
+    assert scores.tolist() == [1, 1]
+
+
+def test_a_pipeline_in_a_grid_search():
+    windows, y = windows_of("array")
+    pipeline = make_pipeline(FunctionTransformer(lambda x: x / x.std()), make(batch_size=4))
+    grid = {
+        "snapshotensembleclassifier__schedule": [WarmRestarts(0.05, 7), Step(1e-6, 1)],
+        "snapshotensembleclassifier__network": ["ShallowFBCSPNet"],
+    }
+    search = GridSearchCV(pipeline, grid, cv=2, error_score="raise").fit(windows, y)
+    assert search.best_params_["snapshotensembleclassifier__schedule"] == WarmRestarts(0.05, 7)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch_size": 0}, "batch_size: 0 will not do"),
+        ({"batch_size": 30}, "batch_size: 30 is more than the 24 training crops"),
+        ({"seed": -1}, "seeds: -1 will not do"),
+        ({"rates": []}, "initial_rates"),
+        ({"rates": [0.0]}, "initial_rates: 0.0 will not do"),
+        ({"schedule": WarmRestarts(0.05, 7, eta_min=0.01), "rates": [0.001]}, "rates: do not serve"),
+        ({"n_snapshots": 4}, "n_snapshots: 4 must be from 1 to the number of the schedule's ends"),
+        ({"network": "ShalowFBCSPNet"}, "did you mean ShallowFBCSPNet"),
+        (
+            {"network": torch.nn.Flatten()},
+            "this Flatten is not made for 5 sensors, 230 samples and 3 classes",
+        ),
+        ({"network": torch.nn.Flatten(), "arguments": {"start_dim": 2}}, "arguments: go to the constructor"),
+        ({"network": "SincShallowNet"}, "at an unknown rate"),
+        ({"schedule": Step(1e30, 3)}, "the loss is not finite in epoch 1, at a rate of 1e\\+30; give lower"),
+    ],
+)
+def test_parameters_that_will_not_do_are_refused(changes, message):
+    with pytest.raises(UserError, match=message):
+        make(**changes).fit(X, Y)
+
+
+def test_inputs_that_will_not_do_are_refused():
+    ours = make(schedule=Step(0.05, 1))
+    with pytest.raises(UserError, match="takes no sample_weight"):
+        ours.fit(X, Y, sample_weight=np.ones(24))
+    with pytest.raises(UserError, match="2 axes"):
+        ours.fit(X[:, 0], Y)
+    with pytest.raises(UserError, match="one class alone"):
+        ours.fit(X, np.zeros(24))
+    with pytest.raises(UserError, match="windows of 229 samples, but it was fitted to 230"):
+        ours.fit(X, Y).predict(X[:, :, 1:])
+
+
+class Linear(torch.nn.Sequential):
+    """A network for what scikit-learn's checks bring: tables, with a batch norm for their scales."""
+
+    def __init__(self, n_chans, n_outputs, n_times, sfreq):
+        layers = torch.nn.Flatten(), torch.nn.BatchNorm1d(n_chans), torch.nn.Linear(n_chans, n_outputs)
+        super().__init__(*layers)
+
+
+class OnTables(SnapshotEnsembleClassifier):
+    """Takes tables as trials of one sample, since scikit-learn's checks bring nothing else."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        return tags
+
+    @staticmethod
+    def _three_d(x):
+        return x[:, :, np.newaxis] if x.ndim == 2 else x
+
+
+#: Checks of scikit-learn that are left out, and why. Without `OnTables` it yields none at all for input of
+#: three axes.
+LEFT_OUT = {
+    "check_array_api_input": "arrays go to torch by way of NumPy; it skips itself without SCIPY_ARRAY_API",
+}
+CHECKS = [
+    pytest.param(check, id=f"{check.func.__name__}-{i}")
+    for i, (_, check) in enumerate(
+        estimator_checks_generator(OnTables("Linear", WarmRestarts(0.05, 7), batch_size=8))
+    )
+    if check.func.__name__ not in LEFT_OUT
+]
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_scikit_learn_s_checks(check, monkeypatch):
+    monkeypatch.setattr(build, "_network_class", lambda name: Linear)
+    check(OnTables("Linear", WarmRestarts(0.05, 7), batch_size=8))

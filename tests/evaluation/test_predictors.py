@@ -1,0 +1,101 @@
+"""Which fits and snapshots are averaged."""
+
+import numpy as np
+import pytest
+from conftest import make_settings
+
+from eeg_sgdr.evaluation.predictors import Predictor, members_at, predictors, seed_groups, side_predictors
+from eeg_sgdr.schedules import WarmRestarts
+from eeg_sgdr.settings import Side, plan
+from eeg_sgdr.settings.plan import FitKey
+
+SETTINGS = make_settings(
+    schedules={
+        "step": {"kind": "step", "budgets": [15, 31]},
+        "restarts": {"kind": "warm_restarts", "epochs": 31},
+    },
+    training={"seeds": [0, 1], "initial_rates": [0.025, 0.05]},
+)
+
+
+def test_members_are_those_of_the_paper():
+    assert members_at(WarmRestarts(0.05, 31).ends, 5) == (15, 31)
+    ends = WarmRestarts(0.05, 511).ends
+    assert members_at(ends, 9) == (63, 127, 255, 511)
+    assert [members_at(ends, n) for n in (1, 2, 3, 4)] == [(1,), (3,), (7,), (7, 15)]
+
+
+def test_plan_has_every_arm_budget_rate_and_seed():
+    keys = plan.fits(SETTINGS)
+    assert len(keys) == len(set(keys)) == 3 * 2 * 2
+    assert FitKey("restarts", 31, 0.05, 1).name == "restarts-b31-r0.05-s1"
+
+
+def test_every_predictor_of_one_seed():
+    found = predictors(SETTINGS, [key for key in plan.fits(SETTINGS) if key.seed == 0])
+    rows = [(p.fits[0].schedule, p.fits[0].budget, p.rates, p.members, p.epochs) for p in found]
+    for rates in ("0.025", "0.05", "0.025+0.05"):
+        assert ("step", 15, rates, "single", (15,)) in rows
+        assert ("step", 31, rates, "single", (31,)) in rows
+        for end in (1, 3, 7, 15, 31):
+            assert ("restarts", 31, rates, "single", (end,)) in rows
+        for epochs in ((1,), (3,), (7,), (7, 15), (15, 31)):
+            assert ("restarts", 31, rates, "cycles", epochs) in rows
+    assert len(rows) == 3 * (2 + 5 + 5)
+
+
+def test_a_missing_fit_takes_its_averages_with_it():
+    missing = FitKey("restarts", 31, 0.05, 0)
+    found = predictors(SETTINGS, [key for key in plan.fits(SETTINGS) if key != missing])
+    assert not [p for p in found if missing in p.fits]
+    rates = {p.rates for p in found if p.fits[0].schedule == "restarts" and p.fits[0].seed == 0}
+    assert rates == {"0.025"}
+
+
+def test_probabilities_are_averaged_with_equal_weights_not_logits():
+    keys = (FitKey("restarts", 3, 0.025, 0), FitKey("restarts", 3, 0.05, 0))
+    rng = np.random.default_rng(0)
+    stored = {key: {epoch: rng.dirichlet([1, 1], 4).astype(np.float32) for epoch in (1, 3)} for key in keys}
+    expected = sum(stored[key][epoch].astype(float) for key in keys for epoch in (1, 3)) / 4
+    np.testing.assert_allclose(Predictor(keys, (1, 3), "cycles").probabilities(stored), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("side", "expected"),
+    [
+        (Side(schedule="step"), [("0.025", (31,)), ("0.05", (31,))]),
+        (Side(schedule="step", budget=15), [("0.025", (15,)), ("0.05", (15,))]),
+        (Side(schedule="restarts", members="cycles", rates="all"), [("0.025+0.05", (15, 31))]),
+        (Side(schedule="restarts"), [("0.025", (31,)), ("0.05", (31,))]),
+    ],
+)
+def test_sides_of_a_comparison(side, expected):
+    assert [(p.rates, p.epochs) for p in side_predictors(SETTINGS, side, (1,))] == expected
+
+
+def test_seeds_are_grouped_in_order_and_without_overlap():
+    settings = make_settings(training={"seeds": [3, 0, 1, 7, 5]})
+    assert seed_groups(settings, 1) == [(3,), (0,), (1,), (7,), (5,)]
+    assert seed_groups(settings, 2) == [(3, 0), (1, 7)]
+    assert seed_groups(settings, 6) == []
+
+
+def test_a_side_over_seeds_averages_disjoint_groups_at_all_rates():
+    side = Side(schedule="step", rates="all", seeds=2)
+    (found,) = side_predictors(SETTINGS, side, (0, 1))
+    assert [key.name for key in found.fits] == [
+        "step-b31-r0.025-s0", "step-b31-r0.05-s0", "step-b31-r0.025-s1", "step-b31-r0.05-s1",
+    ]  # fmt: skip
+    assert (found.rates, found.seeds, found.epochs, found.members) == ("0.025+0.05", "0+1", (31,), "single")
+    # The default comparisons name it, so it is scored; as many networks as 2 snapshots at 2 rates.
+    everything = predictors(SETTINGS, plan.fits(SETTINGS))
+    assert [one for one in everything if one.seeds == "0+1"] == [found]
+    without = [key for key in plan.fits(SETTINGS) if key.name != "step-b31-r0.05-s1"]
+    assert not [one for one in predictors(SETTINGS, without) if one.seeds == "0+1"]
+
+
+def test_a_side_seed_by_seed_has_a_predictor_of_each():
+    found = side_predictors(SETTINGS, Side(schedule="step"), (0, 1))
+    assert [(one.rates, one.seeds) for one in found] == [
+        ("0.025", "0"), ("0.05", "0"), ("0.025", "1"), ("0.05", "1"),
+    ]  # fmt: skip

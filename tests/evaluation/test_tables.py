@@ -1,0 +1,30 @@
+"""Rows of evaluation.csv that say something of their own."""
+
+from study_folder import study_settings, write_study
+
+from eeg_sgdr.evaluation import tables
+
+
+def test_rows_seed_by_seed_are_distinct_and_average_no_seeds(tmp_path):
+    settings = study_settings(["01"], seeds=(0, 1), budgets=(15,), epochs=15)
+    evaluation = write_study(tmp_path, settings, lambda *_: range(5)).evaluation
+    found = tables.seed_by_seed(evaluation)
+    assert "0+1" in set(evaluation["seeds"])
+    assert set(found["seeds"]) == {"0", "1"}
+    # Of the ends 1, 3, 7 and 15, two snapshots are averaged at the last alone.
+    assert set(found.loc[found["members"] == "cycles", "epoch"]) == {15}
+    assert set(found.loc[found["members"] == "single", "epoch"]) == {1, 3, 7, 15}
+
+
+def test_which_predictors_are_reported_is_fixed_before_a_test_label_is_read(tmp_path):
+    """Whatever comes out: here one schedule is right where the other is wrong, and the other way round."""
+    settings = study_settings(["01"], seeds=(0, 1), budgets=(15,), epochs=15)
+    one, other = (
+        write_study(
+            tmp_path / better, settings, lambda _, key, epoch, b=better: range(1 if key.schedule == b else 9)
+        ).evaluation
+        for better in ("step", "restarts")
+    )
+    which = ["schedule", "budget", "epoch", "rates", "seeds", "members", "n_fits", "n_snapshots"]
+    assert one[which].equals(other[which])
+    assert not one["error"].equals(other["error"])

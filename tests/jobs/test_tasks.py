@@ -1,0 +1,129 @@
+"""Fits whose process is killed, that two processes share, or that meet a full disk: the same files.
+
+Small and quick; `test_kills` does it to the command as a user runs it.
+"""
+
+import errno
+import os
+import random
+import time
+
+import killing
+import pytest
+
+from eeg_sgdr import settings as config
+from eeg_sgdr.data.cache import prepare
+from eeg_sgdr.data.sources import open_source
+from eeg_sgdr.errors import CannotGoOnError
+from eeg_sgdr.jobs import tasks
+from eeg_sgdr.parallel import workers
+from eeg_sgdr.settings import plan
+from eeg_sgdr.storage import folders
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """Settings of a small study with checkpoints at every update, and its subject's trials."""
+    data_dir = tmp_path_factory.mktemp("data")
+    data = {
+        **killing.STUDY,
+        "training": {"batch_size": 3, "initial_rates": [0.05]},
+        "schedules": {
+            "step": {"kind": "step", "budgets": [3]},
+            "restarts": {"kind": "warm_restarts", "epochs": 3},
+        },
+        "compute": {"checkpoint_minutes": 0, "data_dir": str(data_dir)},
+    }
+    settings = config.validate(data, "test")
+    source = open_source(settings.recordings, data_dir)
+    return settings, prepare(source, "01", settings, data_dir)
+
+
+def make_all(settings, prepared, root):
+    """Make every fit, those of others at the end, as the study does."""
+    others = plan.fits(settings)
+    for patience_s in (0, -1):
+        others = [
+            other
+            for key in others
+            for other in tasks.make_fits(
+                [key], settings, prepared, folders.SubjectFolder(root), root / "steps", patience_s
+            )
+        ]
+
+
+def make_all_watched(environment, *arguments):
+    """In a process, and a group of processes, of its own: its writes are counted (`killing.HOOK`)."""
+    os.setsid()
+    os.environ.update(environment)
+    exec(killing.HOOK, {})
+    make_all(*arguments)
+
+
+def start(environment, *arguments):
+    process = workers.context().Process(target=make_all_watched, args=(environment, *arguments))
+    process.start()
+    return process
+
+
+@pytest.fixture(scope="module")
+def undisturbed(study, tmp_path_factory):
+    """The files of one call."""
+    root = tmp_path_factory.mktemp("undisturbed")
+    make_all(*study, root)
+    return killing.files(root)
+
+
+def test_killed_at_five_moments_every_file_is_as_it_would_be(study, undisturbed, tmp_path):
+    rng = random.Random(20261123)
+    root = tmp_path / "001"
+    process = start(killing.hook(tmp_path, at=rng.randrange(2, 6)), *study, root)
+    process.join()
+    assert process.exitcode == -9
+    assert len(list(root.rglob(".*.part"))) == 1
+    for _ in range(4):
+        environment = killing.hook(tmp_path, at=killing.NEVER)
+        process = start(environment, *study, root)
+        number = rng.randrange(1, 6)
+        while killing.writes(environment) < number and process.is_alive():
+            time.sleep(0.002)
+        process.kill()
+        process.join()
+        assert process.exitcode == -9
+    assert not list(root.rglob("restarts*/fit.json"))
+    make_all(*study, root)
+    assert killing.differing(undisturbed, killing.files(root)) == []
+
+
+def test_two_processes_share_them_and_make_each_once(study, undisturbed, tmp_path):
+    root = tmp_path / "001"
+    environment = killing.hook(tmp_path)
+    both = [start(environment, *study, root) for _ in range(2)]
+    for process in both:
+        process.join()
+    assert [process.exitcode for process in both] == [0, 0]
+    assert killing.differing(undisturbed, killing.files(root)) == []
+    made = [line for line in (tmp_path / "writes.log").read_text().splitlines() if line.endswith("fit.json")]
+    assert sorted(made) == sorted(str(path) for path in root.rglob("fit.json"))
+
+
+@pytest.mark.parametrize("number", [2, 17])
+def test_a_full_disk_loses_nothing(study, undisturbed, tmp_path, monkeypatch, number):
+    root = tmp_path / "001"
+    fsync, written = os.fsync, []
+
+    def fill(handle):
+        written.append(handle)
+        if len(written) >= number:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(handle)
+
+    with monkeypatch.context() as full:
+        full.setattr(os, "fsync", fill)
+        with pytest.raises(CannotGoOnError, match=r"written \(No space left on device\); make room"):
+            make_all(*study, root)
+    assert list(root.rglob("*.part")) == []
+    done = {path: path.read_bytes() for path in root.rglob("fit.json")}
+    make_all(*study, root)
+    assert {path: path.read_bytes() for path in done} == done
+    assert killing.differing(undisturbed, killing.files(root)) == []

@@ -1,0 +1,87 @@
+"""A request to stop is answered where nothing is half done."""
+
+import signal
+
+import pytest
+
+from eeg_sgdr.parallel import interrupts
+from eeg_sgdr.parallel.interrupts import Interrupted, held_back, stop
+from eeg_sgdr.training.checkpoints import FileKeeper
+
+
+@pytest.fixture(autouse=True)
+def fresh():
+    yield
+    interrupts.forget()
+
+
+def test_it_is_answered_at_once():
+    with pytest.raises(Interrupted):
+        stop()
+
+
+def test_what_is_held_together_is_done_first():
+    done = []
+
+    def hold():
+        with held_back():
+            with held_back():
+                stop(signal.SIGTERM, None)
+                done.append("inside")
+            done.append("outside")
+
+    with pytest.raises(Interrupted):
+        hold()
+    assert done == ["inside", "outside"]
+
+
+def test_an_error_goes_before_it():
+    def fail():
+        with held_back():
+            stop()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+
+
+def test_a_second_request_does_not_disturb_the_first():
+    with pytest.raises(Interrupted):
+        stop()
+    stop()
+
+
+@pytest.mark.parametrize("moment", ["update", "scoring"])
+def test_a_fit_that_is_stopped_keeps_its_checkpoint_and_loses_nothing(moment, tmp_path, monkeypatch):
+    from test_checkpoints import without_times
+    from test_loop import DENSE, TRAINING, make_data, same
+
+    from eeg_sgdr.schedules import WarmRestarts
+    from eeg_sgdr.training import loop
+    from eeg_sgdr.training.optimizers import SGD
+
+    owner, name = (SGD, "step") if moment == "update" else (loop, "score")
+    original = getattr(owner, name)
+    calls, at = [], 2
+
+    def stopped(*arguments):
+        calls.append(arguments)
+        if len(calls) == at:
+            stop()
+        return original(*arguments)
+
+    def train(interval_s):
+        keeper = FileKeeper(tmp_path / "checkpoint", {}, interval_s)
+        return loop.fit(make_data(), DENSE, TRAINING, WarmRestarts(0.05, 3), 1, keeper=keeper)
+
+    expected = train(1e9)
+    (tmp_path / "checkpoint").unlink()
+    monkeypatch.setattr(owner, name, stopped)
+    with pytest.raises(Interrupted):
+        train(1e9)
+    interrupts.forget()
+    calls, at = [], 0
+    result = train(1e9)
+    assert same(result, expected)
+    assert without_times(result.history) == without_times(expected.history)
+    assert len(calls) == (18 - 2 if moment == "update" else 1)

@@ -1,0 +1,225 @@
+"""A fold's report and the study's across subjects: true of folds, their people named and counted."""
+
+import re
+from html import unescape
+
+import numpy as np
+import pandas as pd
+import pytest
+from results_folder import MadeUp, write_folder
+from study_folder import DATA, across, study_settings, write_folds
+from test_study_page import check_numbers
+
+from eeg_sgdr import settings as config
+from eeg_sgdr.evaluation import tables
+from eeg_sgdr.evaluation.comparison import update
+from eeg_sgdr.evaluation.statistics import binomial_interval
+from eeg_sgdr.report import main
+from eeg_sgdr.reports.folds import other_rates, page
+from eeg_sgdr.reports.headline import headline
+from eeg_sgdr.reports.methods import deviations, methods
+from eeg_sgdr.reports.study import page as study_page
+from eeg_sgdr.reports.study import publish
+from eeg_sgdr.reports.subject import rejections, result
+from eeg_sgdr.storage import files, folders
+from eeg_sgdr.storage.results import Results, Subject
+
+PEOPLE = ("1", "2", "3", "10")
+
+
+def visible(html):
+    """What a reader sees, roughly: no scripts, styles and tags."""
+    html = re.sub(r"<(script|style)\b.*?</\1>", "", html, flags=re.DOTALL)
+    return unescape(re.sub(r"<[^>]*>", "", html)).replace("\xa0", " ")
+
+
+def write_fold(root, **data):
+    """Fold 1 of two, from what a subject's folder holds: 2 and 10 test, 10 trials each."""
+    _, subject = write_folder(root / "of_a_subject", MadeUp())
+    settings = across(Results(root / "of_a_subject").settings, folds=2)
+    recordings = settings.recordings.model_copy(update={"subjects": PEOPLE})
+    settings = settings.model_copy(update={"recordings": recordings})
+    study = folders.Study(root / "study")
+    files.write_text(study.config, config.to_yaml(settings))
+    study.fold("1").root.parent.mkdir()
+    subject.folder.root.rename(study.fold("1").root)
+    fold = Subject(study.fold("1"))
+    labels = np.repeat(["1", "3", "2", "10"], [6, 6, 10, 10])
+    files.write_csv(fold.folder.trials, fold.trials.assign(subject=labels))
+    info = {key: value for key, value in fold.data.items() if key != "subject"}
+    info |= {"fold": "1", "train_subjects": ["1", "3"], "test_subjects": ["2", "10"]}
+    files.write_json(fold.folder.data, {**info, "interpolated": {"3/0/1": ["C3"]}, **data})
+    fold = Subject(fold.folder)
+    files.write_csv(fold.folder.evaluation, tables.evaluation(fold, settings))
+    return Results(study.root), Subject(fold.folder)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return write_fold(tmp_path_factory.mktemp("made_up"), resampled={"3/0/1": 128.0, "3/0/2": 128.0})
+
+
+@pytest.fixture(scope="module")
+def html(made):
+    return page(*made)
+
+
+def test_the_first_sentence_counts_all_test_trials_of_the_fold(made, html):
+    results, fold = made
+    table = fold.evaluation
+    (row,) = table[
+        (table["subject"] == "all")
+        & (table["schedule"] == "step")
+        & (table["epoch"] == 7)
+        & (table["rates"] == "0.025")
+    ].to_dict("records")
+    sentence, tested, _ = result(fold, results.settings, headline(fold, results.settings))
+    assert sentence.startswith("Of 20 test trials of the 2 subjects of fold 1, the network trained with")
+    assert f"the step schedule was wrong on {round(20 * row['error'])} (" in sentence
+    assert "can say of these 2 subjects: neither the intervals nor the test" in tested
+    assert sentence in visible(html)
+    assert "small: fold 1" in re.search("<title>(.*?)</title>", html).group(1)
+
+
+def test_every_test_subject_has_its_errors_and_all_theirs(made, html):
+    table = made[1].evaluation
+    at_end = table[(table["epoch"] == 7) & (table["rates"] == "0.025") & (table["members"] == "single")]
+    rows = re.findall(r"<tr[^>]*><td[^>]*>(2|10|all)</td>(.*?)</tr>", html)
+    assert [label for label, _ in rows] == ["2", "10", "all"]
+    for label, cells in rows:
+        of = at_end[at_end["subject"] == label].set_index("schedule")
+        n = 20 if label == "all" else 10
+        found = re.findall(r"<td[^>]*>(.*?)</td>", cells)
+        assert found[0] == str(n)
+        for cell, schedule in zip(found[1:], ("restarts", "step"), strict=True):
+            error = of.loc[schedule, "error"]
+            low, high = binomial_interval(round(n * error), n)
+            expected = f"{round(n * error)} ({100 * error:.1f} %, {100 * low:.1f} to {100 * high:.1f} %)"
+            assert cell == expected
+
+
+def test_tables_and_curves_are_over_all_test_trials_once(made, html):
+    """A predictor has one row, not one for each subject."""
+    table = re.search(r"<caption>Every predictor on 20 test trials.*?</table>", html, re.DOTALL).group()
+    # At two rates and over both: step has three budgets, restarts three ends, and ensembles of one network.
+    assert table.count("<tr") - 1 == 3 * (3 + 3)
+
+
+def test_who_trains_and_who_tests(html):
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", html))
+    assert "Split How many Subjects test 2 2, 10 train 2 1, 3" in text
+    assert "Resampled to 100 Hz: subject 3 (recorded at 128 Hz)." in visible(html)
+
+
+def test_no_sentence_speaks_of_one_subject(html):
+    text = visible(html)
+    for untrue in ("subject 1,", "one subject", "One subject", "of subject 1", "over subjects can"):
+        assert untrue not in text
+
+
+def test_methods_say_how_folds_were_made(made):
+    results, fold = made
+    text = " ".join(methods(results.settings, fold))
+    assert "EEG of 4 subjects of a BIDS dataset" in text
+    assert "Subjects 2 and 10 tested (20 trials after rejection), all others trained (12 trials)." in text
+    assert "one of 2 folds into which subjects were divided at random (seed 0)" in text
+    assert "resampled to 100 Hz (polyphase) where recorded at another rate" in text
+    assert "hold for these subjects and these trained networks alone" in text
+    named = across(results.settings, folds=[["2", "10"], ["1"]])
+    assert "one of 2 folds that were named in the configuration" in " ".join(methods(named, fold))
+
+
+def test_runs_are_named_with_their_subject(made):
+    assert "Interpolated sensors: subject/session/run 3/0/1: C3." in rejections(made[1])
+    assert any(
+        "tested on people of whom they have seen nothing" in text
+        for text in deviations(made[0].settings, made[1])
+    )
+
+
+def test_many_trials_that_look_ahead_are_counted_and_not_named(tmp_path):
+    _, fold = write_fold(tmp_path, not_causal=list(range(21)))
+    (text,) = [text for text in rejections(fold) if text.startswith("Not causal")]
+    assert text.startswith("Not causal: 21 trials (12 for training and 9 for testing)")
+    assert text.endswith("not_causal in data.json lists them.")
+
+
+def test_other_rates_are_grouped_and_none_says_nothing(tmp_path):
+    assert other_rates(write_rates(tmp_path / "none", {})) == []
+    everyone = {f"{label}/0/4": 250.0 for label in ("3", "88", "92", "7")}
+    assert other_rates(write_rates(tmp_path / "all", everyone)) == [
+        "Resampled to 160 Hz: all subjects (recorded at 250 Hz)."
+    ]
+    rates = {"88/0/4": 128.0, "88/0/8": 128.0, "92/0/4": 128.0, "3/0/4": 250.0}
+    assert other_rates(write_rates(tmp_path / "some", rates)) == [
+        "Resampled to 160 Hz: subjects 88 and 92 (recorded at 128 Hz); subject 3 (recorded at 250 Hz)."
+    ]
+
+
+FOLD = {"fold": "1", "test_subjects": ["3", "88"], "train_subjects": ["92", "7"]}
+
+
+def write_rates(root, resampled):
+    """A fold of which only data.json is read."""
+    fold = Subject(folders.SubjectFolder(root))
+    files.write_json(fold.folder.data, {**DATA, **FOLD, "resampled": resampled, "sfreq": 160.0})
+    return fold
+
+
+def test_the_command_makes_a_folds_report_again(tmp_path, capsys):
+    results, fold = write_fold(tmp_path)
+    assert main([str(results.root)]) == 0
+    assert str(fold.folder.report) in capsys.readouterr().out
+    first = fold.folder.report.read_text(encoding="utf-8")
+    assert main([str(results.root)]) == 0
+    made = re.compile(r'<p id="made">.*?</p>', re.DOTALL)
+    assert made.sub("", fold.folder.report.read_text(encoding="utf-8")) == made.sub("", first)
+
+
+SETTINGS = across(study_settings(PEOPLE, baseline=None), folds=[["1", "2"], ["3", "10"]])
+
+
+def counts(label, key, epoch):
+    """Wrong trials of ten each: restarts 2, 4, 3, 0; step 4, 4, 2, 2."""
+    wrong = {"step": {"1": (4, 4), "2": (2, 2)}, "restarts": {"1": (2, 4), "2": (3, 0)}}
+    first, second = wrong[key.schedule][label]
+    return [*range(first), *range(10, 10 + second)]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    root = tmp_path_factory.mktemp("made_up") / "study"
+    write_folds(root, SETTINGS, counts)
+    update(root, ("1", "2"))
+    return Results(root)
+
+
+def test_the_study_counts_folds_and_then_people(study):
+    html = study_page(study)
+    text = visible(html)
+    assert (
+        "Of 2 folds, 2 better, 0 equal, 0 worse (given these trained networks, of 4 subjects, 2 better, 1 "
+        "equal, 1 worse). So this study does not tell them apart" in text
+    )
+    assert "1 3, 10" not in text
+    rows = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", html))
+    assert "How many train 1 1, 2 2 2 2 3, 10 2 2" in rows
+    assert "Training sets of folds overlap" in text
+    assert "The configuration has 2 folds; with fewer than ten" in text
+    assert "Here it is 4 subjects in 2 folds, left and right." in text
+    assert "over 4 subjects and 1 seed." in text, "Figure 4"
+    assert "Over subjects, given these trained networks" in text
+    check_numbers(html, pd.read_csv(folders.Study(study.root).comparison))
+
+
+def test_the_study_leads_to_the_folds_reports(study):
+    html = study_page(study)
+    for label in ("1", "2"):
+        assert f'<a href="folds/0{label}/report.html">{label}</a>' in html
+    assert "A fold's name leads to its report." in visible(html)
+
+
+def test_one_fold_is_no_study(tmp_path):
+    write_folds(tmp_path, SETTINGS, counts, missing=["2"])
+    update(tmp_path, ("1",))
+    assert publish(Results(tmp_path)) == [], "its two subjects share their networks"

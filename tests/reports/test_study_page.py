@@ -1,0 +1,303 @@
+"""The study's report and Figure 4: each number is one of comparison.csv, nothing unfinished is hidden."""
+
+import re
+from html import unescape
+
+import numpy as np
+import pandas as pd
+import pytest
+from study_folder import across, study_settings, write_folds, write_study
+
+from eeg_sgdr.evaluation.comparison import update
+from eeg_sgdr.report import main
+from eeg_sgdr.reports.figures.canvas import encode
+from eeg_sgdr.reports.figures.figure4 import MOST_ARMS, curve_points, figure4, reference_row
+from eeg_sgdr.reports.study import page, publish
+from eeg_sgdr.storage import files, folders
+from eeg_sgdr.storage.results import Results
+
+SUBJECTS = ("01", "02", "03")
+STEP = {"01": 8, "02": 6, "03": 5}
+RESTARTS = {"01": 4, "02": 5, "03": 6}
+
+
+def counts(label, key, epoch):
+    """Wrong trials of 20: at chance after one epoch, less after more, at a rate of 0.05 one more."""
+    at_the_end = STEP if key.schedule == "step" else RESTARTS
+    n = 10 if epoch == 1 else at_the_end[label] + (epoch == 3) + (key.rate == 0.05) + key.seed
+    return np.arange(n)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    root = tmp_path_factory.mktemp("made_up") / "study"
+    return study(root)
+
+
+def study(root, missing=(), **changes):
+    """A study with its comparison; some of it missing."""
+    settings = study_settings(SUBJECTS, **{"baseline": None, **changes})
+    write_study(root, settings, counts, missing)
+    update(root, SUBJECTS)
+    return Results(root)
+
+
+def lines(panel):
+    """What a panel draws, as (x, y) by order of drawing; level lines left out."""
+    return [line.get_xydata().tolist() for line in panel.lines if len(line.get_xydata()) > 2]
+
+
+def test_figure_4_draws_the_curves_of_the_comparison(results):
+    figure = figure4(results.comparison, results.settings)
+    top, _, bottom, _ = figure.axes
+    points = curve_points(results.comparison)
+    for panel, names in ((top, ["step single", "restarts single"]), (bottom, ["restarts single"])):
+        for name, drawn in zip(names, lines(panel), strict=False):
+            of = points[(points["a"] == name) & (points["rate"] == "0.025")].sort_values("epoch_a")
+            assert drawn == of[["epoch_a", "estimate"]].to_numpy(float).tolist()
+    # Step, 8, 6 and 5 wrong of 20; restarts 4, 5 and 6: the median improvement is one trial.
+    assert lines(top)[1][-1] == pytest.approx([7, 5])
+    assert reference_row(results.comparison, results.settings)["estimate"] == pytest.approx(0.3)
+    chance = [line for line in top.lines if line.get_linestyle() == ":"]
+    assert chance[0].get_ydata()[0] == pytest.approx(-20)
+    assert "step, 7 epochs, rate 0.025" in figure.get_supylabel()
+
+
+def test_figure_4_is_the_same_bytes_whenever_it_is_drawn(results):
+    for kind in ("svg", "png"):
+        first, second = (encode(figure4(results.comparison, results.settings), kind) for _ in range(2))
+        assert first == second
+
+
+def test_figure_4_names_the_arms_that_it_leaves_out(tmp_path):
+    more = {f"arm{i}": {"kind": "cosine", "budgets": [3, 7]} for i in range(MOST_ARMS)}
+    settings = study_settings(SUBJECTS, schedules=more)
+    assert len(settings.schedules) == MOST_ARMS + 2
+    write_study(tmp_path, settings, lambda *_: np.arange(3))
+    update(tmp_path, SUBJECTS)
+    results = Results(tmp_path)
+    figure = figure4(results.comparison, settings)
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    left_out = list(settings.schedules)[MOST_ARMS:]
+    assert f"not drawn: {', '.join(left_out)}" in texts
+
+
+def test_figure_4_of_one_rate_without_restarts_has_one_panel(tmp_path):
+    settings = study_settings(SUBJECTS, rates=(0.05,))
+    settings = settings.model_copy(update={"schedules": {"step": settings.schedules["step"]}})
+    evaluation = settings.evaluation.model_copy(update={"comparisons": ()})
+    settings = settings.model_copy(update={"evaluation": evaluation})
+    write_study(tmp_path, settings, counts)
+    update(tmp_path, SUBJECTS)
+    assert len(figure4(Results(tmp_path).comparison, settings).axes) == 1
+
+
+MARKED = re.compile(
+    r'<data value="([^"]*)" data-row="(\d+)" data-column="(\w+)" title="[^"]*">([^<]*)</data>'
+)
+MADE = re.compile(r'<p id="made">.*?</p>', re.DOTALL)
+
+
+def visible(html):
+    """What a reader sees, roughly: no scripts, styles and tags."""
+    html = re.sub(r"<(script|style)\b.*?</\1>", "", html, flags=re.DOTALL)
+    return unescape(re.sub(r"<[^>]*>", "", html)).replace("\xa0", " ")
+
+
+@pytest.fixture(scope="module")
+def html(results):
+    return page(results)
+
+
+def shows(text, value, row, column):
+    """Whether a text shows a value: as itself, or as percent without a sign where words say it."""
+    if text in ("not reached", "infinite"):
+        return np.isinf(value)
+    digits = len(text.partition(".")[2])
+    if column in ("p", "p_holm"):
+        return value < 0.001 if text == "0.001" else abs(value - float(text)) <= 0.5 * 10**-digits + 1e-9
+    is_fraction = row["metric"] in ("error", "fraction") and column in ("estimate", "low", "high")
+    plain = row["quantity"] == "effect size dz" or not is_fraction
+    factor = 1 if plain else 100
+    signs = (1, -1) if "-" not in text else (1,)
+    near = [abs(factor * value - sign * float(text)) for sign in signs]
+    return min(near) <= 0.5 * 10**-digits + 1e-9
+
+
+def check_numbers(html, table):
+    """Every marked number is the one in its row."""
+    found = MARKED.findall(html)
+    assert len(found) == html.count("<data ")
+    for value, line, column, text in found:
+        row = table.iloc[int(line) - 2]
+        assert float(value) == float(row[column]), (line, column)
+        assert shows(text, row[column], row, column), (line, column, text, row[column])
+    return found
+
+
+def test_every_number_is_one_of_the_comparison(results, html):
+    found = check_numbers(html, pd.read_csv(folders.Study(results.root).comparison))
+    families = {results.comparison["family"].iloc[int(line) - 2] for _, line, _, _ in found}
+    assert families == {"tested", "curve", "descriptive", "ensemble", "anytime"}
+
+
+def test_no_number_stands_unmarked(results, html):
+    """What is left without marks, settings and citations has no digits but those of names and labels."""
+    tables = [found for found in re.findall(r"<tbody>.*?</tbody>", html, re.DOTALL) if "<data" in found]
+    answers = re.findall(r'<div class="answers">.*?</div>', html, re.DOTALL)
+    assert len(tables) == 8
+    labels = {*SUBJECTS, *map(str, results.settings.training.initial_rates), "1", "2", "95"}
+    for part in [*tables, *answers]:
+        text = visible(re.sub(r"<data .*?</data>", "", part))
+        assert set(re.findall(r"\d[\d.]*\d|\d", text)) <= labels
+
+
+def test_the_picture_of_ensembles_says_what_it_stands_on(tmp_path, html):
+    stands = "It stands on 3 subjects, 1 seed, 20 test trials in a subject (median; quartiles 20 to 20)."
+    assert stands in visible(html)
+    assert "the paper's control" not in visible(html)
+    missing = ["03", ("02", "step-b7-r0.05-s1")]
+    unfinished = study(tmp_path, missing, seeds=(0, 1), training={"store": "epochs"})
+    text = visible(page(unfinished))
+    assert "It stands on 1 to 2 subjects, 1 to 2 seeds, 20 test trials in a subject" in text
+    assert "the paper's control" in text
+    check_numbers(page(unfinished), unfinished.comparison)
+
+
+def test_pictures_are_named_in_plain_text(html):
+    names = re.findall(r' alt="([^"]*)"', html)
+    assert names
+    assert not [name for name in names if "&lt;" in name]
+
+
+def test_without_any_ensemble_there_is_a_table_alone(tmp_path):
+    missing = [(label, name) for label in SUBJECTS for name in ("step-b7-r0.05-s0", "restarts-b7-r0.05-s0")]
+    results = study(tmp_path, missing)
+    html = page(results)
+    assert "Figure 3 and Table 2" not in visible(html)
+    assert "Mean error over subjects (%) when the last M snapshots" in visible(html)
+    check_numbers(html, results.comparison)
+
+
+def test_the_answer_in_plain_words(results, html):
+    (row,) = results.comparison[
+        (results.comparison["quantity"] == "mean difference")
+        & (results.comparison["family"] == "tested")
+        & (results.comparison["a"] == "restarts single")
+        & (results.comparison["b"] == "step single")
+    ].to_dict("records")
+    # (8 - 4 + 6 - 5 + 5 - 6) / 3 trials of 20.
+    assert row["estimate"] == pytest.approx(4 / 60)
+    text = visible(html)
+    assert (
+        "single networks trained with warm restarts were 6.7 points better than single networks trained with "
+        f"the step schedule (95 % interval {100 * row['low']:.1f} to {100 * row['high']:.1f}; "
+        f"p = {row['p']:.2f}" in text
+    )
+    assert "Of 3 subjects, 2 better, 0 equal, 1 worse. So this study does not tell them apart" in text
+    assert "Mean errors: 27.5 and 34.2 %. Cost: 1 network from 7 epochs of training against 1 network" in text
+    assert "With one seed, variation between trainings was not measured" in text
+    assert "with so few subjects no sign-flip test can reach 5 %" in text
+
+
+def test_a_finished_study_says_so_and_names_what_could_not_be_asked(tmp_path):
+    # Of four cycles two are averaged, which takes two seeds of the step schedule.
+    text = visible(page(study(tmp_path, budgets=(3, 15), epochs=15)))
+    assert "Complete: no fit is missing of any subject or seed" in text
+    assert "Unfinished" not in text
+    assert "not answered (left out: needs 2 seeds, there are 1)" in text
+
+
+def test_an_unfinished_study_says_so_first(tmp_path):
+    missing = ["03", ("02", "step-b7-r0.05-s1")]
+    results = study(tmp_path, missing, seeds=(0, 1))
+    html = page(results)
+    text = visible(html)
+    unfinished = text.index("Unfinished: no fit is done of subject 03.")
+    assert unfinished < text.index("of subject 02, these fits are missing: step-b7-r0.05-s1.")
+    assert unfinished < text.index("points better")
+    assert "Complete" not in text
+    assert "subject 02: seed 1; subject 03. It stands on 2 subjects and 1 seed." in text
+    check_numbers(html, results.comparison)
+
+
+def test_a_baseline_that_is_not_there_is_missing(tmp_path):
+    text = visible(page(study(tmp_path, baseline={})))
+    assert "Complete" not in text
+    assert "subject 01; subject 02; subject 03. It stands on 0 subjects and 0 seeds." in text
+    assert "not answered (nothing of it is there)." in text
+
+
+def test_a_failed_fit_is_told_with_its_reason_and_escaped(tmp_path):
+    results = study(tmp_path)
+    fit = results.subject("01").folder.fit("step-b1-r0.05-s0").fit
+    files.write_json(fit, {**files.read_json(fit), "state": "failed", "why": "<b>no loss</b>"})
+    html = page(Results(tmp_path))
+    assert "Failed: subject 01, step-b1-r0.05-s0 (<b>no loss</b>)." in visible(html)
+    assert "<b>no loss" not in html
+
+
+def test_names_of_the_configuration_are_escaped(tmp_path):
+    hostile = "<script>alert('x')</script>"
+    one = {"name": hostile, "a": {"schedule": "restarts"}, "b": {"schedule": "step", "budget": 7}}
+    results = study(tmp_path, evaluation={"comparisons": [one]})
+    assert hostile.lower() not in page(results).lower()
+
+
+def test_what_was_not_reached_is_said(tmp_path):
+    settings = study_settings(SUBJECTS)
+    # Restarts stay at chance.
+    write_study(
+        tmp_path, settings, lambda label, key, epoch: np.arange(10 if key.schedule == "restarts" else 3)
+    )
+    update(tmp_path, SUBJECTS)
+    html = page(Results(tmp_path))
+    assert "not reached (not reached to not reached)" in visible(html)
+    check_numbers(html, Results(tmp_path).comparison)
+
+
+def test_subjects_reports_are_linked_relatively(html):
+    for label in SUBJECTS:
+        assert f'<a href="subjects/{label.zfill(3)}/report.html">{label}</a>' in html
+
+
+def test_the_report_is_the_same_whenever_it_is_made_but_for_one_element(tmp_path, html):
+    results = study(tmp_path / "study")
+    for subject in results.subjects:
+        for fit in subject.folder.fits():
+            files.write_json(fit.fit, {**files.read_json(fit.fit), "seconds": 1234.5})
+    again = page(Results(tmp_path / "study"))
+    assert "took 24 s" in MADE.findall(html)[0]
+    assert "took 24 s" not in again
+    # Seven epochs of half a second; what one trial takes is not in these folders.
+    assert "3.50 s against 3.50 s of training, not measured against not measured" in MADE.findall(html)[0]
+    assert MADE.sub("", again) == MADE.sub("", html)
+
+
+def test_one_subject_with_the_reference_is_no_comparison(tmp_path):
+    missing = [(label, "step-b7-r0.025-s0") for label in SUBJECTS[1:]]
+    assert publish(study(tmp_path, missing)) == []
+    assert not folders.Study(tmp_path).report.exists()
+
+
+def test_the_command_writes_figure_and_report(tmp_path, monkeypatch, capsys):
+    study(tmp_path)
+    monkeypatch.setattr("eeg_sgdr.reports.subject.subject_report", lambda *_: None)
+    assert main([str(tmp_path)]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    for name in ("comparison.csv", "figure4.svg", "figure4.png", "report.html"):
+        assert (tmp_path / name).is_file()
+        assert str(tmp_path / name) in printed
+
+
+def test_across_subjects_folds_are_counted(tmp_path):
+    settings = across(study_settings(SUBJECTS, baseline=None), folds=3)
+    write_folds(tmp_path, settings, lambda *_: np.arange(3), missing=["3"])
+    update(tmp_path, ("1", "2"))
+    text = visible(page(Results(tmp_path)))
+    assert "Unfinished: no fit is done of fold 3." in text
+    assert "It stands on 2 folds and 1 seed." in text
+    assert "Of 2 folds, 0 better, 2 equal, 0 worse (given these trained networks, of 2 subjects, 0" in text
+    assert "Training sets of folds overlap" in text
+    assert "error of each fold" in text
+    assert "subjects/" not in page(Results(tmp_path))

@@ -1,0 +1,285 @@
+"""The subject's report: its numbers are the tables', and it says what a reader must know."""
+
+import base64
+import re
+from html import unescape
+
+import numpy as np
+import pytest
+from results_folder import SENSORS, MadeUp, write_folder
+
+from eeg_sgdr import report
+from eeg_sgdr.evaluation.statistics import binomial_interval, mcnemar
+from eeg_sgdr.reports.headline import headline, side_by_side
+from eeg_sgdr.reports.methods import deviations, methods, references
+from eeg_sgdr.reports.subject import learned, page, recordings, result, warnings
+from eeg_sgdr.settings import CosineArm, CyclicArm, FilesRecordings, MoabbRecordings
+from eeg_sgdr.storage.files import read_json, write_json
+from eeg_sgdr.storage.results import Subject
+
+NAME = "study"  # a folder's name stands in its report
+HOSTILE = "<script>alert('x')</script>"
+
+
+def visible(html):
+    """What a reader sees, roughly: no scripts, styles and tags."""
+    html = re.sub(r"<(script|style)\b.*?</\1>", "", html, flags=re.DOTALL)
+    return unescape(re.sub(r"<[^>]*>", "", html)).replace("\xa0", " ")
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    return write_folder(tmp_path_factory.mktemp("made_up") / NAME, MadeUp())
+
+
+@pytest.fixture(scope="module")
+def html(plain):
+    return page(*plain)
+
+
+def test_a_report_is_the_same_whenever_it_is_made_but_for_one_element(tmp_path, html):
+    results, subject = write_folder(tmp_path / NAME, MadeUp())
+    for fit in subject.folder.fits():
+        content = read_json(fit.fit)
+        write_json(fit.fit, {**content, "seconds": 1234.5})
+    again = page(results, Subject(subject.folder))
+    made = re.compile(r'<p id="made">.*?</p>', re.DOTALL)
+    (first,), (second,) = made.findall(html), made.findall(again)
+    assert "took 8 s" in first
+    assert "took 9876 s" in second
+    assert made.sub("", again) == made.sub("", html)
+
+
+def test_the_first_sentence_has_the_numbers_of_the_table(plain, html):
+    results, subject = plain
+    table = subject.evaluation
+    at_end = table[(table["epoch"] == 7) & (table["rates"] == "0.025") & (table["members"] == "single")]
+    sentence = result(subject, results.settings, headline(subject, results.settings))[0]
+    for schedule in ("step", "restarts"):
+        (row,) = at_end[at_end["schedule"] == schedule].to_dict("records")
+        count = round(row["error"] * row["n_test"])
+        low, high = binomial_interval(count, 20)
+        assert (
+            f"was wrong on {count} ({100 * row['error']:.1f} %, 95 % interval {100 * low:.1f} to "
+            f"{100 * high:.1f} %)" in sentence
+        )
+    assert "always naming the commonest class would be wrong on 10 (50.0 %)" in sentence
+    assert sentence in visible(html)
+
+
+def test_the_test_is_that_of_the_stored_predictions(plain, html):
+    results, subject = plain
+    stored = [
+        results.probabilities(1, schedule, 7, 0.025)[1][-1].argmax(axis=1)
+        for schedule in ("restarts", "step")
+    ]
+    y = np.arange(12, 32) % 2
+    expected = mcnemar(stored[0] == y, stored[1] == y)
+    found = headline(subject, results.settings)
+    assert found.test == expected
+    assert f"was right on {expected.only_a} trial" in visible(html)
+    assert "with seed 0, can say of one subject" in visible(html)
+
+
+def test_every_comparison_is_listed_with_the_errors_of_the_table(plain, html):
+    results, subject = plain
+    rows = side_by_side(subject, results.settings)
+    assert len(rows) == 5
+    name, _, _, errors = rows[-1]
+    assert "at equal cost" in name
+    table = subject.evaluation[
+        (subject.evaluation["rates"] == "0.025+0.05") & (subject.evaluation["epoch"] == 7)
+    ]
+    counts = {(row["schedule"], row["members"]): round(20 * row["error"]) for row in table.to_dict("records")}
+    assert errors == [f"{counts['restarts', 'cycles']} : {counts['step', 'single']}"]
+    assert errors[0] in visible(html)
+
+
+def test_one_seed_is_called_one_and_several_are_counted(tmp_path, html):
+    assert "One seed (0): variation between trainings was not measured." in visible(html)
+    results, subject = write_folder(tmp_path, MadeUp(seeds=(0, 3)))
+    found = headline(subject, results.settings)
+    assert list(found.by_seed) == [0, 3]
+    a, b = zip(*found.by_seed.values(), strict=True)
+    text = result(subject, results.settings, found)[-1]
+    assert text == (f"Errors with seeds 0 and 3: warm restarts {a[0]}, {a[1]}; step schedule {b[0]}, {b[1]}.")
+
+
+def test_texts_of_recordings_and_configuration_are_escaped(tmp_path):
+    made_up = MadeUp(
+        classes=(HOSTILE, "a & b"),
+        sensors=(f"Cz {HOSTILE}", *SENSORS[1:]),
+        rejected=f"annotation BAD {HOSTILE}",
+        evaluation={"comparisons": [comparison(HOSTILE)]},
+    )
+    html = page(*write_folder(tmp_path, made_up))
+    assert HOSTILE not in html
+    assert f"Cz {HOSTILE}" in visible(html)
+    assert visible(html).count(HOSTILE) >= 4
+    assert f"Rejected: 1 of 32 trials; annotation BAD {HOSTILE} (1)." in visible(html)
+
+
+def comparison(name):
+    return {"name": name, "a": {"schedule": "restarts"}, "b": {"schedule": "step", "budget": 7}}
+
+
+def test_the_page_loads_nothing_from_elsewhere(html):
+    html = re.sub(r"(<script\b[^>]*>).*?</script>", r"\1", html, flags=re.DOTALL)
+    assert not re.findall(r"<(?:link|iframe|object|embed)\b", html)
+    assert not re.findall(r"<(?:script|img|source)\b[^>]*\bsrc=[\"'](?!data:)", html)
+    assert not re.findall(r"url\([\"']?(?!data:)\w", html)
+    assert "@import" not in html
+
+
+def test_simulated_recordings_are_called_so_everywhere(tmp_path, html):
+    assert "simulated" not in visible(html).lower()
+    simulated = page(*write_folder(tmp_path, MadeUp(simulated=True)))
+    text = visible(simulated)
+    assert "simulated recordings, subject 1" in re.search("<title>(.*?)</title>", simulated).group(1)
+    assert text.index("Simulated recordings: nothing on this page") < text.index(
+        "Of 20 simulated test trials"
+    )
+    for content in re.findall(r"data:image/svg\+xml;base64,([^\"]*)", simulated):
+        assert "<!-- simulated recordings -->" in base64.b64decode(content).decode()
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"missing": ("step-b3-r0.05-s0",)}, "Unfinished: 1 of 8 fits are missing (step-b3-r0.05-s0)."),
+        ({"failed": ("step-b3-r0.05-s0",)}, "Failed: step-b3-r0.05-s0 (the loss is not finite in epoch 1"),
+        ({"capability": {"step-b3-r0.05-s0": "AVX512"}}, "Mixed: the fits were not all made with the same"),
+        ({"n_updates": 3}, "Few updates: an epoch has only 3 (fewer than 4)"),
+    ],
+)
+def test_what_a_reader_must_know_is_said(tmp_path, plain, changes, sentence):
+    assert warnings(plain[1], plain[0].settings) == []
+    results, subject = write_folder(tmp_path, MadeUp(**changes))
+    (warning,) = warnings(subject, results.settings)
+    assert warning.startswith(sentence)
+
+
+def test_warnings_come_first_and_without_the_compared_fits_there_is_no_test(tmp_path):
+    missing = ("step-b7-r0.025-s0", "step-b7-r0.05-s0")
+    results, subject = write_folder(tmp_path, MadeUp(missing=missing))
+    text = visible(page(results, subject))
+    assert text.index("Unfinished: 2 of 8 fits are missing") < text.index("Of 20 test trials")
+    assert "McNemar test, p" not in text
+    assert "missing" in side_by_side(subject, results.settings)[0][3]
+
+
+def test_without_positions_maps_are_left_out(tmp_path):
+    results, subject = write_folder(tmp_path, MadeUp(places=("nowhere",) * len(SENSORS)))
+    html = recordings(subject) + learned(subject, results.settings, headline(subject, results.settings))
+    assert "Maps are left out: the recordings do not say where the sensors are." in html
+    assert "No patterns: the recordings do not say where the sensors are." in html
+    assert "Mean spectrum of each class" in html  # C3, Cz and C4 are known by name
+
+
+def test_networks_that_cannot_be_read_have_no_patterns(tmp_path):
+    results, subject = write_folder(tmp_path, MadeUp(network="EEGTCNet"))
+    html = learned(subject, results.settings, headline(subject, results.settings))
+    assert "No patterns: they are known for ShallowFBCSPNet, Deep4Net and EEGNet, not for EEGTCNet" in html
+    assert "Haufe" not in " ".join(methods(results.settings, subject))
+
+
+def test_running_statistics_change_numbers_and_sentences(tmp_path, plain):
+    results, subject = write_folder(tmp_path, MadeUp(evaluation={"batch_norm_statistics": "running"}))
+    ours = headline(subject, results.settings).contenders[0].probabilities
+    theirs = headline(plain[1], plain[0].settings).contenders[0].probabilities
+    assert not np.array_equal(ours, theirs)
+    assert "kept in training" in " ".join(methods(results.settings, subject))
+    assert "running batch-norm statistics" in " ".join(deviations(results.settings, subject))
+
+
+def test_methods_state_nothing_that_was_not_done(tmp_path, plain):
+    everything = " ".join(methods(plain[0].settings, plain[1]))
+    assert "high-pass filtered at 4 Hz" in everything
+    bare = {"preprocessing": {"highpass_hz": None, "standardize": None, "reject_uv": None}}
+    results, subject = write_folder(tmp_path, MadeUp(settings=bare))
+    text = " ".join(methods(results.settings, subject))
+    for step in ("filtered", "standardised", "amplitude", "resampled", "crops"):
+        assert step not in text
+    assert "no high-pass" in " ".join(deviations(results.settings, subject))
+
+
+def test_methods_name_where_recordings_are_from(plain):
+    settings, subject = plain[0].settings, plain[1]
+    classes = {"left": "l", "right": "r"}
+    high_gamma = MoabbRecordings(source="moabb", dataset="Schirrmeister2017", classes=classes)
+    files = FilesRecordings(source="files", pattern="{subject}_{run}.edf", classes=classes)
+    for source, words, cited in (
+        (high_gamma, "EEG of subject 1 of the dataset Schirrmeister2017, read by MOABB", "Jayaram"),
+        (files, "EEG of subject 1, read from files by MNE", "Gramfort"),
+    ):
+        text = methods(settings.model_copy(update={"recordings": source}), subject)[0]
+        assert text.startswith(words)
+        assert cited in [reference.split(",")[0] for reference in references([text])]
+
+
+def test_methods_say_how_every_kind_of_schedule_goes(plain):
+    settings, subject = plain[0].settings, plain[1]
+    arms = {
+        "soft": CyclicArm(kind="cyclic", budgets=[3], period=2),
+        "one": CosineArm(kind="cosine", budgets=[3, 7]),
+    }
+    more = settings.model_copy(update={"schedules": {**settings.schedules, **arms}})
+    text = " ".join(methods(more, subject))
+    assert "The cosine schedule was one cycle of cosine annealing" in text
+    assert "with a period of 2 epochs (triangular, Smith, 2017; down first), over budgets of 3 epochs" in text
+    assert any(reference.startswith("Smith") for reference in references([text]))
+
+
+def test_the_command_makes_table_and_report_again(tmp_path, capsys):
+    _, subject = write_folder(tmp_path, MadeUp())
+    table = subject.folder.evaluation.read_bytes()
+    subject.folder.evaluation.unlink()
+    assert report.main([str(tmp_path)]) == 0
+    assert subject.folder.evaluation.read_bytes() == table
+    assert subject.folder.report.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert str(subject.folder.report) in capsys.readouterr().out
+
+
+def test_the_command_refuses_in_one_sentence(tmp_path, capsys):
+    assert report.main([str(tmp_path / "nothing")]) == 2
+    error = capsys.readouterr().err
+    assert "nothing/config.yaml: is not there, so nothing is no results folder" in error.replace(
+        str(tmp_path) + "/", ""
+    )
+    assert len(error.splitlines()) == 1
+
+
+def test_the_command_says_when_nothing_is_done(tmp_path, capsys):
+    _, subject = write_folder(tmp_path, MadeUp())
+    for fit in subject.folder.fits():
+        write_json(fit.fit, {**read_json(fit.fit), "state": "failed", "why": "x"})
+    assert report.main([str(tmp_path)]) == 2
+    assert "subject 1: no fit is done" in capsys.readouterr().err
+
+
+def test_without_comparisons_the_reference_is_reported(tmp_path):
+    results, subject = write_folder(tmp_path, MadeUp(evaluation={"comparisons": []}))
+    found = headline(subject, results.settings)
+    assert [one.predictor.fits[0].name for one in found.contenders] == ["step-b7-r0.025-s0"]
+    assert found.test is None
+    first, *others = result(subject, results.settings, found)
+    assert "after 7 epochs from an initial rate of 0.025" in first
+    assert not any("McNemar" in text for text in others)
+
+
+def test_sides_that_differ_in_epochs_or_rates_say_so_each(tmp_path):
+    sides = {"a": {"schedule": "restarts", "rates": "all"}, "b": {"schedule": "step", "budget": 1}}
+    results, subject = write_folder(
+        tmp_path, MadeUp(evaluation={"comparisons": [{"name": "unequal", **sides}]})
+    )
+    sentence = result(subject, results.settings, headline(subject, results.settings))[0]
+    assert "one at each rate, after 7 epochs from initial rates 0.025 and 0.05, was wrong on" in sentence
+    assert "the step schedule, after 1 epoch from an initial rate of 0.025, was wrong on" in sentence
+
+
+def test_a_snapshot_that_is_missing_is_named(tmp_path, capsys):
+    _, subject = write_folder(tmp_path, MadeUp())
+    snapshot = subject.folder.fit("restarts-b7-r0.025-s0").snapshot(7)
+    snapshot.unlink()
+    assert report.main([str(tmp_path)]) == 2
+    assert str(snapshot) in capsys.readouterr().err

@@ -1,0 +1,64 @@
+"""What comparisons took: sums over the trainings of a predictor, prediction times the networks averaged."""
+
+import pytest
+from study_folder import BASELINE, study_settings, write_study
+
+from eeg_sgdr.reports.study import took
+from eeg_sgdr.storage import files, folders, schemas
+from eeg_sgdr.storage.results import Results
+
+COMPARISONS = [
+    {"name": "one against one", "a": {"schedule": "restarts"}, "b": {"schedule": "step", "budget": 3}},
+    {
+        "name": "many against the baseline",
+        "a": {"schedule": "restarts", "members": "cycles", "rates": "all"},
+        "b": {"schedule": "baseline"},
+    },
+    {"name": "too few seeds", "a": {"schedule": "restarts", "seeds": 2}, "b": {"schedule": "step"}},
+]
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Two subjects, 15 epochs of restarts with the ends 1, 3, 7, 15; of the second, rate 0.05 is missing."""
+    settings = study_settings(
+        ["01", "02"], budgets=(3, 15), epochs=15, baseline={}, evaluation={"comparisons": COMPARISONS}
+    )
+    lacking = [("02", key) for key in ("restarts-b15-r0.05-s0", "step-b3-r0.05-s0")]
+    write_study(tmp_path, settings, lambda *_: [], missing=lacking)
+    for folder in folders.Study(tmp_path).subjects():
+        for fit in folder.fits():
+            content = files.read_json(fit.fit)
+            rate = content["fit"]["rate"]
+            seconds = {0.025: 1.0, 0.05: 3.0}[rate]
+            history = files.read_csv(fit.history)
+            files.write_csv(fit.history, history.assign(seconds=seconds))
+            files.write_json(fit.fit, {**content, "seconds": schemas.contents(99, seconds / 1000)})
+        files.write_json(folder.baseline.fit, {**BASELINE, "seconds": schemas.contents(0.25, 0.004)})
+    return tmp_path
+
+
+def test_training_and_predicting_of_both_sides(root):
+    meaning, *sentences = took(Results(root))
+    assert "times the number of networks averaged" in meaning
+    assert sentences == [
+        # 15 and 3 epochs: 15, 45 and 15 s, and 3, 9 and 3 s; 1, 3 and 1 ms.
+        "one against one: 25.00 s against 5.00 s of training, 1.67 ms against 1.67 ms to predict a trial.",
+        # Both rates together, two snapshots of each.
+        "many against the baseline: 60.00 s against 0.25 s of training, 8.00 ms against 4.00 ms to predict a "
+        "trial.",
+    ]
+
+
+def test_what_folders_made_before_do_not_hold_was_not_measured(root):
+    for path in root.rglob("fit.json"):
+        files.write_json(path, {**files.read_json(path), "seconds": 12.5})
+    _, one, many = took(Results(root))
+    assert "5.00 s of training, not measured against not measured to predict a trial." in one
+    assert "60.00 s against 12.50 s of training" in many
+
+
+def test_without_both_sides_nothing_is_said(root):
+    for path in root.rglob("fit.json"):
+        files.write_json(path, {**files.read_json(path), "state": "failed", "why": "it did"})
+    assert took(Results(root)) == []

@@ -1,0 +1,182 @@
+"""Results that were damaged are refused by name with the remedy, and never taken for results."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as limits
+from hypothesis import strategies as st
+from results_folder import MadeUp, write_folder
+from study_folder import BASELINE
+
+from eeg_sgdr.errors import UserError
+from eeg_sgdr.settings.plan import FitKey
+from eeg_sgdr.storage import files, folders, schemas
+from eeg_sgdr.storage.results import Results, Subject
+from eeg_sgdr.training.checkpoints import FileKeeper
+
+KEY = FitKey("restarts", 7, 0.05, 0)
+FIT = f"subjects/001/fits/{KEY.name}"
+READERS = {
+    "config.yaml": lambda results, subject: results.settings,
+    "comparison.csv": lambda results, subject: results.comparison,
+    "subjects/001/trials.csv": lambda results, subject: subject.trials,
+    "subjects/001/data.json": lambda results, subject: subject.data,
+    "subjects/001/summary.npz": lambda results, subject: subject.summary,
+    "subjects/001/evaluation.csv": lambda results, subject: subject.evaluation,
+    "subjects/001/baseline/fit.json": lambda results, subject: subject.baseline,
+    f"{FIT}/fit.json": lambda results, subject: subject.fits,
+    f"{FIT}/history.csv": lambda results, subject: subject.history(KEY),
+    f"{FIT}/predictions.npz": lambda results, subject: subject.predictions(KEY),
+    f"{FIT}/snapshot-0007.safetensors": lambda results, subject: subject.weights(KEY, 7),
+}
+#: What a study of one subject has.
+WRITTEN = [name for name in READERS if name != "comparison.csv"]
+TEXTS = [name for name in WRITTEN if not name.endswith((".npz", ".safetensors"))]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """The results of a subject; one of its fits knows what its files hash to."""
+    root = tmp_path_factory.mktemp("results")
+    _, subject = write_folder(root, MadeUp())
+    files.write_json(subject.folder.baseline.fit, BASELINE)
+    folder = subject.folder.fit(KEY.name)
+    files.write_json(folder.fit, {**files.read_json(folder.fit), "sha256": schemas.digests(folder)})
+    return root
+
+
+def read(root, name):
+    results = Results(root)
+    return READERS[name](results, results.subject(1))
+
+
+def read_instead(root, name, content):
+    """What is read of a file when it has another content."""
+    path = root / name
+    before = path.read_bytes() if path.exists() else None
+    path.write_bytes(content)
+    try:
+        return read(root, name)
+    finally:
+        path.unlink() if before is None else path.write_bytes(before)
+
+
+def flipped(content, bit):
+    changed = bytearray(content)
+    changed[bit // 8 % len(changed)] ^= 1 << bit % 8
+    return bytes(changed)
+
+
+def check_sentence(refusal, path):
+    said = str(refusal)
+    assert said.startswith(f"{path}: ")
+    # What is wrong with a configuration is wrong in its own ways.
+    assert said.endswith("run again.") or path.name == "config.yaml"
+    assert said.endswith(".")
+    assert said.isprintable()
+
+
+CONTENTS = st.binary(max_size=64) | st.text(max_size=64).map(str.encode) | st.sampled_from(
+    [b"[]", b"{}", b"null", b"0", b'{"fit": {}}', b"[" * 3000, b"a,b\n1,2\n", b"\n", b"PK\x03\x04"]
+)  # fmt: skip
+
+
+@limits(max_examples=25)
+@given(content=CONTENTS)
+@pytest.mark.parametrize("name", READERS)
+def test_anything_else_is_refused(root, name, content):
+    with pytest.raises(UserError) as refusal:
+        read_instead(root, name, content)
+    check_sentence(refusal.value, root / name)
+
+
+@pytest.mark.parametrize("name", [name for name in WRITTEN if name != "config.yaml"])
+@pytest.mark.parametrize("part", [0.3, 0.99])
+def test_what_was_cut_off_is_refused(root, name, part):
+    content = (root / name).read_bytes()
+    with pytest.raises(UserError) as refusal:
+        read_instead(root, name, content[: int(part * len(content))])
+    check_sentence(refusal.value, root / name)
+
+
+@limits(max_examples=25)
+@given(bit=st.integers(0, 10**6))
+@pytest.mark.parametrize("name", [f"{FIT}/predictions.npz", f"{FIT}/snapshot-0007.safetensors"])
+def test_every_changed_bit_of_a_fits_results_is_refused(root, name, bit):
+    with pytest.raises(UserError, match=r"it was changed or replaced.*; delete .*restarts-b7-r0\.05-s0 and"):
+        read_instead(root, name, flipped((root / name).read_bytes(), bit))
+
+
+@limits(max_examples=40)
+@given(bit=st.integers(0, 10**6))
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_changed_bit_of_a_text_is_refused_or_read(root, name, bit):
+    """Not every one can be told: a digit is as good as another."""
+    try:
+        read_instead(root, name, flipped((root / name).read_bytes(), bit))
+    except UserError as refusal:
+        check_sentence(refusal, root / name)
+
+
+@limits(max_examples=40)
+@given(bit=st.integers(0, 10**6))
+def test_arrays_of_folders_made_before_are_refused_or_the_same(root, bit):
+    """Without a hash in fit.json, what tells a changed bit are the archive's own sums."""
+    key = FitKey("step", 3, 0.05, 0)
+    path = Subject(folders.Study(root).subject("1")).folder.fit(key.name).predictions
+    content = path.read_bytes()
+    expected = files.read_npz(path)
+    path.write_bytes(flipped(content, bit))
+    try:
+        found = Results(root).subject(1).predictions(key)
+        for name in schemas.PREDICTIONS:
+            np.testing.assert_array_equal(found[name], expected[name])
+    except UserError as refusal:
+        check_sentence(refusal, path)
+    finally:
+        path.write_bytes(content)
+
+
+@limits(max_examples=25)
+@given(content=CONTENTS)
+def test_no_checkpoint_is_made_of_anything(root, content):
+    path = root / "checkpoint"
+    path.write_bytes(content)
+    assert FileKeeper(path, {}, 60).load() is None
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("subjects/001/trials.csv", ",left,", ",right,"),
+        ("subjects/001/trials.csv", ",test,", ",train,"),
+        ("subjects/001/data.json", '"left"', '"left_"'),
+        (f"{FIT}/fit.json", '"rate": 0.05', '"rate": 0.04'),
+        (f"{FIT}/fit.json", '"state": "done"', '"state": "failed"'),
+    ],
+)
+def test_results_that_contradict_each_other_are_refused(root, tmp_path, name, old, new):
+    copy = tmp_path / "results"
+    shutil.copytree(root, copy)
+    text = (copy / name).read_text(encoding="utf-8")
+    assert old in text
+    (copy / name).write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(UserError, match="run again"):
+        Results(copy).subject(1).probabilities(KEY, "recomputed")
+
+
+def test_predictions_of_another_fit_are_refused(root, tmp_path):
+    copy = tmp_path / "results"
+    shutil.copytree(root, copy)
+    shutil.copy(copy / FIT.replace("0.05", "0.025") / "predictions.npz", copy / FIT / "predictions.npz")
+    with pytest.raises(UserError, match="it was changed or replaced"):
+        Results(copy).subject(1).predictions(KEY)
+
+
+def test_folders_made_before_have_no_hashes_and_are_read(root):
+    content = json.loads((root / "subjects/001/fits/step-b3-r0.05-s0/fit.json").read_text())
+    assert "sha256" not in content
+    assert len(Results(root).subject(1).predictions(FitKey("step", 3, 0.05, 0))["epochs"]) == 1

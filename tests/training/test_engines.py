@@ -1,0 +1,119 @@
+"""A stack of fits equals the fits one by one, to rounding."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from test_loop import DENSE, TRAINING, make_data
+
+from eeg_sgdr.errors import UserError
+from eeg_sgdr.networks.forward import BraindecodeForward
+from eeg_sgdr.schedules import Step, WarmRestarts
+from eeg_sgdr.settings import NetworkSettings
+from eeg_sgdr.training import loop
+from eeg_sgdr.training.engines import Member, fit_stack
+from eeg_sgdr.training.loop import fit
+
+EEGNET = NetworkSettings(name="EEGNet")
+
+
+@pytest.mark.parametrize("network", [DENSE, EEGNET], ids=["ShallowFBCSPNet", "EEGNet"])
+@pytest.mark.parametrize("form", ["torch", "paper"])
+def test_a_stack_equals_its_members_alone(network, form, monkeypatch):
+    """Two subjects, two seeds, rates, schedules and budgets: members end at different epochs."""
+    monkeypatch.setattr(loop, "choose", lambda network, precision: BraindecodeForward(network))
+    training = TRAINING.model_copy(update={"momentum_form": form})
+    first, second = make_data(np.float64), make_data(np.float64, seed=1)
+    members = [
+        Member(first, WarmRestarts(0.05, 3), 0),
+        Member(first, Step(0.02, 3), 0),
+        Member(second, Step(0.05, 1), 0),
+        Member(first, WarmRestarts(0.02, 1), 5),
+    ]
+    stacked = fit_stack(members, network, training)
+    for together, member in zip(stacked, members, strict=True):
+        alone = fit(member.data, network, training, member.schedule, member.seed)
+        assert list(together.scores) == list(alone.scores)
+        for epoch, score in alone.scores.items():
+            for name, value in score.state.items():
+                torch.testing.assert_close(together.scores[epoch].state[name], value, rtol=1e-8, atol=1e-10)
+            for kind in ("probabilities", "probabilities_running"):
+                np.testing.assert_allclose(
+                    getattr(together.scores[epoch], kind), getattr(score, kind), rtol=1e-6
+                )
+        assert [(e.epoch, e.first_rate, e.last_rate) for e in together.history] == [
+            (e.epoch, e.first_rate, e.last_rate) for e in alone.history
+        ]
+        np.testing.assert_allclose(
+            [e.loss for e in together.history], [e.loss for e in alone.history], rtol=1e-9
+        )
+
+
+def test_a_member_that_fails_leaves_the_others_alone():
+    data = make_data()
+    members = [Member(data, Step(0.02, 2), 0), Member(data, Step(1e30, 2), 0)]
+    good, bad = fit_stack(members, EEGNET, TRAINING)
+    assert isinstance(bad, loop.FitFailed)
+    assert "epoch 1, at a rate of 1e+30" in str(bad)
+    (alone,) = fit_stack(members[:1], EEGNET, TRAINING)
+    np.testing.assert_allclose(good.scores[2].probabilities, alone.scores[2].probabilities, rtol=1e-4)
+
+
+def test_shapes_must_be_equal():
+    data = make_data()
+    shorter = replace(data, x_train=data.x_train[:, :, :225])
+    with pytest.raises(UserError, match="differ in shape"):
+        fit_stack([Member(data, Step(0.02, 1), 0), Member(shorter, Step(0.02, 1), 0)], EEGNET, TRAINING)
+
+
+def test_a_stack_of_fits_has_its_members_in_their_folders(tmp_path, monkeypatch):
+    """The way of a GPU, walked on the CPU."""
+    from conftest import make_settings
+
+    from eeg_sgdr.jobs import tasks
+    from eeg_sgdr.settings.plan import FitKey
+    from eeg_sgdr.storage import files, folders
+
+    class Prepared:
+        title = "subject 001"
+
+        def __init__(self):
+            self.info = {"classes": ["a", "b", "c"], "sfreq": 100.0, "fingerprint": "x"}
+
+        def array(self, name):
+            data = make_data()
+            extra = {"y_test": np.zeros(10, int), "trials_test": np.arange(10)}
+            return extra[name] if name in extra else getattr(data, name)
+
+    settings = make_settings(network={"name": "EEGNet"})
+
+    def too_large(*arguments):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    on_gpu = settings.model_copy(
+        update={
+            "training": settings.training.model_copy(
+                update={"numerics": settings.training.numerics.model_copy(update={"device": "cuda"})}
+            )
+        }
+    )
+    keys = [FitKey("restarts", 3, 0.05, 0), FitKey("step", 1, 0.05, 0)]
+    steps = tmp_path / "steps"
+    steps.mkdir()
+    folder = folders.SubjectFolder(tmp_path / "001")
+    monkeypatch.setattr(tasks, "fit_stack", too_large)
+    said = r"^subject 001, 2 fits in lock-step: memory ran out \(.*CUDA.*\); run .* lower compute.stack, or"
+    with pytest.raises(UserError, match=said):
+        tasks.make_fits(keys, on_gpu, Prepared(), folder, steps)
+    assert not list(folder.root.rglob("*.json"))
+    monkeypatch.setattr(tasks, "fit_stack", lambda members, network, training, *rest: fit_stack(
+        members, network, TRAINING, *rest))  # fmt: skip
+    tasks.make_fits(keys, on_gpu, Prepared(), folder, steps)
+    assert sum(file.stat().st_size for file in steps.iterdir()) == 3 + 1
+    for key, epochs in zip(keys, ([1, 3], [1]), strict=True):
+        content = files.read_json(folder.fit(key.name).fit)
+        assert content["stack"] == ["restarts-b3-r0.05-s0", "step-b1-r0.05-s0"]
+        assert content["state"] == "done"
+        assert files.read_npz(folder.fit(key.name).predictions)["epochs"].tolist() == epochs
+        assert all(folder.fit(key.name).snapshot(epoch).is_file() for epoch in epochs)

@@ -1,0 +1,205 @@
+"""The training loop against a plain reference, and what a fit's result may depend on."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from eeg_sgdr.compat import import_braindecode
+from eeg_sgdr.errors import UserError
+from eeg_sgdr.networks.fast import choose
+from eeg_sgdr.networks.forward import BraindecodeForward
+from eeg_sgdr.schedules import Step, WarmRestarts
+from eeg_sgdr.settings import NetworkSettings, Training
+from eeg_sgdr.training import loop
+from eeg_sgdr.training.loop import Data, crop_order, dropout_seed, fit
+
+import_braindecode()
+from braindecode.models import ShallowFBCSPNet  # noqa: E402
+from braindecode.training import CroppedLoss  # noqa: E402
+
+DENSE = NetworkSettings(crop_samples=200, arguments={"final_conv_length": 4})
+WHOLE = NetworkSettings(crop_samples=None)
+TRAINING = Training(batch_size=8, weight_decay=0.01)
+
+
+def make_data(dtype=np.float32, seed=0):
+    rng = np.random.default_rng(seed)
+    y = np.arange(24) % 3
+    x = rng.normal(size=(34, 5, 230))
+    x[:24] += 0.5 * np.sin(np.arange(230) * (0.3 + 0.2 * y[:, None, None]))
+    return Data(x[:24].astype(dtype), y, x[24:].astype(dtype), 3, 100.0)
+
+
+class Masks(torch.nn.Module):
+    """Dropout that multiplies by the masks that it is given."""
+
+    def forward(self, x):
+        return x * self.mask[..., None]
+
+
+def reference(data, schedule, seed, masks_of=None, drop_prob=0.5, n_updates=5):
+    """Plain braindecode: its network, its loss, torch's SGD, and loops over crops."""
+    torch.manual_seed(seed)
+    dtype = torch.from_numpy(data.x_train).dtype
+    module = ShallowFBCSPNet(
+        n_chans=5, n_outputs=3, n_times=200, sfreq=100.0, final_conv_length=4, drop_prob=drop_prob
+    )
+    module.to_dense_prediction_model()
+    module.to(dtype)
+    crops, labels = [], []
+    for window, label in zip(data.x_train, data.y_train, strict=True):
+        for start in (0, 30):
+            crops.append(window[:, start : start + 200])
+            labels.append(label)
+    crops, labels = torch.from_numpy(np.stack(crops)), torch.tensor(labels)
+    optimizer = torch.optim.SGD(module.parameters(), lr=1.0, momentum=0.9, weight_decay=0.01)
+    loss_of = CroppedLoss(torch.nn.functional.cross_entropy)
+    if masks_of:
+        module.drop = Masks()
+    k = 0
+    for epoch in range(schedule.budget):
+        order = crop_order(seed, epoch, len(crops))
+        for i in range(len(crops) // 8):
+            batch = order[i * 8 : (i + 1) * 8]
+            optimizer.param_groups[0]["lr"] = schedule.lr(k / (len(crops) // 8))
+            if masks_of:
+                module.drop.mask = masks_of(dropout_seed(seed, k))
+            optimizer.zero_grad()
+            loss_of(module(crops[batch]), labels[batch]).backward()
+            optimizer.step()
+            k += 1
+    assert k >= 20
+    return module.state_dict()
+
+
+def distance(state, expected):
+    """Relative L2 distance of all parameters together, batch norm's statistics left out."""
+    names = [name for name in expected if "running" not in name and "tracked" not in name]
+    difference = sum(float((state[name] - expected[name]).double().square().sum()) for name in names)
+    return (difference / sum(float(expected[name].double().square().sum()) for name in names)) ** 0.5
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-5), (np.float64, 1e-10)])
+def test_training_equals_plain_braindecode_without_dropout(dtype, tolerance):
+    data = make_data(dtype)
+    schedule = Step(0.02, 4)
+    network = DENSE.model_copy(update={"arguments": {"final_conv_length": 4, "drop_prob": 0.0}})
+    state = fit(data, network, TRAINING, schedule, seed=3).scores[4].state
+    assert distance(state, reference(data, schedule, seed=3, drop_prob=0.0)) <= tolerance
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-5), (np.float64, 1e-10)])
+def test_training_equals_plain_braindecode_with_the_same_masks(dtype, tolerance):
+    data = make_data(dtype)
+    schedule = WarmRestarts(0.02, 7)
+    form = choose(loop.build_for(data, DENSE, 3))
+    form.module.to(torch.from_numpy(data.x_train).dtype)
+
+    def masks_of(seed):
+        (mask,) = form.dropout_masks(8, seed)
+        return mask
+
+    state = fit(data, DENSE, TRAINING, schedule, seed=3).scores[7].state
+    assert distance(state, reference(data, schedule, seed=3, masks_of=masks_of)) <= tolerance
+
+
+def test_the_plain_form_trains_to_the_same_weights_as_the_fast_one(monkeypatch):
+    data = make_data(np.float64)
+    network = DENSE.model_copy(update={"arguments": {"final_conv_length": 4, "drop_prob": 0.0}})
+    fast = fit(data, network, TRAINING, Step(0.02, 4), seed=0)
+    monkeypatch.setattr(loop, "choose", lambda network, precision: BraindecodeForward(network))
+    plain = fit(data, network, TRAINING, Step(0.02, 4), seed=0)
+    assert (fast.form, plain.form) == ("fast", "braindecode")
+    assert distance(fast.scores[4].state, plain.scores[4].state) <= 1e-10
+    np.testing.assert_allclose(fast.scores[4].probabilities, plain.scores[4].probabilities, rtol=1e-6)
+
+
+def same(a, b):
+    pairs = [(a.scores[epoch], b.scores[epoch]) for epoch in a.scores]
+    return all(
+        np.array_equal(x.probabilities, y.probabilities)
+        and np.array_equal(x.probabilities_running, y.probabilities_running)
+        and all(torch.equal(x.state[name], y.state[name]) for name in x.state)
+        for x, y in pairs
+    )
+
+
+@pytest.mark.parametrize(
+    "network", [DENSE, WHOLE, NetworkSettings(name="EEGNet")], ids=["dense", "whole", "EEGNet"]
+)
+def test_a_fit_depends_on_nothing_that_ran_before(network):
+    data = make_data()
+    first = fit(data, network, TRAINING, WarmRestarts(0.05, 3), seed=1)
+    torch.manual_seed(77)
+    torch.rand(1000)
+    fit(make_data(seed=1), network, TRAINING, Step(0.1, 1), seed=2)
+    again = fit(data, network, TRAINING, WarmRestarts(0.05, 3), seed=1)
+    assert same(first, again)
+    other = fit(data, network, TRAINING, WarmRestarts(0.05, 3), seed=2)
+    assert not same(first, other)
+
+
+def test_fits_of_a_seed_see_the_same_until_their_rates_part():
+    """Same initial weights, order and dropout: one constant rate is the same training in two schedules."""
+    data = make_data()
+    long = fit(data, DENSE, TRAINING.model_copy(update={"store": "epochs"}), Step(0.05, 6), seed=0)
+    short = fit(data, DENSE, TRAINING, Step(0.05, 2, drops=()), seed=0)
+    assert torch.equal(long.scores[2].state["bnorm.weight"], short.scores[2].state["bnorm.weight"])
+
+
+def test_storing_every_epoch_changes_no_result():
+    data = make_data()
+    ends = fit(data, DENSE, TRAINING, WarmRestarts(0.05, 3), seed=0)
+    epochs = fit(data, DENSE, TRAINING.model_copy(update={"store": "epochs"}), WarmRestarts(0.05, 3), seed=0)
+    assert (list(ends.scores), list(epochs.scores)) == ([1, 3], [1, 2, 3])
+    assert same(ends, replace(epochs, scores={epoch: epochs.scores[epoch] for epoch in ends.scores}))
+
+
+def test_poisoned_test_trials_change_no_weight():
+    data = make_data()
+    clean = fit(data, DENSE, TRAINING, Step(0.05, 2), seed=0)
+    poisoned = fit(
+        replace(data, x_test=np.full_like(data.x_test, np.nan)), DENSE, TRAINING, Step(0.05, 2), seed=0
+    )
+    assert all(
+        torch.equal(clean.scores[2].state[name], poisoned.scores[2].state[name])
+        for name in clean.scores[2].state
+    )
+
+
+def test_the_history_has_the_rates_of_the_schedule():
+    schedule = WarmRestarts(0.05, 3)
+    history = fit(make_data(), DENSE, TRAINING, schedule, seed=0).history
+    assert [(e.epoch, e.first_rate, e.last_rate) for e in history] == [
+        (i + 1, schedule.lr(i), schedule.lr((6 * i + 5) / 6)) for i in range(3)
+    ]
+
+
+def test_an_infinite_loss_ends_a_fit():
+    data = make_data()
+    poisoned = replace(data, x_train=np.full_like(data.x_train, np.inf))
+    with pytest.raises(loop.FitFailed, match=r"epoch 1, at a rate of 0\.05"):
+        fit(poisoned, DENSE, TRAINING, Step(0.05, 2), seed=0)
+
+
+def test_fewer_crops_than_a_batch_are_refused():
+    with pytest.raises(UserError, match="more than the 48 training crops"):
+        fit(make_data(), DENSE, Training(batch_size=49), Step(0.05, 1), seed=0)
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed"])
+def test_precisions_train(precision):
+    training = TRAINING.model_copy(
+        update={"numerics": TRAINING.numerics.model_copy(update={"precision": precision})}
+    )
+    result = fit(make_data(), WHOLE, training, Step(0.02, 8), seed=0)
+    assert result.history[-1].loss < result.history[0].loss
+
+
+def test_cuda_that_is_absent_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    numerics = TRAINING.numerics.model_copy(update={"device": "cuda"})
+    with pytest.raises(UserError, match="torch sees no CUDA here"):
+        fit(make_data(), DENSE, TRAINING.model_copy(update={"numerics": numerics}), Step(0.02, 1), seed=0)

@@ -1,0 +1,62 @@
+"""What scoring does to a network: nothing."""
+
+import copy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from eeg_sgdr.networks.build import build_network
+from eeg_sgdr.networks.fast import choose
+from eeg_sgdr.networks.forward import CHUNK
+from eeg_sgdr.training import scoring
+
+
+@pytest.mark.parametrize(("name", "crop_samples"), [("ShallowFBCSPNet", 200), ("EEGNet", None)])
+def test_scoring_leaves_the_network_as_it_is(name, crop_samples):
+    arguments = {"final_conv_length": 4} if crop_samples else {}
+    net = build_network(
+        name,
+        arguments,
+        n_channels=3,
+        n_samples=230,
+        n_classes=2,
+        sfreq=100.0,
+        crop_samples=crop_samples,
+        seed=0,
+    )
+    form = choose(net)
+    torch.manual_seed(0)
+    train, test = (form.prepare(torch.randn(n, 3, 230)) for n in (6, 4))
+    form.logits(train, torch.arange(6), 0).sum().backward()
+    before = copy.deepcopy(net.module.state_dict())
+    score = scoring.score(form, train, test)
+    after = net.module.state_dict()
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    assert net.module.training
+    np.testing.assert_allclose(score.probabilities.sum(axis=1), 1, rtol=1e-6)
+    assert not np.allclose(score.probabilities, score.probabilities_running)
+    # The snapshot gives the recomputed probabilities in braindecode itself.
+    again = copy.deepcopy(net.module)
+    again.load_state_dict(score.state)
+    expected = torch.softmax(choose(replace(net, module=again)).trial_logits(test).double(), 1)
+    np.testing.assert_allclose(score.probabilities, expected, rtol=1e-5)
+
+
+def test_prediction_is_timed_on_a_chunk_of_windows_from_their_preparation_on(monkeypatch):
+    class Slow:
+        """A form whose preparing takes a second of the clock, and whose logits take two."""
+
+        def prepare(self, windows):
+            monkeypatch.setattr(scoring.time, "perf_counter", lambda: 1.0)
+            return windows
+
+        def trial_logits(self, prepared):
+            monkeypatch.setattr(scoring.time, "perf_counter", lambda: 3.0)
+            return prepared.mean(2)
+
+    monkeypatch.setattr(scoring.time, "perf_counter", lambda: 0.0)
+    assert scoring.prediction_seconds(Slow(), torch.zeros(20, 3, 5)) == 3 / 20
+    monkeypatch.setattr(scoring.time, "perf_counter", lambda: 0.0)
+    assert scoring.prediction_seconds(Slow(), torch.zeros(100, 3, 5)) == 3 / CHUNK
