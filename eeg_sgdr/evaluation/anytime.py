@@ -22,7 +22,7 @@ from eeg_sgdr.evaluation.units import (
     median_of,
     sample_size,
 )
-from eeg_sgdr.settings import Settings, WarmRestartsArm
+from eeg_sgdr.settings import Settings
 from eeg_sgdr.settings.plan import FitKey, schedule_of
 
 #: Error from each epoch on, epochs ascending; before the first it is chance.
@@ -77,7 +77,7 @@ def anytime(settings: Settings, errors: Errors) -> list[Row]:
         the common last epoch.
     """
     arms = settings.schedules
-    restarts = [name for name, arm in arms.items() if isinstance(arm, WarmRestartsArm)]
+    restarts = [name for name, arm in arms.items() if arm.leaves_snapshots]
     rows: list[Row] = []
     for name in restarts:
         for rival in (rival for rival in arms if rival not in restarts):
@@ -95,12 +95,12 @@ def anytime(settings: Settings, errors: Errors) -> list[Row]:
 def moments(settings: Settings, name: str, members: str, rate: float, seed: int) -> list[Predictor]:
     """What an arm offers as its epochs pass: its cycle ends, or a fit of each budget, ascending."""
     arm = settings.schedules[name]
-    if not isinstance(arm, WarmRestartsArm):
+    if not arm.leaves_snapshots:
         return [
             Predictor((FitKey(name, budget, rate, seed),), (budget,), members)
             for budget in sorted(arm.budgets)
         ]
-    key = FitKey(name, arm.epochs, rate, seed)
+    key = FitKey(name, max(arm.budgets), rate, seed)
     ends = schedule_of(key, settings).ends
     return [
         Predictor((key,), members_at(ends, n) if members == "cycles" else (ends[n - 1],), members)

@@ -16,7 +16,7 @@ from eeg_sgdr.evaluation.units import (
     median_of,
     sample_size,
 )
-from eeg_sgdr.settings import Settings, StepArm, WarmRestartsArm, plan
+from eeg_sgdr.settings import Settings, plan
 from eeg_sgdr.settings.plan import FitKey, schedule_of
 from eeg_sgdr.storage.results import Subject
 
@@ -94,7 +94,7 @@ def descriptive(settings: Settings, errors: Errors) -> list[Row]:
         Nothing here is tested: epochs of a and b differ, or rates were not chosen in advance.
     """
     arms = settings.schedules
-    restarts = [name for name, arm in arms.items() if isinstance(arm, WarmRestartsArm)]
+    restarts = [name for name, arm in arms.items() if arm.leaves_snapshots]
     rows = [
         row
         for name in restarts
@@ -104,7 +104,7 @@ def descriptive(settings: Settings, errors: Errors) -> list[Row]:
         for row in _beside(settings, errors, name, rival, budget)
     ]
     for name, arm in arms.items():
-        if isinstance(arm, StepArm):
+        if arm.conventional:
             rows += _rates(settings, errors, name)
     return rows
 

@@ -18,7 +18,7 @@ from eeg_sgdr.evaluation.units import (
     median_of,
     sample_size,
 )
-from eeg_sgdr.settings import Settings, WarmRestartsArm
+from eeg_sgdr.settings import Settings
 from eeg_sgdr.settings.plan import FitKey, schedule_of
 from eeg_sgdr.storage.results import Subject
 
@@ -47,7 +47,7 @@ def cells(settings: Settings) -> list[Cell]:
     found = []
     for name, arm in settings.schedules.items():
         budget = max(arm.budgets)
-        restarts = isinstance(arm, WarmRestartsArm)
+        restarts = arm.leaves_snapshots
         for members, snapshots in _snapshots(
             schedule_of(FitKey(name, budget, rates[0], 0), settings).ends,
             restarts,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from eeg_sgdr.schedules import n_averaged
-from eeg_sgdr.settings import Settings, Side, WarmRestartsArm
+from eeg_sgdr.settings import Settings, Side
 from eeg_sgdr.settings.plan import FitKey, schedule_of
 
 
@@ -108,7 +108,7 @@ def predictors(settings: Settings, available: Iterable[FitKey]) -> list[Predicto
 def _of_fits(settings: Settings, fits: tuple[FitKey, ...]) -> list[Predictor]:
     ends = schedule_of(fits[0], settings).ends
     found = [Predictor(fits, (end,), "single") for end in ends]
-    if isinstance(settings.schedules[fits[0].schedule], WarmRestartsArm):
+    if settings.schedules[fits[0].schedule].leaves_snapshots:
         found += [Predictor(fits, members_at(ends, i + 1), "cycles") for i in range(len(ends))]
     return found
 

@@ -20,7 +20,7 @@ from eeg_sgdr.evaluation.units import (
     median_of,
     sample_size,
 )
-from eeg_sgdr.settings import Comparison, Settings, SubjectSplit
+from eeg_sgdr.settings import Comparison, Settings
 
 #: Across subjects, the row of a comparison that counts people instead of folds.
 GIVEN_NETWORKS = "mean difference over subjects, given these trained networks"
@@ -173,7 +173,7 @@ def pairs(comparison: pd.DataFrame, settings: Settings) -> dict[str, Pairs]:
     pairs : dict of str to Pairs
         By the comparison's name.
     """
-    noun = "fold" if isinstance(settings.split, SubjectSplit) else "subject"
+    noun = settings.unit
     tested = comparison[comparison["family"] == "tested"]
     # Rows of a comparison follow each other, this one first.
     number = (tested["quantity"] == "mean difference").cumsum() - 1

@@ -10,8 +10,9 @@ from eeg_sgdr.evaluation.units import expected_units
 from eeg_sgdr.reports import html
 from eeg_sgdr.reports.html import Html, Row, phrase
 from eeg_sgdr.reports.subject import made_with_versions
-from eeg_sgdr.reports.wording import joined, schedule_name, unit_name
+from eeg_sgdr.reports.wording import schedule_name
 from eeg_sgdr.settings import Comparison, Settings, Side, plan
+from eeg_sgdr.settings.types import joined
 from eeg_sgdr.storage.results import Results
 
 #: Folds below which their number limits what a study across subjects can find.
@@ -96,7 +97,7 @@ def unfinished(results: Results, found: Sequence[Answer]) -> list[str]:
 
 def complete(settings: Settings, found: Sequence[Answer]) -> list[str]:
     """What a study says at its beginning when nothing is missing."""
-    text = f"Complete: no fit is missing of any {unit_name(settings)} or seed of the configuration"
+    text = f"Complete: no fit is missing of any {settings.unit} or seed of the configuration"
     stands = [answer.difference for answer in found if not answer.left_out]
     return [phrase(f"{text} (", *_basis(settings, stands[0]), ").") if stands else f"{text}."]
 
@@ -107,12 +108,12 @@ def _could_not_be_asked(answer: Answer) -> bool:
 
 
 def _units(settings: Settings, labels: Sequence[str]) -> str:
-    return f"{unit_name(settings)}{'s' if len(labels) > 1 else ''} {joined(labels)}"
+    return f"{settings.unit}{'s' if len(labels) > 1 else ''} {joined(labels)}"
 
 
 def _basis(settings: Settings, row: Row) -> tuple[str, ...]:
     """How many units and seeds a row stands on, as words and marked numbers."""
-    return (*_count(row, "n_units", unit_name(settings)), " and ", *_count(row, "n_seeds", "seed"))
+    return (*_count(row, "n_units", settings.unit), " and ", *_count(row, "n_seeds", "seed"))
 
 
 def _count(row: Row, column: str, thing: str) -> tuple[str, ...]:
@@ -134,7 +135,7 @@ def sentence(settings: Settings, answer: Answer) -> Html:
         of = "" if row["estimate"] > 0 else "of the improvement "
         parts += [f"95 % interval {of}", html.interval(row), "; "]
     parts += [html.p(row), ", corrected for the number of comparisons ", html.p(row, "p_holm"), "). "]
-    parts += ["Of ", *_tally(row, unit_name(settings))]
+    parts += ["Of ", *_tally(row, settings.unit)]
     if answer.people:
         parts += [" (given these trained networks, of ", *_tally(answer.people, "subject"), ")"]
     parts.append(". ")
@@ -202,7 +203,7 @@ def diverged(training: Sequence[Row]) -> list[Html]:
 
 def how_sure(settings: Settings, found: Iterable[Answer], descriptive: Sequence[Row]) -> list[str]:
     """What these numbers can and cannot say."""
-    unit = unit_name(settings)
+    unit = settings.unit
     texts: list[str] = [
         f"The unit is the {unit}: its errors are averaged over seeds, and over rates where a comparison goes "
         f"rate by rate. Intervals are t intervals over {unit}s, p-values two-sided sign-flip tests of the "

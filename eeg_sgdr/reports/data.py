@@ -10,7 +10,8 @@ from eeg_sgdr.reports import folds, methods
 from eeg_sgdr.reports.html import assemble, bullets, code, folded, heading, paragraphs, table
 from eeg_sgdr.reports.methods import preprocessing, references
 from eeg_sgdr.reports.subject import recordings, title
-from eeg_sgdr.reports.wording import counted, joined, plain, whose
+from eeg_sgdr.reports.wording import counted, whose
+from eeg_sgdr.settings.types import joined, plain
 from eeg_sgdr.storage import files
 from eeg_sgdr.storage.results import Results, Subject
 
@@ -47,7 +48,7 @@ def page(results: Results, subject: Subject) -> str:
             if subject.fold
             else {}
         ),
-        "Methods": paragraphs(steps) + heading("References") + bullets(references(steps)),
+        "Methods": paragraphs(steps) + heading("References") + bullets(references(steps, results.settings)),
         "Configuration, and this report again": _origin(results),
     }
     return assemble(title(results, subject), content)

@@ -17,8 +17,9 @@ from eeg_sgdr.reports.headline import Headline, headline
 from eeg_sgdr.reports.html import assemble, folded, paragraphs, picture, table
 from eeg_sgdr.reports.subject import content, title
 from eeg_sgdr.reports.tables import unit_pair
-from eeg_sgdr.reports.wording import counted, joined, percent, short_name
+from eeg_sgdr.reports.wording import counted, percent, short_name
 from eeg_sgdr.settings import Settings
+from eeg_sgdr.settings.types import joined
 from eeg_sgdr.storage import files
 from eeg_sgdr.storage.results import Results, Subject
 

@@ -1,14 +1,14 @@
 """Methods in sentences that an article can take over, written from the settings, and their references."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from eeg_sgdr.data.filters import NOTCH_QUALITY
 from eeg_sgdr.data.quality import too_many
 from eeg_sgdr.networks.patterns import READERS
-from eeg_sgdr.reports.wording import counted, joined, plain, schedule_name, versions
+from eeg_sgdr.reports.wording import counted, schedule_name, versions
 from eeg_sgdr.schedules import n_averaged
-from eeg_sgdr.settings import CosineArm, Settings, Split, StepArm, SubjectSplit, WarmRestartsArm
+from eeg_sgdr.settings import Arm, Recordings, Settings, Split, SubjectSplit
+from eeg_sgdr.settings.types import joined, plain
 from eeg_sgdr.storage.results import Subject
 
 PAPERS_RECORDINGS = (
@@ -29,28 +29,10 @@ def methods(settings: Settings, subject: Subject) -> list[str]:
 
 
 def _recordings(settings: Settings, subject: Subject) -> str:
-    source: Any = settings.recordings
     trials = subject.trials
     n_subjects = trials["subject"].nunique()
     people = f"{n_subjects} subjects" if subject.fold else f"subject {subject.label}"
-    eeg = f"EEG of {people}"
-    if source.source == "simulated":
-        origin = (
-            f"Simulated EEG (eeg_sgdr, seed {source.seed}) of {people}: dipoles in the motor "
-            "areas of a spherical head model, whose mu and beta rhythms desynchronise by class, among "
-            "background activity and artefacts."
-        )
-    elif source.source == "physionet":
-        origin = (
-            f"{eeg} of the PhysioNet EEG Motor Movement/Imagery Database (Schalk et al., 2004; Goldberger et "
-            "al., 2000)."
-        )
-    elif source.source == "bids":
-        origin = f"{eeg} of a BIDS dataset (Pernet et al., 2019), task {source.task}."
-    elif source.source == "moabb":
-        origin = f"{eeg} of the dataset {source.dataset}, read by MOABB (Jayaram and Barachant, 2018)."
-    else:
-        origin = f"{eeg}, read from files by MNE (Gramfort et al., 2013)."
+    origin = settings.recordings.describe(people)
     by = settings.split.by
     test = subject.test_subjects if subject.fold else sorted(set(trials.loc[trials["split"] == "test", by]))
     kept = trials.loc[trials["rejected"] == "", "split"].value_counts()
@@ -151,34 +133,8 @@ def _training(settings: Settings) -> str:
 
 
 def _schedule(settings: Settings, name: str) -> str:
-    arm: Any = settings.schedules[name]
     words = schedule_name(settings, name)
-    words = words[0].upper() + words[1:]
-    if isinstance(arm, StepArm):
-        return (
-            f"{words} multiplied the rate by {arm.factor:g} at {joined(arm.drops)} of budgets of "
-            f"{joined(arm.budgets)} epochs."
-        )
-    if isinstance(arm, WarmRestartsArm):
-        decay = "" if arm.eta_decay == 1 else f", the rate of each restart multiplied by {arm.eta_decay:g}"
-        return (
-            f"{words} followed Loshchilov and Hutter (2017), equation (5), at every update, with T_0 = "
-            f"{arm.t_0}, T_mult = {arm.t_mult} and eta_min = {arm.eta_min:g}{decay}; cycles ended after "
-            f"{joined(_ends(settings, arm))} epochs."
-        )
-    if isinstance(arm, CosineArm):
-        return (
-            f"{words} was one cycle of cosine annealing (Loshchilov and Hutter, 2017, equation 5) over "
-            f"budgets of {joined(arm.budgets)} epochs, with eta_min = {arm.eta_min:g}."
-        )
-    return (
-        f"{words} fell in a straight line to {arm.low:g} and rose again, with a period of {arm.period} "
-        f"epochs (triangular, Smith, 2017; down first), over budgets of {joined(arm.budgets)} epochs."
-    )
-
-
-def _ends(settings: Settings, arm: WarmRestartsArm) -> tuple[int, ...]:
-    return arm.schedule(settings.training.initial_rates[0], arm.epochs).ends
+    return f"{words[0].upper()}{words[1:]} {settings.schedules[name].describe()}"
 
 
 def _baseline(band_hz: Sequence[float]) -> str:
@@ -199,8 +155,11 @@ def _evaluation(settings: Settings, subject: Subject) -> str:
         f"Class probabilities of a test trial were the softmax of its {logits}, with batch-norm statistics "
         f"{'recomputed over the training set' if recomputed else 'kept in training'}."
     ]
+    rate = settings.training.initial_rates[0]
     cycles = {
-        len(_ends(settings, arm)) for arm in settings.schedules.values() if isinstance(arm, WarmRestartsArm)
+        len(arm.schedule(rate, max(arm.budgets)).ends)
+        for arm in settings.schedules.values()
+        if arm.leaves_snapshots
     }
     if cycles:
         texts.append(
@@ -241,37 +200,29 @@ REFERENCES = (
     "Signal Processing 58(10), 5016-5029.",
     "Clopper, C. J., & Pearson, E. S. (1934). The use of confidence or fiducial limits illustrated in the "
     "case of the binomial. Biometrika 26, 404-413.",
-    "Goldberger, A. L., et al. (2000). PhysioBank, PhysioToolkit, and PhysioNet. Circulation 101(23), "
-    "e215-e220.",
     "Gramfort, A., et al. (2013). MEG and EEG data analysis with MNE-Python. Frontiers in Neuroscience 7, "
     "267.",
     "Guo, C., et al. (2017). On calibration of modern neural networks. ICML.",
     "Haufe, S., et al. (2014). On the interpretation of weight vectors of linear models in multivariate "
     "neuroimaging. NeuroImage 87, 96-110.",
     "Huang, G., et al. (2017). Snapshot ensembles: train 1, get M for free. ICLR.",
-    "Jayaram, V., & Barachant, A. (2018). MOABB: trustworthy algorithm benchmarking for BCIs. Journal of "
-    "Neural Engineering 15(6), 066011.",
     "Lawhern, V. J., et al. (2018). EEGNet: a compact convolutional neural network for EEG-based "
     "brain-computer interfaces. Journal of Neural Engineering 15, 056013.",
     "Loshchilov, I., & Hutter, F. (2017). SGDR: stochastic gradient descent with warm restarts. ICLR.",
     "McNemar, Q. (1947). Note on the sampling error of the difference between correlated proportions or "
     "percentages. Psychometrika 12, 153-157.",
-    "Pernet, C. R., et al. (2019). EEG-BIDS, an extension to the brain imaging data structure for "
-    "electroencephalography. Scientific Data 6, 103.",
-    "Schalk, G., et al. (2004). BCI2000: a general-purpose brain-computer interface (BCI) system. IEEE "
-    "Transactions on Biomedical Engineering 51(6), 1034-1043.",
     "Schirrmeister, R. T., et al. (2017). Deep learning with convolutional neural networks for EEG decoding "
     "and visualization. Human Brain Mapping 38(11), 5391-5420.",
-    "Smith, L. N. (2017). Cyclical learning rates for training neural networks. WACV.",
 )
 
 
-def references(texts: Sequence[str]) -> list[str]:
+def references(texts: Sequence[str], settings: Settings) -> list[str]:
     """The references that texts cite, by first author and year."""
     cited = " ".join(texts)
+    described: tuple[Recordings | Arm, ...] = (settings.recordings, *settings.schedules.values())
     return [
         reference
-        for reference in REFERENCES
+        for reference in sorted({*REFERENCES, *(one for section in described for one in section.references)})
         if reference.split(",")[0] in cited and reference.split("(")[1][:4] in cited
     ]
 
@@ -352,13 +303,7 @@ def choices(settings: Settings) -> list[str]:
             "the new rate multiplies the old velocity, which differs only where the rate jumps."
         ),
     ]
-    texts += [
-        f"T_0 = {arm.t_0}, T_mult = {arm.t_mult} and eta_min = {arm.eta_min:g} are chosen here. Snapshots "
-        "are taken right before a restart, and the solution at any moment is that of the last completed "
-        "cycle."
-        for arm in settings.schedules.values()
-        if isinstance(arm, WarmRestartsArm)
-    ]
+    texts += [text for arm in settings.schedules.values() if (text := arm.assumptions())]
     texts.append(
         "Whenever a network is scored, whatever its schedule, its batch-norm statistics are recomputed over "
         "all training crops, since running ones lag behind the weights. The paper does not say which it used."

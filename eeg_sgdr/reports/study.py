@@ -34,9 +34,10 @@ from eeg_sgdr.reports.html import (
 )
 from eeg_sgdr.reports.methods import PAPERS_RECORDINGS, references
 from eeg_sgdr.reports.subject import question
-from eeg_sgdr.reports.wording import counted, joined, plain, unit_name, versions
+from eeg_sgdr.reports.wording import counted, versions
 from eeg_sgdr.settings import Settings, Side
 from eeg_sgdr.settings.plan import FitKey
+from eeg_sgdr.settings.types import joined, plain
 from eeg_sgdr.storage import files, folders
 from eeg_sgdr.storage.results import Results, Subject, of_fit, of_prediction
 
@@ -86,7 +87,7 @@ def page(results: Results) -> str:
     """The report as HTML; the same whenever it is made, but for the element ``#made``."""
     settings, comparison = results.settings, results.comparison
     found = answers.answers(comparison, settings)
-    unit = unit_name(settings)
+    unit = settings.unit
     descriptive = numbered_lines(comparison, "descriptive")
     simulated = "simulated recordings, " if _is_simulated(settings) else ""
     return assemble(
@@ -165,7 +166,7 @@ def _figure4(comparison: pd.DataFrame, settings: Settings) -> str:
         "more. A point of warm restarts is a moment of one training; one of any other schedule is a training "
         "of its own. Medians and bands are no test: that is the table below.",
     ]
-    if unit_name(settings) == "fold":
+    if settings.unit == "fold":
         caption.append(
             "Each of these subjects is tested by the networks of the fold that it tests in. Subjects of a "
             "fold share these, so bands show how people differ, not how sure the medians are."
@@ -182,7 +183,7 @@ def _figure4(comparison: pd.DataFrame, settings: Settings) -> str:
 
 def _units(results: Results, found: list[Answer]) -> str:
     tested_pairs = pairs(results.comparison, results.settings)
-    unit = unit_name(results.settings)
+    unit = results.settings.unit
     html = tables.units(results, found)
     if not tested_pairs:
         return html
@@ -211,10 +212,12 @@ def _deviations(settings: Settings, found: list[Answer]) -> str:
     people = [part for answer in stands[:1] for part in _people(answer)]
     texts = [
         phrase(f"{PAPERS_RECORDINGS} Here it is ", *people, f"{classes}{simulated}."),
-        *(methods.across(settings) if unit_name(settings) == "fold" else []),
+        *(methods.across(settings) if settings.unit == "fold" else []),
         *methods.choices(settings),
     ]
-    return bullets(texts) + heading("References") + bullets(references([*texts, *question(settings)]))
+    return (
+        bullets(texts) + heading("References") + bullets(references([*texts, *question(settings)], settings))
+    )
 
 
 def _people(answer: Answer) -> list[str]:

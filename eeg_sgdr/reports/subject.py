@@ -22,7 +22,6 @@ from eeg_sgdr.reports.html import assemble, bullets, code, folded, heading, para
 from eeg_sgdr.reports.methods import deviations, methods, of_recordings, references, updates
 from eeg_sgdr.reports.wording import (
     counted,
-    joined,
     p_value,
     percent,
     predictor_name,
@@ -31,7 +30,8 @@ from eeg_sgdr.reports.wording import (
     versions,
     whose,
 )
-from eeg_sgdr.settings import Settings, WarmRestartsArm, plan
+from eeg_sgdr.settings import Settings, plan
+from eeg_sgdr.settings.types import joined
 from eeg_sgdr.storage import files
 from eeg_sgdr.storage.results import Results, Subject, of_fit
 
@@ -129,7 +129,7 @@ def _methods(subject: Subject, settings: Settings) -> str:
     return (
         paragraphs(texts)
         + heading("References")
-        + bullets(references([*texts, *deviations(settings, subject)]))
+        + bullets(references([*texts, *deviations(settings, subject)], settings))
     )
 
 
@@ -413,7 +413,7 @@ def result(subject: Subject, settings: Settings, found: Headline) -> list[str]:
 
 def question(settings: Settings) -> list[str]:
     """What the experiment is about, where it is the paper's."""
-    if not any(isinstance(arm, WarmRestartsArm) for arm in settings.schedules.values()):
+    if not any(arm.leaves_snapshots for arm in settings.schedules.values()):
         return []
     return [
         "The question is that of Loshchilov and Hutter (2017), section 4.4, who trained ConvNets on motor "

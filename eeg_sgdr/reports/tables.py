@@ -26,7 +26,6 @@ from eeg_sgdr.reports.html import (
     tally,
     whole,
 )
-from eeg_sgdr.reports.wording import unit_name
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.storage.results import Results
 
@@ -108,7 +107,7 @@ def _both(rows: dict[str, Row], quantity: str) -> Html:
 def units(results: Results, found: Sequence[Answer]) -> Html:
     """Both sides' error in every subject or fold, with links to their reports."""
     there = {subject.label: subject for subject in results.subjects if subject.done}
-    unit = unit_name(results.settings)
+    unit = results.settings.unit
     rows = []
     for label in expected_units(results.settings) or there:
         name: str = label
@@ -296,7 +295,7 @@ _COSTS = ("epoch", "n_networks", "epochs_spent")
 
 def averaged(comparison: pd.DataFrame, settings: Settings) -> str:
     """The paper's Figure 3 and Table 2; without a picture where none of it has a number."""
-    unit = unit_name(settings)
+    unit = settings.unit
     rows = numbered_lines(comparison, "ensemble")
     means = [row for row in rows if row["quantity"] == "mean error"]
     there = [row for row in means if row["n_units"]]

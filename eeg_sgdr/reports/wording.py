@@ -1,17 +1,10 @@
 """How reports write numbers, lists and the names of things."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from eeg_sgdr.evaluation.predictors import Predictor
-from eeg_sgdr.settings import Settings, SubjectSplit
+from eeg_sgdr.settings import Settings
 from eeg_sgdr.storage.results import Subject
-
-
-def joined(words: Iterable[object]) -> str:
-    """One, two and three."""
-    *front, last = map(str, words)
-    return f"{', '.join(front)} and {last}" if front else last
 
 
 def counted(n: int, thing: str) -> str:
@@ -29,19 +22,9 @@ def p_value(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
 
 
-def plain(name: str) -> str:
-    """A class's name as one says it."""
-    return name.replace("_", " ")
-
-
 def versions(content: dict[str, Any]) -> str:
     """Versions that a fit was made with, from its fit.json."""
     return ", ".join(f"{name} {version}" for name, version in content["versions"].items())
-
-
-def unit_name(settings: Settings) -> str:
-    """What a study counts: subjects, or folds, since the subjects of a fold share their networks."""
-    return "fold" if isinstance(settings.split, SubjectSplit) else "subject"
 
 
 def whose(subject: Subject) -> str:
@@ -55,9 +38,8 @@ def whose(subject: Subject) -> str:
 
 def schedule_name(settings: Settings, name: str) -> str:
     """What sentences call an arm; its own name is added where several are of its kind."""
-    kind = settings.schedules[name].kind
-    words = "warm restarts" if kind == "warm_restarts" else f"the {kind} schedule"
-    alone = sum(arm.kind == kind for arm in settings.schedules.values()) == 1
+    words = settings.schedules[name].noun
+    alone = sum(arm.noun == words for arm in settings.schedules.values()) == 1
     return words if alone else f"{words} ({name})"
 
 

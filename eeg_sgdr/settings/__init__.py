@@ -16,6 +16,7 @@ from eeg_sgdr.settings.recordings import (
 )
 from eeg_sgdr.settings.study import Compute, Settings
 from eeg_sgdr.settings.training import (
+    Arm,
     CosineArm,
     CyclicArm,
     NetworkSettings,
@@ -26,6 +27,7 @@ from eeg_sgdr.settings.training import (
 )
 
 __all__ = [
+    "Arm",
     "Baseline",
     "BidsRecordings",
     "Comparison",

@@ -5,14 +5,14 @@ import re
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args, get_origin
+from typing import Any, ClassVar, get_args
 
 import yaml
 from pydantic import ValidationError
 
 from eeg_sgdr.errors import UserError, in_words
 from eeg_sgdr.settings.study import Settings
-from eeg_sgdr.settings.types import Model
+from eeg_sgdr.settings.types import Model, kinds, tags
 
 #: What pydantic puts around names.
 QUOTE = "'"
@@ -173,7 +173,7 @@ def _sentence(problem: Any, data: dict[str, Any]) -> str:
         node = node.get(key) if isinstance(node, dict) else _item(node, key)
     name = ".".join(map(str, keys))
     if problem["type"] == "extra_forbidden":
-        return f"{name} is no setting{_nearest(keys[-1], _keys_at(location[:-1])) or '; remove it'}"
+        return f"{name} is no setting{_nearest(keys[-1], _keys_at(location[:-1], data)) or '; remove it'}"
     if problem["type"] == "union_tag_invalid":
         tag, expected = problem["ctx"]["tag"], problem["ctx"]["expected_tags"]
         where = f"{name}.{problem['ctx']['discriminator'].strip(QUOTE)}"
@@ -205,7 +205,7 @@ def _item(node: Any, key: Any) -> Any:
     return node[key] if isinstance(node, list | tuple) and isinstance(key, int) and key < len(node) else None
 
 
-def _keys_at(location: list[Any]) -> list[str]:
+def _keys_at(location: list[Any], data: Any) -> list[str]:
     """Names of the settings of the section that a location leads to."""
     models: set[type[Model]] = {Settings}
     for key in location:
@@ -215,23 +215,21 @@ def _keys_at(location: list[Any]) -> list[str]:
             if key in model.model_fields
             for found in _models(model.model_fields[key].annotation)
         }
-        tagged = {model for model in models if key in _tags(model)}
-        # Names of arms, and indices, lead nowhere.
-        models = below or tagged or models
+        # Names of arms, and indices, lead nowhere; of several kinds, what is given names its own.
+        models = below or models
+        data = data.get(key, data) if isinstance(data, dict) else _item(data, key)
+        given = (
+            {value for value in data.values() if isinstance(value, str)} if isinstance(data, dict) else set()
+        )
+        models = {model for model in models if given & {*tags(model)}} or models
     return sorted({name for model in models for name in model.model_fields})
 
 
 def _models(annotation: Any) -> set[type[Model]]:
     """The sections that a setting may hold."""
     if isinstance(annotation, type) and issubclass(annotation, Model):
-        return {annotation}
+        return {annotation, *kinds(annotation)}
     return {model for part in get_args(annotation) for model in _models(part)}
-
-
-def _tags(model: type[Model]) -> set[str]:
-    """What tells a section from others in its place, as the kind of a schedule does."""
-    annotations = [field.annotation for field in model.model_fields.values() if field.is_required()]
-    return {tag for one in annotations if get_origin(one) is Literal for tag in get_args(one)}
 
 
 def _override(data: dict[str, Any], text: str) -> None:

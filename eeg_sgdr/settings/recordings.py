@@ -1,11 +1,11 @@
 """Settings of the sources of recordings."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, SerializeAsAny, model_validator
 
-from eeg_sgdr.settings.types import Hertz, Label, Labels, Model, unique
+from eeg_sgdr.settings.types import Hertz, Label, Labels, Model, of_kind, unique
 
 
 class Recordings(Model):
@@ -20,8 +20,22 @@ class Recordings(Model):
         Labels of the subjects that ``--subject all`` means; "1-100" stands for all from 1 to 100.
     """
 
+    #: The `eeg_sgdr.data.sources.Source` that reads them, as "module:class"; imported when it is opened.
+    reader: ClassVar[str]
+    #: What `describe` cites.
+    references: ClassVar[tuple[str, ...]] = ()
+
+    if TYPE_CHECKING:
+
+        @property
+        def source(self) -> str: ...  # noqa: D102
+
     classes: dict[str, tuple[Label, ...]] = Field(min_length=2)
     subjects: Literal["all"] | Labels = "all"
+
+    def describe(self, people: str) -> str:
+        """A sentence of a report's methods: whose EEG it is ("3 subjects", say), and where it comes from."""
+        return f"EEG of {people}, source {self.source!r} of the configuration."
 
     @model_validator(mode="before")
     @classmethod
@@ -59,6 +73,8 @@ class SimulatedRecordings(Recordings):
         Same seed, same bytes.
     """
 
+    reader: ClassVar[str] = "eeg_sgdr.data.sources.simulated:Simulated"
+
     source: Literal["simulated"]
     classes: dict[str, tuple[str, ...]] = Field(default_factory=_simulated_classes, min_length=2)
     n_subjects: int = Field(14, ge=1, le=14)
@@ -66,6 +82,14 @@ class SimulatedRecordings(Recordings):
     n_trials: int = Field(40, ge=4, multiple_of=4)
     sfreq: Hertz = 250.0
     seed: int = Field(0, ge=0)
+
+    def describe(self, people: str) -> str:
+        """See `Recordings.describe`."""
+        return (
+            f"Simulated EEG (eeg_sgdr, seed {self.seed}) of {people}: dipoles in the motor areas of a "
+            "spherical head model, whose mu and beta rhythms desynchronise by class, among background "
+            "activity and artefacts."
+        )
 
 
 class PhysioNetRecordings(Recordings):
@@ -81,11 +105,26 @@ class PhysioNetRecordings(Recordings):
         The runs by number, instead of ``task``.
     """
 
+    reader: ClassVar[str] = "eeg_sgdr.data.sources.physionet:PhysioNet"
+    references: ClassVar[tuple[str, ...]] = (
+        "Goldberger, A. L., et al. (2000). PhysioBank, PhysioToolkit, and PhysioNet. Circulation 101(23), "
+        "e215-e220.",
+        "Schalk, G., et al. (2004). BCI2000: a general-purpose brain-computer interface (BCI) system. IEEE "
+        "Transactions on Biomedical Engineering 51(6), 1034-1043.",
+    )
+
     source: Literal["physionet"]
     task: Literal["left_right", "fists_feet"] | None = None
     execution: Literal["executed", "imagined", "both"] = "both"
     runs: Annotated[tuple[int, ...], AfterValidator(unique)] | None = None
     classes: dict[str, tuple[str, ...]] = Field(min_length=2)
+
+    def describe(self, people: str) -> str:
+        """See `Recordings.describe`."""
+        return (
+            f"EEG of {people} of the PhysioNet EEG Motor Movement/Imagery Database (Schalk et al., 2004; "
+            "Goldberger et al., 2000)."
+        )
 
     @model_validator(mode="before")
     @classmethod
@@ -161,8 +200,14 @@ class FilesRecordings(LabRecordings):
         Their paths; ``{subject}``, ``{run}`` and ``{session}`` stand for any part of a name.
     """
 
+    reader: ClassVar[str] = "eeg_sgdr.data.sources.files:Files"
+
     source: Literal["files"]
     pattern: str
+
+    def describe(self, people: str) -> str:
+        """See `Recordings.describe`."""
+        return f"EEG of {people}, read from files by MNE (Gramfort et al., 2013)."
 
     @model_validator(mode="after")
     def _fields(self) -> "FilesRecordings":
@@ -185,9 +230,19 @@ class MoabbRecordings(Recordings):
         Arguments of the class.
     """
 
+    reader: ClassVar[str] = "eeg_sgdr.data.sources.moabb:Moabb"
+    references: ClassVar[tuple[str, ...]] = (
+        "Jayaram, V., & Barachant, A. (2018). MOABB: trustworthy algorithm benchmarking for BCIs. Journal of "
+        "Neural Engineering 15(6), 066011.",
+    )
+
     source: Literal["moabb"]
     dataset: str
     arguments: dict[str, Any] = Field(default_factory=dict)
+
+    def describe(self, people: str) -> str:
+        """See `Recordings.describe`."""
+        return f"EEG of {people} of the dataset {self.dataset}, read by MOABB (Jayaram and Barachant, 2018)."
 
 
 class BidsRecordings(LabRecordings):
@@ -201,12 +256,19 @@ class BidsRecordings(LabRecordings):
         Its task label.
     """
 
+    reader: ClassVar[str] = "eeg_sgdr.data.sources.bids:Bids"
+    references: ClassVar[tuple[str, ...]] = (
+        "Pernet, C. R., et al. (2019). EEG-BIDS, an extension to the brain imaging data structure for "
+        "electroencephalography. Scientific Data 6, 103.",
+    )
+
     source: Literal["bids"]
     root: str
     task: str
 
+    def describe(self, people: str) -> str:
+        """See `Recordings.describe`."""
+        return f"EEG of {people} of a BIDS dataset (Pernet et al., 2019), task {self.task}."
 
-AnyRecordings = Annotated[
-    SimulatedRecordings | PhysioNetRecordings | MoabbRecordings | FilesRecordings | BidsRecordings,
-    Field(discriminator="source"),
-]
+
+AnyRecordings = Annotated[SerializeAsAny[Recordings], of_kind(Recordings, "source")]

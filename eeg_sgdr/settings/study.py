@@ -1,6 +1,7 @@
 """The whole configuration: its sections, and the defaults that follow from several of them."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -8,7 +9,7 @@ from eeg_sgdr.schedules import n_averaged
 from eeg_sgdr.settings.evaluation import Comparison, Evaluation, Reference, Side
 from eeg_sgdr.settings.preprocessing import AnySplit, Baseline, Preprocessing
 from eeg_sgdr.settings.recordings import AnyRecordings
-from eeg_sgdr.settings.training import Arm, NetworkSettings, StepArm, Training, WarmRestartsArm
+from eeg_sgdr.settings.training import AnyArm, Arm, NetworkSettings, Training
 from eeg_sgdr.settings.types import ArmName, Model
 
 
@@ -72,10 +73,15 @@ class Settings(Model):
     preprocessing: Preprocessing = Preprocessing()
     network: NetworkSettings = NetworkSettings()
     training: Training = Training()
-    schedules: dict[ArmName, Arm] = Field(min_length=1)
+    schedules: dict[ArmName, AnyArm] = Field(min_length=1)
     baseline: Baseline | None = Baseline()
     evaluation: Evaluation = Evaluation()
     compute: Compute = Compute()
+
+    @property
+    def unit(self) -> Literal["subject", "fold"]:
+        """What has networks of its own, and is counted: a subject or, across subjects, a fold."""
+        return "fold" if self.split.by == "subject" else "subject"
 
     @model_validator(mode="after")
     def _schedules_serve_every_rate(self) -> "Settings":
@@ -96,7 +102,9 @@ class Settings(Model):
         evaluation = self.evaluation
         comparisons = evaluation.comparisons
         if comparisons is None:
-            comparisons = _default_comparisons(self.schedules, with_baseline=self.baseline is not None)
+            comparisons = _default_comparisons(
+                self.schedules, self.training.initial_rates[0], with_baseline=self.baseline is not None
+            )
         reference = evaluation.reference or _default_reference(self.schedules, self.training)
         for side in [side for comparison in comparisons for side in (comparison.a, comparison.b)]:
             if side.schedule == "baseline" and self.baseline:
@@ -113,43 +121,41 @@ class Settings(Model):
         return self
 
 
-def _check_arm(arms: dict[str, Any], name: str, budget: int | None, where: str) -> None:
+def _check_arm(arms: Mapping[str, Arm], name: str, budget: int | None, where: str) -> None:
     if name not in arms:
         raise ValueError(f"{where}: there is no schedule {name!r} (there are {', '.join(arms)})")
     if budget is not None and budget not in arms[name].budgets:
         raise ValueError(f"{where}: schedule {name!r} has no budget {budget}")
 
 
-def _default_reference(arms: dict[str, Any], training: Training) -> Reference:
-    restarts = [arm for arm in arms.values() if isinstance(arm, WarmRestartsArm)]
-    steps = {name: arm for name, arm in arms.items() if isinstance(arm, StepArm)}
-    name, arm = next(iter((steps or arms).items()))
-    budget = max(arm.budgets)
-    if restarts and restarts[0].epochs in arm.budgets:
-        budget = restarts[0].epochs
+def _default_reference(arms: Mapping[str, Arm], training: Training) -> Reference:
+    conventional = {name: arm for name, arm in arms.items() if arm.conventional}
+    name, arm = next(iter((conventional or arms).items()))
+    ends = [max(rival.budgets) for rival in arms.values() if rival.leaves_snapshots]
+    budget = ends[0] if ends and ends[0] in arm.budgets else max(arm.budgets)
     return Reference(schedule=name, budget=budget, rate=training.initial_rates[0])
 
 
-def _default_comparisons(arms: dict[str, Any], with_baseline: bool) -> tuple[Comparison, ...]:
-    """For every warm_restarts arm, against the step budget that equals its last cycle end."""
+def _default_comparisons(arms: Mapping[str, Arm], rate: float, with_baseline: bool) -> tuple[Comparison, ...]:
+    """For every arm that leaves snapshots, against the conventional budget that equals its last end."""
     comparisons = []
-    restarts = {name: arm for name, arm in arms.items() if isinstance(arm, WarmRestartsArm)}
-    for name, arm in restarts.items():
-        equal = [
-            step for step, rival in arms.items() if isinstance(rival, StepArm) and arm.epochs in rival.budgets
-        ]
+    leaving = {name: arm for name, arm in arms.items() if arm.leaves_snapshots}
+    for name, arm in leaving.items():
+        budget = max(arm.budgets)
+        equal = [rival for rival, its in arms.items() if its.conventional and budget in its.budgets]
         if not equal:
             raise ValueError(
-                f"schedules.{name}: no step schedule has a budget of {arm.epochs} epochs, so that "
-                f"nothing compares at equal epochs; add {arm.epochs} to the budgets of one, "
+                f"schedules.{name}: no step schedule has a budget of {budget} epochs, so that "
+                f"nothing compares at equal epochs; add {budget} to the budgets of one, "
                 "or name evaluation.comparisons"
             )
-        prefix = f"{name}: " if len(restarts) > 1 else ""
+        rival = arms[equal[0]].short_name
+        prefix = f"{name}: " if len(leaving) > 1 else ""
         comparisons += [
             Comparison(
-                name=f"{prefix}restarts against step at equal epochs",
+                name=f"{prefix}{arm.short_name} against {rival} at equal epochs",
                 a=Side(schedule=name),
-                b=Side(schedule=equal[0], budget=arm.epochs),
+                b=Side(schedule=equal[0], budget=budget),
             ),
             Comparison(
                 name=f"{prefix}ensemble of snapshots against the last snapshot",
@@ -157,20 +163,20 @@ def _default_comparisons(arms: dict[str, Any], with_baseline: bool) -> tuple[Com
                 b=Side(schedule=name),
             ),
             Comparison(
-                name=f"{prefix}snapshots of all rates against step fits of all rates, at equal cost",
+                name=f"{prefix}snapshots of all rates against {rival} fits of all rates, at equal cost",
                 a=Side(schedule=name, members="cycles", rates="all"),
-                b=Side(schedule=equal[0], budget=arm.epochs, rates="all"),
+                b=Side(schedule=equal[0], budget=budget, rates="all"),
             ),
         ]
-        n_members = n_averaged(len(arm.schedule(1.0 + arm.eta_min, arm.epochs).ends))
+        n_members = n_averaged(len(arm.schedule(rate, budget).ends))
         # With one member, networks are as many at equal cost.
         if n_members > 1:
             comparisons.append(
                 Comparison(
-                    name=f"{prefix}snapshots of all rates against step fits of all rates and {n_members} "
+                    name=f"{prefix}snapshots of all rates against {rival} fits of all rates and {n_members} "
                     "seeds, at equal numbers of networks",
                     a=Side(schedule=name, members="cycles", rates="all"),
-                    b=Side(schedule=equal[0], budget=arm.epochs, rates="all", seeds=n_members),
+                    b=Side(schedule=equal[0], budget=budget, rates="all", seeds=n_members),
                 )
             )
         if with_baseline:

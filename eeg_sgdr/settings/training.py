@@ -1,12 +1,12 @@
 """Settings of the network, of its training, and of the schedules that are compared."""
 
 from fractions import Fraction
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, SerializeAsAny, model_validator
 
 from eeg_sgdr import schedules
-from eeg_sgdr.settings.types import Drop, Model, Rate, unique
+from eeg_sgdr.settings.types import Drop, Model, Rate, joined, of_kind, plain, unique
 
 
 class NetworkSettings(Model):
@@ -80,10 +80,56 @@ class Training(Model):
     numerics: Numerics = Numerics()
 
 
+SGDR = "Loshchilov, I., & Hutter, F. (2017). SGDR: stochastic gradient descent with warm restarts. ICLR."
+
 Budgets = Annotated[tuple[Annotated[int, Field(ge=1)], ...], AfterValidator(unique), Field(min_length=1)]
 
 
-class StepArm(Model):
+class Arm(Model):
+    """A schedule that is compared; every kind is a subclass, which needs a ``kind`` and `budgets`.
+
+    A configuration may name any kind, wherever its class is defined; nothing else asks for the kind.
+    """
+
+    #: Whether fits leave snapshots before their end that are averaged (at the ends of cycles).
+    leaves_snapshots: ClassVar[bool] = False
+    #: Whether it is what people would use otherwise, against which comparisons are made by default.
+    conventional: ClassVar[bool] = False
+    #: What `describe` cites.
+    references: ClassVar[tuple[str, ...]] = ()
+
+    if TYPE_CHECKING:  # fields or properties of each kind
+
+        @property
+        def kind(self) -> str: ...  # noqa: D102
+
+        @property
+        def budgets(self) -> tuple[int, ...]: ...  # noqa: D102
+
+    def schedule(self, rate: float, budget: int) -> schedules.Schedule:
+        """The schedule of one fit."""
+        raise NotImplementedError
+
+    @property
+    def noun(self) -> str:
+        """What sentences call it."""
+        return f"the {plain(self.kind)} schedule"
+
+    @property
+    def short_name(self) -> str:
+        """What comparisons are named after."""
+        return plain(self.kind)
+
+    def describe(self) -> str:
+        """What it did to the rate, to follow its noun in a report's methods."""
+        return f"set the rate of every update over budgets of {joined(self.budgets)} epochs."
+
+    def assumptions(self) -> str:
+        """What was chosen where the paper leaves it open, for a report; empty where nothing was."""
+        return ""
+
+
+class StepArm(Arm):
     """The rate falls by a factor at fractions of the budget.
 
     Attributes
@@ -95,6 +141,8 @@ class StepArm(Model):
     factor : float
         What it is multiplied by at each drop.
     """
+
+    conventional: ClassVar[bool] = True
 
     kind: Literal["step"]
     budgets: Budgets
@@ -111,8 +159,15 @@ class StepArm(Model):
         """The schedule of one fit."""
         return schedules.Step(rate, budget, self.drops, self.factor)
 
+    def describe(self) -> str:
+        """See `Arm.describe`."""
+        return (
+            f"multiplied the rate by {self.factor:g} at {joined(self.drops)} of budgets of "
+            f"{joined(self.budgets)} epochs."
+        )
 
-class WarmRestartsArm(Model):
+
+class WarmRestartsArm(Arm):
     """Cosine annealing with warm restarts (SGDR).
 
     Attributes
@@ -126,6 +181,9 @@ class WarmRestartsArm(Model):
     epochs : int
         Budget; the end of a cycle.
     """
+
+    leaves_snapshots: ClassVar[bool] = True
+    references: ClassVar[tuple[str, ...]] = (SGDR,)
 
     kind: Literal["warm_restarts"]
     t_0: int = Field(1, ge=1)
@@ -148,8 +206,36 @@ class WarmRestartsArm(Model):
         """The schedule of one fit."""
         return schedules.WarmRestarts(rate, budget, self.t_0, self.t_mult, self.eta_min, self.eta_decay)
 
+    @property
+    def noun(self) -> str:
+        """See `Arm.noun`."""
+        return "warm restarts"
 
-class CosineArm(Model):
+    @property
+    def short_name(self) -> str:
+        """See `Arm.short_name`."""
+        return "restarts"
+
+    def describe(self) -> str:
+        """See `Arm.describe`."""
+        decay = "" if self.eta_decay == 1 else f", the rate of each restart multiplied by {self.eta_decay:g}"
+        ends = self.schedule(1.0 + self.eta_min, self.epochs).ends
+        return (
+            f"followed Loshchilov and Hutter (2017), equation (5), at every update, with T_0 = {self.t_0}, "
+            f"T_mult = {self.t_mult} and eta_min = {self.eta_min:g}{decay}; cycles ended after "
+            f"{joined(ends)} epochs."
+        )
+
+    def assumptions(self) -> str:
+        """See `Arm.assumptions`."""
+        return (
+            f"T_0 = {self.t_0}, T_mult = {self.t_mult} and eta_min = {self.eta_min:g} are chosen here. "
+            "Snapshots are taken right before a restart, and the solution at any moment is that of the last "
+            "completed cycle."
+        )
+
+
+class CosineArm(Arm):
     """One cosine over the whole budget: warm restarts that never restart.
 
     Attributes
@@ -160,6 +246,8 @@ class CosineArm(Model):
         What the rate falls to.
     """
 
+    references: ClassVar[tuple[str, ...]] = (SGDR,)
+
     kind: Literal["cosine"]
     budgets: Budgets
     eta_min: float = Field(0.0, ge=0)
@@ -168,8 +256,15 @@ class CosineArm(Model):
         """The schedule of one fit: one cycle, as long as the budget."""
         return schedules.WarmRestarts(rate, budget, t_0=budget, t_mult=1, eta_min=self.eta_min)
 
+    def describe(self) -> str:
+        """See `Arm.describe`."""
+        return (
+            "was one cycle of cosine annealing (Loshchilov and Hutter, 2017, equation 5) over budgets of "
+            f"{joined(self.budgets)} epochs, with eta_min = {self.eta_min:g}."
+        )
 
-class CyclicArm(Model):
+
+class CyclicArm(Arm):
     """The rate falls and rises in straight lines (Smith, 2017), a soft restart; down first.
 
     Attributes
@@ -182,6 +277,10 @@ class CyclicArm(Model):
     low : float
         What the rate falls to.
     """
+
+    references: ClassVar[tuple[str, ...]] = (
+        "Smith, L. N. (2017). Cyclical learning rates for training neural networks. WACV.",
+    )
 
     kind: Literal["cyclic"]
     budgets: Budgets
@@ -198,5 +297,12 @@ class CyclicArm(Model):
         """The schedule of one fit."""
         return schedules.Cyclic(rate, budget, self.period, self.low)
 
+    def describe(self) -> str:
+        """See `Arm.describe`."""
+        return (
+            f"fell in a straight line to {self.low:g} and rose again, with a period of {self.period} epochs "
+            f"(triangular, Smith, 2017; down first), over budgets of {joined(self.budgets)} epochs."
+        )
 
-Arm = Annotated[StepArm | WarmRestartsArm | CosineArm | CyclicArm, Field(discriminator="kind")]
+
+AnyArm = Annotated[SerializeAsAny[Arm], of_kind(Arm, "kind")]

@@ -1,9 +1,11 @@
 """What all sections of a configuration are made of."""
 
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from typing import Annotated
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic_core import PydanticCustomError
 
 
 def label(value: object) -> object:
@@ -45,3 +47,52 @@ class Model(BaseModel):
     """A section of the configuration: unknown keys are refused, nothing is changed once read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Section = TypeVar("Section", bound=Model)
+
+
+def tags(model: type[Model]) -> tuple[str, ...]:
+    """What tells a section from others in its place, as ``kind: step`` does; none where nothing has to."""
+    required = [field.annotation for field in model.model_fields.values() if field.is_required()]
+    return tuple(tag for one in required if get_origin(one) is Literal for tag in get_args(one))
+
+
+def kinds(base: type[Section]) -> Iterator[type[Section]]:
+    """All sections that may stand where a base class is asked for, wherever they are defined."""
+    for model in base.__subclasses__():
+        if tags(model):
+            yield model
+        yield from kinds(model)
+
+
+def of_kind(base: type[Section], tag: str) -> BeforeValidator:
+    """Validate a section as the subclass of a base class that its tag names.
+
+    Unlike pydantic's own union it is open: a subclass that is defined later, or elsewhere, is known, too.
+    """
+
+    def pick(value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        known = {name: model for model in kinds(base) for name in tags(model)}
+        context = {"discriminator": f"'{tag}'", "expected_tags": ", ".join(f"'{name}'" for name in known)}
+        if tag not in value:
+            raise PydanticCustomError("union_tag_not_found", f"{tag} is missing; add it", context)
+        if value[tag] not in known:
+            problem = {**context, "tag": str(value[tag])}
+            raise PydanticCustomError("union_tag_invalid", "there is no such section", problem)
+        return known[value[tag]].model_validate(value)
+
+    return BeforeValidator(pick)
+
+
+def joined(words: Iterable[object]) -> str:
+    """One, two and three."""
+    *front, last = map(str, words)
+    return f"{', '.join(front)} and {last}" if front else last
+
+
+def plain(name: str) -> str:
+    """A name of the configuration as one says it."""
+    return name.replace("_", " ")

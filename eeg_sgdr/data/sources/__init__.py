@@ -3,8 +3,9 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eeg_sgdr.errors import UserError
 
@@ -44,6 +45,11 @@ class Source(ABC):
     """
 
     simulated: bool = False
+
+    @classmethod
+    def open(cls, settings: Any, data_dir: Path) -> "Source":
+        """The source that a section ``recordings`` is about."""
+        return cls(settings, data_dir)  # type: ignore[call-arg]
 
     @abstractmethod
     def subjects(self) -> list[str]:
@@ -99,31 +105,10 @@ def open_source(settings: "Recordings", data_dir: Path) -> Source:
     -------
     source : Source
     """
-    from eeg_sgdr import settings as s
-
     # Imported where used: each source brings heavy libraries of its own.
-    match settings:
-        case s.SimulatedRecordings():
-            from eeg_sgdr.data.sources.simulated import Simulated
-
-            return Simulated(settings, data_dir)
-        case s.PhysioNetRecordings():
-            from eeg_sgdr.data.sources.physionet import PhysioNet
-
-            return PhysioNet(settings, data_dir)
-        case s.MoabbRecordings():
-            from eeg_sgdr.data.sources.moabb import Moabb
-
-            return Moabb(settings, data_dir)
-        case s.FilesRecordings():
-            from eeg_sgdr.data.sources.files import Files
-
-            return Files(settings)
-        case s.BidsRecordings():
-            from eeg_sgdr.data.sources.bids import Bids
-
-            return Bids(Path(settings.root), settings.task, settings)
-    raise TypeError(f"no source for {type(settings).__name__}")
+    module, _, name = settings.reader.partition(":")
+    source: type[Source] = getattr(import_module(module), name)
+    return source.open(settings, data_dir)
 
 
 def natural(label: str) -> tuple[bool, int, str]:

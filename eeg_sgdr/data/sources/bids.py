@@ -11,7 +11,7 @@ from mne_bids import BIDSPath, get_bids_path_from_fname, read_raw_bids
 from eeg_sgdr.data.sources import Recording, Source, natural
 from eeg_sgdr.data.sources.lab import adapt, montage_1005, refused_if_cut_off
 from eeg_sgdr.errors import UserError, in_words
-from eeg_sgdr.settings import LabRecordings
+from eeg_sgdr.settings import BidsRecordings, LabRecordings
 
 #: Files that hold EEG (or its header), as BIDS allows them.
 EXTENSIONS = {".vhdr", ".edf", ".bdf", ".set"}
@@ -37,6 +37,11 @@ class Bids(Source):
     settings : LabRecordings | None
         What its recordings need beyond that.
     """
+
+    @classmethod
+    def open(cls, settings: BidsRecordings, data_dir: Path) -> "Bids":
+        """See `Source.open`; nothing is downloaded."""
+        return cls(Path(settings.root), settings.task, settings)
 
     def __init__(self, root: Path, task: str, settings: LabRecordings | None = None) -> None:
         if not root.is_dir():

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from eeg_sgdr.evaluation.tables import records
 from eeg_sgdr.reports.figures.canvas import GREY, MARKS, STYLE, legend, new_figure, watermark
-from eeg_sgdr.settings import Settings, WarmRestartsArm
+from eeg_sgdr.settings import Settings
 
 #: Colours from few to many trainings; what is lighter is hard to see on white.
 SHADES = matplotlib.colormaps["viridis"]
@@ -77,7 +77,7 @@ def surface(comparison: pd.DataFrame, settings: Settings) -> Figure:
     figure : Figure
     """
     points = surface_points(comparison)
-    rivals = [name for name, arm in settings.schedules.items() if not isinstance(arm, WarmRestartsArm)]
+    rivals = [name for name, arm in settings.schedules.items() if not arm.leaves_snapshots]
     restarts = [name for name in settings.schedules if name not in rivals] or [""]
     groups = list(dict.fromkeys(points["rate"]))
     looks = _looks(points)
