@@ -212,9 +212,10 @@ def test_methods_name_where_recordings_are_from(plain):
         (high_gamma, "EEG of subject 1 of the dataset Schirrmeister2017, read by MOABB", "Jayaram"),
         (files, "EEG of subject 1, read from files by MNE", "Gramfort"),
     ):
-        text = methods(settings.model_copy(update={"recordings": source}), subject)[0]
+        other = settings.model_copy(update={"recordings": source})
+        text = methods(other, subject)[0]
         assert text.startswith(words)
-        assert cited in [reference.split(",")[0] for reference in references([text])]
+        assert cited in [reference.split(",")[0] for reference in references([text], other)]
 
 
 def test_methods_say_how_every_kind_of_schedule_goes(plain):
@@ -227,7 +228,7 @@ def test_methods_say_how_every_kind_of_schedule_goes(plain):
     text = " ".join(methods(more, subject))
     assert "The cosine schedule was one cycle of cosine annealing" in text
     assert "with a period of 2 epochs (triangular, Smith, 2017; down first), over budgets of 3 epochs" in text
-    assert any(reference.startswith("Smith") for reference in references([text]))
+    assert any(reference.startswith("Smith") for reference in references([text], more))
 
 
 def test_the_command_makes_table_and_report_again(tmp_path, capsys):
