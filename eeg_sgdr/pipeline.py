@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from eeg_sgdr import settings as config
-from eeg_sgdr.data.cache import FoldTrials, SubjectTrials
+from eeg_sgdr.data.cache import Trials
 from eeg_sgdr.data.quality import too_many
 from eeg_sgdr.errors import CannotGoOnError, UserError
 from eeg_sgdr.evaluation import tables
@@ -21,7 +21,7 @@ from eeg_sgdr.storage.schemas import environment
 
 
 def train(
-    units: Mapping[str, Callable[[Settings], SubjectTrials | FoldTrials]],
+    units: Mapping[str, Callable[[Settings], Trials]],
     subjects: Sequence[str],
     settings: Settings,
     study: Study,
@@ -70,7 +70,7 @@ def train(
 
 
 def _make(
-    units: Mapping[str, Callable[[Settings], SubjectTrials | FoldTrials]],
+    units: Mapping[str, Callable[[Settings], Trials]],
     subjects: Sequence[str],
     settings: Settings,
     study: Study,
@@ -152,7 +152,7 @@ def _shared(settings: Settings) -> Path | None:
     return Path(settings.compute.data_dir) if settings.compute.backend == "dask" else None
 
 
-def warn_of_rejections(prepared: SubjectTrials | FoldTrials) -> None:
+def warn_of_rejections(prepared: Trials) -> None:
     """Say so where most trials of a subject or fold are rejected."""
     if sentence := too_many(prepared.table):
         say(f"{prepared.title}: {sentence}", sys.stderr)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,29 @@ EDITION = 2
 
 #: What a process takes before it has read anything, in bytes.
 PROCESS = 600_000_000
+
+
+class Trials(Protocol):
+    """Trials of a subject, or of a fold of subjects, as fits and reports read them; cheap to pickle."""
+
+    @property
+    def title(self) -> str:
+        """What messages call it, "subject 1" or "fold 2"."""
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """Every cue, the columns of trials.csv."""
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """What data.json holds."""
+
+    @property
+    def summary(self) -> dict[str, np.ndarray]:
+        """What summary.npz holds: the numbers that reports draw of the recordings."""
+
+    def array(self, name: str) -> np.ndarray:
+        """One of x, y, trials and band, of _train or _test (see `eeg_sgdr.data.trials.Windows`)."""
 
 
 @dataclass(frozen=True)

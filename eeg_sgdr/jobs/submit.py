@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from eeg_sgdr.data.cache import FoldTrials, SubjectTrials
+from eeg_sgdr.data.cache import Trials
 from eeg_sgdr.errors import CannotGoOnError, UserError
 from eeg_sgdr.parallel import workers
 from eeg_sgdr.parallel.workers import Pool
@@ -39,7 +39,7 @@ class Unit:
     """
 
     label: str
-    prepared: SubjectTrials | FoldTrials
+    prepared: Trials
     folder: folders.SubjectFolder
     settings: Settings
     others: list[FitKey] = field(default_factory=list)
@@ -153,9 +153,7 @@ def make_baseline(*arguments: Any) -> list[FitKey]:
     return []
 
 
-def check(
-    prepared: SubjectTrials | FoldTrials, folder: SubjectFolder, settings: Settings, pool: workers.Pool
-) -> None:
+def check(prepared: Trials, folder: SubjectFolder, settings: Settings, pool: workers.Pool) -> None:
     """See that whatever is missing of a subject or fold can be made, before anything is written.
 
     Parameters
@@ -212,7 +210,7 @@ def begin(unit: Unit, jobs: Jobs) -> None:
     jobs.begin(unit, missing, without_baseline)
 
 
-def check_sameness(prepared: SubjectTrials | FoldTrials, folder: SubjectFolder, settings: Settings) -> None:
+def check_sameness(prepared: Trials, folder: SubjectFolder, settings: Settings) -> None:
     """See that what a folder holds was made of the same, before anything is written.
 
     Parameters
@@ -234,7 +232,7 @@ def check_sameness(prepared: SubjectTrials | FoldTrials, folder: SubjectFolder, 
     missing_fits(subject, settings, prepared)
 
 
-def describe(prepared: SubjectTrials | FoldTrials, folder: SubjectFolder) -> Subject:
+def describe(prepared: Trials, folder: SubjectFolder) -> Subject:
     """Write what is known of a subject's or fold's trials, and train nothing.
 
     Parameters
@@ -254,14 +252,14 @@ def describe(prepared: SubjectTrials | FoldTrials, folder: SubjectFolder) -> Sub
     return Subject(folder)
 
 
-def _write_trials(prepared: SubjectTrials | FoldTrials, folder: SubjectFolder) -> None:
+def _write_trials(prepared: Trials, folder: SubjectFolder) -> None:
     files.write_npz(folder.summary, prepared.summary)
     files.write_json(folder.data, prepared.info)
     # The last: by it, another process that compares knows that there is a subject (`store.Study.subjects`).
     files.write_csv(folder.trials, prepared.table)
 
 
-def missing_fits(subject: Subject, settings: Settings, prepared: SubjectTrials | FoldTrials) -> list[FitKey]:
+def missing_fits(subject: Subject, settings: Settings, prepared: Trials) -> list[FitKey]:
     """The fits of a subject that are not there yet.
 
     Raises
@@ -283,7 +281,7 @@ def absent_fits(subject: Subject, settings: Settings) -> list[FitKey]:
     return [key for key in plan.fits(settings) if not subject.has(key, every_epoch)]
 
 
-def baseline_is_missing(subject: Subject, settings: Settings, prepared: SubjectTrials | FoldTrials) -> bool:
+def baseline_is_missing(subject: Subject, settings: Settings, prepared: Trials) -> bool:
     """Whether the configuration asks for a baseline that is not there yet.
 
     Raises

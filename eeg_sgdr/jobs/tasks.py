@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save
 
 from eeg_sgdr import settings as config
-from eeg_sgdr.data.cache import FoldTrials, SubjectTrials
+from eeg_sgdr.data.cache import Trials
 from eeg_sgdr.errors import memory_errors
 from eeg_sgdr.networks.build import open_device
 from eeg_sgdr.parallel.interrupts import held_back
@@ -28,7 +28,7 @@ from eeg_sgdr.training.engines import Member, fit_stack
 from eeg_sgdr.training.loop import Data, Fit, FitFailed, build_for, fit, updates_per_epoch
 
 
-def check(prepared: SubjectTrials | FoldTrials, settings: Settings, device_is_here: bool) -> None:
+def check(prepared: Trials, settings: Settings, device_is_here: bool) -> None:
     """See that fits of a subject or fold can begin; no array of its trials is read.
 
     Parameters
@@ -59,7 +59,7 @@ def check(prepared: SubjectTrials | FoldTrials, settings: Settings, device_is_he
 def make_fits(
     keys: list[FitKey],
     settings: Settings,
-    prepared: SubjectTrials | FoldTrials,
+    prepared: Trials,
     folder: folders.SubjectFolder,
     steps: Path,
     patience_s: float = 0.0,
@@ -110,7 +110,7 @@ def _remedy(settings: Settings) -> str:
 def _make(
     keys: list[FitKey],
     settings: Settings,
-    prepared: SubjectTrials | FoldTrials,
+    prepared: Trials,
     folder: folders.SubjectFolder,
     steps: Path,
 ) -> None:
@@ -140,7 +140,7 @@ def _make(
 def _keeper(
     keys: list[FitKey],
     settings: Settings,
-    prepared: SubjectTrials | FoldTrials,
+    prepared: Trials,
     folder: folders.SubjectFolder,
 ) -> FileKeeper:
     """Where the checkpoint of fits is; a stack has one, in the folder of its first."""
@@ -154,7 +154,7 @@ def _keeper(
     return FileKeeper(folder.fit(keys[0].name).checkpoint, identity, interval_s)
 
 
-def _data(prepared: SubjectTrials | FoldTrials) -> Data:
+def _data(prepared: Trials) -> Data:
     """What fits see of a subject: no label of a test trial."""
     return Data(
         x_train=prepared.array("x_train"),
@@ -169,7 +169,7 @@ def _write(
     result: Fit | FitFailed,
     key: FitKey,
     settings: Settings,
-    prepared: SubjectTrials | FoldTrials,
+    prepared: Trials,
     folder: folders.FitFolder,
     stack: list[str],
     seconds: float,
@@ -209,9 +209,7 @@ def _write(
     )
 
 
-def make_baseline(
-    settings: Settings, prepared: SubjectTrials | FoldTrials, folder: folders.FitFolder
-) -> None:
+def make_baseline(settings: Settings, prepared: Trials, folder: folders.FitFolder) -> None:
     """Fit the classical baseline and write its folder; fit.json comes last and says that all is there.
 
     Parameters
@@ -230,9 +228,7 @@ def make_baseline(
                 _make_baseline(settings, prepared, folder)
 
 
-def _make_baseline(
-    settings: Settings, prepared: SubjectTrials | FoldTrials, folder: folders.FitFolder
-) -> None:
+def _make_baseline(settings: Settings, prepared: Trials, folder: folders.FitFolder) -> None:
     started = time.perf_counter()
     why = _not_for_baseline(prepared)
     outcome = {"state": "failed", "why": why} if why else {"state": "done"}
@@ -258,7 +254,7 @@ def _make_baseline(
     )
 
 
-def _not_for_baseline(prepared: SubjectTrials | FoldTrials) -> str:
+def _not_for_baseline(prepared: Trials) -> str:
     """Why the baseline cannot be fitted; empty if it can."""
     singular = np.concatenate(
         [
@@ -276,7 +272,7 @@ def _not_for_baseline(prepared: SubjectTrials | FoldTrials) -> str:
 
 def _write_predictions(
     folder: folders.FitFolder,
-    prepared: SubjectTrials | FoldTrials,
+    prepared: Trials,
     epochs: list[int],
     probabilities: np.ndarray,
     probabilities_running: np.ndarray,
