@@ -44,7 +44,7 @@ def network(trials, settings):
 
 
 def classical(trials, settings):
-    return baseline.probabilities(baseline.fitted(trials.train.band, trials.train.y), trials.test.band)
+    return baseline.predict_proba(baseline.fit(trials.train.band, trials.train.y), trials.test.band)
 
 
 def wrong(predict, permutation=None):

@@ -33,7 +33,7 @@ def test_covariances_are_those_of_oas():
 
 def test_classes_that_differ_in_power_are_told_apart():
     (train, y), (test, expected) = trials(), trials(seed=1)
-    probabilities = baseline.probabilities(baseline.fitted(train, y), test)
+    probabilities = baseline.predict_proba(baseline.fit(train, y), test)
     assert probabilities.dtype == np.float32
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
     assert (probabilities.argmax(axis=1) == expected).mean() >= 0.95
@@ -45,17 +45,17 @@ def test_linear_mixing_of_the_sensors_changes_nothing():
     mixing = np.random.default_rng(2).normal(size=(4, 4))
     mixed = [mixing @ covariances @ mixing.T for covariances in (train, test)]
     np.testing.assert_allclose(
-        baseline.probabilities(baseline.fitted(mixed[0], y), mixed[1]),
-        baseline.probabilities(baseline.fitted(train, y), test),
+        baseline.predict_proba(baseline.fit(mixed[0], y), mixed[1]),
+        baseline.predict_proba(baseline.fit(train, y), test),
         atol=1e-3,
     )
 
 
 def test_a_test_trial_is_predicted_whatever_the_others_are():
     (train, y), (test, _) = trials(), trials(seed=1)
-    together = baseline.probabilities(baseline.fitted(train, y), test)
+    together = baseline.predict_proba(baseline.fit(train, y), test)
     np.testing.assert_allclose(
-        together[:1], baseline.probabilities(baseline.fitted(train, y), test[:1]), rtol=1e-6
+        together[:1], baseline.predict_proba(baseline.fit(train, y), test[:1]), rtol=1e-6
     )
 
 
@@ -86,6 +86,6 @@ def test_real_recordings_are_decoded(recordings_folder, tmp_path):
     """Subject 1, fists or feet: 0 of 30 when the recordings were put together."""
     settings = config.load("physionet_fists_feet")
     made = make_trials(list(open_source(settings.recordings, tmp_path).recordings("1")), settings)
-    probabilities = baseline.probabilities(baseline.fitted(made.train.band, made.train.y), made.test.band)
+    probabilities = baseline.predict_proba(baseline.fit(made.train.band, made.train.y), made.test.band)
     assert len(made.test.y) == 30
     assert (probabilities.argmax(axis=1) != made.test.y).sum() <= 2

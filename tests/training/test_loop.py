@@ -12,7 +12,7 @@ from eeg_sgdr.networks.fast import choose
 from eeg_sgdr.networks.forward import BraindecodeForward
 from eeg_sgdr.schedules import Step, WarmRestarts
 from eeg_sgdr.settings import NetworkSettings, Training
-from eeg_sgdr.training import loop
+from eeg_sgdr.training import engines, loop
 from eeg_sgdr.training.loop import Data, crop_order, dropout_seed, fit
 
 import_braindecode()
@@ -94,7 +94,7 @@ def test_training_equals_plain_braindecode_without_dropout(dtype, tolerance):
 def test_training_equals_plain_braindecode_with_the_same_masks(dtype, tolerance):
     data = make_data(dtype)
     schedule = WarmRestarts(0.02, 7)
-    form = choose(loop.build_for(data, DENSE, 3))
+    form = choose(engines.build_for(data, DENSE, 3))
     form.module.to(torch.from_numpy(data.x_train).dtype)
 
     def masks_of(seed):
@@ -109,7 +109,7 @@ def test_the_plain_form_trains_to_the_same_weights_as_the_fast_one(monkeypatch):
     data = make_data(np.float64)
     network = DENSE.model_copy(update={"arguments": {"final_conv_length": 4, "drop_prob": 0.0}})
     fast = fit(data, network, TRAINING, Step(0.02, 4), seed=0)
-    monkeypatch.setattr(loop, "choose", lambda network, precision: BraindecodeForward(network))
+    monkeypatch.setattr(engines, "choose", lambda network, precision: BraindecodeForward(network))
     plain = fit(data, network, TRAINING, Step(0.02, 4), seed=0)
     assert (fast.form, plain.form) == ("fast", "braindecode")
     assert distance(fast.scores[4].state, plain.scores[4].state) <= 1e-10

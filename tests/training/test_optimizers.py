@@ -34,7 +34,7 @@ def test_paper_form_across_a_restart():
     for rate, gradient in [(0.4, 1.0), (0.1, 2.0), (0.4, 1.0)]:
         x.grad = torch.tensor([gradient], dtype=torch.float64)
         sgd.step(rate)
-        seen.append((sgd.velocity[0].item(), x.item()))
+        seen.append((sgd.state_dict()["moments"]["velocity"][0].item(), x.item()))
     expected = [(-0.4, 0.6), (-0.4, 0.2), (-0.6, -0.4)]
     assert seen == [pytest.approx(pair, abs=1e-15) for pair in expected]
 
