@@ -8,6 +8,7 @@ import torch
 from test_engines import EEGNET, stack
 from test_loop import DENSE, TRAINING, WHOLE, make_data, same
 
+from eeg_sgdr.parallel.interrupts import Interrupted
 from eeg_sgdr.schedules import Step, WarmRestarts
 from eeg_sgdr.training.checkpoints import CheckpointFile
 from eeg_sgdr.training.engines import Member
@@ -140,6 +141,22 @@ def test_a_stack_is_resumed_bit_for_bit(at, tmp_path, crash_at):
         assert list(results[i].scores) == list(expected[i].scores)
         assert same(results[i], expected[i])
         assert without_times(results[i].history) == without_times(expected[i].history)
+
+
+def test_fits_that_are_stopped_when_they_are_done_are_not_trained_again(tmp_path, monkeypatch):
+    """Members end at different epochs: what is left in the stack is not what a checkpoint begins with."""
+    data = make_data()
+    members = [Member(data, Step(0.02, 2), 0), Member(data, Step(0.02, 1), 0)]
+
+    def stopped(epoch):
+        if epoch == 2:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        train(stack(members, EEGNET), stopped, file(tmp_path, 1e9))
+    monkeypatch.setattr(SGD, "step", None)
+    results = train(stack(members, EEGNET), checkpoints=file(tmp_path, 1e9))
+    assert [list(result.scores) for result in results] == [[2], [1]]
 
 
 @pytest.fixture
