@@ -81,27 +81,17 @@ def test_a_stack_of_fits_has_its_members_in_their_folders(tmp_path, monkeypatch)
 
     class Prepared:
         title = "subject 001"
-
-        def __init__(self):
-            self.info = {"classes": ["a", "b", "c"], "sfreq": 100.0, "fingerprint": "x"}
+        info = {"classes": ["a", "b", "c"], "sfreq": 100.0, "fingerprint": "x"}  # noqa: RUF012
 
         def array(self, name):
-            data = make_data()
             extra = {"y_test": np.zeros(10, int), "trials_test": np.arange(10)}
-            return extra[name] if name in extra else getattr(data, name)
+            return extra[name] if name in extra else getattr(make_data(), name)
 
-    settings = make_settings(network={"name": "EEGNet"})
+    on_gpu = make_settings(network={"name": "EEGNet"}, training={"numerics": {"device": "cuda"}})
 
     def too_large(*arguments):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
-    on_gpu = settings.model_copy(
-        update={
-            "training": settings.training.model_copy(
-                update={"numerics": settings.training.numerics.model_copy(update={"device": "cuda"})}
-            )
-        }
-    )
     keys = [FitKey("restarts", 3, 0.05, 0), FitKey("step", 1, 0.05, 0)]
     steps = tmp_path / "steps"
     steps.mkdir()

@@ -13,7 +13,7 @@ from eeg_sgdr.networks.forward import BraindecodeForward
 from eeg_sgdr.schedules import Step, WarmRestarts
 from eeg_sgdr.settings import NetworkSettings, Training
 from eeg_sgdr.training import engines, loop
-from eeg_sgdr.training.loop import Data, crop_order, dropout_seed, fit
+from eeg_sgdr.training.loop import Data, crop_order, dropout_seed, fit, updates_per_epoch
 
 import_braindecode()
 from braindecode.models import ShallowFBCSPNet  # noqa: E402
@@ -191,15 +191,30 @@ def test_fewer_crops_than_a_batch_are_refused():
 
 @pytest.mark.parametrize("precision", ["float32", "mixed"])
 def test_precisions_train(precision):
-    training = TRAINING.model_copy(
-        update={"numerics": TRAINING.numerics.model_copy(update={"precision": precision})}
-    )
+    training = Training(batch_size=8, numerics={"precision": precision})
     result = fit(make_data(), WHOLE, training, Step(0.02, 8), seed=0)
     assert result.history[-1].loss < result.history[0].loss
 
 
 def test_cuda_that_is_absent_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    numerics = TRAINING.numerics.model_copy(update={"device": "cuda"})
+    training = Training(batch_size=8, numerics={"device": "cuda"})
     with pytest.raises(UserError, match="torch sees no CUDA here"):
-        fit(make_data(), DENSE, TRAINING.model_copy(update={"numerics": numerics}), Step(0.02, 1), seed=0)
+        fit(make_data(), DENSE, training, Step(0.02, 1), seed=0)
+
+
+def test_an_epoch_s_order_is_drawn_from_seed_and_epoch():
+    assert sorted(crop_order(0, 0, 50)) == list(range(50))
+    orders = [tuple(crop_order(seed, epoch, 50)) for seed in (0, 1) for epoch in (0, 1)]
+    assert len(set(orders)) == 4
+    assert tuple(crop_order(0, 0, 50)) == orders[0]
+
+
+def test_dropout_seeds_do_not_repeat():
+    assert len({dropout_seed(seed, update) for seed in range(5) for update in range(200)}) == 1000
+
+
+def test_an_epoch_has_full_batches_only():
+    assert [updates_per_epoch(n, 8) for n in (8, 15, 16)] == [1, 1, 2]
+    with pytest.raises(UserError, match="8 is more than the 7 training crops"):
+        updates_per_epoch(7, 8)
