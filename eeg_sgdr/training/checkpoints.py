@@ -5,6 +5,7 @@ import sys
 import time
 from io import BytesIO
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -59,7 +60,7 @@ class CheckpointFile(Checkpoints):
             return None
         try:
             checkpoint = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
-        except Exception:  # whole, but of the format of an earlier version: torch may raise anything
+        except UnpicklingError:  # whole, but in the format of another version
             checkpoint = {"identity": None}
         if checkpoint["identity"] != self.identity:
             self._report("was made by other versions, another kind of processor or other settings")
