@@ -60,7 +60,8 @@ def hold(root):
     """Hold a fit in another process until it is killed."""
     code = (
         "import sys, time; from pathlib import Path; from eeg_sgdr.storage import folders\n"
-        "with folders.held(folders.FitFolder(Path(sys.argv[1])), 0): print('held', flush=True); time.sleep(60)"
+        "with folders.held(folders.FitFolder(Path(sys.argv[1])), 0):\n"
+        "    print('held', flush=True); time.sleep(60)"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(root)], stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "held\n"
