@@ -1,17 +1,13 @@
 """A fold's report and the study's across subjects: true of folds, their people named and counted."""
 
 import re
-from html import unescape
 
-import numpy as np
 import pandas as pd
 import pytest
-from results_folder import MadeUp, write_folder
-from study_folder import DATA, across, study_settings, write_folds
-from test_study_page import check_numbers
+from pages import MADE, check_numbers, visible
+from results_folder import DATA, across, study_settings, write_folds, write_unit
 
 from eeg_sgdr import settings as config
-from eeg_sgdr.evaluation import tables
 from eeg_sgdr.evaluation.comparison import update
 from eeg_sgdr.evaluation.statistics import binomial_interval
 from eeg_sgdr.report import main
@@ -27,31 +23,17 @@ from eeg_sgdr.storage.results import Results, Subject
 PEOPLE = ("1", "2", "3", "10")
 
 
-def visible(html):
-    """What a reader sees, roughly: no scripts, styles and tags."""
-    html = re.sub(r"<(script|style)\b.*?</\1>", "", html, flags=re.DOTALL)
-    return unescape(re.sub(r"<[^>]*>", "", html)).replace("\xa0", " ")
-
-
 def write_fold(root, **data):
-    """Fold 1 of two, from what a subject's folder holds: 2 and 10 test, 10 trials each."""
-    _, subject = write_folder(root / "of_a_subject", MadeUp())
-    settings = across(Results(root / "of_a_subject").settings, folds=2)
-    recordings = settings.recordings.model_copy(update={"subjects": PEOPLE})
-    settings = settings.model_copy(update={"recordings": recordings})
+    """Fold 1 of two: 2 and 10 test, 10 trials each."""
+    settings = across(study_settings(PEOPLE), folds=2)
     study = folders.Study(root / "study")
     files.write_text(study.config, config.to_yaml(settings))
-    study.fold("1").root.parent.mkdir()
-    subject.folder.root.rename(study.fold("1").root)
-    fold = Subject(study.fold("1"))
-    labels = np.repeat(["1", "3", "2", "10"], [6, 6, 10, 10])
-    files.write_csv(fold.folder.trials, fold.trials.assign(subject=labels))
-    info = {key: value for key, value in fold.data.items() if key != "subject"}
-    info |= {"fold": "1", "train_subjects": ["1", "3"], "test_subjects": ["2", "10"]}
-    files.write_json(fold.folder.data, {**info, "interpolated": {"3/0/1": ["C3"]}, **data})
-    fold = Subject(fold.folder)
-    files.write_csv(fold.folder.evaluation, tables.evaluation(fold, settings))
-    return Results(study.root), Subject(fold.folder)
+    named = {"fold": "1", "train_subjects": ["1", "3"], "test_subjects": ["2", "10"]}
+    folder = study.fold("1")
+    write_unit(folder, settings, named)
+    data = {"interpolated": {"3/0/1": ["C3"]}, **data}
+    files.write_json(folder.data, {**Subject(folder).data, **data})
+    return Results(study.root), Subject(folder)
 
 
 @pytest.fixture(scope="module")
@@ -172,8 +154,7 @@ def test_the_command_makes_a_folds_report_again(tmp_path, capsys):
     assert str(fold.folder.report) in capsys.readouterr().out
     first = fold.folder.report.read_text(encoding="utf-8")
     assert main([str(results.root)]) == 0
-    made = re.compile(r'<p id="made">.*?</p>', re.DOTALL)
-    assert made.sub("", fold.folder.report.read_text(encoding="utf-8")) == made.sub("", first)
+    assert MADE.sub("", fold.folder.report.read_text(encoding="utf-8")) == MADE.sub("", first)
 
 
 SETTINGS = across(study_settings(PEOPLE, baseline=None), folds=[["1", "2"], ["3", "10"]])

@@ -2,10 +2,10 @@
 
 import base64
 import re
-from html import unescape
 
 import numpy as np
 import pytest
+from pages import MADE, visible
 from results_folder import SENSORS, MadeUp, write_folder
 
 from eeg_sgdr import report
@@ -19,12 +19,6 @@ from eeg_sgdr.storage.results import Subject
 
 NAME = "study"  # a folder's name stands in its report
 HOSTILE = "<script>alert('x')</script>"
-
-
-def visible(html):
-    """What a reader sees, roughly: no scripts, styles and tags."""
-    html = re.sub(r"<(script|style)\b.*?</\1>", "", html, flags=re.DOTALL)
-    return unescape(re.sub(r"<[^>]*>", "", html)).replace("\xa0", " ")
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +37,10 @@ def test_a_report_is_the_same_whenever_it_is_made_but_for_one_element(tmp_path, 
         content = read_json(fit.fit)
         write_json(fit.fit, {**content, "seconds": 1234.5})
     again = page(results, Subject(subject.folder))
-    made = re.compile(r'<p id="made">.*?</p>', re.DOTALL)
-    (first,), (second,) = made.findall(html), made.findall(again)
+    (first,), (second,) = MADE.findall(html), MADE.findall(again)
     assert "took 8 s" in first
     assert "took 9876 s" in second
-    assert made.sub("", again) == made.sub("", html)
+    assert MADE.sub("", again) == MADE.sub("", html)
 
 
 def test_the_first_sentence_has_the_numbers_of_the_table(plain, html):
