@@ -1,4 +1,4 @@
-"""Methods in sentences that an article can take over, written from the settings, and their references."""
+"""Methods section in sentences for an article, deviations from the paper, and references."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ PAPERS_RECORDINGS = (
 
 
 def methods(settings: Settings, subject: Subject) -> list[str]:
-    """What was done, a paragraph for each part; nothing that the configuration did not do."""
+    """Methods, a paragraph for each part; nothing that the configuration did not do."""
     return [
         _recordings(settings, subject),
         preprocessing(settings, subject),
@@ -45,7 +45,7 @@ def _recordings(settings: Settings, subject: Subject) -> str:
 
 
 def _folds(split: Split | SubjectSplit) -> str:
-    """Where the fold comes from; nothing where there are none."""
+    """How folds were made; empty where there are none."""
     if not isinstance(split, SubjectSplit):
         return ""
     if isinstance(split.folds, int):
@@ -57,7 +57,7 @@ def _folds(split: Split | SubjectSplit) -> str:
 
 
 def preprocessing(settings: Settings, subject: Subject) -> str:
-    """How trials were made of recordings."""
+    """Preprocessing, from recordings to windows."""
     config, data = settings.preprocessing, subject.data
     start, end = config.window_s
     rejected = "Trials that overlap an annotation beginning with BAD or EDGE were rejected"
@@ -217,7 +217,7 @@ REFERENCES = (
 
 
 def references(texts: Sequence[str], settings: Settings) -> list[str]:
-    """The references that texts cite, by first author and year."""
+    """References that texts cite, by first author and year."""
     cited = " ".join(texts)
     described: tuple[Recordings | Arm, ...] = (settings.recordings, *settings.schedules.values())
     return [
@@ -227,8 +227,8 @@ def references(texts: Sequence[str], settings: Settings) -> list[str]:
     ]
 
 
-def of_recordings(subject: Subject) -> list[str]:
-    """What a reader must know of the recordings before anything else."""
+def recording_warnings(subject: Subject) -> list[str]:
+    """Warnings about the recordings that come before any number."""
     texts = []
     if sentence := too_many(subject.trials):
         texts.append(f"Few trials are left: {sentence}")
@@ -238,12 +238,12 @@ def of_recordings(subject: Subject) -> list[str]:
 
 
 def updates(subject: Subject) -> list[int]:
-    """Updates in an epoch, as the fits had them; one number unless something is wrong."""
+    """Distinct numbers of updates per epoch; one unless something is wrong."""
     return sorted({subject.fits[key]["updates_per_epoch"] for key in subject.done})
 
 
 def deviations(settings: Settings, subject: Subject) -> list[str]:
-    """What differs from the paper, what it leaves open, and what is not answered."""
+    """Deviations from the paper, what it leaves open, and what is not answered."""
     simulated = ", simulated" if subject.data["simulated"] else ""
     forms = sorted({subject.fits[key]["form"] for key in subject.done})
     return [
@@ -258,7 +258,7 @@ def deviations(settings: Settings, subject: Subject) -> list[str]:
 
 
 def _scope(settings: Settings, subject: Subject) -> list[str]:
-    """For whom the numbers of a page can speak."""
+    """Population to which the numbers of a page generalise."""
     if not subject.fold:
         return ["One subject cannot speak for people; only a study over subjects can."]
     return [
@@ -269,7 +269,7 @@ def _scope(settings: Settings, subject: Subject) -> list[str]:
 
 
 def across(settings: Settings) -> list[str]:
-    """What differs from the paper because networks are tested on other people than they were trained on."""
+    """Deviations of networks tested on people other than those they were trained on."""
     texts = [
         "The paper trained and tested networks within each person. Here they are tested on people of whom "
         "they have seen nothing, so the errors are not to be set beside the paper's."
@@ -283,7 +283,7 @@ def across(settings: Settings) -> list[str]:
 
 
 def choices(settings: Settings) -> list[str]:
-    """What the paper leaves open or was done otherwise, as far as the settings say it."""
+    """Deviations and open choices that follow from the settings alone."""
     training = settings.training
     texts = [
         "Both sides of a comparison share initial rates, weight decay, momentum and batch size; none was "
