@@ -1,7 +1,7 @@
 """Recordings: the section of every page, and the page of recordings without trained networks."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from eeg_sgdr.data.quality import FEWEST_SENSORS
 from eeg_sgdr.reports.figures import heads
 from eeg_sgdr.reports.html import Html, assemble, image, made, render
 from eeg_sgdr.reports.methods import preprocessing, recording_warnings, references
-from eeg_sgdr.reports.wording import counted, page_title, tested_people
+from eeg_sgdr.reports.wording import counted, enumerated, page_title, tested_people
 from eeg_sgdr.settings.types import joined, plain
 from eeg_sgdr.storage import files
 from eeg_sgdr.storage.results import Results, Subject
@@ -157,7 +157,7 @@ def _numbers(trials: Sequence[int]) -> str:
     """Trials by their numbers, where they are few."""
     if len(trials) > MOST_NAMED:
         return "not_causal in data.json lists them"
-    return f"in trials.csv, {'trial' if len(trials) == 1 else 'trials'} {joined(trials)}"
+    return f"in trials.csv, {enumerated('trial', trials)}"
 
 
 def members(fold: Subject) -> Html:
@@ -177,12 +177,8 @@ def resampled_subjects(fold: Subject) -> list[str]:
         return []
     n_people = len(fold.test_subjects) + len(fold.data["train_subjects"])
     named = [
-        f"{_people(labels, n_people)} (recorded at {rate:g} Hz)" for rate, labels in sorted(by_rate.items())
+        f"{'all subjects' if len(labels) == n_people else enumerated('subject', labels)} "
+        f"(recorded at {rate:g} Hz)"
+        for rate, labels in sorted(by_rate.items())
     ]
     return [f"Resampled to {fold.data['sfreq']:g} Hz: {'; '.join(named)}."]
-
-
-def _people(labels: Collection[str], n_people: int) -> str:
-    if len(labels) == n_people:
-        return "all subjects"
-    return f"{'subject' if len(labels) == 1 else 'subjects'} {joined(labels)}"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from eeg_sgdr.data.filters import NOTCH_QUALITY
 from eeg_sgdr.data.quality import too_many
 from eeg_sgdr.networks.patterns import READERS
-from eeg_sgdr.reports.wording import counted, schedule_name, versions
+from eeg_sgdr.reports.wording import counted, enumerated, schedule_name, versions
 from eeg_sgdr.schedules import n_averaged
 from eeg_sgdr.settings import Arm, Recordings, Settings, Split, SubjectSplit
 from eeg_sgdr.settings.types import joined, plain
@@ -38,7 +38,7 @@ def _recordings(settings: Settings, subject: Subject) -> str:
     kept = trials.loc[trials["rejected"] == "", "split"].value_counts()
     return (
         f"{origin} Classes were {joined(map(plain, subject.data['classes']))}. "
-        f"{by.capitalize()}{'s' if len(test) > 1 else ''} {joined(test)} tested "
+        f"{enumerated(by.capitalize(), test)} tested "
         f"({counted(int(kept['test']), 'trial')} after rejection), all others trained "
         f"({counted(int(kept['train']), 'trial')}).{_folds(settings.split)}"
     )
@@ -61,14 +61,11 @@ def preprocessing(settings: Settings, subject: Subject) -> str:
     config, data = settings.preprocessing, subject.data
     start, end = config.window_s
     rejected = "Trials that overlap an annotation beginning with BAD or EDGE were rejected"
-    bounds = [
-        *([f"raw amplitude reached {config.reject_uv:g} µV"] if config.reject_uv is not None else []),
-        *(
-            [f"raw peak-to-peak amplitude exceeded {config.reject_ptp_uv:g} µV"]
-            if config.reject_ptp_uv is not None
-            else []
-        ),
-    ]
+    limits = {
+        "raw amplitude reached": config.reject_uv,
+        "raw peak-to-peak amplitude exceeded": config.reject_ptp_uv,
+    }
+    bounds = [f"{words} {limit:g} µV" for words, limit in limits.items() if limit is not None]
     if bounds:
         rejected += (
             f", as were those in which any sensor's {' or '.join(bounds)} between the cue and {end:g} s"
@@ -112,21 +109,19 @@ def _training(settings: Settings) -> str:
         "EEGNet": " (Lawhern et al., 2018)",
     }.get(network.name, "")
     arguments = ", ".join(f"{key} = {value}" for key, value in network.arguments.items())
-    what, logits = "whole windows", "logits"
+    inputs, logits = "whole windows", "logits"
     if network.crop_samples is not None:
-        what = f"crops of {network.crop_samples} samples in dense form"
+        inputs = f"crops of {network.crop_samples} samples in dense form"
         logits = "each crop's mean logits"
     form = ", the rate inside the velocity" if training.momentum_form == "paper" else ""
-    several = "s" if len(training.seeds) > 1 else ""
-    rates = "s" if len(training.initial_rates) > 1 else ""
     return " ".join(
         [
             f"braindecode's {network.name}{paper}{f' with {arguments}' if arguments else ''} was trained on "
-            f"{what} by stochastic gradient descent on the cross-entropy of {logits}, with momentum "
+            f"{inputs} by stochastic gradient descent on the cross-entropy of {logits}, with momentum "
             f"{training.momentum:g}{form}, weight decay {training.weight_decay:g}, batches of "
-            f"{training.batch_size}, initial rate{rates} {joined(training.initial_rates)}, and seed{several} "
-            f"{joined(training.seeds)}; trainings that share a seed share initial weights, data order and "
-            "dropout.",
+            f"{training.batch_size}, {enumerated('initial rate', training.initial_rates)}, and "
+            f"{enumerated('seed', training.seeds)}; trainings that share a seed share initial weights, "
+            "data order and dropout.",
             *(_schedule(settings, name) for name in settings.schedules),
         ]
     )
@@ -168,11 +163,8 @@ def _evaluation(settings: Settings, subject: Subject) -> str:
             f"(at the end M = {joined(map(n_averaged, sorted(cycles)))}), of one training or of those at all "
             "rates."
         )
-    if settings.network.name in READERS:
-        patterns = ["Activation patterns of first-layer units are those of Haufe et al. (2014)."]
-    else:
-        patterns = []
-    content = subject.fits[subject.done[0]]
+    patterns = "Activation patterns of first-layer units are those of Haufe et al. (2014)."
+    fit = subject.fits[subject.done[0]]
     numerics = settings.training.numerics
     return " ".join(
         [
@@ -181,9 +173,9 @@ def _evaluation(settings: Settings, subject: Subject) -> str:
             "compared on the same trials by the exact McNemar test (McNemar, 1947). Calibration error used "
             "15 bins of equal width (Guo et al., 2017).",
             *([_OVER_PEOPLE] if subject.fold else []),
-            *patterns,
-            f"Computed on {numerics.device} ({content['cpu_capability']}) in {numerics.precision} precision "
-            f"with {versions(content)}.",
+            *([patterns] if settings.network.name in READERS else []),
+            f"Computed on {numerics.device} ({fit['cpu_capability']}) in {numerics.precision} precision "
+            f"with {versions(fit)}.",
         ]
     )
 
@@ -292,7 +284,7 @@ def choices(settings: Settings) -> list[str]:
         "The paper does not name network, weight decay, batch size, high-pass and seeds for EEG. Here: "
         f"{settings.network.name}, weight decay {training.weight_decay:g}, batches of {training.batch_size}, "
         f"{_high_pass(settings.preprocessing.highpass_hz)}, "
-        f"{'seed' if len(training.seeds) == 1 else 'seeds'} {joined(training.seeds)}; no max-norm is added "
+        f"{enumerated('seed', training.seeds)}; no max-norm is added "
         "to the network's own.",
         f"Momentum of {training.momentum:g}, classical and not Nesterov's, is assumed: the paper states it "
         "for images. "

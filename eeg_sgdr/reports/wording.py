@@ -1,15 +1,22 @@
 """Write numbers, and name schedules, predictors and people in sentences."""
 
+from collections.abc import Collection
 from typing import Any
 
 from eeg_sgdr.evaluation.predictors import Predictor
 from eeg_sgdr.settings import Settings
+from eeg_sgdr.settings.types import joined
 from eeg_sgdr.storage.results import Results, Subject
 
 
 def counted(n: int, thing: str) -> str:
     """A number and its noun: 1 trial, 2 trials."""
     return f"{n} {thing}" if n == 1 else f"{n} {thing}s"
+
+
+def enumerated(thing: str, names: Collection[object]) -> str:
+    """A noun and its names: seed 0, seeds 0 and 3."""
+    return f"{thing}{'' if len(names) == 1 else 's'} {joined(names)}"
 
 
 def percent(fraction: float) -> str:
