@@ -1,6 +1,7 @@
 """A fold's report and the study's across subjects: true of folds, their people named and counted."""
 
 import re
+from html import unescape
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,6 @@ import pytest
 from results_folder import MadeUp, write_folder
 from study_folder import DATA, across, study_settings, write_folds
 from test_study_page import check_numbers
-from test_subject_page import visible
 
 from eeg_sgdr import settings as config
 from eeg_sgdr.evaluation import tables
@@ -26,6 +26,12 @@ from eeg_sgdr.storage import files, folders
 from eeg_sgdr.storage.results import Results, Subject
 
 PEOPLE = ("1", "2", "3", "10")
+
+
+def visible(html):
+    """What a reader sees, roughly: no scripts, styles and tags."""
+    html = re.sub(r"<(script|style)\b.*?</\1>", "", html, flags=re.DOTALL)
+    return unescape(re.sub(r"<[^>]*>", "", html)).replace("\xa0", " ")
 
 
 def write_fold(root, **data):
