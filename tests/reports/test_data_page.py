@@ -12,9 +12,8 @@ from pages import MADE, visible
 from results_folder import SENSORS, MadeUp, write_folder
 
 from eeg_sgdr import report
-from eeg_sgdr.reports.data import page
+from eeg_sgdr.reports.data import page, recordings, rejections
 from eeg_sgdr.reports.methods import preprocessing
-from eeg_sgdr.reports.subject import recordings, rejections
 from eeg_sgdr.run import main
 from eeg_sgdr.storage import files
 from eeg_sgdr.storage.results import Subject, load_results

@@ -11,12 +11,13 @@ from eeg_sgdr import settings as config
 from eeg_sgdr.evaluation.comparison import update
 from eeg_sgdr.evaluation.statistics import binomial_interval
 from eeg_sgdr.report import main
-from eeg_sgdr.reports.folds import other_rates, page
+from eeg_sgdr.reports.data import rejections, resampled_subjects
+from eeg_sgdr.reports.folds import page
 from eeg_sgdr.reports.headline import headline
 from eeg_sgdr.reports.methods import deviations, methods
 from eeg_sgdr.reports.study import page as study_page
 from eeg_sgdr.reports.study import publish
-from eeg_sgdr.reports.subject import rejections, result
+from eeg_sgdr.reports.subject import result
 from eeg_sgdr.storage import files, folders
 from eeg_sgdr.storage.results import Results, Subject
 
@@ -127,13 +128,13 @@ def test_many_trials_that_look_ahead_are_counted_and_not_named(tmp_path):
 
 
 def test_other_rates_are_grouped_and_none_says_nothing(tmp_path):
-    assert other_rates(write_rates(tmp_path / "none", {})) == []
+    assert resampled_subjects(write_rates(tmp_path / "none", {})) == []
     everyone = {f"{label}/0/4": 250.0 for label in ("3", "88", "92", "7")}
-    assert other_rates(write_rates(tmp_path / "all", everyone)) == [
+    assert resampled_subjects(write_rates(tmp_path / "all", everyone)) == [
         "Resampled to 160 Hz: all subjects (recorded at 250 Hz)."
     ]
     rates = {"88/0/4": 128.0, "88/0/8": 128.0, "92/0/4": 128.0, "3/0/4": 250.0}
-    assert other_rates(write_rates(tmp_path / "some", rates)) == [
+    assert resampled_subjects(write_rates(tmp_path / "some", rates)) == [
         "Resampled to 160 Hz: subjects 88 and 92 (recorded at 128 Hz); subject 3 (recorded at 250 Hz)."
     ]
 
