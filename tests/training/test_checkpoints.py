@@ -1,12 +1,9 @@
 """A fit that is interrupted anywhere is resumed to the same result in every bit."""
 
-from dataclasses import astuple, replace
-
 import numpy as np
 import pytest
 import torch
-from test_engines import EEGNET, stack
-from test_loop import DENSE, TRAINING, WHOLE, make_data, same
+from fits import DENSE, EEGNET, TRAINING, WHOLE, make_data, same, stack, without_times
 
 from eeg_sgdr.parallel.interrupts import Interrupted
 from eeg_sgdr.schedules import Step, WarmRestarts
@@ -47,10 +44,6 @@ def crash_at(monkeypatch):
 
 def file(tmp_path, interval_s=0.0, identity=IDENTITY):
     return CheckpointFile(tmp_path / "checkpoint", identity, interval_s)
-
-
-def without_times(history):
-    return [astuple(replace(epoch, seconds=0.0)) for epoch in history]
 
 
 @pytest.mark.parametrize(

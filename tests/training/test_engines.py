@@ -5,21 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from test_loop import DENSE, TRAINING, make_data
+from fits import DENSE, EEGNET, TRAINING, make_data, stack
 
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.networks.forward import BraindecodeForward
 from eeg_sgdr.schedules import Step, WarmRestarts
-from eeg_sgdr.settings import NetworkSettings
 from eeg_sgdr.training import engines
-from eeg_sgdr.training.engines import Member, Stack, build_for
+from eeg_sgdr.training.engines import Member, Stack
 from eeg_sgdr.training.loop import FitFailed, fit, train
-
-EEGNET = NetworkSettings(name="EEGNet")
-
-
-def stack(members, network, training=TRAINING):
-    return Stack(members, [build_for(member.data, network, member.seed) for member in members], training)
 
 
 @pytest.mark.parametrize("network", [DENSE, EEGNET], ids=["ShallowFBCSPNet", "EEGNet"])
