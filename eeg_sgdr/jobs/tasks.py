@@ -23,7 +23,6 @@ from eeg_sgdr.settings import Settings, plan
 from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.storage import files, folders, schemas
 from eeg_sgdr.storage.results import Subject
-from eeg_sgdr.storage.schemas import versions
 
 if TYPE_CHECKING:
     from eeg_sgdr.training.loop import Fit, FitFailed
@@ -100,7 +99,7 @@ def _make_fits(
         n_classes=len(trials.info["classes"]),
         sfreq=trials.info["sfreq"],
     )
-    provenance = {"versions": versions(), "cpu_capability": torch.backends.cpu.get_cpu_capability()}
+    provenance = {"versions": schemas.versions(), "cpu_capability": torch.backends.cpu.get_cpu_capability()}
     fingerprints = {key.name: plan.fingerprint(key, settings, trials.info["fingerprint"]) for key in keys}
     checkpoints = CheckpointFile(
         folder.fit(keys[0].name).checkpoint,  # of a stack, one for all
@@ -195,7 +194,7 @@ def _make_baseline(settings: Settings, trials: Trials, folder: folders.FitFolder
             **outcome,
             "fingerprint": plan.baseline_fingerprint(settings, trials.info["fingerprint"]),
             "settings": config.baseline_settings(settings),
-            "versions": versions("pyriemann"),
+            "versions": schemas.versions("pyriemann"),
             "sha256": {} if why else schemas.digests(folder),
             "seconds": schemas.contents(time.perf_counter() - started, prediction_s),
         },
