@@ -44,7 +44,9 @@ def network(trials, settings):
 
 
 def classical(trials, settings):
-    return baseline.probabilities(baseline.fitted(trials.train.band, trials.train.y), trials.test.band)
+    return baseline.probabilities(
+        baseline.fitted(trials.train.covariances, trials.train.y), trials.test.covariances
+    )
 
 
 def wrong(predict, permutation=None):

@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from eeg_sgdr.data.raw import eeg_sensors
 from eeg_sgdr.data.sources import Recording
-from eeg_sgdr.data.windows import Run, cut
+from eeg_sgdr.data.windows import OUTSIDE, RecordingWindows, extract_windows
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.estimators import inputs
 from eeg_sgdr.evaluation.predictors import Predictor, members_at
@@ -124,12 +124,12 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
         """The most probable classes of the trials that are not rejected; shape (n_trials,)."""
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
-    def _runs(self, X: Any) -> list[Run]:
+    def _runs(self, X: Any) -> list[RecordingWindows]:
         """Recordings, cut as those of the study were."""
         pieces = _pieces_of_epochs(X) if isinstance(X, mne.BaseEpochs) else _pieces_of_raws(X, self.cues)
         runs = [self._run(piece, number) for number, piece in enumerate(pieces)]
         if isinstance(X, mne.BaseEpochs):
-            if any((run.cues["rejected"] == "outside recording").any() for run in runs):
+            if any((run.cues["rejected"] == OUTSIDE).any() for run in runs):
                 start, stop = self.settings.preprocessing.window_s
                 raise UserError(
                     f"X: Epochs from {X.tmin:g} to {X.tmax:g} s do not hold the study's window, from "
@@ -138,7 +138,7 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
             self._warn_of_late_begin(X)
         return runs
 
-    def _run(self, piece: "_Piece", number: int) -> Run:
+    def _run(self, piece: "_Piece", number: int) -> RecordingWindows:
         config, sensors = self.settings.preprocessing, self.data["sensors"]
         where = f"recording {number}"
         reference = [] if config.reference in (None, "average") else list(config.reference or ())
@@ -158,7 +158,7 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
         classes = self._classes(piece, where)
         recordings = self.settings.recordings.model_copy(update={"classes": classes})
         settings = self.settings.model_copy(update={"recordings": recordings, "baseline": None})
-        return cut(Recording("new", "0", str(number), piece.raw), sensors, settings)
+        return extract_windows(Recording("new", "0", str(number), piece.raw), sensors, settings)
 
     def _classes(self, piece: "_Piece", where: str) -> dict[str, tuple[str, ...]]:
         """The cues to predict at, by the study's class, or by themselves where they are not of the study."""

@@ -10,7 +10,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from eeg_sgdr import settings as config
-from eeg_sgdr.data.quality import FEWEST_SENSORS
+from eeg_sgdr.data.quality import MIN_SENSORS
 from eeg_sgdr.evaluation import metrics
 from eeg_sgdr.evaluation.predictors import Predictor
 from eeg_sgdr.evaluation.statistics import McNemar
@@ -542,8 +542,8 @@ def _sensors(subject: Subject) -> list[str]:
         if runs is not None:
             where = "; ".join(f"{which} {run}: {', '.join(names)}" for run, names in runs.items())
             texts.append(f"{word} sensors: {where or 'none'}.")
-    if len(data["sensors"]) < FEWEST_SENSORS:
-        texts.append(f"Noisy sensors were not looked for: that takes {FEWEST_SENSORS}.")
+    if len(data["sensors"]) < MIN_SENSORS:
+        texts.append(f"Noisy sensors were not looked for: that takes {MIN_SENSORS}.")
     return texts
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from conftest import make_raw
 
-from eeg_sgdr.data.quality import reasons, too_many
+from eeg_sgdr.data.quality import rejection_reasons, rejection_warning
 from eeg_sgdr.settings import Preprocessing
 
 
@@ -23,7 +23,7 @@ def test_peak_to_peak_is_that_of_mne(bound):
     raw = make_raw(n_trials=20)
     raw.info["bads"] = ["C4"]
     raw._data[1, 1000] += 200e-6
-    ours = reasons(raw, onsets(raw), config(reject_ptp_uv=bound), "x")
+    ours = rejection_reasons(raw, onsets(raw), config(reject_ptp_uv=bound), "x")
     events, _ = mne.events_from_annotations(raw, verbose="error")
     epochs = mne.Epochs(
         raw, events, tmin=0, tmax=2 - 1 / 100, baseline=None, reject={"eeg": bound * 1e-6},
@@ -38,10 +38,10 @@ def test_peak_to_peak_is_that_of_mne(bound):
 def test_an_offset_is_too_much_for_the_absolute_bound_alone():
     raw = make_raw()
     raw._data += 0.05  # as of a DC-coupled amplifier
-    assert {*reasons(raw, onsets(raw), config(reject_uv=800), "x")} == {
+    assert {*rejection_reasons(raw, onsets(raw), config(reject_uv=800), "x")} == {
         f"amplitude {name}" for name in _worst(raw)
     }
-    assert {*reasons(raw, onsets(raw), config(reject_ptp_uv=800), "x")} == {""}
+    assert {*rejection_reasons(raw, onsets(raw), config(reject_ptp_uv=800), "x")} == {""}
 
 
 def _worst(raw):
@@ -54,9 +54,9 @@ def test_bounds_are_met_or_exceeded_as_their_sources_have_it():
     raw = make_raw(n_trials=1)
     raw._data[:] = 0
     raw._data[0, 250] = 512e-6
-    assert reasons(raw, onsets(raw), config(reject_uv=512), "x") == ["amplitude C3"]
-    assert reasons(raw, onsets(raw), config(reject_ptp_uv=512.1), "x") == [""]
-    assert reasons(raw, onsets(raw), config(reject_ptp_uv=511.9), "x") == ["peak-to-peak C3"]
+    assert rejection_reasons(raw, onsets(raw), config(reject_uv=512), "x") == ["amplitude C3"]
+    assert rejection_reasons(raw, onsets(raw), config(reject_ptp_uv=512.1), "x") == [""]
+    assert rejection_reasons(raw, onsets(raw), config(reject_ptp_uv=511.9), "x") == ["peak-to-peak C3"]
 
 
 def test_only_good_eeg_sensors_reject():
@@ -65,7 +65,7 @@ def test_only_good_eeg_sensors_reject():
     raw._data[2] *= 1000
     raw._data[1] *= 1000
     raw.info["bads"] = ["Cz"]
-    assert {*reasons(raw, onsets(raw), config(reject_uv=800, reject_ptp_uv=800), "x")} == {""}
+    assert {*rejection_reasons(raw, onsets(raw), config(reject_uv=800, reject_ptp_uv=800), "x")} == {""}
 
 
 def trials(*rejected):
@@ -73,13 +73,15 @@ def trials(*rejected):
 
 
 def test_the_sensor_to_blame_is_named_when_most_are_rejected():
-    assert too_many(trials("amplitude Fp1", "amplitude Fp1", "", "")) == ""
-    sentence = too_many(trials("amplitude Fp1", "peak-to-peak Fp1", "amplitude C3", "annotation BAD Fp2", ""))
+    assert rejection_warning(trials("amplitude Fp1", "amplitude Fp1", "", "")) == ""
+    sentence = rejection_warning(
+        trials("amplitude Fp1", "peak-to-peak Fp1", "amplitude C3", "annotation BAD Fp2", "")
+    )
     assert sentence == (
         "4 of 5 trials are rejected, 2 of them for sensor Fp1; mark it as bad, or change "
         "preprocessing.reject_uv or reject_ptp_uv."
     )
-    assert too_many(trials("annotation BAD", "")) == ""
-    assert too_many(trials("annotation BAD", "outside recording", "")) == (
+    assert rejection_warning(trials("annotation BAD", "")) == ""
+    assert rejection_warning(trials("annotation BAD", "outside recording", "")) == (
         "2 of 3 trials are rejected; trials.csv says why."
     )

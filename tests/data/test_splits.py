@@ -3,7 +3,7 @@
 import pytest
 
 from eeg_sgdr.data.sources import Recording, find_label
-from eeg_sgdr.data.splits import assign
+from eeg_sgdr.data.splits import split_recordings
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.settings import Split
 
@@ -11,11 +11,16 @@ RECORDINGS = [Recording("1", session, run, None) for session in ("0train", "1tes
 
 
 def test_by_run():
-    assert assign(Split(by="run", test=[2]), RECORDINGS) == ["train", "test", "train", "test"]
+    assert split_recordings(Split(by="run", test=[2]), RECORDINGS) == ["train", "test", "train", "test"]
 
 
 def test_by_session():
-    assert assign(Split(by="session", test=["1test"]), RECORDINGS) == ["train", "train", "test", "test"]
+    assert split_recordings(Split(by="session", test=["1test"]), RECORDINGS) == [
+        "train",
+        "train",
+        "test",
+        "test",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -27,7 +32,7 @@ def test_by_session():
 )
 def test_refusals(split, message):
     with pytest.raises(UserError, match=message):
-        assign(split, RECORDINGS)
+        split_recordings(split, RECORDINGS)
 
 
 def test_labels_match_by_integer_value():
