@@ -119,9 +119,8 @@ def _check_classes(table: pd.DataFrame, classes: list[str], subject: str, parts:
     for part, verb in (("train", "train on"), ("test", "test")):
         if part not in parts:
             continue
-        here = table[table["split"] == part]
         for name in classes:
-            cues = here[here["class"] == name]
+            cues = table[(table["split"] == part) & (table["class"] == name)]
             if (cues["rejected"] != "").all():
                 outside = int((cues["rejected"] == OUTSIDE).sum())
                 why = [f"all {len(cues)} were rejected" if len(cues) else "there are none"]
@@ -137,14 +136,14 @@ def _side(
     part: str, parts: list[str], runs: list[RecordingWindows], table: pd.DataFrame, classes: list[str]
 ) -> Windows:
     kept = table[(table["split"] == part) & (table["rejected"] == "")]
-    of_part = [run for run, p in zip(runs, parts, strict=True) if p == part]
+    selected = [run for run, p in zip(runs, parts, strict=True) if p == part]
     # Across subjects a subject has no test runs: its arrays are empty, but have their shape.
     none = runs[0]
     return Windows(
-        x=np.concatenate([none.x[:0], *(run.x for run in of_part)]),
+        x=np.concatenate([none.x[:0], *(run.x for run in selected)]),
         y=kept["class"].map({name: i for i, name in enumerate(classes)}).to_numpy(np.int64),
         trials=kept["trial"].to_numpy(np.int64),
-        covariances=np.concatenate([none.covariances[:0], *(run.covariances for run in of_part)]),
+        covariances=np.concatenate([none.covariances[:0], *(run.covariances for run in selected)]),
     )
 
 

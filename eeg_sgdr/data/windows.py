@@ -18,7 +18,7 @@ from eeg_sgdr.settings import Preprocessing, Settings
 OUTSIDE = "outside recording"
 
 #: Trials whose covariances are computed together; more would only take memory.
-COVARIANCE_BATCH = 64
+BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -133,10 +133,8 @@ def _baseline_covariances(
     filtered = filters.butterworth(sampled, *settings.baseline.band_hz, f"{where}, baseline")
     n = len(sampled.ch_names)
     batches = [np.empty((0, n, n))]
-    for first in range(0, len(samples), COVARIANCE_BATCH):
-        batch = [
-            filtered.get_data(start=at, stop=at + stop) for at in samples[first : first + COVARIANCE_BATCH]
-        ]
+    for first in range(0, len(samples), BATCH):
+        batch = [filtered.get_data(start=at, stop=at + stop) for at in samples[first : first + BATCH]]
         batches.append(covariances(np.array(batch)))
     return np.concatenate(batches)
 

@@ -10,17 +10,15 @@ from eeg_sgdr.settings import Split
 RECORDINGS = [Recording("1", session, run, None) for session in ("0train", "1test") for run in ("01", "02")]
 
 
-def test_by_run():
-    assert split_recordings(Split(by="run", test=[2]), RECORDINGS) == ["train", "test", "train", "test"]
-
-
-def test_by_session():
-    assert split_recordings(Split(by="session", test=["1test"]), RECORDINGS) == [
-        "train",
-        "train",
-        "test",
-        "test",
-    ]
+@pytest.mark.parametrize(
+    ("split", "expected"),
+    [
+        (Split(by="run", test=[2]), ["train", "test", "train", "test"]),
+        (Split(by="session", test=["1test"]), ["train", "train", "test", "test"]),
+    ],
+)
+def test_runs_or_sessions_test(split, expected):
+    assert split_recordings(split, RECORDINGS) == expected
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ class Bids(Source):
     def _read(self, path: BIDSPath) -> mne.io.BaseRaw:
         """Read one recording; UserError if it is damaged."""
         by_table = self.settings is None or self.settings.events == "annotations"
-        # mne-bids only warns, and then hands out whatever markers the EEG file itself has.
+        # mne-bids only warns, and then takes the markers of the EEG file itself.
         table = path.find_matching_sidecar(suffix="events", extension=".tsv", on_error="ignore")
         if by_table and table is None:
             raise UserError(f"{path.fpath}: there is no events.tsv beside it; add one, it tells the trials.")
@@ -124,7 +124,7 @@ class Bids(Source):
                 raw = read_raw_bids(path, extra_params={"preload": False}, verbose="warning")
         except UserError:
             raise
-        except Exception as error:  # whatever the readers of half a dozen formats raise
+        except Exception as error:  # readers of several formats may raise anything
             raise UserError(
                 f"{path.fpath}: cannot be read ({in_words(error)}); "
                 "fetch it again, or check the dataset with the BIDS validator."

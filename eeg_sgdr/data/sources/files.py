@@ -94,7 +94,7 @@ def _read(path: Path) -> mne.io.BaseRaw:
             return mne.io.read_raw(path, preload=False, verbose="warning")
     except UserError:
         raise
-    except Exception as error:  # whatever the readers of a dozen formats raise
+    except Exception as error:  # readers of a dozen formats may raise anything
         raise UserError(
             f"{path}: cannot be read ({in_words(error)}); replace the file, or correct recordings.pattern."
         ) from error

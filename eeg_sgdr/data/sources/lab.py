@@ -73,7 +73,7 @@ def _montage(name: str) -> Any:
         )
     try:
         return mne.channels.read_custom_montage(name)
-    except Exception as error:  # whatever the readers of a dozen formats raise
+    except Exception as error:  # readers of a dozen formats may raise anything
         raise UserError(
             f"recordings.montage: {name} cannot be read ({type(error).__name__}: {error}); name another file."
         ) from error

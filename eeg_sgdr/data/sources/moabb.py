@@ -79,7 +79,7 @@ class Moabb(Source):
         """See `Source.local_recordings`; MOABB may leave the empty folder of a missing file."""
         try:
             self._paths(subject, https_proxy=_NO_PROXY_SERVER, http_proxy=_NO_PROXY_SERVER, no_proxy="")
-        except Exception:  # whatever it raises, the files are not here
+        except Exception:  # of any kind: the files are not here
             return None
         return list(self.recordings(subject))
 
