@@ -121,7 +121,7 @@ def table(*rejected):
 def test_the_sensor_to_blame_is_named_when_most_are_rejected():
     assert rejection_warning(table("amplitude Fp1", "amplitude Fp1", "", "")) == ""
     sentence = rejection_warning(
-        trials("amplitude Fp1", "peak-to-peak Fp1", "amplitude C3", "annotation BAD Fp2", "")
+        table("amplitude Fp1", "peak-to-peak Fp1", "amplitude C3", "annotation BAD Fp2", "")
     )
     assert sentence == (
         "4 of 5 trials are rejected, 2 of them for sensor Fp1; mark it as bad, or change "
