@@ -13,7 +13,7 @@ from eeg_sgdr import settings as config
 from eeg_sgdr.run import main, parser
 
 PAGES = sorted(path.stem for path in DOCS.glob("*.md"))
-#: Their Python needs a cluster, or real recordings (test_ensemble_in_moabb.py, test_interop_moabb.py).
+#: Their Python needs a cluster, or real recordings (test_ensemble_in_moabb.py, test_moabb.py).
 NOT_RUN = {"cluster", "moabb"}
 #: The tutorial's study, as far as other pages speak of it.
 SHORTER = ["training.seeds=[0]", "training.initial_rates=[0.05]", "schedules.step.budgets=[31]"]

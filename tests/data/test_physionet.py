@@ -31,8 +31,7 @@ def test_runs_by_task_or_number(settings, runs):
 
 
 @pytest.mark.parametrize(
-    "settings",
-    [{}, {"task": "left_right", "runs": [3]}, {"runs": [1], "classes": FISTS_FEET}, {"runs": [5]}],
+    "settings", [{}, {"task": "left_right", "runs": [3]}, {"runs": [1], "classes": FISTS_FEET}, {"runs": [5]}]
 )
 def test_unclear_runs_are_refused(settings):
     with pytest.raises(UserError):
