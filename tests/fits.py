@@ -5,6 +5,7 @@ from dataclasses import astuple, replace
 import numpy as np
 import torch
 
+from eeg_sgdr.networks.build import build_network
 from eeg_sgdr.settings import NetworkSettings, Training
 from eeg_sgdr.training.engines import Data, Stack, build_for
 
@@ -12,6 +13,7 @@ DENSE = NetworkSettings(crop_samples=200, arguments={"final_conv_length": 4})
 EEGNET = NetworkSettings(name="EEGNet")
 WHOLE = NetworkSettings(crop_samples=None)
 TRAINING = Training(batch_size=8, weight_decay=0.01)
+EPOCHS = TRAINING.model_copy(update={"store": "epochs"})
 
 
 def make_data(dtype=np.float32, seed=0):
@@ -23,17 +25,22 @@ def make_data(dtype=np.float32, seed=0):
     return Data(x[:24].astype(dtype), y, x[24:].astype(dtype), 3, 100.0)
 
 
+def small_network(name, crop_samples=None, **arguments):
+    """For windows of 3 sensors, 230 samples at 100 Hz and two classes."""
+    shape = {"n_channels": 3, "n_samples": 230, "n_classes": 2, "sfreq": 100.0}
+    return build_network(name, arguments, **shape, crop_samples=crop_samples, seed=0)
+
+
 def stack(members, network, training=TRAINING):
     return Stack(members, [build_for(member.data, network, member.seed) for member in members], training)
 
 
 def same(a, b):
-    pairs = [(a.scores[epoch], b.scores[epoch]) for epoch in a.scores]
-    return all(
+    return list(a.scores) == list(b.scores) and all(
         np.array_equal(x.probabilities, y.probabilities)
         and np.array_equal(x.probabilities_running, y.probabilities_running)
         and all(torch.equal(x.state[name], y.state[name]) for name in x.state)
-        for x, y in pairs
+        for x, y in zip(a.scores.values(), b.scores.values(), strict=True)
     )
 
 

@@ -7,11 +7,24 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.optim import lr_scheduler
 
 from eeg_sgdr.schedules import Cyclic, Step, WarmRestarts, n_averaged
 from eeg_sgdr.settings import CosineArm
 
 BUDGETS = {(1, 2): 511, (10, 2): 630, (50, 1): 550, (2, 3): 728}
+
+
+def stepped(make, n):
+    """Rates of a schedule of torch's, before each of n steps."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.05)
+    theirs = make(optimizer)
+    rates = []
+    for _ in range(n):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        theirs.step()
+    return rates
 
 
 def equation_5(k, n_updates, t_0, t_mult, high, low):
@@ -35,14 +48,9 @@ def test_warm_restarts_follow_equation_5(t_0, t_mult, n_updates):
 @pytest.mark.parametrize(("t_0", "t_mult"), BUDGETS)
 def test_warm_restarts_equal_torch_stepped_in_updates(t_0, t_mult):
     """T_0 counted in updates, so that torch's own rounding of fractions of an epoch plays no part."""
-    n_updates = 5
-    schedule = WarmRestarts(0.05, BUDGETS[t_0, t_mult], t_0, t_mult)
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.05)
-    theirs = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, t_0 * n_updates, t_mult)
-    for k in range(511 * n_updates):
-        assert abs(schedule.lr(k / n_updates) - optimizer.param_groups[0]["lr"]) <= 1e-12
-        optimizer.step()
-        theirs.step()
+    schedule, n = WarmRestarts(0.05, BUDGETS[t_0, t_mult], t_0, t_mult), 5 * 511
+    theirs = stepped(lambda sgd: lr_scheduler.CosineAnnealingWarmRestarts(sgd, t_0 * 5, t_mult), n)
+    assert [schedule.lr(k / 5) for k in range(n)] == pytest.approx(theirs, rel=0, abs=1e-12)
 
 
 def test_the_last_update_of_a_cycle_is_one_update_before_its_end():
@@ -63,17 +71,22 @@ def test_a_restart_can_begin_lower():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("schedule", "arguments", "message"),
     [
-        ({"budget": 30}, "nearest ends are 15 and 31"),
-        ({"budget": 5, "t_0": 10}, "nearest ends are 10"),
-        ({"budget": 31, "t_mult": 0}, "at least 1"),
-        ({"budget": 31, "eta_min": 0.06}, "eta_min"),
+        (WarmRestarts, {"budget": 30}, "nearest ends are 15 and 31"),
+        (WarmRestarts, {"budget": 5, "t_0": 10}, "nearest ends are 10"),
+        (WarmRestarts, {"budget": 31, "t_mult": 0}, "at least 1"),
+        (WarmRestarts, {"budget": 31, "eta_min": 0.06}, "eta_min"),
+        (Cyclic, {"budget": 31, "period": 20}, "nearest ends are 30 and 50"),
+        (Cyclic, {"budget": 3, "period": 20}, "nearest ends are 10"),
+        (Cyclic, {"budget": 20, "period": 20}, "nearest ends are 10 and 30"),
+        (Cyclic, {"budget": 3, "period": 3}, "even"),
+        (Cyclic, {"budget": 10, "period": 20, "low": 0.06}, "low must not be above"),
     ],
 )
-def test_warm_restarts_refuse(arguments, message):
+def test_refusals(schedule, arguments, message):
     with pytest.raises(ValueError, match=message):
-        WarmRestarts(0.05, **arguments)
+        schedule(0.05, **arguments)
 
 
 def test_step_of_30_drops_at_10_15_20():
@@ -98,24 +111,10 @@ def test_rates_stay_between_eta_min_and_the_initial_rate(t_0, t_mult, n_cycles, 
     assert 0.001 - 1e-15 <= schedule.lr(fraction * budget) <= 0.05 + 1e-15
 
 
-def stepped(make, n):
-    """Rates of a schedule of torch's, before each of n steps."""
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.05)
-    theirs = make(optimizer)
-    rates = []
-    for _ in range(n):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        theirs.step()
-    return rates
-
-
 def test_cosine_falls_once():
     schedule = CosineArm(kind="cosine", budgets=[4], eta_min=0.02).schedule(0.08, 4)
-    # 0.05 + 0.03 cos(0, 45, 90, 135 degrees)
-    assert [schedule.lr(epoch) for epoch in range(4)] == pytest.approx(
-        [0.08, 0.05 + 0.03 * math.sqrt(0.5), 0.05, 0.05 - 0.03 * math.sqrt(0.5)], abs=1e-15
-    )
+    written_out = [0.05 + 0.03 * cosine for cosine in (1, math.sqrt(0.5), 0, -math.sqrt(0.5))]
+    assert [schedule.lr(epoch) for epoch in range(4)] == pytest.approx(written_out, abs=1e-15)
     assert schedule.ends == (4,)
 
 
@@ -123,7 +122,7 @@ def test_cosine_falls_once():
 def test_cosine_equals_torch(budget):
     n = 5 * budget
     schedule = CosineArm(kind="cosine", budgets=[budget], eta_min=0.001).schedule(0.05, budget)
-    theirs = stepped(lambda sgd: torch.optim.lr_scheduler.CosineAnnealingLR(sgd, n, 0.001), n)
+    theirs = stepped(lambda sgd: lr_scheduler.CosineAnnealingLR(sgd, n, 0.001), n)
     assert [schedule.lr(k / 5) for k in range(n)] == pytest.approx(theirs, abs=1e-12)
 
 
@@ -136,29 +135,11 @@ def test_cyclic_goes_down_first_and_ends_low():
 
 def test_cyclic_equals_torch_half_a_period_later():
     """Torch begins at the low rate and goes up, as Smith does."""
-    n_updates, period = 5, 6
-    half = period * n_updates // 2
-    theirs = stepped(
-        lambda sgd: torch.optim.lr_scheduler.CyclicLR(sgd, 0.001, 0.05, half, cycle_momentum=False), 200
-    )
-    schedule = Cyclic(0.05, 33, period, low=0.001)
-    ours = [schedule.lr(k / n_updates) for k in range(33 * n_updates)]
-    assert ours == pytest.approx(theirs[half : half + 33 * n_updates], abs=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"budget": 31, "period": 20}, "nearest ends are 30 and 50"),
-        ({"budget": 3, "period": 20}, "nearest ends are 10"),
-        ({"budget": 20, "period": 20}, "nearest ends are 10 and 30"),
-        ({"budget": 3, "period": 3}, "even"),
-        ({"budget": 10, "period": 20, "low": 0.06}, "low must not be above"),
-    ],
-)
-def test_cyclic_refuses(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        Cyclic(0.05, **arguments)
+    n_updates, half, n = 5, 15, 33 * 5
+    schedule = Cyclic(0.05, 33, period=6, low=0.001)
+    theirs = stepped(lambda sgd: lr_scheduler.CyclicLR(sgd, 0.001, 0.05, half, cycle_momentum=False), 200)
+    ours = [schedule.lr(k / n_updates) for k in range(n)]
+    assert ours == pytest.approx(theirs[half : half + n], abs=1e-12)
 
 
 def test_members_as_the_paper_counts_them():

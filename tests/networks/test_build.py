@@ -35,10 +35,8 @@ def test_crop_starts_move_by_a_prediction_field_and_end_flush():
 def test_seeds_give_weights_and_leave_torch_s_random_state_alone():
     torch.manual_seed(5)
     before = torch.random.get_rng_state()
-    states = [
-        build_network("EEGNet", {}, crop_samples=None, **{**WINDOW, "seed": seed}).module.state_dict()
-        for seed in (0, 0, 1)
-    ]
+    networks = [build_network("EEGNet", {}, crop_samples=None, **WINDOW | {"seed": i}) for i in (0, 0, 1)]
+    states = [network.module.state_dict() for network in networks]
     assert torch.equal(torch.random.get_rng_state(), before)
     assert all(torch.equal(a, b) for a, b in zip(states[0].values(), states[1].values(), strict=True))
     assert not torch.equal(states[0]["conv_temporal.weight"], states[2]["conv_temporal.weight"])

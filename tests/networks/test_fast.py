@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.autograd import gradcheck
 
 from eeg_sgdr.networks.build import build_network
 from eeg_sgdr.networks.dropout import dropout_mask
@@ -119,17 +120,15 @@ def test_same_logits_gradients_and_statistics(case, training, dtype):
     assert relative(logits, expected) < (1e-9 if exact else 1e-4)
     largest = max(float(parameter.grad.abs().max()) for parameter in plain.module.parameters())
     zero = (1e-12 if exact else 1e-5) * largest
-    for (name, parameter), other in zip(
-        forward.module.named_parameters(), plain.module.parameters(), strict=True
-    ):
+    parameters = forward.module.named_parameters()
+    for (name, parameter), other in zip(parameters, plain.module.parameters(), strict=True):
         if float(other.grad.abs().max()) < 1e-12 * largest:  # by construction, but for rounding
             assert float(parameter.grad.abs().max()) <= zero, name
         else:
             assert relative(parameter.grad, other.grad) < (1e-9 if exact else 1e-3), name
+    rtol, atol = (1e-9, 1e-9) if exact else (1e-5, 1e-6)
     for (name, buffer), other in zip(forward.module.named_buffers(), plain.module.buffers(), strict=True):
-        assert torch.allclose(
-            buffer.to(other), other, rtol=1e-9 if exact else 1e-5, atol=1e-9 if exact else 1e-6
-        ), name
+        assert torch.allclose(buffer.to(other), other, rtol=rtol, atol=atol), name
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -166,12 +165,9 @@ def test_gradcheck_shallow(case, training):
     forward, windows, _ = make(case, torch.float64, training=training)
     spectra = forward.first.spectra(forward.prepare(windows), torch.tensor([3, 0, 5]))
     (mask,) = forward.dropout_masks(3, 0)
-    weight, bias = forward.first.filters()
-    inputs = [weight, bias, forward.norm.weight, forward.norm.bias, forward._readout()]
+    inputs = [*forward.first.filters(), forward.norm.weight, forward.norm.bias, forward._readout()]
     inputs = [value.detach().requires_grad_() for value in inputs]
-    assert torch.autograd.gradcheck(
-        lambda *inputs: _ShallowLogits.apply(*inputs, spectra, mask, forward)[0], inputs
-    )
+    assert gradcheck(lambda *inputs: _ShallowLogits.apply(*inputs, spectra, mask, forward)[0], inputs)
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -180,23 +176,22 @@ def test_gradcheck_deep4(case, training):
     forward, windows, _ = make(case, torch.float64, training=training)
     first, second = forward.stages[0], forward.stages[1]
     spectra = forward.first.spectra(forward.prepare(windows), torch.tensor([3, 0]))
-    weight, bias = forward.first.filters()
     norm = forward.module.bnorm
-    inputs = [spectra, weight, bias, norm.weight, norm.bias]
+    inputs = [spectra, *forward.first.filters(), norm.weight, norm.bias]
     inputs = [value.detach().requires_grad_() for value in inputs]
 
     def counted_features(*inputs):
         features, *_ = ConvolveNormalisePool.apply(*inputs, norm, first)
         return features.flatten(2)[..., first.times.flatten() < first.n_pooled]
 
-    assert torch.autograd.gradcheck(counted_features, inputs, fast_mode=True)
+    assert gradcheck(counted_features, inputs, fast_mode=True)
     features = torch.randn(4, 2, *first.times.shape, dtype=torch.float64, requires_grad=True)
     mask = forward._masks(2, 0)[0]
-    assert torch.autograd.gradcheck(
+    assert gradcheck(
         lambda features: AnalysePhases.apply(features, mask, first, second.tiles), [features], fast_mode=True
     )
     readout = torch.randn(3, 4, first.times.numel(), dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(Readout.apply, [features.detach().flatten(2).requires_grad_(), readout])
+    assert gradcheck(Readout.apply, [features.detach().flatten(2).requires_grad_(), readout])
 
 
 @pytest.mark.parametrize(("n_taps", "size"), [(5, 4), (5, 8), (1, 4), (4, 12)])
@@ -209,51 +204,40 @@ def test_gradcheck_depthwise_convolution(n_taps, size):
 
     expected = nn.functional.conv1d(signals.transpose(0, 1), weight[:, None], groups=3).transpose(0, 1)
     assert torch.allclose(convolve(signals, weight), expected, rtol=1e-12, atol=1e-12)
-    assert torch.autograd.gradcheck(convolve, [signals, weight])
+    assert gradcheck(convolve, [signals, weight])
 
 
 def test_gradcheck_mixed_sensors():
     windows = torch.randn(5, 3, 7, dtype=torch.float64)
     spatial = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
     trials = torch.tensor([4, 0, 3])
-    assert torch.autograd.gradcheck(
-        lambda spatial: _MixSensors.apply(spatial, windows, trials, 2, 12), [spatial]
-    )
+    assert gradcheck(lambda spatial: _MixSensors.apply(spatial, windows, trials, 2, 12), [spatial])
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments"),
+    ("name", "arguments", "crop_samples"),
     [
-        ("ShallowFBCSPNet", {"pool_mode": "max"}),
-        ("ShallowFBCSPNet", {"batch_norm": False}),
-        ("ShallowFBCSPNet", {"conv_nonlin": nn.ELU}),
-        ("ShallowFBCSPNet", {"activation_pool_nonlin": nn.ELU}),
-        ("EEGNet", {"pool_mode": "max"}),
-        ("EEGNet", {"activation": nn.GELU}),
-        ("EEGNet", {"final_conv_length": 2}),
-        ("EEGNet", {"final_layer_with_constraint": True}),
-        ("Deep4Net", {}),
-        ("EEGNeX", {}),
+        ("ShallowFBCSPNet", {"pool_mode": "max"}, None),
+        ("ShallowFBCSPNet", {"batch_norm": False}, None),
+        ("ShallowFBCSPNet", {"conv_nonlin": nn.ELU}, None),
+        ("ShallowFBCSPNet", {"activation_pool_nonlin": nn.ELU}, None),
+        ("EEGNet", {"pool_mode": "max"}, None),
+        ("EEGNet", {"activation": nn.GELU}, None),
+        ("EEGNet", {"final_conv_length": 2}, None),
+        ("EEGNet", {"final_layer_with_constraint": True}, None),
+        ("Deep4Net", {}, None),
+        ("EEGNeX", {}, None),
+        ("Deep4Net", SMALL_DEEP4 | {"first_pool_mode": "mean"}, 800),
+        ("Deep4Net", SMALL_DEEP4 | {"later_pool_mode": "mean"}, 800),
+        ("Deep4Net", SMALL_DEEP4 | {"batch_norm": False}, 800),
+        ("Deep4Net", SMALL_DEEP4 | {"activation_later_conv_nonlin": nn.ReLU}, 800),
+        ("Deep4Net", SMALL_DEEP4 | {"later_pool_nonlin": nn.ELU}, 800),
+        ("Deep4Net", SMALL_DEEP4 | {"stride_before_pool": True}, 800),
+        ("Deep4Net", SMALL_DEEP4 | {"pool_time_stride": 4}, 800),
     ],
 )
-def test_other_functions_are_left_to_braindecode(name, arguments):
-    assert choose(build(name, arguments)).name == "braindecode"
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {"first_pool_mode": "mean"},
-        {"later_pool_mode": "mean"},
-        {"batch_norm": False},
-        {"activation_later_conv_nonlin": nn.ReLU},
-        {"later_pool_nonlin": nn.ELU},
-        {"stride_before_pool": True},
-        {"pool_time_stride": 4},
-    ],
-)
-def test_other_dense_functions_are_left_to_braindecode(arguments):
-    network = build("Deep4Net", SMALL_DEEP4 | arguments, n_samples=800, crop_samples=800)
+def test_other_functions_are_left_to_braindecode(name, arguments, crop_samples):
+    network = build(name, arguments, n_samples=crop_samples or 450, crop_samples=crop_samples)
     assert choose(network).name == "braindecode"
 
 

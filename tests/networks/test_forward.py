@@ -4,19 +4,15 @@ import copy
 
 import pytest
 import torch
+from fits import small_network
 
-from eeg_sgdr.networks.build import build_network
 from eeg_sgdr.networks.forward import BraindecodeForward
 
-CASES = [("ShallowFBCSPNet", 200, 30), ("ShallowFBCSPNet", None, None), ("EEGNet", None, None)]
+CASES = [("ShallowFBCSPNet", 200), ("ShallowFBCSPNet", None), ("EEGNet", None)]
 
 
-def make_forward(name, crop_samples, final_conv_length, n_samples=230):
-    arguments = {} if final_conv_length is None else {"final_conv_length": 3}
-    net = build_network(
-        name, arguments, n_channels=3, n_samples=n_samples, n_classes=2, sfreq=100.0,
-        crop_samples=crop_samples, seed=0,
-    )  # fmt: skip
+def make_forward(name, crop_samples):
+    net = small_network(name, crop_samples, **({"final_conv_length": 3} if crop_samples else {}))
     net.module.double()
     return BraindecodeForward(net)
 
@@ -27,9 +23,9 @@ def all_crops(forward, windows):
     return torch.stack([w[:, start : start + length] for w in windows for start in forward.network.starts])
 
 
-def windows_like_eeg(n_trials=13, n_samples=230):
+def windows_like_eeg():
     generator = torch.Generator().manual_seed(1)
-    return torch.randn(n_trials, 3, n_samples, dtype=torch.float64, generator=generator) + 0.3
+    return torch.randn(13, 3, 230, dtype=torch.float64, generator=generator) + 0.3
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -57,7 +53,7 @@ def test_dropout_masks_follow_from_their_seed_alone(case):
 
 def test_masks_keep_what_is_expected_on_average():
     """Zeros with the layer's probability, the rest scaled up, for whatever reaches the layer."""
-    forward = make_forward("EEGNet", None, None)
+    forward = make_forward("EEGNet", None)
     before, after = [], []
     for layer in forward.dropouts:
         layer.register_forward_pre_hook(lambda layer, inputs: before.append(inputs[0]))
@@ -79,9 +75,8 @@ def test_trial_logits_are_means_over_crops_in_evaluation_mode(case):
         output = module(all_crops(forward, windows))
     crops = output.mean(2) if output.ndim == 3 else output
     expected = torch.stack([part.mean(0) for part in crops.split(len(forward.network.starts))])
-    torch.testing.assert_close(
-        forward.trial_logits(forward.prepare(windows)), expected, rtol=1e-12, atol=1e-12
-    )
+    ours = forward.trial_logits(forward.prepare(windows))
+    torch.testing.assert_close(ours, expected, rtol=1e-12, atol=1e-12)
     assert forward.module.training
 
 
@@ -98,10 +93,8 @@ def test_batch_norm_statistics_layer_by_layer(case, monkeypatch):
     for name, layer in copy.deepcopy(forward.module).eval().named_children():
         if isinstance(layer, torch.nn.BatchNorm2d):
             values = x.transpose(0, 1).flatten(1)
-            layer.running_mean = values.mean(1)
-            layer.running_var = values.var(1, unbiased=True)
-            expected[f"{name}.running_mean"] = layer.running_mean
-            expected[f"{name}.running_var"] = layer.running_var
+            expected[f"{name}.running_mean"] = layer.running_mean = values.mean(1)
+            expected[f"{name}.running_var"] = layer.running_var = values.var(1, unbiased=True)
         with torch.no_grad():
             x = layer(x)
     before = copy.deepcopy(forward.module.state_dict())

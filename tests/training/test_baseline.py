@@ -44,19 +44,17 @@ def test_linear_mixing_of_the_sensors_changes_nothing():
     (train, y), (test, _) = trials(), trials(seed=1)
     mixing = np.random.default_rng(2).normal(size=(4, 4))
     mixed = [mixing @ covariances @ mixing.T for covariances in (train, test)]
+    expected = baseline.predict_proba(baseline.fit(train, y), test)
     np.testing.assert_allclose(
-        baseline.predict_proba(baseline.fit(mixed[0], y), mixed[1]),
-        baseline.predict_proba(baseline.fit(train, y), test),
-        atol=1e-3,
+        baseline.predict_proba(baseline.fit(mixed[0], y), mixed[1]), expected, atol=1e-3
     )
 
 
 def test_a_test_trial_is_predicted_whatever_the_others_are():
     (train, y), (test, _) = trials(), trials(seed=1)
-    together = baseline.predict_proba(baseline.fit(train, y), test)
-    np.testing.assert_allclose(
-        together[:1], baseline.predict_proba(baseline.fit(train, y), test[:1]), rtol=1e-6
-    )
+    model = baseline.fit(train, y)
+    together, alone = (baseline.predict_proba(model, trials) for trials in (test, test[:1]))
+    np.testing.assert_allclose(together[:1], alone, rtol=1e-6)
 
 
 def test_trials_without_signal_are_singular_and_flat_sensors_are_not():

@@ -5,20 +5,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from fits import DENSE, TRAINING, WHOLE, make_data, same
+from fits import DENSE, EEGNET, EPOCHS, TRAINING, WHOLE, make_data, same
 
 from eeg_sgdr.compat import import_braindecode
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.networks.fast import choose
 from eeg_sgdr.networks.forward import BraindecodeForward
 from eeg_sgdr.schedules import Step, WarmRestarts
-from eeg_sgdr.settings import NetworkSettings, Training
+from eeg_sgdr.settings import Training
 from eeg_sgdr.training import engines, loop
 from eeg_sgdr.training.loop import crop_order, dropout_seed, fit, updates_per_epoch
 
 import_braindecode()
 from braindecode.models import ShallowFBCSPNet  # noqa: E402
 from braindecode.training import CroppedLoss  # noqa: E402
+
+NO_DROPOUT = DENSE.model_copy(update={"arguments": {"final_conv_length": 4, "drop_prob": 0.0}})
 
 
 class Masks(torch.nn.Module):
@@ -28,7 +30,7 @@ class Masks(torch.nn.Module):
         return x * self.mask[..., None]
 
 
-def reference(data, schedule, seed, masks_of=None, drop_prob=0.5, n_updates=5):
+def reference(data, schedule, seed, masks_of=None, drop_prob=0.5):
     """Plain braindecode: its network, its loss, torch's SGD, and loops over crops."""
     torch.manual_seed(seed)
     dtype = torch.from_numpy(data.x_train).dtype
@@ -37,22 +39,18 @@ def reference(data, schedule, seed, masks_of=None, drop_prob=0.5, n_updates=5):
     )
     module.to_dense_prediction_model()
     module.to(dtype)
-    crops, labels = [], []
-    for window, label in zip(data.x_train, data.y_train, strict=True):
-        for start in (0, 30):
-            crops.append(window[:, start : start + 200])
-            labels.append(label)
-    crops, labels = torch.from_numpy(np.stack(crops)), torch.tensor(labels)
+    crops = np.stack([window[:, start : start + 200] for window in data.x_train for start in (0, 30)])
+    crops, labels = torch.from_numpy(crops), torch.tensor(data.y_train.repeat(2))
     optimizer = torch.optim.SGD(module.parameters(), lr=1.0, momentum=0.9, weight_decay=0.01)
     loss_of = CroppedLoss(torch.nn.functional.cross_entropy)
     if masks_of:
         module.drop = Masks()
-    k = 0
+    k, n_updates = 0, len(crops) // 8
     for epoch in range(schedule.budget):
         order = crop_order(seed, epoch, len(crops))
-        for i in range(len(crops) // 8):
+        for i in range(n_updates):
             batch = order[i * 8 : (i + 1) * 8]
-            optimizer.param_groups[0]["lr"] = schedule.lr(k / (len(crops) // 8))
+            optimizer.param_groups[0]["lr"] = schedule.lr(k / n_updates)
             if masks_of:
                 module.drop.mask = masks_of(dropout_seed(seed, k))
             optimizer.zero_grad()
@@ -72,58 +70,46 @@ def distance(state, expected):
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-5), (np.float64, 1e-10)])
 def test_training_equals_plain_braindecode_without_dropout(dtype, tolerance):
-    data = make_data(dtype)
-    schedule = Step(0.02, 4)
-    network = DENSE.model_copy(update={"arguments": {"final_conv_length": 4, "drop_prob": 0.0}})
-    state = fit(data, network, TRAINING, schedule, seed=3).scores[4].state
+    data, schedule = make_data(dtype), Step(0.02, 4)
+    state = fit(data, NO_DROPOUT, TRAINING, schedule, seed=3).scores[4].state
     assert distance(state, reference(data, schedule, seed=3, drop_prob=0.0)) <= tolerance
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-5), (np.float64, 1e-10)])
 def test_training_equals_plain_braindecode_with_the_same_masks(dtype, tolerance):
-    data = make_data(dtype)
-    schedule = WarmRestarts(0.02, 7)
-    form = choose(engines.build_for(data, DENSE, 3))
-    form.module.to(torch.from_numpy(data.x_train).dtype)
-
-    def masks_of(seed):
-        (mask,) = form.dropout_masks(8, seed)
-        return mask
-
+    data, schedule = make_data(dtype), WarmRestarts(0.02, 7)
+    forward = choose(engines.build_for(data, DENSE, 3))
+    forward.module.to(torch.from_numpy(data.x_train).dtype)
     state = fit(data, DENSE, TRAINING, schedule, seed=3).scores[7].state
-    assert distance(state, reference(data, schedule, seed=3, masks_of=masks_of)) <= tolerance
+    expected = reference(data, schedule, seed=3, masks_of=lambda seed: forward.dropout_masks(8, seed)[0])
+    assert distance(state, expected) <= tolerance
 
 
-def test_the_plain_form_trains_to_the_same_weights_as_the_fast_one(monkeypatch):
+def test_braindecode_s_forward_trains_to_the_same_weights_as_the_fast_one(monkeypatch):
     data = make_data(np.float64)
-    network = DENSE.model_copy(update={"arguments": {"final_conv_length": 4, "drop_prob": 0.0}})
-    fast = fit(data, network, TRAINING, Step(0.02, 4), seed=0)
+    fast = fit(data, NO_DROPOUT, TRAINING, Step(0.02, 4), seed=0)
     monkeypatch.setattr(engines, "choose", lambda network, precision: BraindecodeForward(network))
-    plain = fit(data, network, TRAINING, Step(0.02, 4), seed=0)
+    plain = fit(data, NO_DROPOUT, TRAINING, Step(0.02, 4), seed=0)
     assert (fast.form, plain.form) == ("fast", "braindecode")
     assert distance(fast.scores[4].state, plain.scores[4].state) <= 1e-10
     np.testing.assert_allclose(fast.scores[4].probabilities, plain.scores[4].probabilities, rtol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "network", [DENSE, WHOLE, NetworkSettings(name="EEGNet")], ids=["dense", "whole", "EEGNet"]
-)
+@pytest.mark.parametrize("network", [DENSE, WHOLE, EEGNET], ids=["dense", "whole", "EEGNet"])
 def test_a_fit_depends_on_nothing_that_ran_before(network):
     data = make_data()
     first = fit(data, network, TRAINING, WarmRestarts(0.05, 3), seed=1)
     torch.manual_seed(77)
     torch.rand(1000)
     fit(make_data(seed=1), network, TRAINING, Step(0.1, 1), seed=2)
-    again = fit(data, network, TRAINING, WarmRestarts(0.05, 3), seed=1)
-    assert same(first, again)
-    other = fit(data, network, TRAINING, WarmRestarts(0.05, 3), seed=2)
-    assert not same(first, other)
+    assert same(first, fit(data, network, TRAINING, WarmRestarts(0.05, 3), seed=1))
+    assert not same(first, fit(data, network, TRAINING, WarmRestarts(0.05, 3), seed=2))
 
 
 def test_fits_of_a_seed_see_the_same_until_their_rates_part():
     """Same initial weights, order and dropout: one constant rate is the same training in two schedules."""
     data = make_data()
-    long = fit(data, DENSE, TRAINING.model_copy(update={"store": "epochs"}), Step(0.05, 6), seed=0)
+    long = fit(data, DENSE, EPOCHS, Step(0.05, 6), seed=0)
     short = fit(data, DENSE, TRAINING, Step(0.05, 2, drops=()), seed=0)
     assert torch.equal(long.scores[2].state["bnorm.weight"], short.scores[2].state["bnorm.weight"])
 
@@ -131,21 +117,16 @@ def test_fits_of_a_seed_see_the_same_until_their_rates_part():
 def test_storing_every_epoch_changes_no_result():
     data = make_data()
     ends = fit(data, DENSE, TRAINING, WarmRestarts(0.05, 3), seed=0)
-    epochs = fit(data, DENSE, TRAINING.model_copy(update={"store": "epochs"}), WarmRestarts(0.05, 3), seed=0)
+    epochs = fit(data, DENSE, EPOCHS, WarmRestarts(0.05, 3), seed=0)
     assert (list(ends.scores), list(epochs.scores)) == ([1, 3], [1, 2, 3])
     assert same(ends, replace(epochs, scores={epoch: epochs.scores[epoch] for epoch in ends.scores}))
 
 
 def test_poisoned_test_trials_change_no_weight():
     data = make_data()
-    clean = fit(data, DENSE, TRAINING, Step(0.05, 2), seed=0)
-    poisoned = fit(
-        replace(data, x_test=np.full_like(data.x_test, np.nan)), DENSE, TRAINING, Step(0.05, 2), seed=0
-    )
-    assert all(
-        torch.equal(clean.scores[2].state[name], poisoned.scores[2].state[name])
-        for name in clean.scores[2].state
-    )
+    nan = replace(data, x_test=np.full_like(data.x_test, np.nan))
+    clean, poisoned = (fit(d, DENSE, TRAINING, Step(0.05, 2), seed=0).scores[2].state for d in (data, nan))
+    assert all(torch.equal(clean[name], poisoned[name]) for name in clean)
 
 
 def test_the_history_has_the_rates_of_the_schedule():
@@ -171,8 +152,8 @@ def test_fewer_crops_than_a_batch_are_refused():
 @pytest.mark.parametrize("precision", ["float32", "mixed"])
 def test_precisions_train(precision):
     training = Training(batch_size=8, numerics={"precision": precision})
-    result = fit(make_data(), WHOLE, training, Step(0.02, 8), seed=0)
-    assert result.history[-1].loss < result.history[0].loss
+    history = fit(make_data(), WHOLE, training, Step(0.02, 8), seed=0).history
+    assert history[-1].loss < history[0].loss
 
 
 def test_cuda_that_is_absent_is_refused(monkeypatch):

@@ -12,8 +12,7 @@ def test_torch_form_is_torch_bit_by_bit():
     start = [torch.randn(4, 3), torch.randn(5)]
     gradients = [[torch.randn_like(p) for p in start] for _ in range(6)]
     rates = [0.05, 0.03, 0.01, 0.05, 0.04, 0.02]
-    ours = [p.clone().requires_grad_() for p in start]
-    theirs = [p.clone().requires_grad_() for p in start]
+    ours, theirs = ([p.clone().requires_grad_() for p in start] for _ in range(2))
     sgd = SGD(ours, momentum=0.9, weight_decay=0.01, form="torch")
     reference = torch.optim.SGD(theirs, lr=1.0, momentum=0.9, weight_decay=0.01, foreach=False)
     for rate, step in zip(rates, gradients, strict=True):
@@ -23,8 +22,7 @@ def test_torch_form_is_torch_bit_by_bit():
         sgd.step(rate)
         reference.param_groups[0]["lr"] = rate
         reference.step()
-    for a, b in zip(ours, theirs, strict=True):
-        assert torch.equal(a, b)
+    assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
 def test_paper_form_across_a_restart():

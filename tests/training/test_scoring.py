@@ -1,4 +1,4 @@
-"""What scoring does to a network: nothing."""
+"""Scores of a network, which they leave unchanged, and the time of a prediction."""
 
 import copy
 from dataclasses import replace
@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from fits import small_network
 
-from eeg_sgdr.networks.build import build_network
 from eeg_sgdr.networks.fast import choose
 from eeg_sgdr.networks.forward import CHUNK
 from eeg_sgdr.training import scoring
@@ -15,23 +15,13 @@ from eeg_sgdr.training import scoring
 
 @pytest.mark.parametrize(("name", "crop_samples"), [("ShallowFBCSPNet", 200), ("EEGNet", None)])
 def test_scoring_leaves_the_network_as_it_is(name, crop_samples):
-    arguments = {"final_conv_length": 4} if crop_samples else {}
-    net = build_network(
-        name,
-        arguments,
-        n_channels=3,
-        n_samples=230,
-        n_classes=2,
-        sfreq=100.0,
-        crop_samples=crop_samples,
-        seed=0,
-    )
-    form = choose(net)
+    net = small_network(name, crop_samples, **({"final_conv_length": 4} if crop_samples else {}))
+    forward = choose(net)
     torch.manual_seed(0)
-    train, test = (form.prepare(torch.randn(n, 3, 230)) for n in (6, 4))
-    form.logits(train, torch.arange(6), 0).sum().backward()
+    train, test = (forward.prepare(torch.randn(n, 3, 230)) for n in (6, 4))
+    forward.logits(train, torch.arange(6), 0).sum().backward()
     before = copy.deepcopy(net.module.state_dict())
-    score = scoring.score(form, train, test)
+    score = scoring.score(forward, train, test)
     after = net.module.state_dict()
     assert all(torch.equal(before[key], after[key]) for key in before)
     assert net.module.training
@@ -45,18 +35,19 @@ def test_scoring_leaves_the_network_as_it_is(name, crop_samples):
 
 
 def test_prediction_is_timed_on_a_chunk_of_windows_from_their_preparation_on(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(scoring.time, "perf_counter", lambda: clock[0])
+
     class Slow:
-        """A form whose preparing takes a second of the clock, and whose logits take two."""
+        """A forward whose preparing takes a second of the clock, and whose logits take two."""
 
         def prepare(self, windows):
-            monkeypatch.setattr(scoring.time, "perf_counter", lambda: 1.0)
+            clock[0] += 1
             return windows
 
         def trial_logits(self, prepared):
-            monkeypatch.setattr(scoring.time, "perf_counter", lambda: 3.0)
+            clock[0] += 2
             return prepared.mean(2)
 
-    monkeypatch.setattr(scoring.time, "perf_counter", lambda: 0.0)
-    assert scoring.prediction_seconds(Slow(), torch.zeros(20, 3, 5)) == 3 / 20
-    monkeypatch.setattr(scoring.time, "perf_counter", lambda: 0.0)
-    assert scoring.prediction_seconds(Slow(), torch.zeros(100, 3, 5)) == 3 / CHUNK
+    for n, timed in ((20, 20), (100, CHUNK)):
+        assert scoring.prediction_seconds(Slow(), torch.zeros(n, 3, 5)) == 3 / timed
