@@ -53,6 +53,15 @@ def recordings_folder(monkeypatch):
     return folder
 
 
+@pytest.fixture
+def offline(monkeypatch):
+    """No way out of the machine, and no folder of MNE's from outside."""
+    for name in ("https_proxy", "http_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("EEGBCI", "SCHIRRMEISTER2017", "BNCI"):
+        monkeypatch.delenv(f"MNE_DATASETS_{name}_PATH", raising=False)
+
+
 def make_settings(**changes):
     """Settings for the made-up recordings; each change replaces a section or adds to it."""
     data = {

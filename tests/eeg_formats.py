@@ -37,15 +37,19 @@ def made(seed=0):
     return Made(np.round(noise, 1).clip(-300, 300))
 
 
-def write_edf(path: Path, recording: Made) -> None:
-    """EDF+ with annotations "1" and "2"; steps of 0.1 microvolts."""
-    signals = [
-        edfio.EdfSignal(values, SFREQ, label=name, physical_dimension="uV",
+def edf_signals(names, microvolts, sfreq: int) -> list[edfio.EdfSignal]:
+    """Signals of an EDF file, in steps of 0.1 microvolts."""
+    return [
+        edfio.EdfSignal(values, sfreq, label=name, physical_dimension="uV",
                         physical_range=(-3276.8, 3276.7), digital_range=(-32768, 32767))
-        for name, values in zip(NAMES, recording.microvolts, strict=True)
+        for name, values in zip(names, microvolts, strict=True)
     ]  # fmt: skip
+
+
+def write_edf(path: Path, recording: Made) -> None:
+    """EDF+ with annotations "1" and "2"."""
     annotations = [edfio.EdfAnnotation(sample / SFREQ, 2.0, str(code)) for sample, code in EVENTS]
-    edfio.Edf(signals, annotations=annotations).write(path)
+    edfio.Edf(edf_signals(NAMES, recording.microvolts, SFREQ), annotations=annotations).write(path)
 
 
 def write_bdf(path: Path, recording: Made) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import edfio
 import numpy as np
+from eeg_formats import edf_signals
 from scipy.io import savemat
 
 from eeg_sgdr.data.sources.simulator import SENSORS
@@ -27,15 +28,10 @@ def high_gamma(folder: Path, n_trials: dict[str, int], artefacts: tuple[int, ...
         if name == "train":
             for trial in artefacts:
                 microvolts[0, round(500 * (onsets[trial] + 1.5))] = 900
-        signals = [
-            edfio.EdfSignal(values, 500, label=label, physical_dimension="uV",
-                            physical_range=(-3276.8, 3276.7), digital_range=(-32768, 32767))
-            for label, values in zip(HIGH_GAMMA_NAMES, microvolts, strict=True)
-        ]  # fmt: skip
         cues = [edfio.EdfAnnotation(onset, 4.0, MOVEMENTS[i % 4]) for i, onset in enumerate(onsets)]
         path = folder / HIGH_GAMMA / name / "1.edf"
         path.parent.mkdir(parents=True, exist_ok=True)
-        edfio.Edf(signals, annotations=cues).write(path)
+        edfio.Edf(edf_signals(HIGH_GAMMA_NAMES, microvolts, 500), annotations=cues).write(path)
 
 
 def bnci2014_001(folder: Path, n_runs: int, n_trials: int) -> dict[str, list[np.ndarray]]:

@@ -29,12 +29,10 @@ def write(root, subject="01", session=None, run=None, task="motor", positions=Tr
     raw.info["line_freq"] = 50.0
     raw.info["bads"] = list(bads)
     raw.set_annotations(mne.Annotations(ONSETS, 2.0, CUES))
-    path = mne_bids.BIDSPath(
-        subject=subject, session=session, run=run, task=task, datatype="eeg", root=root, **entities
-    )
-    mne_bids.write_raw_bids(
-        raw, path, format="BrainVision", allow_preload=True, overwrite=True, verbose="error"
-    )
+    entities |= {"subject": subject, "session": session, "run": run, "task": task}
+    path = mne_bids.BIDSPath(root=root, datatype="eeg", **entities)
+    options = {"format": "BrainVision", "allow_preload": True, "overwrite": True}
+    mne_bids.write_raw_bids(raw, path, **options, verbose="error")
     return data
 
 
@@ -67,9 +65,8 @@ def test_recordings_are_those_written(tmp_path, sessions, runs, expected):
         entities = ["sub-01", f"ses-{recording.session}", "task-motor", f"run-{recording.run}", "eeg"]
         name = "_".join(part for part in entities if part not in ("ses-0", "run-0"))
         np.testing.assert_allclose(raw.get_data(), samples(tmp_path, name), rtol=0, atol=1e-18)
-        np.testing.assert_allclose(
-            raw.get_data(), written[recording.session, recording.run], rtol=1e-6, atol=1e-15
-        )
+        expected_data = written[recording.session, recording.run]
+        np.testing.assert_allclose(raw.get_data(), expected_data, rtol=1e-6, atol=1e-15)
         np.testing.assert_allclose(raw.annotations.onset, ONSETS)
         np.testing.assert_allclose(raw.annotations.duration, 2.0)
         assert list(raw.annotations.description) == CUES
@@ -130,12 +127,9 @@ def test_files_are_those_that_determine_the_recordings(tmp_path):
     write(tmp_path, "02", run="1")
     (tmp_path / "task-motor_events.json").write_text(json.dumps({"trial_type": {"Description": "cue"}}))
     (tmp_path / "task-rest_eeg.json").write_text("{}")
-    source = open_source(
-        BidsRecordings(
-            source="bids", root=str(tmp_path), task="motor", classes={"l": ("left",), "r": ("right",)}
-        ),
-        tmp_path / "unused",
-    )
+    classes = {"l": ("left",), "r": ("right",)}
+    settings = BidsRecordings(source="bids", root=str(tmp_path), task="motor", classes=classes)
+    source = open_source(settings, tmp_path / "unused")
     assert not source.simulated
     files = source.files("01")
     run = "sub-01/eeg/sub-01_task-motor_run-1_"
@@ -165,15 +159,13 @@ def test_sentences(tmp_path):
     events = next(tmp_path.rglob("*events.tsv"))
     kept = events.read_text()
     events.unlink()
-    with pytest.raises(UserError, match=r"run-1_eeg.vhdr: there is no events.tsv beside it"):
-        list(source.recordings("01"))
-    write(tmp_path, run="2")  # the events of another run are no substitute
-    with pytest.raises(UserError, match=r"run-1_eeg.vhdr: there is no events.tsv beside it"):
-        list(source.recordings("01"))
+    for _ in range(2):
+        with pytest.raises(UserError, match=r"run-1_eeg.vhdr: there is no events.tsv beside it"):
+            list(source.recordings("01"))
+        write(tmp_path, run="2")  # the events of another run are no substitute
     events.write_text(kept)
 
-    header = next(tmp_path.rglob("*run-1_eeg.vhdr"))
-    header.write_text("no header")
+    next(tmp_path.rglob("*run-1_eeg.vhdr")).write_text("no header")
     with pytest.raises(UserError, match=r"run-1_eeg.vhdr: cannot be read \("):
         list(source.recordings("01"))
 
@@ -183,7 +175,7 @@ def test_sentences(tmp_path):
     with pytest.raises(UserError, match="a link without its target; fetch"):
         source.files("01")
 
-    write(tmp_path, "05", run="1", acquisition="a")
-    write(tmp_path, "05", run="1", acquisition="b")
+    for name in "ab":
+        write(tmp_path, "05", run="1", acquisition=name)
     with pytest.raises(UserError, match=r"session 0, run 1 is also sub-05_task-motor_acq-a_run-1_eeg.vhdr"):
         list(source.recordings("05"))

@@ -74,19 +74,17 @@ def test_a_moved_data_set_is_the_same_data(source, tmp_path):
 
 
 def test_a_half_made_entry_is_made_again(source, tmp_path):
-    prepared = prepare(source, "1", make_settings(), tmp_path / "data")
-    (prepared.folder / "data.json").unlink()
-    (prepared.folder / "x_train.npy").write_bytes(b"half")
+    folder = prepare(source, "1", make_settings(), tmp_path / "data").folder
+    (folder / "data.json").unlink()
+    (folder / "x_train.npy").write_bytes(b"half")
     again = prepare(source, "1", make_settings(), tmp_path / "data")
     assert again.array("x_train").shape == (16, 3, 250)
 
 
 def long(minutes, in_memory=False):
     """A recording of 133 sensors at 500 Hz, but for its samples."""
-    raw = SimpleNamespace(
-        n_times=30_000 * minutes, info={"sfreq": 500.0}, ch_names=["C3"] * 133, preload=in_memory
-    )
-    return Recording("1", "0", str(minutes), raw)
+    parts = {"n_times": 30_000 * minutes, "ch_names": ["C3"] * 133, "preload": in_memory}
+    return Recording("1", "0", str(minutes), SimpleNamespace(**parts, info={"sfreq": 500.0}))
 
 
 #: Of two hours: 44 sensors at 250 Hz in float64, three times, and the process.

@@ -15,15 +15,14 @@ from eeg_sgdr.settings import Preprocessing, Standardize
 NAMES = ["C3", "Cz", "C4"]
 
 
-def prepare(raw, names, config, where="x"):
-    sampled = load_microvolts(raw, names, config, where)
-    return filters.butterworth(sampled, config.highpass_hz, config.lowpass_hz, where)
+def filtered(raw, names, config):
+    sampled = load_microvolts(raw, names, config, "x")
+    return filters.butterworth(sampled, config.highpass_hz, config.lowpass_hz, "x")
 
 
 def test_filters_are_causal_butterworth_of_order_3_in_microvolts():
     raw = make_raw(sfreq=200.0)
-    config = Preprocessing(highpass_hz=4, lowpass_hz=38)
-    ours = prepare(raw, ["C4", "C3"], config, "x").get_data()
+    ours = filtered(raw, ["C4", "C3"], Preprocessing(highpass_hz=4, lowpass_hz=38)).get_data()
     expected = raw.get_data(picks=["C4", "C3"]) * 1e6
     for kind, corner in (("highpass", 4), ("lowpass", 38)):
         expected = signal.sosfilt(signal.butter(3, corner, kind, fs=200.0, output="sos"), expected)
@@ -32,8 +31,7 @@ def test_filters_are_causal_butterworth_of_order_3_in_microvolts():
 
 def test_standardisation_is_a_recursion_over_the_past():
     raw = make_raw(sfreq=100.0)
-    config = Standardize(factor_new=0.01, init_samples=300)
-    ours = filters.standardize(raw, config).get_data()[0]
+    ours = filters.standardize(raw, Standardize(factor_new=0.01, init_samples=300)).get_data()[0]
     x = raw.get_data()[0]
     expected = np.empty_like(x)
     total = weights = squares = 0.0
@@ -49,14 +47,9 @@ def test_standardisation_is_a_recursion_over_the_past():
 def test_the_recording_itself_is_never_changed():
     raw = make_raw()
     before = raw.get_data().copy()
-    filters.standardize(prepare(raw, NAMES, Preprocessing(), "x"), Standardize())
+    filters.standardize(filtered(raw, NAMES, Preprocessing()), Standardize())
     assert np.array_equal(raw.get_data(), before)
     assert raw.ch_names == NAMES
-
-
-def test_sensors_that_are_nowhere_are_named():
-    with pytest.raises(UserError, match="no EEG sensor Fz, Pz in every recording"):
-        filters.common_sensors([make_raw()], Preprocessing(sensors=["C3", "Fz", "Pz"]), "subject 1")
 
 
 def test_a_sensor_that_some_recordings_lack_is_left_out():
@@ -64,9 +57,14 @@ def test_a_sensor_that_some_recordings_lack_is_left_out():
     assert filters.common_sensors(raws, Preprocessing(), "s") == ["C3", "Cz"]
 
 
-def test_a_filter_above_half_the_rate_is_refused():
+def test_refusals():
+    """Sensors that are nowhere, and frequencies above half the rate."""
+    with pytest.raises(UserError, match="no EEG sensor Fz, Pz in every recording"):
+        filters.common_sensors([make_raw()], Preprocessing(sensors=["C3", "Fz", "Pz"]), "subject 1")
     with pytest.raises(UserError, match="cannot be filtered at 60 Hz at a rate of 100 Hz"):
-        prepare(make_raw(), NAMES, Preprocessing(highpass_hz=60), "x")
+        filtered(make_raw(), NAMES, Preprocessing(highpass_hz=60))
+    with pytest.raises(UserError, match="x: no notch at 50 Hz at a rate of 100 Hz; leave it out"):
+        filters.notch(make_raw(), (50.0,), "x")
 
 
 @pytest.mark.parametrize("notches", [(50.0,), (50.0, 25.0)])
@@ -82,17 +80,10 @@ def test_notches_are_causal_second_order_filters(notches):
 
 def test_a_notch_takes_the_mains_and_leaves_the_rest():
     raw = make_raw(sfreq=200.0)
-    times = raw.times
-    raw._data[0] = np.sin(2 * np.pi * 50 * times)
-    raw._data[1] = np.sin(2 * np.pi * 20 * times)
+    raw._data[:2] = np.sin(2 * np.pi * np.array([[50], [20]]) * raw.times)
     mains, rhythm, _ = filters.notch(raw, (50.0,), "x").get_data()[:, 400:]
     assert np.abs(mains).max() < 1e-3
     assert abs(np.std(rhythm) - np.sqrt(0.5)) < 0.01
-
-
-def test_a_notch_above_half_the_rate_is_refused():
-    with pytest.raises(UserError, match="x: no notch at 50 Hz at a rate of 100 Hz; leave it out"):
-        filters.notch(make_raw(), (50.0,), "x")
 
 
 def test_positions():

@@ -38,9 +38,8 @@ def test_unclear_runs_are_refused(settings):
         make_settings(recordings={"source": "physionet", **settings, "root": None})
 
 
-def test_what_cannot_be_downloaded_is_said_in_one_sentence(tmp_path, monkeypatch):
+def test_what_cannot_be_downloaded_is_said_in_one_sentence(offline, tmp_path, monkeypatch):
     monkeypatch.setenv("MNE_DATA", str(tmp_path))
-    monkeypatch.delenv("MNE_DATASETS_EEGBCI_PATH", raising=False)
 
     def offline(*args, **kwargs):
         raise ConnectionError("no route")
@@ -71,9 +70,8 @@ def test_trials_equal_an_independent_reading(recordings_folder, tmp_path):
         weights = signal.lfilter([1], [1, -0.999], np.ones(x.shape[1]))
         centred = x - signal.lfilter([1], [1, -0.999], x) / weights
         standard = centred / np.maximum(1e-4, np.sqrt(signal.lfilter([1], [1, -0.999], centred**2) / weights))
-        standard[:, :640] = (x[:, :640] - x[:, :640].mean(1, keepdims=True)) / x[:, :640].std(
-            1, keepdims=True
-        )
+        block = x[:, :640]
+        standard[:, :640] = (block - block.mean(1, keepdims=True)) / block.std(1, keepdims=True)
         order = [[name.lower() for name in names].index(sensor.lower()) for sensor in trials.info["sensors"]]
         for onset, _ in cues:
             window = next(arrays["train" if run < 13 else "test"])

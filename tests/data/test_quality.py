@@ -13,7 +13,7 @@ from eeg_sgdr.data.quality import (
     noisy_sensors,
     rejection_reasons,
     rejection_warning,
-)  # fmt: skip
+)
 from eeg_sgdr.settings import Preprocessing
 
 SFREQ = 125.0
@@ -42,8 +42,7 @@ def test_a_noisy_sensor_is_named(trials):
 
 def test_bridged_sensors_are_named(trials):
     rng = np.random.default_rng(1)
-    for a, b in ((2, 3), (9, 14)):
-        trials[:, b] = trials[:, a] + rng.normal(scale=0.3, size=trials[:, a].shape)
+    trials[:, [3, 14]] = trials[:, [2, 9]] + rng.normal(scale=0.3, size=(20, 2, 500))
     assert bridged_sensors(trials, NAMES, SFREQ) == [["E2", "E3"], ["E9", "E14"]]
 
 
@@ -56,12 +55,10 @@ def test_few_trials_are_taken_from_all(n):
         assert (taken[0], taken[-1]) == (0, n - 1)
 
 
-def config(**settings):
-    return Preprocessing(**{"reject_uv": None, "window_s": (-0.5, 2.0), **settings})
-
-
-def onsets(raw):
-    return raw.annotations.onset.tolist()
+def reasons(raw, **settings):
+    """Why each trial is rejected; every bound that is not named is off."""
+    config = Preprocessing(**{"reject_uv": None, "window_s": (-0.5, 2.0), **settings})
+    return rejection_reasons(raw, raw.annotations.onset.tolist(), config, "x")
 
 
 @pytest.mark.parametrize("bound", [75.0, 80.0, 85.0])
@@ -69,12 +66,10 @@ def test_peak_to_peak_is_that_of_mne(bound):
     raw = make_raw(n_trials=20)
     raw.info["bads"] = ["C4"]
     raw._data[1, 1000] += 200e-6
-    ours = rejection_reasons(raw, onsets(raw), config(reject_ptp_uv=bound), "x")
+    ours = reasons(raw, reject_ptp_uv=bound)
     events, _ = mne.events_from_annotations(raw, verbose="error")
-    epochs = mne.Epochs(
-        raw, events, tmin=0, tmax=2 - 1 / 100, baseline=None, reject={"eeg": bound * 1e-6},
-        preload=True, verbose="error",
-    )  # fmt: skip
+    options = {"baseline": None, "preload": True, "reject": {"eeg": bound * 1e-6}, "verbose": "error"}
+    epochs = mne.Epochs(raw, events, tmin=0, tmax=2 - 1 / 100, **options)
     assert [bool(reason) for reason in ours] == [bool(log) for log in epochs.drop_log]
     assert {*ours} == {"", "peak-to-peak C3", "peak-to-peak Cz"}
     for reason, log in zip(ours, epochs.drop_log, strict=True):
@@ -84,50 +79,41 @@ def test_peak_to_peak_is_that_of_mne(bound):
 def test_an_offset_is_too_much_for_the_absolute_bound_alone():
     raw = make_raw()
     raw._data += 0.05  # as of a DC-coupled amplifier
-    assert {*rejection_reasons(raw, onsets(raw), config(reject_uv=800), "x")} == {
-        f"amplitude {name}" for name in _worst(raw)
-    }
-    assert {*rejection_reasons(raw, onsets(raw), config(reject_ptp_uv=800), "x")} == {""}
-
-
-def _worst(raw):
-    data = raw.get_data()
-    cut = [data[:, round(100 * at) : round(100 * at) + 200] for at in onsets(raw)]
-    return {raw.ch_names[np.abs(one).max(axis=1).argmax()] for one in cut}
+    cut = [raw._data[:, round(100 * at) :][:, :200] for at in raw.annotations.onset]
+    worst = {raw.ch_names[np.abs(trial).max(axis=1).argmax()] for trial in cut}
+    assert {*reasons(raw, reject_uv=800)} == {f"amplitude {name}" for name in worst}
+    assert {*reasons(raw, reject_ptp_uv=800)} == {""}
 
 
 def test_bounds_are_met_or_exceeded_as_their_sources_have_it():
     raw = make_raw(n_trials=1)
     raw._data[:] = 0
     raw._data[0, 250] = 512e-6
-    assert rejection_reasons(raw, onsets(raw), config(reject_uv=512), "x") == ["amplitude C3"]
-    assert rejection_reasons(raw, onsets(raw), config(reject_ptp_uv=512.1), "x") == [""]
-    assert rejection_reasons(raw, onsets(raw), config(reject_ptp_uv=511.9), "x") == ["peak-to-peak C3"]
+    assert reasons(raw, reject_uv=512) == ["amplitude C3"]
+    assert reasons(raw, reject_ptp_uv=512.1) == [""]
+    assert reasons(raw, reject_ptp_uv=511.9) == ["peak-to-peak C3"]
 
 
 def test_only_good_eeg_sensors_reject():
     raw = make_raw(names=("C3", "Cz", "EOG"))
     raw.set_channel_types({"EOG": "eog"})
-    raw._data[2] *= 1000
-    raw._data[1] *= 1000
+    raw._data[1:] *= 1000
     raw.info["bads"] = ["Cz"]
-    assert {*rejection_reasons(raw, onsets(raw), config(reject_uv=800, reject_ptp_uv=800), "x")} == {""}
+    assert {*reasons(raw, reject_uv=800, reject_ptp_uv=800)} == {""}
 
 
-def table(*rejected):
-    return pd.DataFrame({"rejected": rejected})
-
-
-def test_the_sensor_to_blame_is_named_when_most_are_rejected():
-    assert rejection_warning(table("amplitude Fp1", "amplitude Fp1", "", "")) == ""
-    sentence = rejection_warning(
-        table("amplitude Fp1", "peak-to-peak Fp1", "amplitude C3", "annotation BAD Fp2", "")
-    )
-    assert sentence == (
-        "4 of 5 trials are rejected, 2 of them for sensor Fp1; mark it as bad, or change "
-        "preprocessing.reject_uv or reject_ptp_uv."
-    )
-    assert rejection_warning(table("annotation BAD", "")) == ""
-    assert rejection_warning(table("annotation BAD", "outside recording", "")) == (
-        "2 of 3 trials are rejected; trials.csv says why."
-    )
+@pytest.mark.parametrize(
+    ("rejected", "sentence"),
+    [
+        (["amplitude Fp1", "amplitude Fp1", "", ""], ""),
+        (
+            ["amplitude Fp1", "peak-to-peak Fp1", "amplitude C3", "annotation BAD Fp2", ""],
+            "4 of 5 trials are rejected, 2 of them for sensor Fp1; mark it as bad, or change "
+            "preprocessing.reject_uv or reject_ptp_uv.",
+        ),
+        (["annotation BAD", ""], ""),
+        (["annotation BAD", "outside recording", ""], "2 of 3 trials are rejected; trials.csv says why."),
+    ],
+)
+def test_the_sensor_to_blame_is_named_when_most_are_rejected(rejected, sentence):
+    assert rejection_warning(pd.DataFrame({"rejected": rejected})) == sentence

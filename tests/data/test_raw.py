@@ -19,6 +19,14 @@ from eeg_sgdr.settings import Preprocessing
 NAMES = ("C3", "Cz", "C4", "FCz", "CPz")
 
 
+def marked(*bads):
+    """A recording with positions, in which the second sensor is at one volt throughout."""
+    raw = make_raw(names=NAMES).set_montage(montage_1005())
+    raw.info["bads"] = list(bads)
+    raw._data[1] = 1.0
+    return raw
+
+
 def volts(raw, **settings):
     """What is left of a recording, in volts; every step that is not named is off."""
     config = Preprocessing(**settings)
@@ -29,13 +37,10 @@ def volts(raw, **settings):
 def test_chunks_make_up_the_resampled_whole(old, new, monkeypatch):
     monkeypatch.setattr(raw_module, "CHUNK_S", 1.3)
     raw = make_raw(sfreq=old).crop(tmax=30.0)  # an odd number of samples
-    ratio = Fraction(round(new), round(old))
-    if new == old:
-        expected = raw.get_data()
-    else:
-        expected = signal.resample_poly(
-            raw.get_data(), ratio.numerator, ratio.denominator, axis=1, padtype="reflect"
-        )
+    expected = raw.get_data()
+    if new != old:
+        up, down = Fraction(round(new), round(old)).as_integer_ratio()
+        expected = signal.resample_poly(expected, up, down, axis=1, padtype="reflect")
     ours = load_microvolts(raw, raw.ch_names, Preprocessing(resample_hz=new), "x")
     assert ours.info["sfreq"] == new
     np.testing.assert_array_equal(ours.get_data(), expected * 1e6)
@@ -43,9 +48,9 @@ def test_chunks_make_up_the_resampled_whole(old, new, monkeypatch):
 
 def test_a_file_is_read_chunk_by_chunk_and_not_changed(tmp_path, monkeypatch):
     monkeypatch.setattr(raw_module, "CHUNK_S", 4)
-    raw = make_raw()
-    raw.save(tmp_path / "x_raw.fif", fmt="double", verbose="error")
-    lazy = mne.io.read_raw_fif(tmp_path / "x_raw.fif", verbose="error")
+    raw, path = make_raw(), tmp_path / "x_raw.fif"
+    raw.save(path, fmt="double", verbose="error")
+    lazy = mne.io.read_raw_fif(path, verbose="error")
     read = []
     ours = load_microvolts(lazy, ["C4", "C3"], Preprocessing(), "x", lambda: read.append(1))
     assert not lazy.preload
@@ -62,9 +67,7 @@ def test_what_came_from_another_process_is_read_as_well():
 
 
 def test_bad_channels_are_interpolated_dropped_or_kept():
-    raw = make_raw(names=NAMES).set_montage(montage_1005())
-    raw.info["bads"] = ["Cz"]
-    raw._data[1] = 1.0
+    raw = marked("Cz")
     assert (volts(raw, bads="keep")[1] == 1.0).all()
     np.testing.assert_allclose(volts(raw, bads="drop"), raw.get_data(picks=["C3", "C4", "FCz", "CPz"]))
     expected = raw.copy().interpolate_bads(verbose="error").get_data()
@@ -72,30 +75,23 @@ def test_bad_channels_are_interpolated_dropped_or_kept():
 
 
 def test_interpolation_without_positions_is_refused():
-    raw = make_raw()
-    raw.info["bads"] = ["Cz"]
     with pytest.raises(UserError, match="x: Cz cannot be interpolated"):
-        volts(raw)
+        volts(marked("Cz").set_montage(None))
 
 
 @pytest.mark.parametrize("bads", ["drop", "keep"])
 def test_the_average_reference_is_that_of_the_good_sensors(bads):
-    raw = make_raw(names=NAMES)
-    raw.info["bads"] = ["Cz"]
-    raw._data[1] = 1.0
-    x = raw.get_data()
-    expected = x - x[[0, 2, 3, 4]].mean(axis=0)
-    if bads == "drop":
-        expected = np.delete(expected, 1, axis=0)
-    np.testing.assert_allclose(volts(raw, reference="average", bads=bads), expected, atol=1e-18)
-    # Sensors that do not go on are part of it.
+    raw = marked("Cz")
+    expected = raw.get_data() - raw.get_data(picks=[0, 2, 3, 4]).mean(axis=0)
+    kept = [0, 2, 3, 4] if bads == "drop" else slice(None)
+    np.testing.assert_allclose(volts(raw, reference="average", bads=bads), expected[kept], atol=1e-18)
+    # Sensors that are not picked are part of it.
     few = volts(raw, reference="average", bads=bads, sensors=["C4"])
-    np.testing.assert_allclose(few, (x - x[[0, 2, 3, 4]].mean(axis=0))[[2]], atol=1e-18)
+    np.testing.assert_allclose(few, expected[[2]], atol=1e-18)
 
 
 def test_the_average_reference_is_that_of_mne():
-    raw = make_raw(names=NAMES).set_montage(montage_1005())
-    raw.info["bads"] = ["Cz"]
+    raw = marked("Cz")
     expected = raw.copy().interpolate_bads(verbose="error").set_eeg_reference("average", verbose="error")
     np.testing.assert_allclose(volts(raw, reference="average"), expected.get_data(), rtol=1e-9, atol=1e-15)
 
@@ -110,17 +106,13 @@ def test_sensors_named_as_reference_are_subtracted_and_left_out():
 
 
 def test_a_reference_that_cannot_be_had_is_refused():
-    raw = make_raw(names=NAMES)
-    with pytest.raises(
-        UserError, match=r"no EEG sensor A1 in every recording; name .* preprocessing.reference"
-    ):
-        volts(raw, reference=["A1"])
-    raw.info["bads"] = ["FCz"]
+    said = r"no EEG sensor A1 in every recording; name .* preprocessing.reference"
+    with pytest.raises(UserError, match=said):
+        volts(marked(), reference=["A1"])
     with pytest.raises(UserError, match="x: FCz is marked as bad; name another preprocessing.reference"):
-        volts(raw, reference=["FCz"], bads="drop")
-    raw.info["bads"] = list(NAMES)
+        volts(marked("FCz"), reference=["FCz"], bads="drop")
     with pytest.raises(UserError, match="every EEG sensor is marked as bad"):
-        volts(raw, reference="average", bads="keep")
+        volts(marked(*NAMES), reference="average", bads="keep")
 
 
 def test_eeg_must_be_there_and_finite():

@@ -1,5 +1,7 @@
 """Files of each format, written here without MNE, read back through the source `files`."""
 
+import re
+
 import eeg_formats
 import mne
 import numpy as np
@@ -42,22 +44,23 @@ def source(pattern, **changes):
 
 def settings(recordings, **changes):
     """Settings of the made-up recordings."""
-    data = config.to_yaml(make_settings(**changes))
-    return config.validate({**config.parse_yaml(data), "recordings": recordings}, "test")
+    data = config.parse_yaml(config.to_yaml(make_settings(**changes)))
+    return config.validate({**data, "recordings": recordings}, "test")
 
 
-def file_name(extension, subject, run):
-    return f"S{subject}_{run}{'_raw' if extension == 'fif' else ''}.{extension}"
+def written(extension, folder, *runs):
+    """The source of runs of subject 07 in files of a format, and what was written by the label of the run."""
+    write, changes = WRITERS[extension]
+    name = f"S{{subject}}_{{run}}{'_raw' if extension == 'fif' else ''}.{extension}"
+    recordings = {run: eeg_formats.made(seed) for seed, run in enumerate(runs)}
+    for run, recording in recordings.items():
+        write(folder / name.format(subject="07", run=run), recording)
+    return source(folder / name, channel_types={"EOG": "eog"}, **changes), recordings
 
 
 @pytest.mark.parametrize("extension", WRITERS)
 def test_samples_and_cues_of_each_format(extension, tmp_path):
-    write, changes = WRITERS[extension]
-    recordings = {run: eeg_formats.made(seed) for seed, run in enumerate(("1", "10", "9"))}
-    for run, recording in recordings.items():
-        write(tmp_path / file_name(extension, "07", run), recording)
-    pattern = tmp_path / file_name(extension, "{subject}", "{run}")
-    files = source(pattern, channel_types={"EOG": "eog"}, **changes)
+    files, recordings = written(extension, tmp_path, "1", "10", "9")
     assert files.subjects() == ["07"]
     there = list(files.recordings("07"))
     assert [(r.subject, r.session, r.run) for r in there] == [("07", "0", run) for run in ("1", "9", "10")]
@@ -76,20 +79,12 @@ def test_samples_and_cues_of_each_format(extension, tmp_path):
 @pytest.mark.parametrize("extension", WRITERS)
 def test_trials_of_each_format_are_the_same(extension, tmp_path):
     """Windows and labels, from raw samples, against a slice of what was written."""
-    write, changes = WRITERS[extension]
-    recordings = [eeg_formats.made(seed) for seed in range(2)]
-    for run, recording in enumerate(recordings, start=1):
-        write(tmp_path / file_name(extension, "1", run), recording)
-    pattern = tmp_path / file_name(extension, "{subject}", "{run}")
-    files = source(pattern, channel_types={"EOG": "eog"}, **changes)
-    plain = settings(
-        files.settings.model_dump(),
-        preprocessing={"highpass_hz": None, "standardize": None, "window_s": [-0.5, 2.0]},
-        baseline=None,
-    )
-    trials = make_trials(list(files.recordings("1")), plain)
+    files, recordings = written(extension, tmp_path, "1", "2")
+    plain = {"highpass_hz": None, "standardize": None, "window_s": [-0.5, 2.0]}
+    study = settings(files.settings.model_dump(), preprocessing=plain, baseline=None)
+    trials = make_trials(list(files.recordings("07")), study)
     assert trials.table["class"].tolist() == [("left", "right")[code - 1] for _, code in EVENTS] * 2
-    for windows, recording in zip((trials.train, trials.test), recordings, strict=True):
+    for windows, recording in zip((trials.train, trials.test), recordings.values(), strict=True):
         assert windows.y.tolist() == [code - 1 for _, code in EVENTS]
         expected = [recording.microvolts[:3, at - SFREQ // 2 : at + 2 * SFREQ] for at, _ in EVENTS]
         np.testing.assert_allclose(windows.x, expected, rtol=1e-5, atol=1e-4)
@@ -107,23 +102,22 @@ def test_patterns(tmp_path):
 
 
 def test_files_of_a_recording(tmp_path, monkeypatch):
-    eeg_formats.write_vhdr(tmp_path / "S1_1.vhdr", eeg_formats.made())
+    header, pattern = tmp_path / "S1_1.vhdr", tmp_path / "S{subject}_{run}.vhdr"
+    eeg_formats.write_vhdr(header, eeg_formats.made())
     (tmp_path / "S1_1.txt").write_text("notes")
     parts = ["S1_1.eeg", "S1_1.vhdr", "S1_1.vmrk"]
-    assert list(source(tmp_path / "S{subject}_{run}.vhdr").files("1")) == parts
-    header = (tmp_path / "S1_1.vhdr").read_text()
-    (tmp_path / "S1_1.vhdr").write_text(header.replace("MarkerFile=S1_1.vmrk", "MarkerFile=other.vmrk"))
-    assert list(source(tmp_path / "S{subject}_{run}.vhdr").files("1")) == parts
+    assert list(source(pattern).files("1")) == parts
+    header.write_text(header.read_text().replace("MarkerFile=S1_1.vmrk", "MarkerFile=other.vmrk"))
+    assert list(source(pattern).files("1")) == parts
     (tmp_path / "S1_1.vmrk").rename(tmp_path / "other.vmrk")
-    assert list(source(tmp_path / "S{subject}_{run}.vhdr").files("1")) == [*parts[:2], "other.vmrk"]
+    assert list(source(pattern).files("1")) == [*parts[:2], "other.vmrk"]
 
 
 @pytest.mark.parametrize("label", ["..", "a..b", "a\\b"])
 def test_labels_that_lead_elsewhere_are_refused(label, tmp_path):
     (tmp_path / f"S{label}_1.edf").touch()
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(UserError, match=re.escape(f"{label!r} cannot be the label of a subject")):
         source(tmp_path / "S{subject}_{run}.edf").subjects()
-    assert f"{label!r} cannot be the label of a subject" in str(caught.value)
 
 
 def test_a_pattern_that_goes_up_names_its_files_from_its_own_root(tmp_path):
@@ -166,13 +160,10 @@ def test_without_positions_a_bad_sensor_is_not_interpolated(tmp_path):
         raw = make_raw(seed=run)
         raw.info["bads"] = ["Cz"]
         raw.save(tmp_path / f"S1_{run}_raw.fif", verbose="error")
-    recordings = {"source": "files", "pattern": str(tmp_path / "S{subject}_{run}_raw.fif"),
-                  "classes": {"left": "l", "right": "r"}}  # fmt: skip
-    small = settings(recordings)
-    there = list(open_source(small.recordings, tmp_path).recordings("1"))
+    files = source(tmp_path / "S{subject}_{run}_raw.fif", classes={"left": "l", "right": "r"})
+    recordings, section = list(files.recordings("1")), files.settings.model_dump()
     with pytest.raises(UserError, match="Cz cannot be interpolated .*; give the sensors' positions, or set"):
-        make_trials(there, small)
-    dropped = settings(recordings, preprocessing={"bads": "drop"})
-    trials = make_trials(list(open_source(dropped.recordings, tmp_path).recordings("1")), dropped)
+        make_trials(recordings, settings(section))
+    trials = make_trials(recordings, settings(section, preprocessing={"bads": "drop"}))
     assert trials.info["sensors"] == ["C3", "C4"]
     assert np.isnan(trials.summary["positions"]).all()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import make_raw
-from fits import TRAINING, make_data
+from fits import TRAINING, WHOLE, make_data
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -30,6 +30,9 @@ from braindecode.models import ShallowFBCSPNet  # noqa: E402
 
 DATA = make_data()
 X, Y = DATA.x_train, DATA.y_train
+FLATTEN = torch.nn.Flatten()
+SMALL_DEEP4 = {"filter_time_length": 5, "n_filters_2": 10, "n_filters_3": 10, "n_filters_4": 10,
+               "filter_length_2": 2, "filter_length_3": 2, "filter_length_4": 1}  # fmt: skip
 
 
 def make(**changes):
@@ -48,38 +51,35 @@ def epochs_of(raw):
     return mne.Epochs(raw, events, ids, -0.5, 2.0, baseline=None, preload=True, verbose="error")
 
 
-@pytest.mark.parametrize("network", ["ShallowFBCSPNet", "EEGNet"])
-@pytest.mark.parametrize("crop_samples", [None, 200])
-def test_weights_and_probabilities_are_those_of_a_fit_of_the_command(network, crop_samples):
-    if network == "EEGNet" and crop_samples:
-        network = "Deep4Net"
-        arguments = {"filter_time_length": 5, "n_filters_2": 10, "n_filters_3": 10, "n_filters_4": 10,
-                     "filter_length_2": 2, "filter_length_3": 2, "filter_length_4": 1}  # fmt: skip
-    else:
-        arguments = {"final_conv_length": 4} if crop_samples else {}
-    settings = NetworkSettings(name=network, arguments=arguments, crop_samples=crop_samples)
-    expected = fit(DATA, settings, TRAINING, WarmRestarts(0.05, 7), seed=3).scores
-    ours = make(network=network, arguments=arguments, crop_samples=crop_samples, seed=3, sfreq=100.0)
-    ours.fit(X, Y)
+@pytest.mark.parametrize(
+    ("network", "arguments", "crop_samples"),
+    [
+        ("ShallowFBCSPNet", {}, None),
+        ("ShallowFBCSPNet", {"final_conv_length": 4}, 200),
+        ("EEGNet", {}, None),
+        ("Deep4Net", SMALL_DEEP4, 200),
+    ],
+)
+def test_weights_and_probabilities_are_those_of_a_fit_of_the_command(network, arguments, crop_samples):
+    settings = {"arguments": arguments, "crop_samples": crop_samples}
+    section = NetworkSettings(name=network, **settings)
+    expected = fit(DATA, section, TRAINING, WarmRestarts(0.05, 7), seed=3).scores
+    ours = make(network=network, **settings, seed=3, sfreq=100.0).fit(X, Y)
     assert ours.snapshot_epochs_.tolist() == [1, 3, 7]
     for snapshot in ours.estimators_:
-        assert same_weights(snapshot.state, expected[snapshot.epoch].state)
-        np.testing.assert_array_equal(
-            snapshot.predict_proba(DATA.x_test), expected[snapshot.epoch].probabilities
-        )
+        score = expected[snapshot.epoch]
+        assert same_weights(snapshot.state, score.state)
+        np.testing.assert_array_equal(snapshot.predict_proba(DATA.x_test), score.probabilities)
     np.testing.assert_array_equal(ours.predict_proba(DATA.x_test), expected[7].probabilities.astype(float))
 
 
 def test_ensembles_average_the_last_half_of_the_cycles_of_every_rate():
     schedule = WarmRestarts(0.05, 15)
     ours = make(schedule=schedule, rates=[0.02, 0.05]).fit(X, Y)
-    probabilities = {
-        (end, rate): score.probabilities
-        for rate in (0.02, 0.05)
-        for end, score in fit(
-            DATA, NetworkSettings(), TRAINING, replace(schedule, initial_rate=rate), seed=0
-        ).scores.items()
-    }
+    probabilities = {}
+    for rate in (0.02, 0.05):
+        scores = fit(DATA, WHOLE, TRAINING, replace(schedule, initial_rate=rate), seed=0).scores
+        probabilities |= {(end, rate): score.probabilities for end, score in scores.items()}
     assert [(s.epoch, s.rate) for s in ours.estimators_] == sorted(probabilities)
 
     def mean(ends):
@@ -99,8 +99,7 @@ def test_a_module_is_trained_from_its_weights_and_stays_as_it_is():
     shape = {"n_channels": 5, "n_samples": 230, "n_classes": 3, "sfreq": 100.0, "crop_samples": None}
     module = build_network("ShallowFBCSPNet", {}, **shape, seed=3).module
     before = {name: value.clone() for name, value in module.state_dict().items()}
-    ours = make(network=module, seed=3).fit(X, Y)
-    named = make(seed=3).fit(X, Y)
+    ours, named = make(network=module, seed=3).fit(X, Y), make(seed=3).fit(X, Y)
     assert same_weights(ours.estimators_[-1].state, named.estimators_[-1].state)
     assert same_weights(module.state_dict(), before)
     dense = ShallowFBCSPNet(n_chans=5, n_outputs=3, n_times=200, final_conv_length=4)
@@ -148,8 +147,8 @@ def test_sensors_marked_as_bad_are_left_out():
 
 def test_braindecode_s_windows_bear_labels_and_rate():
     trials = create_from_X_y(X, Y, drop_last_window=False, sfreq=100, ch_names=list("abcde"))
-    ours = make(schedule=Step(0.05, 2), network="EEGNet").fit(trials)
-    expected = make(schedule=Step(0.05, 2), network="EEGNet", sfreq=100.0).fit(X, Y)
+    parameters = {"schedule": Step(0.05, 2), "network": "EEGNet"}
+    ours, expected = make(**parameters).fit(trials), make(**parameters, sfreq=100.0).fit(X, Y)
     assert same_weights(ours.estimators_[0].state, expected.estimators_[0].state)
     np.testing.assert_array_equal(ours.predict(trials), expected.predict(X))
 
@@ -176,12 +175,10 @@ def test_cross_validation_of_every_kind_of_windows(kind):
 def test_a_pipeline_in_a_grid_search():
     windows, y = windows_of("array")
     pipeline = make_pipeline(FunctionTransformer(lambda x: x / x.std()), make(batch_size=4))
-    grid = {
-        "snapshotensembleclassifier__schedule": [WarmRestarts(0.05, 7), Step(1e-6, 1)],
-        "snapshotensembleclassifier__network": ["ShallowFBCSPNet"],
-    }
+    schedule, network = (f"snapshotensembleclassifier__{name}" for name in ("schedule", "network"))
+    grid = {schedule: [WarmRestarts(0.05, 7), Step(1e-6, 1)], network: ["ShallowFBCSPNet"]}
     search = GridSearchCV(pipeline, grid, cv=2, error_score="raise").fit(windows, y)
-    assert search.best_params_["snapshotensembleclassifier__schedule"] == WarmRestarts(0.05, 7)
+    assert search.best_params_[schedule] == WarmRestarts(0.05, 7)
 
 
 @pytest.mark.parametrize(
@@ -195,11 +192,8 @@ def test_a_pipeline_in_a_grid_search():
         ({"schedule": WarmRestarts(0.05, 7, eta_min=0.01), "rates": [0.001]}, "rates: do not serve"),
         ({"n_snapshots": 4}, "n_snapshots: 4 must be from 1 to the number of the schedule's ends"),
         ({"network": "ShalowFBCSPNet"}, "did you mean ShallowFBCSPNet"),
-        (
-            {"network": torch.nn.Flatten()},
-            "this Flatten is not made for 5 sensors, 230 samples and 3 classes",
-        ),
-        ({"network": torch.nn.Flatten(), "arguments": {"start_dim": 2}}, "arguments: go to the constructor"),
+        ({"network": FLATTEN}, "this Flatten is not made for 5 sensors, 230 samples and 3 classes"),
+        ({"network": FLATTEN, "arguments": {"start_dim": 2}}, "arguments: go to the constructor"),
         ({"network": "SincShallowNet"}, "at an unknown rate"),
         ({"schedule": Step(1e30, 3)}, "the loss is not finite in epoch 1, at a rate of 1e\\+30; give lower"),
     ],
@@ -225,8 +219,7 @@ class Linear(torch.nn.Sequential):
     """A network for what scikit-learn's checks bring: tables, with a batch norm for their scales."""
 
     def __init__(self, n_chans, n_outputs, n_times, sfreq):
-        layers = torch.nn.Flatten(), torch.nn.BatchNorm1d(n_chans), torch.nn.Linear(n_chans, n_outputs)
-        super().__init__(*layers)
+        super().__init__(FLATTEN, torch.nn.BatchNorm1d(n_chans), torch.nn.Linear(n_chans, n_outputs))
 
 
 class OnTables(SnapshotEnsembleClassifier):
@@ -247,16 +240,11 @@ class OnTables(SnapshotEnsembleClassifier):
 LEFT_OUT = {
     "check_array_api_input": "arrays go to torch by way of NumPy; it skips itself without SCIPY_ARRAY_API",
 }
-CHECKS = [
-    pytest.param(check, id=f"{check.func.__name__}-{i}")
-    for i, (_, check) in enumerate(
-        estimator_checks_generator(OnTables("Linear", WarmRestarts(0.05, 7), batch_size=8))
-    )
-    if check.func.__name__ not in LEFT_OUT
-]
+ON_TABLES = OnTables("Linear", WarmRestarts(0.05, 7), batch_size=8)
+CHECKS = [check for _, check in estimator_checks_generator(ON_TABLES) if check.func.__name__ not in LEFT_OUT]
 
 
-@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.func.__name__)
 def test_scikit_learn_s_checks(check, monkeypatch):
     monkeypatch.setattr(build, "_network_class", lambda name: Linear)
-    check(OnTables("Linear", WarmRestarts(0.05, 7), batch_size=8))
+    check(clone(ON_TABLES))

@@ -23,10 +23,8 @@ class Fists(PhysionetMI):
 
 
 @pytest.fixture(autouse=True)
-def no_way_out(recordings_folder, tmp_path, monkeypatch):
+def folder_of_its_own(offline, recordings_folder, tmp_path, monkeypatch):
     """MOABB finds its files, or fails at once; what it writes is in a folder of the test's own."""
-    for name in ("https_proxy", "http_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.setenv("MOABB_DOWNLOAD_PROVIDER", "upstream")
     monkeypatch.setenv("_MNE_FAKE_HOME_DIR", str(tmp_path))
     monkeypatch.chdir(tmp_path)

@@ -56,10 +56,8 @@ def test_predictions_of_the_test_recording_are_those_stored(study, raw, choice, 
 
 
 def test_ensembles_have_the_last_half_of_the_cycles(data_dir, tmp_path):
-    schedules = {
-        "step": {"kind": "step", "budgets": [7]},
-        "restarts": {"kind": "warm_restarts", "epochs": 7, "t_mult": 1},
-    }
+    restarts = {"kind": "warm_restarts", "epochs": 7, "t_mult": 1}
+    schedules = {"step": {"kind": "step", "budgets": [7]}, "restarts": restarts}
     run(data_dir, tmp_path, schedules=schedules, training={"initial_rates": [0.05]})
     assert load(load_results(tmp_path)).snapshot_epochs_.tolist() == [5, 6, 7]
     assert load(load_results(tmp_path), epoch=5).snapshot_epochs_.tolist() == [4, 5]
@@ -75,15 +73,11 @@ def test_trials_are_listed_as_the_study_lists_them(study, raw):
 
 def test_the_estimator_trains_to_the_weights_of_the_study(study, data_dir):
     settings, subject = study.settings, study.subject(1)
-    prepared = prepare(open_source(settings.recordings, data_dir), "01", settings, data_dir)
+    trials = prepare(open_source(settings.recordings, data_dir), "01", settings, data_dir)
     key = FitKey("restarts", 3, 0.05, 0)
-    classifier = SnapshotEnsembleClassifier(
-        schedule=schedule_of(key, settings),
-        batch_size=5,
-        crop_samples=400,
-        arguments={"final_conv_length": 4},
-        sfreq=100.0,
-    ).fit(prepared.array("x_train"), prepared.array("y_train"))
+    network = {"crop_samples": 400, "arguments": {"final_conv_length": 4}, "sfreq": 100.0}
+    classifier = SnapshotEnsembleClassifier(schedule=schedule_of(key, settings), batch_size=5, **network)
+    classifier.fit(trials.array("x_train"), trials.array("y_train"))
     for snapshot in classifier.estimators_:
         weights = subject.weights(key, snapshot.epoch)
         assert all(torch.equal(snapshot.state[name], torch.from_numpy(weights[name])) for name in weights)
@@ -94,10 +88,9 @@ def test_long_epochs_are_predicted_as_the_recording_is(study, raw):
     events = events[events[:, 0] > 5 * raw.info["sfreq"]]
     epochs = mne.Epochs(raw, events, ids, -4.6, 4.0, baseline=None, preload=True, verbose="error")
     classifier = load(study)
-    trials = classifier.trials(raw)
-    expected = classifier.predict_proba(raw)[-len(epochs) :]
-    found = classifier.predict_proba(epochs)
-    assert classifier.trials(epochs)["class"].tolist() == trials["class"].tolist()[-len(epochs) :]
+    last = slice(-len(epochs), None)
+    assert classifier.trials(epochs)["class"].tolist() == classifier.trials(raw)["class"].tolist()[last]
+    found, expected = classifier.predict_proba(epochs), classifier.predict_proba(raw)[last]
     assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.9
     with pytest.warns(UserWarning, match="begin less than 4 s after their epochs do"):
         classifier.predict(epochs.copy().crop(-0.5, 4.0))

@@ -10,16 +10,12 @@ from eeg_sgdr.interop.torch import ScheduleLR
 from eeg_sgdr.schedules import Cyclic, Step, WarmRestarts
 
 U = 3
-SCHEDULES = [
-    Step(0.05, 31),
-    WarmRestarts(0.05, 31),
-    WarmRestarts(0.05, 40, t_mult=3),
-    Cyclic(0.05, 30, period=20),
-]
+RESTARTS = WarmRestarts(0.05, 31)
+SCHEDULES = [Step(0.05, 31), RESTARTS, WarmRestarts(0.05, 40, t_mult=3), Cyclic(0.05, 30, period=20)]
 
 
-def sgd(n_groups=1):
-    groups = [{"params": [torch.nn.Parameter(torch.zeros(1))]} for _ in range(n_groups)]
+def sgd(n_groups=1, **group):
+    groups = [{"params": [torch.nn.Parameter(torch.zeros(1))], **group} for _ in range(n_groups)]
     return torch.optim.SGD(groups, lr=1.0, momentum=0.9)
 
 
@@ -55,10 +51,9 @@ def test_each_group_has_its_schedule():
 
 @pytest.mark.parametrize("n_done", [1, 5, 9, 20, 45])
 def test_training_resumed_from_a_state_dict_or_by_last_epoch(n_done):
-    schedule = WarmRestarts(0.05, 31)
-    expected = [schedule.lr(k / U) for k in range(n_done, 31 * U)]
+    expected = [RESTARTS.lr(k / U) for k in range(n_done, 31 * U)]
     optimizer = sgd()
-    scheduler = ScheduleLR(optimizer, schedule, U)
+    scheduler = ScheduleLR(optimizer, RESTARTS, U)
     rates(optimizer, scheduler, n_done)
     kept = io.BytesIO()
     torch.save((optimizer.state_dict(), scheduler.state_dict()), kept)
@@ -66,29 +61,27 @@ def test_training_resumed_from_a_state_dict_or_by_last_epoch(n_done):
     of_optimizer, of_scheduler = torch.load(kept, weights_only=True)
 
     from_dict = sgd()
-    resumed = ScheduleLR(from_dict, schedule, U)
+    resumed = ScheduleLR(from_dict, RESTARTS, U)
     from_dict.load_state_dict(of_optimizer)
     resumed.load_state_dict(of_scheduler)
     assert rates(from_dict, resumed, len(expected)) == expected
 
     by_last_epoch = sgd()
     by_last_epoch.load_state_dict(of_optimizer)
-    resumed = ScheduleLR(by_last_epoch, schedule, U, last_epoch=n_done - 1)
+    resumed = ScheduleLR(by_last_epoch, RESTARTS, U, last_epoch=n_done - 1)
     assert rates(by_last_epoch, resumed, len(expected)) == expected
 
 
 def test_torchs_own_scheduler_resumes_in_the_first_cycle():
     """The reason for ours: after 4 of the epochs 1, 3, 7 the third cycle's second quarter is due."""
     schedule = WarmRestarts(0.05, 7)
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.05)
+    optimizer = sgd(lr=0.05)
     whole = rates(optimizer, CosineAnnealingWarmRestarts(optimizer, T_0=1, T_mult=2), 7)
     assert whole == pytest.approx([schedule.lr(k) for k in range(7)])
 
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.05)
-    optimizer.param_groups[0]["initial_lr"] = 0.05
+    optimizer = sgd(lr=0.05, initial_lr=0.05)
     theirs = CosineAnnealingWarmRestarts(optimizer, T_0=1, T_mult=2, last_epoch=3)
     assert rates(optimizer, theirs, 3) != pytest.approx(whole[4:])
 
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.05)
-    optimizer.param_groups[0]["initial_lr"] = 0.05
+    optimizer = sgd(lr=0.05, initial_lr=0.05)
     assert rates(optimizer, ScheduleLR(optimizer, schedule, 1, last_epoch=3), 3) == pytest.approx(whole[4:])
