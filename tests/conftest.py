@@ -62,23 +62,22 @@ def offline(monkeypatch):
         monkeypatch.delenv(f"MNE_DATASETS_{name}_PATH", raising=False)
 
 
+def positions(raw, n):
+    """Positions of the first n channels, in metres; shape (n, 3)."""
+    return np.array([channel["loc"][:3] for channel in raw.info["chs"][:n]])
+
+
 def make_settings(**changes):
     """Settings for the made-up recordings; each change replaces a section or adds to it."""
+    standardize, restarts = {"init_samples": 200}, {"kind": "warm_restarts", "epochs": 3}
     data = {
         "name": "small",
         "recordings": {"source": "bids", "root": "x", "task": "y", "classes": {"left": "l", "right": "r"}},
         "split": {"by": "run", "test": ["2"]},
-        "preprocessing": {
-            "highpass_hz": 4,
-            "standardize": {"factor_new": 0.001, "init_samples": 200},
-            "window_s": [-0.5, 2.0],
-        },
+        "preprocessing": {"highpass_hz": 4, "standardize": standardize, "window_s": [-0.5, 2.0]},
         "network": {"name": "ShallowFBCSPNet", "crop_samples": None},
         "training": {"initial_rates": [0.025, 0.05], "batch_size": 4},
-        "schedules": {
-            "step": {"kind": "step", "budgets": [1, 3]},
-            "restarts": {"kind": "warm_restarts", "epochs": 3},
-        },
+        "schedules": {"step": {"kind": "step", "budgets": [1, 3]}, "restarts": restarts},
     }
     for name, change in changes.items():
         data[name] = {**data.get(name, {}), **change} if isinstance(change, dict) else change

@@ -1,7 +1,6 @@
 """One made-up recording, written in each format that labs have, without MNE."""
 
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 
 import edfio
@@ -16,25 +15,10 @@ CUES = {1: (256, 1408), 2: (832, 1984)}
 EVENTS = sorted((sample, code) for code, samples in CUES.items() for sample in samples)
 
 
-@dataclass(frozen=True)
-class Made:
-    """Voltages in microvolts, shape (4, 20 * SFREQ), each a multiple of 0.1."""
-
-    microvolts: np.ndarray
-
-    @property
-    def triggers(self) -> np.ndarray:
-        """Codes, each for 50 ms, zero otherwise; shape (20 * SFREQ,)."""
-        codes = np.zeros(self.microvolts.shape[1])
-        for sample, code in EVENTS:
-            codes[sample : sample + SFREQ // 20] = code
-        return codes
-
-
-def made(seed=0):
-    """A recording of 20 s."""
+def made(seed=0) -> np.ndarray:
+    """A recording in microvolts, each a multiple of 0.1; shape (4, 20 * SFREQ)."""
     noise = np.random.default_rng(seed).normal(scale=20, size=(len(NAMES), 20 * SFREQ))
-    return Made(np.round(noise, 1).clip(-300, 300))
+    return np.round(noise, 1).clip(-300, 300)
 
 
 def edf_signals(names, microvolts, sfreq: int) -> list[edfio.EdfSignal]:
@@ -46,54 +30,57 @@ def edf_signals(names, microvolts, sfreq: int) -> list[edfio.EdfSignal]:
     ]  # fmt: skip
 
 
-def write_edf(path: Path, recording: Made) -> None:
+def write_edf(path: Path, microvolts: np.ndarray) -> None:
     """EDF+ with annotations "1" and "2"."""
     annotations = [edfio.EdfAnnotation(sample / SFREQ, 2.0, str(code)) for sample, code in EVENTS]
-    edfio.Edf(edf_signals(NAMES, recording.microvolts, SFREQ), annotations=annotations).write(path)
+    edfio.Edf(edf_signals(NAMES, microvolts, SFREQ), annotations=annotations).write(path)
 
 
-def write_bdf(path: Path, recording: Made) -> None:
+def write_bdf(path: Path, microvolts: np.ndarray) -> None:
     """BDF as BioSemi writes it: a channel Status, in which bit 16 is always on."""
     signals = [
         edfio.BdfSignal(values, SFREQ, label=name, physical_dimension="uV",
                         physical_range=(-838860.8, 838860.7), digital_range=(-8388608, 8388607))
-        for name, values in zip(NAMES, recording.microvolts, strict=True)
+        for name, values in zip(NAMES, microvolts, strict=True)
     ]  # fmt: skip
+    codes = np.full(microvolts.shape[1], 2.0**16)
+    for sample, code in EVENTS:
+        codes[sample : sample + SFREQ // 20] += code
     status = edfio.BdfSignal(
-        recording.triggers + 2**16, SFREQ, label="Status", physical_dimension="Boolean",
+        codes, SFREQ, label="Status", physical_dimension="Boolean",
         physical_range=(-8388608, 8388607), digital_range=(-8388608, 8388607),
     )  # fmt: skip
     edfio.Bdf([*signals, status]).write(path)
 
 
-def write_vhdr(path: Path, recording: Made) -> None:
+def write_vhdr(path: Path, microvolts: np.ndarray) -> None:
     """BrainVision, with markers of the type Stimulus."""
     pybv.write_brainvision(
-        data=recording.microvolts * 1e-6, sfreq=SFREQ, ch_names=list(NAMES), fname_base=path.stem,
+        data=microvolts * 1e-6, sfreq=SFREQ, ch_names=list(NAMES), fname_base=path.stem,
         folder_out=path.parent, events=np.array(EVENTS), resolution=0.1, fmt="binary_float32",
     )  # fmt: skip
 
 
-def write_set(path: Path, recording: Made) -> None:
+def write_set(path: Path, microvolts: np.ndarray) -> None:
     """EEGLAB, samples inside the .set file."""
     channels = np.array([(name,) for name in NAMES], dtype=[("labels", object)])
     events = np.array(
         [(str(code), sample + 1.0, 0.0) for sample, code in EVENTS],
         dtype=[("type", object), ("latency", object), ("duration", object)],
     )
-    n_channels, n_samples = recording.microvolts.shape
+    n_channels, n_samples = microvolts.shape
     eeg = {
         "setname": "made", "nbchan": float(n_channels), "trials": 1.0, "pnts": float(n_samples),
         "srate": float(SFREQ), "xmin": 0.0, "xmax": (n_samples - 1) / SFREQ,
-        "data": recording.microvolts.astype("f4"), "chanlocs": channels, "event": events,
+        "data": microvolts.astype("f4"), "chanlocs": channels, "event": events,
         "icawinv": [], "icasphere": [], "icaweights": [], "icaact": [], "epoch": [],
     }  # fmt: skip
     savemat(path, {"EEG": eeg}, appendmat=False)
 
 
-def write_gdf(path: Path, recording: Made) -> None:
+def write_gdf(path: Path, microvolts: np.ndarray) -> None:
     """GDF 1.25 with a table of events, from its specification."""
-    n_channels, n_samples = recording.microvolts.shape
+    n_channels, n_samples = microvolts.shape
     header = b"GDF 1.25" + b"X X".ljust(80) + b"".ljust(80) + b"2020010112000000"
     header += struct.pack("<q", 256 * (1 + n_channels)) + bytes(8 + 8 + 8 + 20)
     header += struct.pack("<q2II", n_samples // SFREQ, 1, 1, n_channels)
@@ -104,7 +91,7 @@ def write_gdf(path: Path, recording: Made) -> None:
     header += b"".ljust(80) * n_channels
     header += np.full(n_channels, SFREQ, "<i4").tobytes() + np.full(n_channels, 3, "<i4").tobytes()  # int16
     header += bytes(32 * n_channels)
-    samples = np.round(recording.microvolts * 10).astype("<i2")
+    samples = np.round(microvolts * 10).astype("<i2")
     records = samples.reshape(n_channels, -1, SFREQ).transpose(1, 0, 2)
     places, codes = np.array(EVENTS).T
     table = b"\x01" + SFREQ.to_bytes(3, "little") + struct.pack("<I", len(EVENTS))

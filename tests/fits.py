@@ -1,4 +1,4 @@
-"""A small training problem, and when two fits of it are the same."""
+"""A small training problem, when two fits of it are the same, and small helpers of torch."""
 
 from dataclasses import astuple, replace
 
@@ -29,6 +29,33 @@ def small_network(name, crop_samples=None, **arguments):
     """For windows of 3 sensors, 230 samples at 100 Hz and two classes."""
     shape = {"n_channels": 3, "n_samples": 230, "n_classes": 2, "sfreq": 100.0}
     return build_network(name, arguments, **shape, crop_samples=crop_samples, seed=0)
+
+
+def sgd(n_groups=1, **group):
+    """torch's SGD of groups with a parameter each."""
+    groups = [{"params": [torch.nn.Parameter(torch.zeros(1))], **group} for _ in range(n_groups)]
+    return torch.optim.SGD(groups, lr=1.0, momentum=0.9)
+
+
+def rates(optimizer, scheduler, n):
+    """The rate of each of the next n updates."""
+    found = []
+    for _ in range(n):
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return found
+
+
+class GivenMask(torch.nn.Module):
+    """Dropout with the next of some given masks."""
+
+    def __init__(self, masks):
+        super().__init__()
+        self.masks = iter(masks)
+
+    def forward(self, values):
+        return values * next(self.masks).reshape(values.shape)
 
 
 def stack(members, network, training=TRAINING):

@@ -4,7 +4,7 @@ import math
 from fractions import Fraction
 
 import pytest
-import torch
+from fits import rates, sgd
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.optim import lr_scheduler
@@ -13,18 +13,6 @@ from eeg_sgdr.schedules import Cyclic, Step, WarmRestarts, n_averaged
 from eeg_sgdr.settings import CosineArm
 
 BUDGETS = {(1, 2): 511, (10, 2): 630, (50, 1): 550, (2, 3): 728}
-
-
-def stepped(make, n):
-    """Rates of a schedule of torch's, before each of n steps."""
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.05)
-    theirs = make(optimizer)
-    rates = []
-    for _ in range(n):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        theirs.step()
-    return rates
 
 
 def equation_5(k, n_updates, t_0, t_mult, high, low):
@@ -49,7 +37,8 @@ def test_warm_restarts_follow_equation_5(t_0, t_mult, n_updates):
 def test_warm_restarts_equal_torch_stepped_in_updates(t_0, t_mult):
     """T_0 counted in updates, so that torch's own rounding of fractions of an epoch plays no part."""
     schedule, n = WarmRestarts(0.05, BUDGETS[t_0, t_mult], t_0, t_mult), 5 * 511
-    theirs = stepped(lambda sgd: lr_scheduler.CosineAnnealingWarmRestarts(sgd, t_0 * 5, t_mult), n)
+    optimizer = sgd(lr=0.05)
+    theirs = rates(optimizer, lr_scheduler.CosineAnnealingWarmRestarts(optimizer, t_0 * 5, t_mult), n)
     assert [schedule.lr(k / 5) for k in range(n)] == pytest.approx(theirs, rel=0, abs=1e-12)
 
 
@@ -120,9 +109,9 @@ def test_cosine_falls_once():
 
 @pytest.mark.parametrize("budget", [1, 30, 31])
 def test_cosine_equals_torch(budget):
-    n = 5 * budget
+    n, optimizer = 5 * budget, sgd(lr=0.05)
     schedule = CosineArm(kind="cosine", budgets=[budget], eta_min=0.001).schedule(0.05, budget)
-    theirs = stepped(lambda sgd: lr_scheduler.CosineAnnealingLR(sgd, n, 0.001), n)
+    theirs = rates(optimizer, lr_scheduler.CosineAnnealingLR(optimizer, n, 0.001), n)
     assert [schedule.lr(k / 5) for k in range(n)] == pytest.approx(theirs, abs=1e-12)
 
 
@@ -135,11 +124,11 @@ def test_cyclic_goes_down_first_and_ends_low():
 
 def test_cyclic_equals_torch_half_a_period_later():
     """Torch begins at the low rate and goes up, as Smith does."""
-    n_updates, half, n = 5, 15, 33 * 5
+    half, n, optimizer = 15, 33 * 5, sgd(lr=0.05)
     schedule = Cyclic(0.05, 33, period=6, low=0.001)
-    theirs = stepped(lambda sgd: lr_scheduler.CyclicLR(sgd, 0.001, 0.05, half, cycle_momentum=False), 200)
-    ours = [schedule.lr(k / n_updates) for k in range(n)]
-    assert ours == pytest.approx(theirs[half : half + n], abs=1e-12)
+    theirs = lr_scheduler.CyclicLR(optimizer, 0.001, 0.05, half, cycle_momentum=False)
+    expected = rates(optimizer, theirs, half + n)[half:]
+    assert [schedule.lr(k / 5) for k in range(n)] == pytest.approx(expected, abs=1e-12)
 
 
 def test_members_as_the_paper_counts_them():

@@ -6,6 +6,7 @@ import mne
 import mne_bids
 import numpy as np
 import pytest
+from conftest import make_raw, positions
 
 from eeg_sgdr.data.sources import open_source
 from eeg_sgdr.data.sources.bids import Bids
@@ -77,22 +78,17 @@ def test_bad_channels_and_positions(tmp_path):
     (recording,) = Bids(tmp_path, "motor").recordings("01")
     raw = recording.raw
     assert raw.info["bads"] == ["C4"]
-    expected = mne.create_info(["C3", "Cz", "C4"], SFREQ, "eeg").set_montage(montage_1005())
-    for channel, other in zip(raw.info["chs"][:3], expected["chs"], strict=True):
-        np.testing.assert_allclose(channel["loc"][:3], other["loc"][:3], atol=1e-4)
+    expected = make_raw().set_montage(montage_1005())
+    np.testing.assert_allclose(positions(raw, 3), positions(expected, 3), atol=1e-4)
 
 
 def test_what_the_settings_name_goes_over_the_dataset(tmp_path):
     """Names, types and positions; and a trigger channel instead of events.tsv."""
     data = write(tmp_path, run="1")
     next(tmp_path.rglob("*events.tsv")).unlink()
-    settings = LabRecordings(
-        classes={"one": "1", "two": "2"},
-        rename={"C3": "C5"},
-        channel_types={"C4": "stim"},
-        montage="standard_1005",
-        events={"channel": "C4", "shortest_event": 0, "consecutive": False},
-    )
+    names = {"rename": {"C3": "C5"}, "channel_types": {"C4": "stim"}, "montage": "standard_1005"}
+    events = {"channel": "C4", "shortest_event": 0, "consecutive": False}
+    settings = LabRecordings(classes={"one": "1", "two": "2"}, events=events, **names)
     (recording,) = Bids(tmp_path, "motor", settings).recordings("01")
     raw = recording.raw
     assert raw.ch_names == ["C5", "Cz", "C4", "EOG"]
@@ -100,15 +96,15 @@ def test_what_the_settings_name_goes_over_the_dataset(tmp_path):
     assert not raw.preload
     assert list(raw.annotations.description) == []  # the markers in the EEG file are no cues, either
     np.testing.assert_allclose(raw.get_data(picks=["C5"])[0], data[0], rtol=1e-6, atol=1e-15)
-    template = mne.create_info(["C5"], SFREQ, "eeg").set_montage(montage_1005())
-    np.testing.assert_allclose(raw.info["chs"][0]["loc"][:3], template["chs"][0]["loc"][:3], atol=1e-6)
+    template = make_raw(names=("C5", "Cz", "C4")).set_montage(montage_1005())
+    np.testing.assert_allclose(positions(raw, 1), positions(template, 1), atol=1e-6)
 
 
 def test_template_positions_where_there_are_none(tmp_path):
     write(tmp_path, positions=False)
     assert not list(tmp_path.rglob("*electrodes.tsv"))
     (recording,) = Bids(tmp_path, "motor").recordings("01")
-    assert np.isfinite([channel["loc"][:3] for channel in recording.raw.info["chs"][:3]]).all()
+    assert np.isfinite(positions(recording.raw, 3)).all()
 
 
 def test_subjects(tmp_path):

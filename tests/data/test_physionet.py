@@ -41,10 +41,10 @@ def test_unclear_runs_are_refused(settings):
 def test_what_cannot_be_downloaded_is_said_in_one_sentence(offline, tmp_path, monkeypatch):
     monkeypatch.setenv("MNE_DATA", str(tmp_path))
 
-    def offline(*args, **kwargs):
+    def refuse(*args, **kwargs):
         raise ConnectionError("no route")
 
-    monkeypatch.setattr(mne.datasets.eegbci, "load_data", offline)
+    monkeypatch.setattr(mne.datasets.eegbci, "load_data", refuse)
     source = open_source(PhysioNetRecordings(source="physionet", task="left_right"), tmp_path)
     assert len(source.subjects()) == 109
     with pytest.raises(UserError, match="subject 7, run 3 is not under .* cannot be downloaded"):
@@ -59,13 +59,12 @@ def test_trials_equal_an_independent_reading(recordings_folder, tmp_path):
     trials = make_trials(list(source.recordings("1")), settings)
     assert (len(trials.train.x), len(trials.test.x)) == (60, 30)
     folder = recordings_folder / "MNE-eegbci-data" / "files" / "eegmmidb" / "1.0.0" / "S001"
-    expected_classes, expected_onsets = [], []
+    expected = []
     arrays = {"train": iter(trials.train.x), "test": iter(trials.test.x)}
     for run in (5, 6, 9, 10, 13, 14):
         data, names, cues = read_edf(folder / f"S001R{run:02d}.edf")
         cues = sorted((onset, cue) for onset, cue in cues if cue in ("T1", "T2"))
-        expected_classes += [{"T1": "both_fists", "T2": "both_feet"}[cue] for _, cue in cues]
-        expected_onsets += [onset for onset, _ in cues]
+        expected += [(onset, {"T1": "both_fists", "T2": "both_feet"}[cue]) for onset, cue in cues]
         x = signal.sosfilt(signal.butter(3, 4, "highpass", fs=160, output="sos"), data)
         weights = signal.lfilter([1], [1, -0.999], np.ones(x.shape[1]))
         centred = x - signal.lfilter([1], [1, -0.999], x) / weights
@@ -77,8 +76,9 @@ def test_trials_equal_an_independent_reading(recordings_folder, tmp_path):
             window = next(arrays["train" if run < 13 else "test"])
             at = round(onset * 160)
             np.testing.assert_allclose(window, standard[order, at - 80 : at + 640], rtol=1e-4, atol=1e-4)
-    assert trials.table["class"].tolist() == expected_classes
-    np.testing.assert_allclose(trials.table["onset_s"], expected_onsets)
+    onsets, classes = zip(*expected, strict=True)
+    assert trials.table["class"].tolist() == [*classes]
+    np.testing.assert_allclose(trials.table["onset_s"], onsets)
 
 
 @pytest.mark.recordings

@@ -9,6 +9,7 @@ import mne_bids
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import positions
 from scipy.signal import welch
 
 from eeg_sgdr.data.sources import open_source, simulator
@@ -75,8 +76,7 @@ def test_recordings(source):
         assert (raw.info["sfreq"], raw.info["line_freq"]) == (128, 50)
         # In volts, up to the 16 bits of the file.
         np.testing.assert_allclose(raw.get_data(), expected.get_data(), rtol=0, atol=1e-7)
-        places = [[channel["loc"][:3] for channel in x.info["chs"][:44]] for x in (raw, expected)]
-        np.testing.assert_allclose(*places, atol=1e-6)
+        np.testing.assert_allclose(positions(raw, 44), positions(expected, 44), atol=1e-6)
         np.testing.assert_allclose(raw.annotations.onset, expected.annotations.onset, atol=1e-9)
         assert list(raw.annotations.description) == list(expected.annotations.description)
 

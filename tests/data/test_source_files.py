@@ -20,7 +20,7 @@ STATUS = {"channel": "Status", "mask": 255}
 def write_fif(path, recording):
     """FIF is MNE's own format; there is no other writer."""
     info = mne.create_info(list(NAMES), SFREQ, "eeg")
-    raw = mne.io.RawArray(recording.microvolts * 1e-6, info, first_samp=500, verbose="error")
+    raw = mne.io.RawArray(recording * 1e-6, info, first_samp=500, verbose="error")
     onsets = [sample / SFREQ for sample, _ in EVENTS]
     raw.set_annotations(mne.Annotations(onsets, 2.0, [str(code) for _, code in EVENTS]))
     raw.save(path, verbose="error")
@@ -69,7 +69,7 @@ def test_samples_and_cues_of_each_format(extension, tmp_path):
         assert raw.preload == (extension == "set")  # MNE reads a .set that holds samples as a whole
         assert tuple(raw.ch_names[:4]) == NAMES
         assert raw.get_channel_types()[:4] == ["eeg", "eeg", "eeg", "eog"]
-        expected = recordings[recording.run].microvolts
+        expected = recordings[recording.run]
         np.testing.assert_allclose(raw.get_data(picks=NAMES) * 1e6, expected, rtol=0, atol=5e-5)
         np.testing.assert_allclose((raw.annotations.onset - raw.first_time) * SFREQ, [s for s, _ in EVENTS])
         named = [text.removeprefix("Stimulus/S  ") for text in raw.annotations.description]
@@ -86,7 +86,7 @@ def test_trials_of_each_format_are_the_same(extension, tmp_path):
     assert trials.table["class"].tolist() == [("left", "right")[code - 1] for _, code in EVENTS] * 2
     for windows, recording in zip((trials.train, trials.test), recordings.values(), strict=True):
         assert windows.y.tolist() == [code - 1 for _, code in EVENTS]
-        expected = [recording.microvolts[:3, at - SFREQ // 2 : at + 2 * SFREQ] for at, _ in EVENTS]
+        expected = [recording[:3, at - SFREQ // 2 : at + 2 * SFREQ] for at, _ in EVENTS]
         np.testing.assert_allclose(windows.x, expected, rtol=1e-5, atol=1e-4)
 
 

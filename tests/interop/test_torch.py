@@ -4,6 +4,7 @@ import io
 
 import pytest
 import torch
+from fits import rates, sgd
 from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 
 from eeg_sgdr.interop.torch import ScheduleLR
@@ -12,21 +13,6 @@ from eeg_sgdr.schedules import Cyclic, Step, WarmRestarts
 U = 3
 RESTARTS = WarmRestarts(0.05, 31)
 SCHEDULES = [Step(0.05, 31), RESTARTS, WarmRestarts(0.05, 40, t_mult=3), Cyclic(0.05, 30, period=20)]
-
-
-def sgd(n_groups=1, **group):
-    groups = [{"params": [torch.nn.Parameter(torch.zeros(1))], **group} for _ in range(n_groups)]
-    return torch.optim.SGD(groups, lr=1.0, momentum=0.9)
-
-
-def rates(optimizer, scheduler, n):
-    """The rate of each of the next n updates."""
-    found = []
-    for _ in range(n):
-        found.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        scheduler.step()
-    return found
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda schedule: type(schedule).__name__)

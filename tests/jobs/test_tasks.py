@@ -10,6 +10,7 @@ import time
 
 import killing
 import pytest
+import small_study
 
 from eeg_sgdr import settings as config
 from eeg_sgdr.data.cache import prepare
@@ -25,31 +26,21 @@ from eeg_sgdr.storage import folders
 def study(tmp_path_factory):
     """Settings of a small study with checkpoints at every update, and its subject's trials."""
     data_dir = tmp_path_factory.mktemp("data")
-    data = {
-        **killing.STUDY,
-        "training": {"batch_size": 3, "initial_rates": [0.05]},
-        "schedules": {
-            "step": {"kind": "step", "budgets": [3]},
-            "restarts": {"kind": "warm_restarts", "epochs": 3},
-        },
-        "compute": {"checkpoint_minutes": 0, "data_dir": str(data_dir)},
-    }
+    data = small_study.configuration(
+        training={"batch_size": 3, "initial_rates": [0.05]},
+        schedules={"step": {"kind": "step", "budgets": [3]}},
+        compute={"checkpoint_minutes": 0, "data_dir": str(data_dir)},
+    )
     settings = config.validate(data, "test")
     source = open_source(settings.recordings, data_dir)
     return settings, prepare(source, "01", settings, data_dir)
 
 
-def make_all(settings, prepared, root):
+def make_all(settings, trials, root):
     """Make every fit, those of others at the end, as the study does."""
-    others = plan.fits(settings)
+    left, where = plan.fits(settings), (settings, trials, folders.SubjectFolder(root), root / "steps")
     for patience_s in (0, -1):
-        others = [
-            other
-            for key in others
-            for other in tasks.make_fits(
-                [key], settings, prepared, folders.SubjectFolder(root), root / "steps", patience_s
-            )
-        ]
+        left = [other for key in left for other in tasks.make_fits([key], *where, patience_s)]
 
 
 def make_all_watched(environment, *arguments):

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from fits import GivenMask
 from torch import nn
 from torch.autograd import gradcheck
 
@@ -69,17 +70,6 @@ def make(case, dtype, *, training):
     assert forward.name == "fast"
     crops = torch.randperm(N_TRIALS * len(network.starts))[:n_crops]
     return forward, windows, crops
-
-
-class GivenMask(nn.Module):
-    """Dropout with the next of some given masks."""
-
-    def __init__(self, masks):
-        super().__init__()
-        self.masks = masks
-
-    def forward(self, values):
-        return values * next(self.masks).reshape(values.shape)
 
 
 def with_masks(module, masks):
@@ -252,9 +242,8 @@ def test_a_clamped_power_has_no_gradient():
     with torch.no_grad():  # some of the features lie below the logarithm's epsilon, others above
         forward.norm.weight.copy_(torch.tensor([1e-3, 1e-3, 1.0, 1.0, 0.0]))
         forward.norm.bias.zero_()
-    masks = forward.dropout_masks(len(crops), 5)
     reference = BraindecodeForward(forward.network)
-    reference.module = with_masks(forward.module, masks)
+    reference.module = with_masks(forward.module, forward.dropout_masks(len(crops), 5))
     forward.logits(forward.prepare(windows), crops, 5).sum().backward()
     reference.logits(windows, crops, 5).sum().backward()
     for parameter, other in zip(forward.module.parameters(), reference.module.parameters(), strict=True):

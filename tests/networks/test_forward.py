@@ -8,6 +8,7 @@ from fits import small_network
 
 from eeg_sgdr.networks.forward import BraindecodeForward
 
+WINDOWS = torch.randn(13, 3, 230, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) + 0.3
 CASES = [("ShallowFBCSPNet", 200), ("ShallowFBCSPNet", None), ("EEGNet", None)]
 
 
@@ -17,32 +18,30 @@ def make_forward(name, crop_samples):
     return BraindecodeForward(net)
 
 
-def all_crops(forward, windows):
+def all_crops(forward):
     """Crop by crop, in the order of their numbers."""
     length = forward.network.crop_samples
-    return torch.stack([w[:, start : start + length] for w in windows for start in forward.network.starts])
+    return torch.stack([w[:, start : start + length] for w in WINDOWS for start in forward.network.starts])
 
 
-def windows_like_eeg():
-    generator = torch.Generator().manual_seed(1)
-    return torch.randn(13, 3, 230, dtype=torch.float64, generator=generator) + 0.3
+def plain_logits(module, crops):
+    """Of a module, averaged over the positions of its predictions."""
+    output = module(crops)
+    return output.mean(2) if output.ndim == 3 else output
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_logits_are_the_module_s_own(case):
     forward = make_forward(*case)
-    windows = windows_like_eeg()
     crops = torch.tensor([3, 0, 7])
-    forward.module.eval()
-    output = forward.module(all_crops(forward, windows)[crops])
-    expected = output.mean(2) if output.ndim == 3 else output
-    assert torch.equal(forward.logits(forward.prepare(windows), crops, dropout_seed=9), expected)
+    expected = plain_logits(forward.module.eval(), all_crops(forward)[crops])
+    assert torch.equal(forward.logits(forward.prepare(WINDOWS), crops, dropout_seed=9), expected)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_dropout_masks_follow_from_their_seed_alone(case):
     forward = make_forward(*case)
-    prepared = forward.prepare(windows_like_eeg())
+    prepared = forward.prepare(WINDOWS)
     crops = torch.arange(5)
     first = forward.logits(prepared, crops, dropout_seed=1)
     torch.rand(10)
@@ -59,7 +58,7 @@ def test_masks_keep_what_is_expected_on_average():
         layer.register_forward_pre_hook(lambda layer, inputs: before.append(inputs[0]))
     for layer in (forward.module.conv_separable_depth, forward.module.final_layer):
         layer.register_forward_pre_hook(lambda layer, inputs: after.append(inputs[0]))
-    forward.logits(forward.prepare(windows_like_eeg()), torch.arange(13), 0)
+    forward.logits(forward.prepare(WINDOWS), torch.arange(13), 0)
     for x, y in zip(before, after, strict=True):
         ratio = (y / x)[x != 0]
         assert set(ratio.round(decimals=6).tolist()) == {0.0, round(4 / 3, 6)}
@@ -69,13 +68,11 @@ def test_masks_keep_what_is_expected_on_average():
 @pytest.mark.parametrize("case", CASES)
 def test_trial_logits_are_means_over_crops_in_evaluation_mode(case):
     forward = make_forward(*case)
-    windows = windows_like_eeg()
     module = copy.deepcopy(forward.module).eval()
     with torch.no_grad():
-        output = module(all_crops(forward, windows))
-    crops = output.mean(2) if output.ndim == 3 else output
+        crops = plain_logits(module, all_crops(forward))
     expected = torch.stack([part.mean(0) for part in crops.split(len(forward.network.starts))])
-    ours = forward.trial_logits(forward.prepare(windows))
+    ours = forward.trial_logits(forward.prepare(WINDOWS))
     torch.testing.assert_close(ours, expected, rtol=1e-12, atol=1e-12)
     assert forward.module.training
 
@@ -84,12 +81,11 @@ def test_trial_logits_are_means_over_crops_in_evaluation_mode(case):
 def test_batch_norm_statistics_layer_by_layer(case, monkeypatch):
     """Against a reference that sends all crops at once through the layers, one by one."""
     forward = make_forward(*case)
-    windows = windows_like_eeg()
     # A few training steps, so that weights and running statistics are not the initial ones.
     for step in range(3):
-        forward.logits(forward.prepare(windows), torch.arange(8), step).sum().backward()
+        forward.logits(forward.prepare(WINDOWS), torch.arange(8), step).sum().backward()
     expected = {}
-    x = all_crops(forward, windows)
+    x = all_crops(forward)
     for name, layer in copy.deepcopy(forward.module).eval().named_children():
         if isinstance(layer, torch.nn.BatchNorm2d):
             values = x.transpose(0, 1).flatten(1)
@@ -100,7 +96,7 @@ def test_batch_norm_statistics_layer_by_layer(case, monkeypatch):
     before = copy.deepcopy(forward.module.state_dict())
     for chunk in (60, 7):  # the division into batches does not matter
         monkeypatch.setattr("eeg_sgdr.networks.forward.CHUNK", chunk)
-        statistics = forward.batch_norm_statistics(forward.prepare(windows))
+        statistics = forward.batch_norm_statistics(forward.prepare(WINDOWS))
         assert set(statistics) == set(expected)
         for name, value in statistics.items():
             torch.testing.assert_close(value, expected[name], rtol=1e-10, atol=1e-12)

@@ -2,10 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 from results_folder import shallow_state
 
 from eeg_sgdr.compat import import_braindecode
 from eeg_sgdr.networks.patterns import READERS, spatial_patterns
+
+import_braindecode()
+from braindecode import models  # noqa: E402
 
 
 def shallow(spatial, temporal, classifier):
@@ -24,11 +28,9 @@ def test_the_pattern_is_the_mixing_and_not_the_filter():
     # Two sources and noise; the filter that takes out source 0 has weights unlike its mixing.
     rng = np.random.default_rng(0)
     mixing = rng.normal(size=(6, 2))
-    noise = 0.01 * np.eye(6)
-    covariance = mixing @ np.diag([1.0, 4.0]) @ mixing.T + noise
+    covariance = mixing @ np.diag([1.0, 4.0]) @ mixing.T + 0.01 * np.eye(6)
     best = np.linalg.solve(covariance, mixing[:, 0])
-    taps = np.hanning(5)
-    state = shallow(best[None], taps[None], rng.normal(size=(2, 1, 3, 1)))
+    state = shallow(best[None], np.hanning(5)[None], rng.normal(size=(2, 1, 3, 1)))
     (pattern,) = spatial_patterns("ShallowFBCSPNet", state, covariance, 100.0)
     assert abs(np.corrcoef(pattern.values, mixing[:, 0])[0, 1]) > 0.999
     assert abs(np.corrcoef(pattern.values, best)[0, 1]) < 0.95
@@ -43,9 +45,8 @@ def test_the_strongest_temporal_filter_is_taken():
     state = shallow_state(np.random.default_rng(0), 4, 2, n_units=2)
     time = np.array([[3.0, 3.0, 3.0, 3.0], [1.0, -1.0, 1.0, -1.0]])
     state["conv_time_spat.conv_time.weight"] = time[:, None, :, None]
-    state["conv_time_spat.conv_spat.weight"] = np.zeros((2, 2, 1, 4))
-    state["conv_time_spat.conv_spat.weight"][0, :, 0] = [[1, 0, 0, 0], [0, 0, 1, 0]]
-    state["conv_time_spat.conv_spat.weight"][1, 0, 0] = [0, 1, 0, 0]
+    spatial = np.array([[[1, 0, 0, 0], [0, 0, 1, 0]], [[0, 1, 0, 0], [0, 0, 0, 0]]], float)
+    state["conv_time_spat.conv_spat.weight"] = spatial[:, :, None]
     by_unit = {p.unit: p for p in spatial_patterns("ShallowFBCSPNet", state, np.eye(4), 100.0)}
     assert np.allclose(by_unit[0].values, [1, 0, 0, 0])
     assert by_unit[0].peak_hz == 0
@@ -54,10 +55,8 @@ def test_the_strongest_temporal_filter_is_taken():
 
 def test_units_are_ranked_by_the_differences_between_classes():
     rng = np.random.default_rng(0)
-    classifier = np.zeros((2, 3, 4, 1))
-    classifier[:, 0] = 100.0  # the same for both classes: no effect on any probability
-    classifier[0, 1], classifier[1, 1] = 1.0, -1.0
-    classifier[0, 2], classifier[1, 2] = 3.0, -3.0
+    # That of unit 0 is the same for both classes: no effect on any probability.
+    classifier = np.tile(np.array([[100.0, 1, 3], [100, -1, -3]])[:, :, None, None], (1, 1, 4, 1))
     state = shallow(rng.normal(size=(3, 5)), rng.normal(size=(3, 7)), classifier)
     patterns = spatial_patterns("ShallowFBCSPNet", state, np.eye(5), 100.0, n_units=2)
     assert [pattern.unit for pattern in patterns] == [2, 1]
@@ -66,9 +65,6 @@ def test_units_are_ranked_by_the_differences_between_classes():
 
 @pytest.mark.parametrize("name", sorted(READERS))
 def test_real_networks_can_be_read(name):
-    import_braindecode()
-    from braindecode import models
-
     module = getattr(models, name)(n_chans=5, n_outputs=3, n_times=600, sfreq=128)
     state = {key: value.detach().numpy() for key, value in module.state_dict().items()}
     covariance = np.cov(np.random.default_rng(0).normal(size=(5, 100)))
@@ -80,21 +76,15 @@ def test_real_networks_can_be_read(name):
 
 def test_a_unit_of_eegnet_computes_what_is_read():
     """The filter read from EEGNet, applied by hand, is what its layers give."""
-    import torch
-
-    import_braindecode()
-    from braindecode.models import EEGNet
-
     torch.manual_seed(0)
-    module = EEGNet(n_chans=5, n_outputs=2, n_times=200, sfreq=100).double().eval()
+    module = models.EEGNet(n_chans=5, n_outputs=2, n_times=200, sfreq=100).double().eval()
     state = {key: value.detach().numpy() for key, value in module.state_dict().items()}
     filters, _ = READERS["EEGNet"](state)
     x = torch.randn(1, 5, 200, dtype=torch.float64)
     with torch.no_grad():
         ours = torch.nn.functional.conv1d(x, torch.from_numpy(filters))
         theirs = module.conv_spatial(module.conv_temporal(x[:, None]))[0, :, 0]
-    middle = theirs[:, 32 : 32 + ours.shape[2]]
-    for a, b in zip(ours[0], middle, strict=True):
+    for a, b in zip(ours[0], theirs[:, 32 : 32 + ours.shape[2]], strict=True):
         assert abs(np.corrcoef(a, b)[0, 1]) > 1 - 1e-9
 
 

@@ -1,11 +1,12 @@
 """The training loop against a plain reference, and what a fit's result may depend on."""
 
 from dataclasses import replace
+from itertools import count
 
 import numpy as np
 import pytest
 import torch
-from fits import DENSE, EEGNET, EPOCHS, TRAINING, WHOLE, make_data, same
+from fits import DENSE, EEGNET, EPOCHS, TRAINING, WHOLE, GivenMask, make_data, same
 
 from eeg_sgdr.compat import import_braindecode
 from eeg_sgdr.errors import UserError
@@ -20,14 +21,8 @@ import_braindecode()
 from braindecode.models import ShallowFBCSPNet  # noqa: E402
 from braindecode.training import CroppedLoss  # noqa: E402
 
+DATA = make_data()
 NO_DROPOUT = DENSE.model_copy(update={"arguments": {"final_conv_length": 4, "drop_prob": 0.0}})
-
-
-class Masks(torch.nn.Module):
-    """Dropout that multiplies by the masks that it is given."""
-
-    def forward(self, x):
-        return x * self.mask[..., None]
 
 
 def reference(data, schedule, seed, masks_of=None, drop_prob=0.5):
@@ -44,15 +39,13 @@ def reference(data, schedule, seed, masks_of=None, drop_prob=0.5):
     optimizer = torch.optim.SGD(module.parameters(), lr=1.0, momentum=0.9, weight_decay=0.01)
     loss_of = CroppedLoss(torch.nn.functional.cross_entropy)
     if masks_of:
-        module.drop = Masks()
+        module.drop = GivenMask(masks_of(dropout_seed(seed, k)) for k in count())
     k, n_updates = 0, len(crops) // 8
     for epoch in range(schedule.budget):
         order = crop_order(seed, epoch, len(crops))
         for i in range(n_updates):
             batch = order[i * 8 : (i + 1) * 8]
             optimizer.param_groups[0]["lr"] = schedule.lr(k / n_updates)
-            if masks_of:
-                module.drop.mask = masks_of(dropout_seed(seed, k))
             optimizer.zero_grad()
             loss_of(module(crops[batch]), labels[batch]).backward()
             optimizer.step()
@@ -97,62 +90,59 @@ def test_braindecode_s_forward_trains_to_the_same_weights_as_the_fast_one(monkey
 
 @pytest.mark.parametrize("network", [DENSE, WHOLE, EEGNET], ids=["dense", "whole", "EEGNet"])
 def test_a_fit_depends_on_nothing_that_ran_before(network):
-    data = make_data()
-    first = fit(data, network, TRAINING, WarmRestarts(0.05, 3), seed=1)
+    first = fit(DATA, network, TRAINING, WarmRestarts(0.05, 3), seed=1)
     torch.manual_seed(77)
     torch.rand(1000)
     fit(make_data(seed=1), network, TRAINING, Step(0.1, 1), seed=2)
-    assert same(first, fit(data, network, TRAINING, WarmRestarts(0.05, 3), seed=1))
-    assert not same(first, fit(data, network, TRAINING, WarmRestarts(0.05, 3), seed=2))
+    assert same(first, fit(DATA, network, TRAINING, WarmRestarts(0.05, 3), seed=1))
+    assert not same(first, fit(DATA, network, TRAINING, WarmRestarts(0.05, 3), seed=2))
 
 
 def test_fits_of_a_seed_see_the_same_until_their_rates_part():
     """Same initial weights, order and dropout: one constant rate is the same training in two schedules."""
-    data = make_data()
-    long = fit(data, DENSE, EPOCHS, Step(0.05, 6), seed=0)
-    short = fit(data, DENSE, TRAINING, Step(0.05, 2, drops=()), seed=0)
+    long = fit(DATA, DENSE, EPOCHS, Step(0.05, 6), seed=0)
+    short = fit(DATA, DENSE, TRAINING, Step(0.05, 2, drops=()), seed=0)
     assert torch.equal(long.scores[2].state["bnorm.weight"], short.scores[2].state["bnorm.weight"])
 
 
 def test_storing_every_epoch_changes_no_result():
-    data = make_data()
-    ends = fit(data, DENSE, TRAINING, WarmRestarts(0.05, 3), seed=0)
-    epochs = fit(data, DENSE, EPOCHS, WarmRestarts(0.05, 3), seed=0)
+    ends = fit(DATA, DENSE, TRAINING, WarmRestarts(0.05, 3), seed=0)
+    epochs = fit(DATA, DENSE, EPOCHS, WarmRestarts(0.05, 3), seed=0)
     assert (list(ends.scores), list(epochs.scores)) == ([1, 3], [1, 2, 3])
     assert same(ends, replace(epochs, scores={epoch: epochs.scores[epoch] for epoch in ends.scores}))
 
 
 def test_poisoned_test_trials_change_no_weight():
-    data = make_data()
-    nan = replace(data, x_test=np.full_like(data.x_test, np.nan))
-    clean, poisoned = (fit(d, DENSE, TRAINING, Step(0.05, 2), seed=0).scores[2].state for d in (data, nan))
+    nan = replace(DATA, x_test=np.full_like(DATA.x_test, np.nan))
+    clean, poisoned = (
+        fit(data, DENSE, TRAINING, Step(0.05, 2), seed=0).scores[2].state for data in (DATA, nan)
+    )
     assert all(torch.equal(clean[name], poisoned[name]) for name in clean)
 
 
 def test_the_history_has_the_rates_of_the_schedule():
     schedule = WarmRestarts(0.05, 3)
-    history = fit(make_data(), DENSE, TRAINING, schedule, seed=0).history
+    history = fit(DATA, DENSE, TRAINING, schedule, seed=0).history
     assert [(e.epoch, e.first_rate, e.last_rate) for e in history] == [
         (i + 1, schedule.lr(i), schedule.lr((6 * i + 5) / 6)) for i in range(3)
     ]
 
 
 def test_an_infinite_loss_ends_a_fit():
-    data = make_data()
-    poisoned = replace(data, x_train=np.full_like(data.x_train, np.inf))
+    poisoned = replace(DATA, x_train=np.full_like(DATA.x_train, np.inf))
     with pytest.raises(loop.FitFailed, match=r"epoch 1, at a rate of 0\.05"):
         fit(poisoned, DENSE, TRAINING, Step(0.05, 2), seed=0)
 
 
 def test_fewer_crops_than_a_batch_are_refused():
     with pytest.raises(UserError, match="more than the 48 training crops"):
-        fit(make_data(), DENSE, Training(batch_size=49), Step(0.05, 1), seed=0)
+        fit(DATA, DENSE, Training(batch_size=49), Step(0.05, 1), seed=0)
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed"])
 def test_precisions_train(precision):
     training = Training(batch_size=8, numerics={"precision": precision})
-    history = fit(make_data(), WHOLE, training, Step(0.02, 8), seed=0).history
+    history = fit(DATA, WHOLE, training, Step(0.02, 8), seed=0).history
     assert history[-1].loss < history[0].loss
 
 
@@ -160,7 +150,7 @@ def test_cuda_that_is_absent_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     training = Training(batch_size=8, numerics={"device": "cuda"})
     with pytest.raises(UserError, match="torch sees no CUDA here"):
-        fit(make_data(), DENSE, training, Step(0.02, 1), seed=0)
+        fit(DATA, DENSE, training, Step(0.02, 1), seed=0)
 
 
 def test_an_epoch_s_order_is_drawn_from_seed_and_epoch():
