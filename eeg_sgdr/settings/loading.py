@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from eeg_sgdr.errors import UserError, in_words
 from eeg_sgdr.settings.study import Settings
-from eeg_sgdr.settings.types import Model, kinds, tags
+from eeg_sgdr.settings.types import FOLDER, Model, kinds, tags
 
 #: What pydantic puts around names.
 QUOTE = "'"
@@ -47,20 +47,7 @@ _Loader.add_implicit_resolver(
 
 
 def parse_yaml(text: str, where: str = "configuration") -> Any:
-    """Read YAML safely, as YAML 1.2's core schema has it.
-
-    Parameters
-    ----------
-    text : str
-        The text.
-    where : str
-        What messages call it.
-
-    Raises
-    ------
-    UserError
-        If the text is no YAML.
-    """
+    """Read YAML safely, as YAML 1.2's core schema has it; ``where`` is what messages call the text."""
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -106,18 +93,14 @@ def load(config: str | Path, overrides: Sequence[str] = ()) -> Settings:
     data = _table(path)
     for text in overrides:
         _override(data, text)
-    return validate(data, str(path))
+    # What a report says to run again names the folder's own configuration.
+    of_folder = path.name == "config.yaml" and (path.parent / "environment.json").is_file()
+    return validate(data, str(path), FOLDER if of_folder else None)
 
 
 def read(path: Path) -> Settings:
-    """Read the configuration that a results folder was made with.
-
-    Raises
-    ------
-    UserError
-        If the file is damaged.
-    """
-    return validate(_table(path), str(path))
+    """Read the configuration that a results folder was made with."""
+    return validate(_table(path), str(path), FOLDER)
 
 
 def _table(path: Path) -> dict[str, Any]:
@@ -131,27 +114,13 @@ def _table(path: Path) -> dict[str, Any]:
     return data
 
 
-def validate(data: dict[str, Any], where: str) -> Settings:
-    """Turn plain data into settings.
+def validate(data: dict[str, Any], where: str, context: str | None = None) -> Settings:
+    """Turn plain data, as read from YAML, into settings.
 
-    Parameters
-    ----------
-    data : dict
-        As read from YAML.
-    where : str
-        What messages call it.
-
-    Returns
-    -------
-    settings : Settings
-
-    Raises
-    ------
-    UserError
-        If anything in it is wrong; one sentence for the first problem, and the number of others.
+    `UserError` is one sentence for the first problem, which begins with ``where``, and the number of others.
     """
     try:
-        return Settings.model_validate(data)
+        return Settings.model_validate(data, context=context)
     except ValidationError as error:
         problems = [_sentence(problem, data) for problem in error.errors()]
         more = f" ({len(problems) - 1} more like this)" if len(problems) > 1 else ""
