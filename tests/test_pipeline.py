@@ -3,15 +3,16 @@
 import os
 import signal
 import time
-from pathlib import Path
 
 import killing
 import pytest
+from conftest import make_settings
 
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.jobs.submit import Jobs, Unit
 from eeg_sgdr.parallel.workers import local_pool
 from eeg_sgdr.settings.plan import FitKey
+from eeg_sgdr.storage.folders import SubjectFolder
 
 SHORT = (
     *("--set", "recordings.n_subjects=4", "--set", "training.initial_rates=[0.05]", "--subject", "1-4"),
@@ -66,32 +67,35 @@ def test_array_calls_and_one_that_compares_equal_one_call(one_call):
     assert killing.differing(expected, killing.files(folder / "array")) == []
 
 
-def call(keys, settings, prepared, folder, steps, patience_s):
+def call(task, keys, settings, trials, folder, steps, patience_s):
+    assert task == "make_fits"
     if keys[0].seed == 1:
         raise UserError("seed 1 is refused.")
-    (Path(folder) / keys[0].name).touch()
+    (folder.root / keys[0].name).touch()
     return [key for key in keys if patience_s == 0 and key.seed == 2]
 
 
 @pytest.fixture
 def jobs(monkeypatch, tmp_path):
     """A pool of one process; what it is given is done as `call` says."""
-    monkeypatch.setattr("eeg_sgdr.jobs.submit.make_fits", call)
+    monkeypatch.setattr("eeg_sgdr.jobs.submit.carry_out", call)
     with local_pool(1) as pool:
         yield Jobs(pool, tmp_path)
 
 
-def units(n, folder):
-    from conftest import make_settings
-
-    return [Unit(str(i), None, folder, make_settings()) for i in range(n)]
+def units(folder, *missing):
+    """A unit for each list of fits that are missing."""
+    made = [Unit(str(i), None, None, make_settings(), SubjectFolder(folder)) for i in range(len(missing))]
+    for unit, keys in zip(made, missing, strict=True):
+        unit.trials, unit.missing, unit.lacks_baseline = None, keys, False
+    return made
 
 
 def test_a_failure_is_of_its_subject_alone(jobs, tmp_path):
-    bad, good, empty = units(3, tmp_path)
-    jobs.begin(bad, [FitKey("step", budget, 0.05, 1) for budget in range(1, 9)])
-    jobs.begin(good, [FitKey("step", 9, 0.05, 0)])
-    jobs.begin(empty, [])
+    of_seed_1 = [FitKey("step", budget, 0.05, 1) for budget in range(1, 9)]
+    bad, good, empty = all_three = units(tmp_path, of_seed_1, [FitKey("step", 9, 0.05, 0)], [])
+    for unit in all_three:
+        jobs.begin(unit)
     assert set(jobs.ended()) == {bad, good, empty}
     assert str(bad.failure) == "seed 1 is refused."
     assert good.failure is None
@@ -99,10 +103,10 @@ def test_a_failure_is_of_its_subject_alone(jobs, tmp_path):
 
 
 def test_a_subject_ends_when_its_last_fit_does_and_others_are_waited_for(jobs, tmp_path):
-    first, second = units(2, tmp_path)
     keys = [FitKey("step", budget, 0.05, 2) for budget in (1, 3)]
-    jobs.begin(first, keys)
-    jobs.begin(second, [FitKey("step", 9, 0.05, 0)])
+    first, second = units(tmp_path, keys, [FitKey("step", 9, 0.05, 0)])
+    jobs.begin(first)
+    jobs.begin(second)
     ended = jobs.ended()
     assert next(ended) is first
     assert sorted(first.others) == keys
@@ -113,8 +117,9 @@ def test_a_subject_ends_when_its_last_fit_does_and_others_are_waited_for(jobs, t
 
 
 def test_no_more_is_waited_for_than_is_asked(jobs, tmp_path):
-    first, second = units(2, tmp_path)
-    jobs.begin(first, [FitKey("step", 1, 0.05, 0)])
-    jobs.begin(second, [FitKey("step", budget, 0.05, 0) for budget in (2, 3, 4)])
+    three = [FitKey("step", budget, 0.05, 0) for budget in (2, 3, 4)]
+    first, second = units(tmp_path, [FitKey("step", 1, 0.05, 0)], three)
+    jobs.begin(first)
+    jobs.begin(second)
     assert list(jobs.ended(at_most=3)) in ([], [first])
     assert second in list(jobs.ended())

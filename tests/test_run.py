@@ -9,7 +9,8 @@ import pytest
 from scipy.stats import binomtest
 
 from eeg_sgdr.errors import UserError
-from eeg_sgdr.run import main, select
+from eeg_sgdr.jobs.submit import select
+from eeg_sgdr.run import main
 from eeg_sgdr.storage.results import load_results
 
 LABELS = ["01", "02", "03", "10"]

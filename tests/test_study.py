@@ -16,13 +16,14 @@ from eeg_sgdr.data.cache import prepare
 from eeg_sgdr.data.sources import open_source
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.evaluation import tables
-from eeg_sgdr.jobs.submit import Jobs, Unit, begin, cards, make_baseline, missing_fits, processes
+from eeg_sgdr.jobs.submit import Jobs, Unit, cards, check_same, open_units, processes, write_trials
+from eeg_sgdr.jobs.tasks import make_baseline
 from eeg_sgdr.parallel.workers import local_pool
-from eeg_sgdr.pipeline import finish, record_settings
+from eeg_sgdr.pipeline import record_settings
 from eeg_sgdr.settings import plan
 from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.storage import folders
-from eeg_sgdr.storage.files import read_json
+from eeg_sgdr.storage.files import write_csv
 from eeg_sgdr.storage.results import load_results, of_fit, of_prediction
 
 SMALL = {
@@ -48,17 +49,20 @@ def run(data_dir, out, jobs=1, **changes):
         **SMALL,
         **{key: {**SMALL.get(key, {}), **value} if value else None for key, value in changes.items()},
     }
-    settings = config.validate(data, "test")
-    source = open_source(settings.recordings, data_dir)
+    settings = config.validate({**data, "compute": {"data_dir": str(data_dir)}}, "test")
     study = folders.Study(out)
-    settings = record_settings(settings, ["01"], study)
-    unit = Unit("01", prepare(source, "01", settings, data_dir), study.subject("01"), settings)
+    (unit,) = open_units(settings, study, ["01"])
+    record_settings(unit.settings, study)
+    check_same(unit)
+    write_trials(unit)
     with local_pool(jobs) as pool:
         under_way = Jobs(pool, data_dir)
-        begin(unit, under_way)
+        under_way.begin(unit)
         assert list(under_way.ended()) == [unit]
     assert unit.failure is None
-    return finish(unit.folder, settings)
+    subject = unit.results()
+    write_csv(subject.folder.evaluation, tables.evaluation(subject, unit.settings))
+    return subject
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +179,7 @@ def test_a_singular_covariance_fails_the_baseline_alone(subject, tmp_path):
 
     folder = folders.FitFolder(tmp_path)
     make_baseline(settings, Zeros(), folder)
-    outcome = read_json(folder.fit)
+    outcome = json.loads(folder.fit.read_text())
     assert outcome["state"] == "failed"
     assert "covariance of trial 7 is singular" in outcome["why"]
     assert not folder.predictions.exists()
@@ -186,9 +190,10 @@ def test_a_fit_of_other_data_is_refused(subject, data_dir):
     other = settings.model_copy(
         update={"preprocessing": settings.preprocessing.model_copy(update={"highpass_hz": 8.0})}
     )
-    prepared = prepare(open_source(settings.recordings, data_dir), "01", other, data_dir)
+    other = other.model_copy(update={"compute": config.Compute(data_dir=str(data_dir))})
+    source = open_source(settings.recordings, data_dir)
     with pytest.raises(UserError, match="made with other settings or recordings"):
-        missing_fits(subject, other, prepared)
+        check_same(Unit("01", None, source, other, subject.folder))
 
 
 def test_predictions_hold_the_test_trials_and_nothing_else(subject):
@@ -298,7 +303,7 @@ def test_a_checkpoint_stays_only_where_a_fit_is_made_again(
     for path in (fit.checkpoint, fit.lock):
         path.write_bytes(b"")
         os.utime(path, (0, 0))
-    monkeypatch.setattr(Jobs, "begin", lambda self, unit, *_: self._units.append(unit))
+    monkeypatch.setattr(Jobs, "_submit", lambda *_: None)
     run(data_dir, out, training={"store": stored})
     assert fit.checkpoint.exists() == kept
 

@@ -20,7 +20,7 @@ from eeg_sgdr.parallel import workers
 from eeg_sgdr.parallel.progress import Progress, tick
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.storage import schemas
-from eeg_sgdr.storage.files import clean, locked, write_array, write_csv, write_json, write_npz
+from eeg_sgdr.storage.files import clean, lock, write_array, write_csv, write_json, write_npz
 
 #: What is in an entry of the cache; another number, and entries that lack something are made again.
 EDITION = 2
@@ -133,7 +133,7 @@ def prepare(source: Source, subject: str, settings: Settings, data_dir: Path) ->
         {"data": fingerprint, **config.baseline_settings(settings), "edition": EDITION}
     )
     folder = cache / "trials" / contents[:32]
-    with locked(cache / "trials" / f"{folder.name}.lock"):
+    with lock(cache / "trials" / f"{folder.name}.lock"):
         if not (folder / "data.json").is_file():
             shutil.rmtree(folder, ignore_errors=True)
             _fill(folder, source, subject, settings, {"fingerprint": fingerprint, "source_files": files})
@@ -198,7 +198,7 @@ def at_a_time(recordings: Sequence[Recording], settings: Settings, n_cores: int,
 def _hashes(files: dict[str, Path], cache: Path) -> dict[str, str]:
     """SHA-256 of the source files, remembered by path, size and time."""
     index = cache / "hashes.json"
-    with locked(cache / "hashes.lock"):
+    with lock(cache / "hashes.lock"):
         clean(cache)
         known = _known(index)
         hashes = {}
