@@ -1,4 +1,4 @@
-"""A progress bar with the time left, fed by several processes through files."""
+"""Progress bars with the time left, fed by several processes through files."""
 
 import os
 import sys
@@ -34,18 +34,8 @@ def say(text: str, file: TextIO) -> None:
 class Progress:
     """Shows how many steps are done: as a bar on a terminal, as lines elsewhere.
 
-    Steps are bytes in files (`tick`), because every kind of worker can append to a file.
-
-    Parameters
-    ----------
-    total : int
-        Steps in all.
-    what : str
-        What is going on.
-    unit : str
-        What a step is called.
-    shared : Path, optional
-        A folder that all who count see; where it is None, they are on this machine.
+    Steps are bytes in files (`tick`), because every kind of worker can append to a file. They are in a folder
+    of ``shared``, which all who count see; where it is None, they are on this machine.
     """
 
     def __init__(self, total: int, what: str, unit: str = "epoch", shared: Path | None = None) -> None:
