@@ -35,20 +35,7 @@ _MEMORY_WORDS = ("can't allocate memory", "not enough memory", "out of memory", 
 
 @contextmanager
 def memory_errors(what: str, remedy: str) -> Iterator[None]:
-    """Say so in one sentence where memory runs out.
-
-    Parameters
-    ----------
-    what : str
-        What needed it.
-    remedy : str
-        What needs less.
-
-    Raises
-    ------
-    UserError
-        If numpy or torch cannot get the memory that it asks for, on the CPU or on a GPU.
-    """
+    """Turn memory that ran out, on the CPU or a GPU, into a `UserError`: what needed it, what needs less."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
@@ -59,7 +46,7 @@ def memory_errors(what: str, remedy: str) -> Iterator[None]:
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Say in one sentence what the disk refuses."""
+    """Turn what the disk refuses into a `CannotGoOnError`."""
     try:
         yield
     except OSError as error:

@@ -129,6 +129,21 @@ def test_nothing_is_trained_twice_and_lists_grow(subject, data_dir, tmp_path):
     assert results.settings.recordings.subjects == ("01",)
 
 
+def test_lists_that_another_process_adds_meanwhile_stay(data_dir, tmp_path):
+    """Both have read the folder before either writes."""
+    study = folders.Study(tmp_path)
+    both = [
+        open_units(
+            config.validate({**SMALL, "training": {"batch_size": 5, "seeds": [seed]}}, "test"), study, [label]
+        )
+        for seed, label in ((0, "1"), (1, "2"))
+    ]
+    for (unit,) in both:
+        record_settings(unit.settings, study)
+    settings = load_results(tmp_path).settings
+    assert (settings.training.seeds, settings.recordings.subjects) == ((0, 1), ("01", "02"))
+
+
 def test_other_settings_do_not_mix(subject, data_dir):
     out = subject.folder.root.parents[1]
     before = files(out)

@@ -1,4 +1,4 @@
-"""Configurations as text: read, overridden, refused in words, written."""
+"""Reading, overriding, validating and writing configurations (YAML)."""
 
 import difflib
 import re
@@ -55,7 +55,7 @@ def parse_yaml(text: str, where: str = "configuration") -> Any:
 
 
 def shipped() -> dict[str, Path]:
-    """Paths of the configurations that come with the program, by name."""
+    """Paths of the shipped configurations, by name."""
     packaged = Path(str(resources.files("eeg_sgdr") / "configs"))
     # In a clone that is installed editable, the configurations are where they are edited.
     folder = packaged if packaged.is_dir() else Path(__file__).parents[2] / "configs"
@@ -63,23 +63,9 @@ def shipped() -> dict[str, Path]:
 
 
 def load(config: str | Path, overrides: Sequence[str] = ()) -> Settings:
-    """Read a configuration.
+    """Read a configuration, given by its path or the name of a shipped one.
 
-    Parameters
-    ----------
-    config : str or Path
-        A path, or the name of a shipped configuration.
-    overrides : sequence of str
-        ``key.of.section=value`` each, the value in YAML.
-
-    Returns
-    -------
-    settings : Settings
-
-    Raises
-    ------
-    UserError
-        If there is no such configuration, or it is not valid.
+    ``overrides`` are texts such as ``training.batch_size=30``, the value in YAML.
     """
     path = Path(config)
     if not path.is_file():
@@ -115,10 +101,7 @@ def _table(path: Path) -> dict[str, Any]:
 
 
 def validate(data: dict[str, Any], where: str, context: str | None = None) -> Settings:
-    """Turn plain data, as read from YAML, into settings.
-
-    `UserError` is one sentence for the first problem, which begins with ``where``, and the number of others.
-    """
+    """Turn plain data into settings; `UserError`: where, the first problem, and the number of others."""
     try:
         return Settings.model_validate(data, context=context)
     except ValidationError as error:

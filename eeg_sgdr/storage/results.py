@@ -15,6 +15,8 @@ from eeg_sgdr.settings import Settings
 from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.storage import folders, schemas
 
+__all__ = ["Results", "Subject", "load_results"]
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -195,9 +197,6 @@ def _listed_digest(path: Path, content: Mapping[str, Any]) -> str | None:
 def _predictions(folder: folders.FitFolder, content: Mapping[str, Any]) -> dict[str, np.ndarray]:
     path = folder.predictions
     return schemas.read_arrays(path, schemas.PREDICTIONS, folder.root, _listed_digest(path, content))
-
-
-__all__ = ["Results", "Subject", "load_results"]
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import pandas as pd
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from eeg_sgdr.errors import UserError, in_words
+from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.storage import folders
 
 #: Columns of trials.csv, evaluation.csv and history.csv.
@@ -54,18 +55,10 @@ PREDICTIONS = {
     "trials": "n",
     "y": "n",
     "classes": "k",
-    "probabilities": "snk",
-    "probabilities_running": "snk",
+    **dict.fromkeys(("probabilities", "probabilities_running"), "snk"),
 }
 
 SUMMARY = {"positions": "c3", "frequencies": "f", "spectra": "kcf", "covariance": "cc"}
-
-
-class _Key(BaseModel):
-    schedule: str
-    budget: int
-    rate: float
-    seed: int
 
 
 class _Ended(BaseModel):
@@ -76,7 +69,7 @@ class _Ended(BaseModel):
 
 
 class _Fit(_Ended):
-    fit: _Key
+    fit: FitKey
     stack: list[str]
     cpu_capability: str
 
