@@ -1,18 +1,22 @@
-"""Several subjects on one pool: the same files however many processes; one's failure is its own."""
+"""Several subjects on one pool: the same files however many processes; what a finished study is read for."""
 
+import io
 import os
 import signal
 import time
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
 
 import killing
 import pytest
-from conftest import make_settings
+from study_folder import DATA, study_settings, write_study
 
-from eeg_sgdr.errors import UserError
-from eeg_sgdr.jobs.submit import Jobs, Unit
-from eeg_sgdr.parallel.workers import local_pool
-from eeg_sgdr.settings.plan import FitKey
-from eeg_sgdr.storage.folders import SubjectFolder
+from eeg_sgdr import pipeline
+from eeg_sgdr.jobs.submit import Unit
+from eeg_sgdr.settings import plan
+from eeg_sgdr.storage import folders
+from eeg_sgdr.storage.results import Subject
 
 SHORT = (
     *("--set", "recordings.n_subjects=4", "--set", "training.initial_rates=[0.05]", "--subject", "1-4"),
@@ -67,59 +71,62 @@ def test_array_calls_and_one_that_compares_equal_one_call(one_call):
     assert killing.differing(expected, killing.files(folder / "array")) == []
 
 
-def call(task, keys, settings, trials, folder, steps, patience_s):
-    assert task == "make_fits"
-    if keys[0].seed == 1:
-        raise UserError("seed 1 is refused.")
-    (folder.root / keys[0].name).touch()
-    return [key for key in keys if patience_s == 0 and key.seed == 2]
+SUBJECTS = ("01", "02")
 
 
 @pytest.fixture
-def jobs(monkeypatch, tmp_path):
-    """A pool of one process; what it is given is done as `call` says."""
-    monkeypatch.setattr("eeg_sgdr.jobs.submit.carry_out", call)
-    with local_pool(1) as pool:
-        yield Jobs(pool, tmp_path)
+def reads(monkeypatch):
+    """How often each file was opened to be read."""
+    counts = Counter()
+    opened = io.open
+
+    def count(path, mode="r", *rest, **options):
+        if isinstance(path, Path) and "r" in mode:
+            counts[path] += 1
+        return opened(path, mode, *rest, **options)
+
+    monkeypatch.setattr(io, "open", count)
+    return counts
 
 
-def units(folder, *missing):
-    """A unit for each list of fits that are missing."""
-    made = [Unit(str(i), None, None, make_settings(), SubjectFolder(folder)) for i in range(len(missing))]
-    for unit, keys in zip(made, missing, strict=True):
-        unit.trials, unit.missing, unit.lacks_baseline = None, keys, False
-    return made
+@pytest.fixture
+def writes(monkeypatch):
+    """How often each file was written; they all appear by being renamed."""
+    counts = Counter()
+    replace = os.replace
+    monkeypatch.setattr(os, "replace", lambda old, new: (counts.update([Path(new)]), replace(old, new)))
+    return counts
 
 
-def test_a_failure_is_of_its_subject_alone(jobs, tmp_path):
-    of_seed_1 = [FitKey("step", budget, 0.05, 1) for budget in range(1, 9)]
-    bad, good, empty = all_three = units(tmp_path, of_seed_1, [FitKey("step", 9, 0.05, 0)], [])
-    for unit in all_three:
-        jobs.begin(unit)
-    assert set(jobs.ended()) == {bad, good, empty}
-    assert str(bad.failure) == "seed 1 is refused."
-    assert good.failure is None
-    assert [path.name for path in tmp_path.iterdir()] == ["step-b9-r0.05-s0"]
-
-
-def test_a_subject_ends_when_its_last_fit_does_and_others_are_waited_for(jobs, tmp_path):
-    keys = [FitKey("step", budget, 0.05, 2) for budget in (1, 3)]
-    first, second = units(tmp_path, keys, [FitKey("step", 9, 0.05, 0)])
-    jobs.begin(first)
-    jobs.begin(second)
-    ended = jobs.ended()
-    assert next(ended) is first
-    assert sorted(first.others) == keys
-    assert list(ended) == [second]
-    jobs.wait_for_others(first)
-    assert list(jobs.ended()) == [first]
-    assert first.others == []
-
-
-def test_no_more_is_waited_for_than_is_asked(jobs, tmp_path):
-    three = [FitKey("step", budget, 0.05, 0) for budget in (2, 3, 4)]
-    first, second = units(tmp_path, [FitKey("step", 1, 0.05, 0)], three)
-    jobs.begin(first)
-    jobs.begin(second)
-    assert list(jobs.ended(at_most=3)) in ([], [first])
-    assert second in list(jobs.ended())
+@pytest.mark.parametrize(("store", "n_seeds"), [("ends", 13), ("epochs", 1)])
+def test_a_command_with_nothing_to_do_reads_each_fit_twice_and_writes_the_configuration_once(
+    store, n_seeds, tmp_path, monkeypatch, reads, writes
+):
+    settings = study_settings(SUBJECTS, seeds=range(n_seeds), training={"store": store}, baseline=None)
+    study = folders.Study(tmp_path)
+    write_study(tmp_path, settings, lambda *_: [])
+    monkeypatch.setattr(plan, "fingerprint", lambda *_: "made up")
+    reported = []
+    monkeypatch.setattr(
+        "eeg_sgdr.reports.subject.subject_report",
+        lambda results, subject: reported.append((subject.label, len(subject.done))),
+    )
+    units = []
+    for label in SUBJECTS:
+        unit = Unit(label, None, None, settings, study.subject(label))
+        info = {"subject": label, **DATA}
+        unit.trials = SimpleNamespace(
+            title=f"subject {label}", info=info, table=Subject(unit.folder).trials, summary={}
+        )
+        units.append(unit)
+    n_fits = len(plan.fits(settings))
+    reads.clear()
+    writes.clear()
+    assert pipeline.train(units, study, n_jobs=1, debug=True) == []
+    assert reported == [(label, n_fits) for label in SUBJECTS]
+    # 208 fits, or 16 whose probabilities are stored at every epoch.
+    of_fits = [reads[path] for path in tmp_path.rglob("fit.json")]
+    assert len(of_fits) == 2 * n_fits
+    assert 1 <= min(of_fits) <= max(of_fits) <= 2
+    assert writes[study.config] == 1
+    assert writes[study.comparison] == 1

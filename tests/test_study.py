@@ -16,7 +16,7 @@ from eeg_sgdr.data.cache import prepare
 from eeg_sgdr.data.sources import open_source
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.evaluation import tables
-from eeg_sgdr.jobs.submit import Jobs, Unit, cards, check_same, open_units, processes, write_trials
+from eeg_sgdr.jobs.submit import Jobs, Unit, check_same, open_units, write_trials
 from eeg_sgdr.jobs.tasks import make_baseline
 from eeg_sgdr.parallel.workers import local_pool
 from eeg_sgdr.pipeline import record_settings
@@ -390,20 +390,3 @@ def test_results_are_read_as_tables(subject):
 def test_what_is_no_results_folder_is_refused(tmp_path):
     with pytest.raises(UserError, match="config.yaml: is not there, so .* is no results folder"):
         load_results(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("device", "visible", "jobs", "n", "shared_out"),
-    [
-        ("cuda", "0,1,2", None, 3, ["0", "1", "2"]),
-        ("cuda", "1", 2, 2, ["1"]),
-        ("cuda", "", None, 1, []),
-        ("cuda:1", "0,1", None, 1, []),
-        ("cpu", "0,1", 4, 4, []),
-    ],
-)
-def test_a_process_trains_on_each_card(device, visible, jobs, n, shared_out, monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    settings = config.load("demo", [f"training.numerics.device={device}"])
-    assert processes(settings, jobs) == n
-    assert cards(settings) == shared_out

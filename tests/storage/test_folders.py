@@ -1,4 +1,4 @@
-"""Whole files only, and names that lead nowhere else."""
+"""Formats of files, and names that lead nowhere else."""
 
 import subprocess
 import sys
@@ -10,20 +10,6 @@ import pytest
 
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.storage import files, folders, schemas
-
-
-def test_a_failed_write_leaves_what_was_there(tmp_path):
-    path = tmp_path / "folder" / "file"
-    files.write_text(path, "whole")
-
-    def fail(file):
-        file.write(b"hal")
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(UserError, match="No space left"):
-        files.write(path, fail)
-    assert path.read_text() == "whole"
-    assert list(path.parent.iterdir()) == [path]
 
 
 def test_equal_content_is_equal_bytes(tmp_path):
