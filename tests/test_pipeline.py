@@ -10,29 +10,14 @@ from types import SimpleNamespace
 
 import killing
 import pytest
-from study_folder import DATA, study_settings, write_study
+from killing import SHORT
+from results_folder import study_settings, write_study
 
 from eeg_sgdr import pipeline
 from eeg_sgdr.jobs.submit import Unit
 from eeg_sgdr.settings import plan
 from eeg_sgdr.storage import folders
 from eeg_sgdr.storage.results import Subject
-
-SHORT = (
-    *("--set", "recordings.n_subjects=4", "--set", "training.initial_rates=[0.05]", "--subject", "1-4"),
-    *("--set", "schedules.step.budgets=[1, 3]", "--set", "schedules.restarts.epochs=3"),
-    *("--set", "compute.checkpoint_minutes=0"),
-)
-
-
-@pytest.fixture(scope="module")
-def one_call(tmp_path_factory):
-    """The folder of a study that one process has made, its files, and what the command said."""
-    folder = tmp_path_factory.mktemp("train")
-    process = killing.start(killing.command(folder, "one", *SHORT, "--jobs", "1"))
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors
-    return folder, killing.files(folder / "one"), errors
 
 
 def test_two_processes_make_the_same_files(one_call):
@@ -114,9 +99,9 @@ def test_a_command_with_nothing_to_do_reads_each_fit_twice_and_writes_the_config
     units = []
     for label in SUBJECTS:
         unit = Unit(label, None, None, settings, study.subject(label))
-        info = {"subject": label, **DATA}
+        there = Subject(unit.folder)
         unit.trials = SimpleNamespace(
-            title=f"subject {label}", info=info, table=Subject(unit.folder).trials, summary={}
+            title=there.title, info=there.data, table=there.trials, summary=there.summary
         )
         units.append(unit)
     n_fits = len(plan.fits(settings))

@@ -127,7 +127,7 @@ def _result(results: Results, found: list[Answer]) -> str:
     sentences: list[str] = [answers.sentence(settings, answer) for answer in found]
     return (
         first
-        + f'<div class="answers">{bullets(sentences or [_NOTHING])}</div>\n'
+        + Html(f'<div class="answers">{bullets(sentences or [_NOTHING])}</div>\n')
         + paragraphs(
             [
                 *question(settings),

@@ -132,6 +132,7 @@ def test_workers_end_with_the_process_in_charge(end, tmp_path):
         [sys.executable, "-c", code], cwd=Path(__file__).parent, stderr=subprocess.PIPE
     ) as process:
         while not (path.exists() and path.read_text()):
+            assert process.poll() is None, process.stderr.read()
             time.sleep(0.05)
         worker = psutil.Process(int(path.read_text()))
         process.send_signal(end)

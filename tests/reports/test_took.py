@@ -4,7 +4,7 @@ import json
 
 import pandas as pd
 import pytest
-from study_folder import BASELINE, study_settings, write_study
+from results_folder import BASELINE, study_settings, write_study
 
 from eeg_sgdr.reports.study import took
 from eeg_sgdr.storage import files, folders, schemas
