@@ -34,13 +34,13 @@ _MEMORY_WORDS = ("can't allocate memory", "not enough memory", "out of memory", 
 
 
 @contextmanager
-def memory_errors(what: str, remedy: str) -> Iterator[None]:
-    """Turn memory that ran out, on the CPU or a GPU, into a `UserError`: what needed it, what needs less."""
+def memory_errors(task: str, remedy: str) -> Iterator[None]:
+    """Turn memory that ran out, on the CPU or a GPU, into a `UserError`: the task that needed it, and a remedy."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, MemoryError) or any(words in str(error) for words in _MEMORY_WORDS):
-            raise UserError(f"{what}: memory ran out ({in_words(error)}); {remedy}.") from error
+            raise UserError(f"{task}: memory ran out ({in_words(error)}); {remedy}.") from error
         raise
 
 

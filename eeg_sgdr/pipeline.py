@@ -47,6 +47,8 @@ def train(units: Sequence[Unit], study: Study, n_jobs: int | None, debug: bool) 
                 else:
                     problems.extend(_evaluate(unit, study))
                     evaluated.append(unit.label)
+                    # A fold holds the tables of all its subjects.
+                    del unit.trials, unit.subject
 
     with (
         _pool(settings, study.root, n_jobs, len(units)) as pool,

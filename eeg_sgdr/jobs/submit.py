@@ -100,7 +100,7 @@ def open_units(
 
 
 def select(
-    asked: Sequence[str] | None, configured: str | Sequence[str], available: list[str], what: str = "subject"
+    asked: Sequence[str] | None, configured: str | Sequence[str], available: list[str], noun: str = "subject"
 ) -> list[str]:
     """Labels of the subjects (or folds) that are asked for, each once, in the order asked for.
 
@@ -112,8 +112,8 @@ def select(
         words += everything if word == "all" else [word]
     labels = [label for word in words for label in _range(word, available)]
     if not labels:
-        raise UserError(f"--{what} {' '.join(words)}: names nobody; a range goes from low to high.")
-    return list(dict.fromkeys(find_label(label, available, what) for label in labels))
+        raise UserError(f"--{noun} {' '.join(words)}: names nobody; a range goes from low to high.")
+    return list(dict.fromkeys(find_label(label, available, noun) for label in labels))
 
 
 def _range(word: str, available: list[str]) -> list[str]:

@@ -227,26 +227,14 @@ class Results:
         return [Subject(folder) for folder in folders.Study(self.root).subjects()]
 
     def subject(self, label: str | int) -> Subject:
-        """One subject.
-
-        Raises
-        ------
-        UserError
-            If there is nothing of it.
-        """
+        """One subject, by its label; `UserError` if there is nothing of it."""
         folder = folders.Study(self.root).subject(str(label))
         if not folder.trials.is_file():
             raise UserError(f"{self.root}: has no subject {label}; run it first (--subject {label}).")
         return Subject(folder)
 
     def fold(self, label: str | int) -> Subject:
-        """One fold, across subjects.
-
-        Raises
-        ------
-        UserError
-            If there is nothing of it.
-        """
+        """One fold, across subjects, by its number; `UserError` if there is nothing of it."""
         folder = folders.Study(self.root).fold(str(label))
         if not folder.trials.is_file():
             raise UserError(f"{self.root}: has no fold {label}; run it first (--fold {label}).")
