@@ -35,7 +35,7 @@ _MEMORY_WORDS = ("can't allocate memory", "not enough memory", "out of memory", 
 
 @contextmanager
 def memory_errors(task: str, remedy: str) -> Iterator[None]:
-    """Turn memory that ran out, on the CPU or a GPU, into a `UserError`: the task that needed it, and a remedy."""
+    """Turn memory that ran out, on the CPU or a GPU, into a `UserError` with the task and a remedy."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
