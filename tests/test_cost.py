@@ -53,6 +53,14 @@ def test_what_is_there_is_not_missing(tmp_path):
     assert {key.budget for key in missing["01"]} == {3, 7}
 
 
+def test_a_damaged_fit_is_refused_as_by_a_run(tmp_path):
+    settings = study_settings(["01"])
+    write_study(tmp_path, settings, lambda *_: [])
+    (tmp_path / "subjects/001/fits/step-b7-r0.05-s0/fit.json").write_text("{")
+    with pytest.raises(UserError, match=r"fit\.json: is not as it was written .* run again"):
+        dry_run.missing_fits([unit(tmp_path, settings)])
+
+
 @pytest.mark.parametrize(("stored", "scored"), [("ends", (1, 2)), ("epochs", (3, 3))])
 def test_seconds_are_updates_and_scorings(stored, scored):
     settings = make_settings(training={"store": stored})
