@@ -71,7 +71,7 @@ def prepared_shape(unit: Unit) -> Shape | None:
 
     Of a fold, only the first training subject is prepared: all others are taken to have as many trials.
     """
-    recordings = unit.source.at_hand(unit.fold.train[0] if unit.fold else unit.label)
+    recordings = unit.source.local_recordings(unit.fold.train[0] if unit.fold else unit.label)
     if recordings is None:
         return None
     # No network needs the baseline's covariances.

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from eeg_sgdr import settings as config
-from eeg_sgdr.data.quality import too_many
+from eeg_sgdr.data.quality import rejection_warning
 from eeg_sgdr.errors import CannotGoOnError, UserError
 from eeg_sgdr.evaluation import tables
 from eeg_sgdr.jobs.submit import (
@@ -169,7 +169,7 @@ def collected(problems: list[str], debug: bool) -> Iterator[None]:
 
 def warn_of_rejections(unit: Unit) -> None:
     """Say so where most trials of a unit are rejected."""
-    if sentence := too_many(unit.trials.table):
+    if sentence := rejection_warning(unit.trials.table):
         say(f"{unit.trials.title}: {sentence}", sys.stderr)
 
 

@@ -1,6 +1,6 @@
 """Units of work (subjects or folds): what is missing of each, checked and submitted to a pool of workers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,6 +12,7 @@ from eeg_sgdr.data.cache import Trials, prepare, prepare_fold
 from eeg_sgdr.data.sources import Source, find_label, open_source
 from eeg_sgdr.data.splits import Fold, folds
 from eeg_sgdr.errors import CannotGoOnError, UserError
+from eeg_sgdr.jobs.tasks import check_fits, make_baseline, make_fits
 from eeg_sgdr.parallel import workers
 from eeg_sgdr.parallel.workers import Pool
 from eeg_sgdr.settings import Settings, SubjectSplit, plan
@@ -156,7 +157,7 @@ def check(unit: Unit, pool: Pool) -> None:
             unit.subject.predictions(key)
     if unit.missing:
         # In a process of its own: in one that trains, it would draw from the same random state.
-        workers.run_all(carry_out, [("check", unit.trials, unit.settings, pool.is_here)], 1)
+        workers.run_all(check_fits, [(unit.trials, unit.settings, pool.is_here)], 1)
 
 
 def write_trials(unit: Unit) -> None:
@@ -166,13 +167,6 @@ def write_trials(unit: Unit) -> None:
     files.write_json(unit.folder.data, unit.trials.info)
     # The last: by it, another process that compares knows that there is a subject (`Study.subjects`).
     files.write_csv(unit.folder.trials, unit.trials.table)
-
-
-def carry_out(task: str, *arguments: Any) -> Any:
-    """Call a function of `eeg_sgdr.jobs.tasks` by its name: importing that takes seconds and much memory."""
-    from eeg_sgdr.jobs import tasks
-
-    return getattr(tasks, task)(*arguments)
 
 
 class Jobs:
@@ -191,7 +185,7 @@ class Jobs:
         tidy(unit.folder.baseline)
         self._submit_fits(unit, unit.missing, patience_s=0)
         if unit.lacks_baseline:
-            self._submit(unit, "make_baseline", unit.settings, unit.trials, unit.folder.baseline)
+            self._submit(unit, make_baseline, unit.settings, unit.trials, unit.folder.baseline)
 
     def wait_for_others(self, unit: Unit) -> None:
         """Submit the fits that another process is making: it is waited for, and replaced should it end."""
@@ -222,15 +216,15 @@ class Jobs:
         size = 1 if on_cpu else unit.settings.compute.stack
         for i in range(0, len(keys), size):
             call = (longest_first[i : i + size], unit.settings, unit.trials, unit.folder, self._steps)
-            self._submit(unit, "make_fits", *call, patience_s)
+            self._submit(unit, make_fits, *call, patience_s)
 
-    def _submit(self, unit: Unit, task: str, *arguments: Any) -> None:
-        self._pending[self._pool.submit(carry_out, task, *arguments)] = unit
+    def _submit(self, unit: Unit, task: Callable[..., Any], *arguments: Any) -> None:
+        self._pending[self._pool.submit(task, *arguments)] = unit
 
     def _take(self, future: Future) -> None:
         unit = self._pending.pop(future)
         try:
-            unit.others += future.result() or []
+            unit.others += future.result() or ()  # a baseline leaves none
         except CannotGoOnError:
             raise
         except UserError as error:

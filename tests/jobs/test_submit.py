@@ -33,8 +33,7 @@ def test_unknown_subjects_are_refused(asked):
         select(asked, "all", LABELS)
 
 
-def call(task, keys, settings, trials, folder, steps, patience_s):
-    assert task == "make_fits"
+def call(keys, settings, trials, folder, steps, patience_s):
     if keys[0].seed == 1:
         raise UserError("seed 1 is refused.")
     (folder.root / keys[0].name).touch()
@@ -44,7 +43,7 @@ def call(task, keys, settings, trials, folder, steps, patience_s):
 @pytest.fixture
 def jobs(monkeypatch, tmp_path):
     """A pool of one process; what it is given is done as `call` says."""
-    monkeypatch.setattr("eeg_sgdr.jobs.submit.carry_out", call)
+    monkeypatch.setattr("eeg_sgdr.jobs.submit.make_fits", call)
     with local_pool(1) as pool:
         yield Jobs(pool, tmp_path)
 
