@@ -52,7 +52,7 @@ def comparison(results: Results) -> pd.DataFrame:
     return table.fillna(dict.fromkeys(TEXTS, "")).astype(dict.fromkeys(COUNTS, "Int64"))
 
 
-def update(root: Path, evaluated: Collection[str]) -> Path | None:
+def update(root: Path, evaluated: Collection[str]) -> Results | None:
     """Write comparison.csv of a study of several subjects, or of one that has it already.
 
     Parameters
@@ -65,8 +65,8 @@ def update(root: Path, evaluated: Collection[str]) -> Path | None:
 
     Returns
     -------
-    path : Path | None
-        The table; None when there is nothing to compare.
+    results : Results | None
+        The folder with the table; None when there is nothing to compare.
     """
     results = Results(root)
     path = folders.Study(root).comparison
@@ -78,5 +78,5 @@ def update(root: Path, evaluated: Collection[str]) -> Path | None:
     for subject in done:
         if subject.label not in evaluated:
             files.write_csv(subject.folder.evaluation, tables.evaluation(subject, results.settings))
-    files.write_csv(path, comparison(Results(root)))
-    return path
+    files.write_csv(path, comparison(results))
+    return results
