@@ -45,8 +45,9 @@ def same_weights(a, b):
     return all(torch.equal(a[name], b[name]) for name in b)
 
 
-def epochs_of(raw):
-    """Epochs of a Raw's cues, from 0.5 s before to 2 s after them."""
+def make_epochs():
+    """Epochs of 16 cues, from 0.5 s before to 2 s after them."""
+    raw = make_raw(n_trials=16)
     events, ids = mne.events_from_annotations(raw, verbose="error")
     return mne.Epochs(raw, events, ids, -0.5, 2.0, baseline=None, preload=True, verbose="error")
 
@@ -127,10 +128,9 @@ def test_training_leaves_torch_s_threads_alone():
 
 
 def test_epochs_are_read_in_microvolts_and_by_the_names_of_sensors():
-    epochs = epochs_of(make_raw(n_trials=16))
-    ours = make(schedule=Step(0.05, 2)).fit(epochs)
-    microvolts = 1e6 * epochs.get_data()
-    as_array = make(schedule=Step(0.05, 2)).fit(microvolts, epochs.events[:, 2])
+    epochs = make_epochs()
+    microvolts, short = 1e6 * epochs.get_data(), make(schedule=Step(0.05, 2))
+    ours, as_array = clone(short).fit(epochs), short.fit(microvolts, epochs.events[:, 2])
     assert ours.sensors_ == ["C3", "Cz", "C4"]
     assert same_weights(ours.estimators_[0].state, as_array.estimators_[0].state)
     others = epochs.copy().reorder_channels(["C4", "Cz", "C3"])
@@ -140,7 +140,7 @@ def test_epochs_are_read_in_microvolts_and_by_the_names_of_sensors():
 
 
 def test_sensors_marked_as_bad_are_left_out():
-    epochs = epochs_of(make_raw(n_trials=16))
+    epochs = make_epochs()
     epochs.info["bads"] = ["Cz"]
     assert make(schedule=Step(0.05, 1)).fit(epochs).sensors_ == ["C3", "C4"]
 
@@ -154,7 +154,7 @@ def test_braindecode_s_windows_bear_labels_and_rate():
 
 
 def windows_of(kind):
-    epochs = epochs_of(make_raw(n_trials=16))
+    epochs = make_epochs()
     return {
         "array": 1e6 * epochs.get_data(),
         "epochs": epochs,
@@ -235,12 +235,10 @@ class OnTables(SnapshotEnsembleClassifier):
         return x[:, :, np.newaxis] if x.ndim == 2 else x
 
 
-#: Checks of scikit-learn that are left out, and why. Without `OnTables` it yields none at all for input of
-#: three axes.
-LEFT_OUT = {
-    "check_array_api_input": "arrays go to torch by way of NumPy; it skips itself without SCIPY_ARRAY_API",
-}
+#: Without `OnTables` scikit-learn yields no checks at all for input of three axes.
 ON_TABLES = OnTables("Linear", WarmRestarts(0.05, 7), batch_size=8)
+#: Arrays go to torch by way of NumPy; the check skips itself without SCIPY_ARRAY_API.
+LEFT_OUT = {"check_array_api_input"}
 CHECKS = [check for _, check in estimator_checks_generator(ON_TABLES) if check.func.__name__ not in LEFT_OUT]
 
 

@@ -65,10 +65,11 @@ def test_ensembles_have_the_last_half_of_the_cycles(data_dir, tmp_path):
 
 def test_trials_are_listed_as_the_study_lists_them(study, raw):
     listed = study.trials.query("split == 'test'")
-    trials = load(study).trials([raw, raw])
+    classifier = load(study)
+    trials = classifier.trials([raw, raw]).query("recording == 1")
     for column in ("onset_s", "class", "rejected"):
-        assert trials[trials["recording"] == 1][column].tolist() == listed[column].tolist()
-    assert load(study).score(raw, listed["class"]) == np.mean(load(study).predict(raw) == listed["class"])
+        assert trials[column].tolist() == listed[column].tolist()
+    assert classifier.score(raw, listed["class"]) == np.mean(classifier.predict(raw) == listed["class"])
 
 
 def test_the_estimator_trains_to_the_weights_of_the_study(study, data_dir):
@@ -131,16 +132,13 @@ def test_what_there_is_not_is_refused(study, choice, message):
         load(study, **choice)
 
 
-def test_recordings_that_do_not_fit_are_refused(study, raw, data_dir):
+def test_recordings_that_do_not_fit_are_refused(study, raw):
     classifier = load(study)
     with pytest.raises(UserError, match="recording 0: no EEG sensor C3, which the networks were trained on"):
         classifier.predict(raw.copy().drop_channels(["C3"]))
     with pytest.raises(UserError, match="give an MNE Raw"):
         classifier.predict(raw.get_data())
-
-
-def test_what_preprocessing_cannot_mend_is_refused(study, raw):
-    classifier = load(study)
+    # What preprocessing cannot mend:
     preprocessing = study.settings.preprocessing.model_copy(update={"resample_hz": None, "bads": "drop"})
     settings = study.settings.model_copy(update={"preprocessing": preprocessing})
     strict = type(classifier)(settings, classifier.data, classifier.snapshots)

@@ -20,13 +20,10 @@ from eeg_sgdr.storage import folders
 from eeg_sgdr.storage.results import load_results
 
 SUBJECTS = ("01", "02", "03", "04")
-COMPARISONS = [
-    {"name": "both seeds", "a": {"schedule": "step", "members": "single", "rates": "all", "seeds": 2},
-     "b": {"schedule": "restarts", "members": "cycles", "rates": "all", "seeds": 2}},
-]  # fmt: skip
-SETTINGS = study_settings(
-    SUBJECTS, seeds=(0, 1), epochs=15, budgets=(15,), baseline=None, evaluation={"comparisons": COMPARISONS}
-)
+STEP = {"schedule": "step", "members": "single", "rates": "all", "seeds": 2}
+BOTH_SEEDS = {"name": "both seeds", "a": STEP, "b": {**STEP, "schedule": "restarts", "members": "cycles"}}
+STUDY = {"seeds": (0, 1), "epochs": 15, "budgets": (15,), "baseline": None}
+SETTINGS = study_settings(SUBJECTS, evaluation={"comparisons": [BOTH_SEEDS]}, **STUDY)
 A, B = "restarts-b15-r0.05-e15-single", "step-b15-r0.05-e15-single"
 
 
@@ -38,9 +35,7 @@ def wrong(label, key, epoch):
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    root = tmp_path_factory.mktemp("study")
-    write_study(root, SETTINGS, wrong)
-    return load_results(root)
+    return write_study(tmp_path_factory.mktemp("study"), SETTINGS, wrong)
 
 
 @pytest.fixture(scope="module")
@@ -109,18 +104,14 @@ def test_moabb_s_statistics_and_plots_take_it(table, plotting):
     scores = chosen.pivot_table(index="subject", columns="pipeline", values="score")
     difference = scores[A] - scores[B]
     assert effect.loc[A, B] == pytest.approx(difference.mean() / difference.std())
-    signs = np.array(np.meshgrid(*[[-1, 1]] * 4)).reshape(4, -1)
-    flipped = difference.to_numpy() @ signs
+    flipped = difference.to_numpy() @ np.array(np.meshgrid(*[[-1, 1]] * 4)).reshape(4, -1)
     assert p.loc[A, B] == pytest.approx(np.mean(flipped >= difference.sum() - 1e-9))
-    figures = [
-        plotting.score_plot(chosen, [A, B])[0],
-        plotting.paired_plot(chosen, A, B, chance_level="auto"),
-        plotting.meta_analysis_plot(statistics, A, B),
-        plotting.summary_plot(p, effect),
-    ]
-    labels = [label.get_text() for label in figures[3].axes[0].get_xticklabels()]
-    assert sorted(labels) == sorted(names)
-    assert figures[1].axes[0].collections[0].get_offsets().shape == (4, 2)
+    plotting.score_plot(chosen, [A, B])
+    plotting.meta_analysis_plot(statistics, A, B)
+    labels = plotting.summary_plot(p, effect).axes[0].get_xticklabels()
+    assert sorted(label.get_text() for label in labels) == sorted(names)
+    paired = plotting.paired_plot(chosen, A, B, chance_level="auto")
+    assert paired.axes[0].collections[0].get_offsets().shape == (4, 2)
 
 
 def test_studies_are_combined_as_datasets_are(table):

@@ -164,9 +164,8 @@ def test_gradcheck_shallow(case, training):
 @pytest.mark.parametrize("case", ["Deep4Net", "Deep4Net, other pooling"])
 def test_gradcheck_deep4(case, training):
     forward, windows, _ = make(case, torch.float64, training=training)
-    first, second = forward.stages[0], forward.stages[1]
+    first, second, norm = *forward.stages[:2], forward.module.bnorm
     spectra = forward.first.spectra(forward.prepare(windows), torch.tensor([3, 0]))
-    norm = forward.module.bnorm
     inputs = [spectra, *forward.first.filters(), norm.weight, norm.bias]
     inputs = [value.detach().requires_grad_() for value in inputs]
 
@@ -177,9 +176,7 @@ def test_gradcheck_deep4(case, training):
     assert gradcheck(counted_features, inputs, fast_mode=True)
     features = torch.randn(4, 2, *first.times.shape, dtype=torch.float64, requires_grad=True)
     mask = forward._masks(2, 0)[0]
-    assert gradcheck(
-        lambda features: AnalysePhases.apply(features, mask, first, second.tiles), [features], fast_mode=True
-    )
+    assert gradcheck(AnalysePhases.apply, [features, mask, first, second.tiles], fast_mode=True)
     readout = torch.randn(3, 4, first.times.numel(), dtype=torch.float64, requires_grad=True)
     assert gradcheck(Readout.apply, [features.detach().flatten(2).requires_grad_(), readout])
 
@@ -200,8 +197,7 @@ def test_gradcheck_depthwise_convolution(n_taps, size):
 def test_gradcheck_mixed_sensors():
     windows = torch.randn(5, 3, 7, dtype=torch.float64)
     spatial = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
-    trials = torch.tensor([4, 0, 3])
-    assert gradcheck(lambda spatial: _MixSensors.apply(spatial, windows, trials, 2, 12), [spatial])
+    assert gradcheck(_MixSensors.apply, [spatial, windows, torch.tensor([4, 0, 3]), 2, 12])
 
 
 @pytest.mark.parametrize(
@@ -271,10 +267,9 @@ def test_window_sums_and_their_adjoint(window, stride):
     pool = WindowSums(21, window, stride)
     values = torch.randn(2, 3, 24, dtype=torch.float64)
     expected = values[..., :21].unfold(2, window, stride).sum(3)
-    sums = pool.sums(values, Scratch(values))
+    sums = pool.sums(values, Scratch(values)).clone()
     assert sums.shape[2] == pool.n_windows
     assert torch.allclose(sums, expected)
-    sums = sums.clone()
     gradient = torch.randn_like(expected)
     adjoint = pool.adjoint(gradient, torch.ones_like(gradient), 24, Scratch(values))
     assert torch.isclose((gradient * sums).sum(), (adjoint * values).sum())
@@ -285,13 +280,11 @@ def test_window_sums_and_their_adjoint(window, stride):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_dropout_masks_have_their_probability(drop_prob, dtype):
     mask = dropout_mask((1000, 301), drop_prob, torch.Generator().manual_seed(3), dtype)
-    kept = mask != 0
-    assert torch.all(mask[kept] == torch.tensor(1 / (1 - drop_prob), dtype=dtype))
-    n = mask.numel()
-    for share in (kept.double().mean(), kept.double().mean(0).mean(), kept[:, :32].double().mean()):
-        assert abs(float(share) - (1 - drop_prob)) < 0.015
-    assert abs(float(kept.double().mean()) - (1 - drop_prob)) < 5 * (0.25 / n) ** 0.5
-    centred = kept.double() - (1 - drop_prob)
+    assert torch.all(mask[mask != 0] == torch.tensor(1 / (1 - drop_prob), dtype=dtype))
+    centred, n = (mask != 0).double() - (1 - drop_prob), mask.numel()
+    for part in (centred, centred.mean(0), centred[:, :32]):
+        assert abs(float(part.mean())) < 0.015
+    assert abs(float(centred.mean())) < 5 * (0.25 / n) ** 0.5
     neighbours = (centred[:, 1:] * centred[:, :-1]).mean() / centred.var()
     assert abs(float(neighbours)) < 5 / n**0.5
 

@@ -45,8 +45,7 @@ def test_a_stack_equals_its_members_alone(network, form, monkeypatch):
 
 
 def test_a_member_that_fails_leaves_the_others_alone():
-    data = make_data()
-    members = [Member(data, Step(0.02, 2), 0), Member(data, Step(1e30, 2), 0)]
+    members = [Member(make_data(), Step(rate, 2), 0) for rate in (0.02, 1e30)]
     good, bad = train(stack(members, EEGNET))
     assert isinstance(bad, FitFailed)
     assert "epoch 1, at a rate of 1e+30" in str(bad)
@@ -83,9 +82,8 @@ def test_a_stack_of_fits_has_its_members_in_their_folders(tmp_path, monkeypatch)
         raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
     keys = [FitKey("restarts", 3, 0.05, 0), FitKey("step", 1, 0.05, 0)]
-    steps = tmp_path / "steps"
+    folder, steps = folders.SubjectFolder(tmp_path / "001"), tmp_path / "steps"
     steps.mkdir()
-    folder = folders.SubjectFolder(tmp_path / "001")
     monkeypatch.setattr(engines, "Stack", too_large)
     said = r"^subject 001, 2 fits in lock-step: memory ran out \(.*CUDA.*\); run .* lower compute.stack, or"
     with pytest.raises(UserError, match=said):
