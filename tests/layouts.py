@@ -41,6 +41,8 @@ def bnci2014_001(folder: Path, n_runs: int, n_trials: int) -> dict[str, list[np.
     shape (25, n_samples), by the letter of their session.
     """
     rng = np.random.default_rng(1)
+    classes = np.array(["left hand", "right hand", "feet", "tongue"], object)
+    person = {"fs": 250.0, "classes": classes, "gender": "male", "age": 22.0}
     written = {}
     for letter in "TE":
         runs = np.empty((1, 1 + n_runs), object)
@@ -51,11 +53,8 @@ def bnci2014_001(folder: Path, n_runs: int, n_trials: int) -> dict[str, list[np.
                 "X": samples,
                 "trial": (501 + 2000 * np.arange(n)).astype("u2"),  # in samples, from 1: after two seconds
                 "y": (1 + np.arange(n) % 4).astype("u1"),
-                "fs": 250.0,
-                "classes": np.array(["left hand", "right hand", "feet", "tongue"], object),
                 "artifacts": (np.arange(n) == 1).astype(float),
-                "gender": "male",
-                "age": 22.0,
+                **person,
             }
         path = folder / BNCI / f"A01{letter}.mat"
         path.parent.mkdir(parents=True, exist_ok=True)

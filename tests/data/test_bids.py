@@ -19,17 +19,15 @@ ONSETS = [1.0, 3.5, 6.0]
 CUES = ["left", "right", "left"]
 
 
-def write(root, subject="01", session=None, run=None, task="motor", positions=True, bads=(), **entities):
+def write(root, subject="01", session=None, run=None, task="motor", placed=True, bads=(), **entities):
     """Write ten seconds of noise with three cues; return the data in volts."""
     seed = [ord(letter) for letter in f"{subject}{session}{run}{task}"]
     data = 1e-5 * np.random.default_rng(seed).standard_normal((4, round(10 * SFREQ)))
     info = mne.create_info(["C3", "Cz", "C4", "EOG"], SFREQ, ["eeg", "eeg", "eeg", "eog"])
-    raw = mne.io.RawArray(data, info, verbose="error")
-    if positions:
+    raw = mne.io.RawArray(data, info, verbose="error").set_annotations(mne.Annotations(ONSETS, 2.0, CUES))
+    if placed:
         raw.set_montage(montage_1005(), verbose="error")
-    raw.info["line_freq"] = 50.0
-    raw.info["bads"] = list(bads)
-    raw.set_annotations(mne.Annotations(ONSETS, 2.0, CUES))
+    raw.info["line_freq"], raw.info["bads"] = 50.0, list(bads)
     entities |= {"subject": subject, "session": session, "run": run, "task": task}
     path = mne_bids.BIDSPath(root=root, datatype="eeg", **entities)
     options = {"format": "BrainVision", "allow_preload": True, "overwrite": True}
@@ -83,7 +81,6 @@ def test_bad_channels_and_positions(tmp_path):
 
 
 def test_what_the_settings_name_goes_over_the_dataset(tmp_path):
-    """Names, types and positions; and a trigger channel instead of events.tsv."""
     data = write(tmp_path, run="1")
     next(tmp_path.rglob("*events.tsv")).unlink()
     names = {"rename": {"C3": "C5"}, "channel_types": {"C4": "stim"}, "montage": "standard_1005"}
@@ -101,7 +98,7 @@ def test_what_the_settings_name_goes_over_the_dataset(tmp_path):
 
 
 def test_template_positions_where_there_are_none(tmp_path):
-    write(tmp_path, positions=False)
+    write(tmp_path, placed=False)
     assert not list(tmp_path.rglob("*electrodes.tsv"))
     (recording,) = Bids(tmp_path, "motor").recordings("01")
     assert np.isfinite(positions(recording.raw, 3)).all()

@@ -2,7 +2,6 @@
 
 from types import SimpleNamespace
 
-import mne
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,33 +9,28 @@ from conftest import make_raw, make_settings
 
 from eeg_sgdr.data import trials
 from eeg_sgdr.data.cache import PROCESS_BYTES, n_parallel, prepare
-from eeg_sgdr.data.sources import Recording, Source
+from eeg_sgdr.data.sources import Recording, open_source
+from eeg_sgdr.settings import FilesRecordings
 
 
-class Folder(Source):
-    """FIF files in a folder, the smallest source there can be."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def subjects(self):
-        return ["1"]
-
-    def files(self, subject):
-        return {path.name: path for path in sorted(self.path.glob("*_raw.fif"))}
-
-    def recordings(self, subject):
-        for path in self.files(subject).values():
-            yield Recording(subject, "0", path.name[0], mne.io.read_raw_fif(path, verbose="error"))
+def files_in(folder):
+    pattern, classes = str(folder / "{subject}_{run}_raw.fif"), {"left": ("l",), "right": ("r",)}
+    return open_source(FilesRecordings(source="files", pattern=pattern, classes=classes), folder)
 
 
 @pytest.fixture
-def source(tmp_path):
+def folder(tmp_path):
+    """Three runs of subject 1 in files."""
     folder = tmp_path / "source"
     folder.mkdir()
     for run in range(3):
-        make_raw(seed=run).save(folder / f"{run}_raw.fif", verbose="error")
-    return Folder(folder)
+        make_raw(seed=run).save(folder / f"1_{run}_raw.fif", verbose="error")
+    return folder
+
+
+@pytest.fixture
+def source(folder):
+    return files_in(folder)
 
 
 def test_a_second_call_reads_what_the_first_made(source, tmp_path, monkeypatch):
@@ -53,24 +47,23 @@ def test_a_second_call_reads_what_the_first_made(source, tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(again.table, expected.table, check_dtype=False)
     assert again.info["sensors"] == ["C3", "Cz", "C4"]
     assert again.info["simulated"] is False
-    assert list(again.info["source_files"]) == ["0_raw.fif", "1_raw.fif", "2_raw.fif"]
+    assert list(again.info["source_files"]) == ["1_0_raw.fif", "1_1_raw.fif", "1_2_raw.fif"]
 
 
-def test_what_changes_trials_changes_the_fingerprint(source, tmp_path):
-    data_dir = tmp_path / "data"
-    fingerprints = {
-        prepare(source, "1", settings, data_dir).info["fingerprint"]
-        for settings in (make_settings(), make_settings(preprocessing={"highpass_hz": 8}))
-    }
-    assert len(fingerprints) == 2
-    make_raw(seed=9).save(source.path / "0_raw.fif", overwrite=True, verbose="error")
-    assert prepare(source, "1", make_settings(), data_dir).info["fingerprint"] not in fingerprints
+def test_what_changes_trials_changes_the_fingerprint(source, folder, tmp_path):
+    def fingerprint(**changes):
+        return prepare(source, "1", make_settings(**changes), tmp_path / "data").info["fingerprint"]
+
+    before = {fingerprint(), fingerprint(preprocessing={"highpass_hz": 8})}
+    assert len(before) == 2
+    make_raw(seed=9).save(folder / "1_0_raw.fif", overwrite=True, verbose="error")
+    assert fingerprint() not in before
 
 
-def test_a_moved_data_set_is_the_same_data(source, tmp_path):
+def test_a_moved_data_set_is_the_same_data(source, folder, tmp_path):
     before = prepare(source, "1", make_settings(), tmp_path / "data")
-    moved = source.path.rename(tmp_path / "elsewhere")
-    assert prepare(Folder(moved), "1", make_settings(), tmp_path / "data") == before
+    moved = files_in(folder.rename(tmp_path / "elsewhere"))
+    assert prepare(moved, "1", make_settings(), tmp_path / "data") == before
 
 
 def test_a_half_made_entry_is_made_again(source, tmp_path):

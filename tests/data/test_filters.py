@@ -58,7 +58,6 @@ def test_a_sensor_that_some_recordings_lack_is_left_out():
 
 
 def test_refusals():
-    """Sensors that are nowhere, and frequencies above half the rate."""
     with pytest.raises(UserError, match="no EEG sensor Fz, Pz in every recording"):
         filters.common_sensors([make_raw()], Preprocessing(sensors=["C3", "Fz", "Pz"]), "subject 1")
     with pytest.raises(UserError, match="cannot be filtered at 60 Hz at a rate of 100 Hz"):

@@ -14,21 +14,19 @@ from eeg_sgdr.data.sources import open_source
 from eeg_sgdr.data.trials import make_trials
 from eeg_sgdr.errors import UserError
 
-STATUS = {"channel": "Status", "mask": 255}
-
 
 def write_fif(path, recording):
     """FIF is MNE's own format; there is no other writer."""
     info = mne.create_info(list(NAMES), SFREQ, "eeg")
     raw = mne.io.RawArray(recording * 1e-6, info, first_samp=500, verbose="error")
-    onsets = [sample / SFREQ for sample, _ in EVENTS]
-    raw.set_annotations(mne.Annotations(onsets, 2.0, [str(code) for _, code in EVENTS]))
+    samples, codes = np.array(EVENTS).T
+    raw.set_annotations(mne.Annotations(samples / SFREQ, 2.0, codes.astype(str)))
     raw.save(path, verbose="error")
 
 
 WRITERS = {
     "edf": (eeg_formats.write_edf, {}),
-    "bdf": (eeg_formats.write_bdf, {"events": STATUS}),
+    "bdf": (eeg_formats.write_bdf, {"events": {"channel": "Status", "mask": 255}}),
     "vhdr": (eeg_formats.write_vhdr, {"classes": {"left": "Stimulus/S  1", "right": "Stimulus/S  2"}}),
     "set": (eeg_formats.write_set, {}),
     "gdf": (eeg_formats.write_gdf, {}),
@@ -69,8 +67,8 @@ def test_samples_and_cues_of_each_format(extension, tmp_path):
         assert raw.preload == (extension == "set")  # MNE reads a .set that holds samples as a whole
         assert tuple(raw.ch_names[:4]) == NAMES
         assert raw.get_channel_types()[:4] == ["eeg", "eeg", "eeg", "eog"]
-        expected = recordings[recording.run]
-        np.testing.assert_allclose(raw.get_data(picks=NAMES) * 1e6, expected, rtol=0, atol=5e-5)
+        microvolts = raw.get_data(picks=NAMES) * 1e6
+        np.testing.assert_allclose(microvolts, recordings[recording.run], rtol=0, atol=5e-5)
         np.testing.assert_allclose((raw.annotations.onset - raw.first_time) * SFREQ, [s for s, _ in EVENTS])
         named = [text.removeprefix("Stimulus/S  ") for text in raw.annotations.description]
         assert named == [str(code) for _, code in EVENTS]
@@ -78,7 +76,6 @@ def test_samples_and_cues_of_each_format(extension, tmp_path):
 
 @pytest.mark.parametrize("extension", WRITERS)
 def test_trials_of_each_format_are_the_same(extension, tmp_path):
-    """Windows and labels, from raw samples, against a slice of what was written."""
     files, recordings = written(extension, tmp_path, "1", "2")
     plain = {"highpass_hz": None, "standardize": None, "window_s": [-0.5, 2.0]}
     study = settings(files.settings.model_dump(), preprocessing=plain, baseline=None)

@@ -62,14 +62,12 @@ def test_high_gamma_by_its_configuration(downloads, tmp_path):
     for recording, name in zip(recordings, ("train", "test"), strict=True):
         file = edfio.read_edf(downloads / layouts.HIGH_GAMMA / name / "1.edf")
         expected = [signal.data for signal in file.signals if signal.label.startswith("EEG")]
-        np.testing.assert_allclose(recording.raw.get_data() * 1e6, expected, rtol=1e-6, atol=1e-9)
-        assert [f"EEG {name}" for name in recording.raw.ch_names] == [*layouts.HIGH_GAMMA_NAMES[:-2]]
-        annotations = recording.raw.annotations
-        assert list(annotations.onset) == [cue.onset for cue in file.annotations]
-        assert list(annotations.description) == [cue.text for cue in file.annotations]
+        raw, cues = recording.raw, [(cue.onset, cue.text) for cue in file.annotations]
+        np.testing.assert_allclose(raw.get_data() * 1e6, expected, rtol=1e-6, atol=1e-9)
+        assert [f"EEG {name}" for name in raw.ch_names] == [*layouts.HIGH_GAMMA_NAMES[:-2]]
+        assert [(cue["onset"], cue["description"]) for cue in raw.annotations] == cues
     trials = make_trials(recordings, settings)
-    assert trials.train.x.shape == (7, 44, 1125)
-    assert trials.test.x.shape == (4, 44, 1125)
+    assert (trials.train.x.shape, trials.test.x.shape) == ((7, 44, 1125), (4, 44, 1125))
     assert trials.info["sensors"] == list(settings.preprocessing.sensors)
     assert trials.table["class"].tolist() == [layouts.MOVEMENTS[i % 4] for i in (*range(8), *range(4))]
     assert trials.table["rejected"].tolist() == ["", "", "amplitude Fp1", *[""] * 9]
@@ -120,8 +118,7 @@ def test_where_nothing_is_configured_files_are_under_the_data_folder(downloads, 
     monkeypatch.delenv("MNE_DATA")
     monkeypatch.setenv("_MNE_FAKE_HOME_DIR", str(tmp_path))  # without a configuration of MNE's
     layouts.bnci2014_001(tmp_path / "data", n_runs=1, n_trials=2)
-    files = dataset("BNCI2014_001", tmp_path / "data").files("1")
-    folder = tmp_path / "data" / layouts.BNCI
+    files, folder = dataset("BNCI2014_001", tmp_path / "data").files("1"), tmp_path / "data" / layouts.BNCI
     assert list(files.values()) == [folder / "A01E.mat", folder / "A01T.mat"]
     with pytest.raises(UserError, match="subject 1 is not under .*elsewhere and cannot be downloaded"):
         dataset("BNCI2014_001", tmp_path / "elsewhere").files("1")

@@ -53,7 +53,7 @@ def build(name, arguments, n_channels=4, n_samples=450, n_classes=2, crop_sample
 
 
 def make(case, dtype, *, training):
-    """Forward, reference module, windows and the numbers of some crops."""
+    """Forward, windows and the numbers of some crops."""
     name, arguments, n_channels, n_samples, n_classes, crop_samples, n_crops = CASES[case]
     network = build(name, arguments, n_channels, n_samples, n_classes, crop_samples)
     torch.manual_seed(1)
@@ -72,15 +72,16 @@ def make(case, dtype, *, training):
     return forward, windows, crops
 
 
-def with_masks(module, masks):
-    """A copy of a module that drops out by given masks, in the order in which it meets them."""
-    module = copy.deepcopy(module)
-    masks = iter(masks)
-    for name, layer in list(module.named_modules()):
-        if isinstance(layer, nn.Dropout):
+def reference(forward, masks):
+    """braindecode in float64, which drops out by given masks, in the order in which it meets them."""
+    plain = BraindecodeForward(forward.network)
+    plain.module = copy.deepcopy(forward.module).double()
+    left = iter([mask.double() for mask in masks])
+    for name, layer in list(plain.module.named_modules()):
+        if masks and isinstance(layer, nn.Dropout):
             parent, _, child = name.rpartition(".")
-            setattr(module.get_submodule(parent), child, GivenMask(masks))
-    return module
+            setattr(plain.module.get_submodule(parent), child, GivenMask(left))
+    return plain
 
 
 def relative(ours, reference):
@@ -94,12 +95,7 @@ def test_same_logits_gradients_and_statistics(case, training, dtype):
     """In float32 too against braindecode in float64, whose own rounding would hide ours."""
     forward, windows, crops = make(case, dtype, training=training)
     has_dropout = any(layer.p for layer in forward.module.modules() if isinstance(layer, nn.Dropout))
-    plain = BraindecodeForward(forward.network)
-    plain.module = copy.deepcopy(forward.module).double()
-    if training and has_dropout:
-        masks = forward.dropout_masks(len(crops), 5)
-        plain.module = with_masks(plain.module, [mask.double() for mask in masks])
-
+    plain = reference(forward, forward.dropout_masks(len(crops), 5) if training and has_dropout else [])
     logits = forward.logits(forward.prepare(windows), crops, 5)
     expected = plain.logits(windows.double(), crops, 5)
     gradient = torch.randn_like(logits)
@@ -238,11 +234,10 @@ def test_a_clamped_power_has_no_gradient():
     with torch.no_grad():  # some of the features lie below the logarithm's epsilon, others above
         forward.norm.weight.copy_(torch.tensor([1e-3, 1e-3, 1.0, 1.0, 0.0]))
         forward.norm.bias.zero_()
-    reference = BraindecodeForward(forward.network)
-    reference.module = with_masks(forward.module, forward.dropout_masks(len(crops), 5))
+    plain = reference(forward, forward.dropout_masks(len(crops), 5))
     forward.logits(forward.prepare(windows), crops, 5).sum().backward()
-    reference.logits(windows, crops, 5).sum().backward()
-    for parameter, other in zip(forward.module.parameters(), reference.module.parameters(), strict=True):
+    plain.logits(windows, crops, 5).sum().backward()
+    for parameter, other in zip(forward.module.parameters(), plain.module.parameters(), strict=True):
         assert torch.allclose(parameter.grad, other.grad, rtol=1e-9, atol=1e-9)
 
 

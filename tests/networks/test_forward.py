@@ -24,23 +24,24 @@ def all_crops(forward):
     return torch.stack([w[:, start : start + length] for w in WINDOWS for start in forward.network.starts])
 
 
+@pytest.fixture(params=CASES, ids=str)
+def forward(request):
+    return make_forward(*request.param)
+
+
 def plain_logits(module, crops):
     """Of a module, averaged over the positions of its predictions."""
     output = module(crops)
     return output.mean(2) if output.ndim == 3 else output
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_logits_are_the_module_s_own(case):
-    forward = make_forward(*case)
+def test_logits_are_the_module_s_own(forward):
     crops = torch.tensor([3, 0, 7])
     expected = plain_logits(forward.module.eval(), all_crops(forward)[crops])
     assert torch.equal(forward.logits(forward.prepare(WINDOWS), crops, dropout_seed=9), expected)
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_dropout_masks_follow_from_their_seed_alone(case):
-    forward = make_forward(*case)
+def test_dropout_masks_follow_from_their_seed_alone(forward):
     prepared = forward.prepare(WINDOWS)
     crops = torch.arange(5)
     first = forward.logits(prepared, crops, dropout_seed=1)
@@ -65,9 +66,7 @@ def test_masks_keep_what_is_expected_on_average():
         assert abs((ratio == 0).double().mean() - 0.25) < 0.02
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_trial_logits_are_means_over_crops_in_evaluation_mode(case):
-    forward = make_forward(*case)
+def test_trial_logits_are_means_over_crops_in_evaluation_mode(forward):
     module = copy.deepcopy(forward.module).eval()
     with torch.no_grad():
         crops = plain_logits(module, all_crops(forward))
@@ -77,10 +76,8 @@ def test_trial_logits_are_means_over_crops_in_evaluation_mode(case):
     assert forward.module.training
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_batch_norm_statistics_layer_by_layer(case, monkeypatch):
+def test_batch_norm_statistics_layer_by_layer(forward, monkeypatch):
     """Against a reference that sends all crops at once through the layers, one by one."""
-    forward = make_forward(*case)
     # A few training steps, so that weights and running statistics are not the initial ones.
     for step in range(3):
         forward.logits(forward.prepare(WINDOWS), torch.arange(8), step).sum().backward()

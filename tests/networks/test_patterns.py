@@ -75,7 +75,6 @@ def test_real_networks_can_be_read(name):
 
 
 def test_a_unit_of_eegnet_computes_what_is_read():
-    """The filter read from EEGNet, applied by hand, is what its layers give."""
     torch.manual_seed(0)
     module = models.EEGNet(n_chans=5, n_outputs=2, n_times=200, sfreq=100).double().eval()
     state = {key: value.detach().numpy() for key, value in module.state_dict().items()}

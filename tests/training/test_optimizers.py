@@ -16,9 +16,8 @@ def test_torch_form_is_torch_bit_by_bit():
     sgd = SGD(ours, momentum=0.9, weight_decay=0.01, form="torch")
     reference = torch.optim.SGD(theirs, lr=1.0, momentum=0.9, weight_decay=0.01, foreach=False)
     for rate, step in zip(rates, gradients, strict=True):
-        for parameters in (ours, theirs):
-            for parameter, gradient in zip(parameters, step, strict=True):
-                parameter.grad = gradient.clone()
+        for parameter, gradient in zip([*ours, *theirs], [*step, *step], strict=True):
+            parameter.grad = gradient.clone()
         sgd.step(rate)
         reference.param_groups[0]["lr"] = rate
         reference.step()
