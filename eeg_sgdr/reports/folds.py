@@ -6,10 +6,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
 
+from eeg_sgdr.evaluation.inference import Pairs
 from eeg_sgdr.evaluation.predictors import CLASSICAL
 from eeg_sgdr.evaluation.statistics import binomial_interval
 from eeg_sgdr.evaluation.tables import ROW, records, row_of
-from eeg_sgdr.evaluation.tested import GIVEN_NETWORKS, Pairs
 from eeg_sgdr.reports import html
 from eeg_sgdr.reports.answers import Answer
 from eeg_sgdr.reports.figures.curves import slopes
@@ -170,7 +170,7 @@ def people(found: Sequence[Answer]) -> str:
     answered = [answer for answer in found if not answer.left_out]
     rows = []
     for answer in answered:
-        row = answer.rows[GIVEN_NETWORKS]
+        row = answer.rows["conditional mean difference", ""]
         rows.append(
             [
                 answer.comparison.name,
@@ -200,7 +200,7 @@ def people(found: Sequence[Answer]) -> str:
 def errors(found: Sequence[Answer], labels: Sequence[str]) -> str:
     """Both sides' error in every subject that was tested, to be opened."""
     answered = [answer for answer in found if not answer.left_out]
-    rows = [[label, *(unit_pair(answer, f"subject {label}") for answer in answered)] for label in labels]
+    rows = [[label, *(unit_pair(answer, "subject", label) for answer in answered)] for label in labels]
     return folded(
         f"Errors of {counted(len(labels), 'subject')}",
         table(

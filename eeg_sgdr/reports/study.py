@@ -1,7 +1,7 @@
 """The study's report: what all subjects together say, every number from comparison.csv."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
@@ -9,10 +9,17 @@ import numpy as np
 import pandas as pd
 
 from eeg_sgdr import settings as config
-from eeg_sgdr.evaluation.curves import reference
-from eeg_sgdr.evaluation.predictors import CLASSICAL, Predictor, seed_groups, side_predictors
-from eeg_sgdr.evaluation.tested import pairs
-from eeg_sgdr.evaluation.units import tested_in
+from eeg_sgdr.evaluation.inference import pairs
+from eeg_sgdr.evaluation.predictors import (
+    CLASSICAL,
+    Clock,
+    Predictor,
+    is_done,
+    reference,
+    seed_groups,
+    side_predictors,
+)
+from eeg_sgdr.evaluation.units import folds_of_subjects
 from eeg_sgdr.reports import answers, folds, methods, tables
 from eeg_sgdr.reports.answers import Answer
 from eeg_sgdr.reports.figures.curves import save, slopes
@@ -36,7 +43,6 @@ from eeg_sgdr.reports.methods import PAPERS_RECORDINGS, references
 from eeg_sgdr.reports.subject import question
 from eeg_sgdr.reports.wording import counted, versions
 from eeg_sgdr.settings import Settings, Side
-from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.settings.types import joined, plain
 from eeg_sgdr.storage import files, folders
 from eeg_sgdr.storage.results import Results, Subject, of_fit, of_prediction
@@ -145,9 +151,9 @@ def _figure4(comparison: pd.DataFrame, settings: Settings) -> str:
         "Improvement over the reference error against the epochs of each training, on a logarithmic axis: "
         "the paper's Figure 4.",
         phrase(
-            f"The reference is {named['a']} after ",
-            whole(named, "epoch_a"),
-            f" epochs with initial rate {named['rate']}: median error ",
+            f"The reference is {named['label_a']} after ",
+            whole(named, "epochs_a"),
+            f" epochs with initial rate {named['rates_a']}: median error ",
             points(named),
             " % (quartiles ",
             interval(named),
@@ -197,7 +203,7 @@ def _units(results: Results, found: list[Answer]) -> str:
 
 def _across(results: Results, found: list[Answer]) -> dict[str, str]:
     """What is said only across subjects, by title."""
-    labels = list(tested_in(results.settings))
+    labels = list(folds_of_subjects(results.settings))
     people = folds.people(found) + folds.errors(found, labels) if found else paragraphs([_NOTHING])
     return {
         "Who trains and who tests": folds.membership(results.subjects),
@@ -222,9 +228,9 @@ def _deviations(settings: Settings, found: list[Answer]) -> str:
 
 def _people(answer: Answer) -> list[str]:
     """How many subjects a comparison stands on, across subjects in how many folds."""
-    if answer.people:
+    if answer.conditional:
         of_folds = whole(answer.difference, "n_units")
-        return [whole(answer.people, "n_units"), " subjects in ", of_folds, " folds, "]
+        return [whole(answer.conditional, "n_units"), " subjects in ", of_folds, " folds, "]
     return [whole(answer.difference, "n_units"), " subjects, "]
 
 
@@ -249,31 +255,10 @@ def _origin(results: Results) -> str:
     )
 
 
-#: Of a subject, the seconds after each epoch of a fit.
-Clock = Callable[[Subject, FitKey], np.ndarray]
-
-
 def took(results: Results) -> list[str]:
-    """A sentence on each comparison of which both sides are there, and before them what they mean.
-
-    Parameters
-    ----------
-    results : Results
-        The results folder.
-
-    Returns
-    -------
-    sentences : list of str
-    """
+    """A sentence on each comparison of which both sides are there, and before them what they mean."""
     settings = results.settings
-    read: dict[tuple[str, FitKey], np.ndarray] = {}
-
-    def clock(subject: Subject, key: FitKey) -> np.ndarray:
-        name = (subject.label, key)
-        if name not in read:
-            read[name] = subject.history(key)["seconds"].cumsum().to_numpy()
-        return read[name]
-
+    clock = Clock()
     sentences = []
     for one in settings.evaluation.comparisons or ():
         sides = [_of_side(results.subjects, settings, side, clock) for side in (one.a, one.b)]
@@ -299,31 +284,14 @@ def _of_side(
     """Seconds of training of each predictor of a side in each subject, and of predicting one trial."""
     groups = seed_groups(settings, side.seeds)
     predictors = dict.fromkeys(one for group in groups for one in side_predictors(settings, side, group))
-    training, predicting = [], []
-    for subject in subjects:
-        for predictor in predictors:
-            if _is_there(subject, predictor):
-                training.append(_training(subject, predictor, clock))
-                predicting += _predicting(subject, predictor)
-    return training, predicting
-
-
-def _is_there(subject: Subject, predictor: Predictor) -> bool:
-    if predictor == CLASSICAL:
-        return subject.baseline is not None and subject.baseline["state"] == "done"
-    return {*predictor.fits} <= {*subject.done}
-
-
-def _training(subject: Subject, predictor: Predictor, clock: Clock) -> float:
-    if predictor == CLASSICAL and subject.baseline:
-        return of_fit(subject.baseline)
-    return float(sum(clock(subject, key)[predictor.epoch - 1] for key in predictor.fits))
+    done = [(subject, one) for subject in subjects for one in predictors if is_done(subject, one)]
+    return [clock.seconds(*pair) for pair in done], [s for pair in done for s in _predicting(*pair)]
 
 
 def _predicting(subject: Subject, predictor: Predictor) -> list[float]:
     """Seconds of one trial; empty where they were not measured."""
     if predictor == CLASSICAL:
-        each = [of_prediction(subject.baseline)] if subject.baseline else []
+        each = [of_prediction(subject.baseline or {})]
     else:
         each = [of_prediction(subject.fits[key]) for key in predictor.fits for _ in predictor.epochs]
     known = [seconds for seconds in each if seconds is not None]

@@ -41,13 +41,13 @@ def tested(found: Sequence[Answer], unit: str) -> Html:
                 answer.comparison.name,
                 html.points(row),
                 html.interval(row),
-                html.interval(rows["mean difference, bootstrap"]),
-                html.median(rows["median difference"]),
+                html.interval(rows["bootstrap mean difference", ""]),
+                html.median(rows["median difference", ""]),
                 html.p(row),
                 html.p(row, "p_holm"),
-                html.p(rows["Wilcoxon signed-rank"]),
-                html.decimal(rows["effect size dz"]),
-                html.points(rows["detectable difference"]),
+                html.p(rows["signed-rank test", ""]),
+                html.decimal(rows["effect size", ""]),
+                html.points(rows["detectable difference", ""]),
                 html.tally(row),
             ]
         )
@@ -56,11 +56,11 @@ def tested(found: Sequence[Answer], unit: str) -> Html:
                 answer.comparison.name,
                 _both(rows, "mean error"),
                 _both(rows, "median error"),
-                row["rate"].replace("+", " + "),
-                html.pair(row, "epoch"),
+                _rates(row),
+                html.pair(row, "epochs"),
                 html.pair(row, "n_networks"),
                 html.pair(row, "epochs_spent"),
-                Html(" : ".join(html.whole(rows[f"updates of {letter}"], "estimate") for letter in "ab")),
+                Html(" : ".join(html.whole(rows["updates", letter], "estimate") for letter in "ab")),
                 *html.basis(row),
             ]
         )
@@ -100,8 +100,14 @@ def tested(found: Sequence[Answer], unit: str) -> Html:
     )
 
 
-def _both(rows: dict[str, Row], quantity: str) -> Html:
-    return Html(" : ".join(html.points(rows[f"{quantity} of {letter}"]) for letter in "ab"))
+def _both(rows: Mapping[tuple[str, str], Row], quantity: str) -> Html:
+    return Html(" : ".join(html.points(rows[quantity, letter]) for letter in "ab"))
+
+
+def _rates(row: Row) -> str:
+    """Initial rates of both sides, once where they are the same; the baseline has none."""
+    both = (row["rates_a"], row["rates_b"])
+    return " : ".join(dict.fromkeys(rates for rates in both if rates)).replace("+", " + ")
 
 
 def units(results: Results, found: Sequence[Answer]) -> Html:
@@ -113,9 +119,7 @@ def units(results: Results, found: Sequence[Answer]) -> Html:
         name: str = label
         if label in there:
             name = link(there[label].folder.report.relative_to(results.root).as_posix(), label)
-        rows.append(
-            [name, *(unit_pair(answer, f"{unit} {label}") for answer in found if not answer.left_out)]
-        )
+        rows.append([name, *(unit_pair(answer, unit, label) for answer in found if not answer.left_out)])
     header = [unit.capitalize(), *(answer.comparison.name for answer in found if not answer.left_out)]
     return Html(
         table(
@@ -127,25 +131,25 @@ def units(results: Results, found: Sequence[Answer]) -> Html:
     )
 
 
-def unit_pair(answer: Answer, name: str) -> str:
-    """Both sides' error in one unit of a comparison."""
-    rows = [answer.rows.get(f"error of {letter}, {name}") for letter in "ab"]
+def unit_pair(answer: Answer, kind: str, label: str) -> str:
+    """Both sides' error in one subject or fold of a comparison."""
+    rows = [answer.errors.get((kind, label, letter)) for letter in "ab"]
     return Html(" : ".join(html.points(row) for row in rows if row)) if all(rows) else "missing"
 
 
 def curves(comparison: pd.DataFrame) -> Html:
     """The numbers of Figure 4."""
-    improvement, error = "median improvement over the reference", "median error"
+    improvement, error = "median improvement", "median error"
     of: dict[str, list[Row]] = {error: [], improvement: []}
     for row in numbered_lines(comparison, "curve"):
         of[row["quantity"]].append(row)
     rows = []
     for alone, against in zip(of[error], of[improvement], strict=True):
-        classical = alone["a"] == "baseline"
+        classical = alone["arm_a"] == "baseline"
         rows.append(
             [
-                alone["a"],
-                alone["rate"].replace("+", " + "),
+                alone["label_a"],
+                _rates(alone),
                 *(["none"] * 3 if classical else [whole(alone, name) for name in _SPENT]),
                 median(alone),
                 median(against),
@@ -171,33 +175,41 @@ def curves(comparison: pd.DataFrame) -> Html:
     )
 
 
-_SPENT = ("epoch_a", "n_networks_a", "epochs_spent_a")
+_SPENT = ("epochs_a", "n_networks_a", "epochs_spent_a")
+
+
+#: Rows of two sides, by quantity, side and, where there is a target, points.
+SideBySide = Mapping[tuple[str, str, int | None], Row]
 
 
 def anytime(comparison: pd.DataFrame, unit: str) -> Html:
     """How good the schedules are before the end."""
     rows = numbered_lines(comparison, "anytime")
-    html = paragraphs(
-        f"Of {row['a']} against {row['b']}: {row['missing']}."
-        for row in rows
-        if row["quantity"] == "left out"
-    )
-    pairs: dict[tuple[str, str], dict[str, Row]] = {}
+    left_out = [row for row in rows if row["status"] == "left out"]
+    html = paragraphs(f"Of {_against(row)}: left out: {row['missing']}." for row in left_out)
+    pairs: dict[tuple[str, ...], dict[tuple[str, str, int | None], Row]] = {}
     for row in rows:
-        if row["quantity"] != "left out":
-            pairs.setdefault((row["a"], row["b"]), {})[row["quantity"]] = row
-    return Html(html + _areas(pairs, unit) + _first_epochs(pairs, unit)) if pairs else Html(html)
+        if row["status"] != "left out":
+            sides = (row["arm_a"], row["snapshots_a"], row["arm_b"])
+            target: int | None = None if pd.isna(row["points"]) else row["points"]
+            pairs.setdefault(sides, {})[row["quantity"], row["side"], target] = row
+    found = list(pairs.values())
+    return Html(html + _areas(found, unit) + _first_epochs(found, unit)) if found else Html(html)
 
 
-def _areas(pairs: Mapping[tuple[str, str], Mapping[str, Row]], unit: str) -> str:
+def _against(row: Row) -> str:
+    return f"{row['label_a']} against {row['label_b']}"
+
+
+def _areas(pairs: Sequence[SideBySide], unit: str) -> str:
     rows = []
-    for (a, b), of in pairs.items():
-        difference = of["difference of areas"]
+    for by_quantity in pairs:
+        difference = by_quantity["difference of areas", "", None]
         rows.append(
             [
-                f"{a} against {b}",
-                whole(difference, "epoch_a"),
-                *(decimal(of[f"area under the error of {letter}"]) for letter in "ab"),
+                _against(difference),
+                whole(difference, "epochs_a"),
+                *(decimal(by_quantity["area", letter, None]) for letter in "ab"),
                 decimal(difference),
                 interval(difference, factor=1, digits=2),
                 tally(difference),
@@ -222,19 +234,20 @@ def _areas(pairs: Mapping[tuple[str, str], Mapping[str, Row]], unit: str) -> str
     )
 
 
-def _first_epochs(pairs: Mapping[tuple[str, str], Mapping[str, Row]], unit: str) -> str:
-    start = "first epoch of a "
+def _first_epochs(pairs: Sequence[SideBySide], unit: str) -> str:
     rows = []
-    for (a, b), of in pairs.items():
-        for within in (name.removeprefix(start) for name in of if name.startswith(start)):
-            ratio = of[f"ratio of epochs, b to a, {within}"]
+    for by_quantity in pairs:
+        for quantity, _, within in by_quantity:
+            if quantity != "ratio of epochs":
+                continue
+            ratio = by_quantity[quantity, "", within]
             cells: list[str] = []
             for letter in "ab":
-                epochs, reached = of[f"first epoch of {letter} {within}"], of[f"reached, {letter} {within}"]
-                cells += [_epochs(epochs), points(reached)]
+                cells.append(_epochs(by_quantity["first epoch", letter, within]))
+                cells.append(points(by_quantity["reached", letter, within]))
             sooner = phrase(decimal(ratio), " (", interval(ratio, factor=1, digits=2), ")")
-            words = within.removesuffix(" of the reference")
-            rows.append([f"{a} against {b}", words, *cells, sooner, tally(ratio), *basis(ratio)])
+            words = f"within {within} point{'s' if within != 1 else ''}"
+            rows.append([_against(ratio), words, *cells, sooner, tally(ratio), *basis(ratio)])
     return table(
         [
             *("Sides (a against b)", "Target", "First epoch of a", "Reached by a (%)", "First epoch of b"),
@@ -269,9 +282,9 @@ def descriptive(rows: Sequence[Row], unit: str) -> Html:
     shown = [
         [
             row["quantity"],
-            f"{row['a']} against {row['b']}" if row["b"] else row["a"],
-            row["rate"].replace("+", " + "),
-            *((pair(row, name) if row["b"] else whole(row, f"{name}_a")) for name in _COSTS),
+            _against(row) if row["arm_b"] else row["label_a"],
+            _rates(row),
+            *((pair(row, name) if row["arm_b"] else whole(row, f"{name}_a")) for name in _COSTS),
             points(row),
             interval(row),
             tally(row) if pd.notna(row["better"]) else "none",
@@ -290,7 +303,7 @@ def descriptive(rows: Sequence[Row], unit: str) -> Html:
     )
 
 
-_COSTS = ("epoch", "n_networks", "epochs_spent")
+_COSTS = ("epochs", "n_networks", "epochs_spent")
 
 
 def averaged(comparison: pd.DataFrame, settings: Settings) -> str:
@@ -313,7 +326,7 @@ def averaged(comparison: pd.DataFrame, settings: Settings) -> str:
         "the next, trainings are. The vertical axis does not begin at zero, so small differences look large: "
         "intervals are in comparison.csv, and nothing here is tested.",
     ]
-    if (surface_points(comparison)["members"] == "consecutive").any():
+    if (surface_points(comparison)["snapshots_a"] == "consecutive").any():
         caption.insert(
             3,
             "Hollow marks on dotted lines are the paper's control: as many epochs before the end instead of "
@@ -342,18 +355,18 @@ def _span(rows: Sequence[Row], column: str, thing: str) -> Html:
 
 def _table(rows: Sequence[Row], unit: str) -> Html:
     """Error against how many trainings and snapshots are averaged: a row for each N, a column for each M."""
-    grid: dict[tuple[str, str, int], dict[int, Row]] = {}
+    grid: dict[tuple[object, ...], dict[int, Row]] = {}
     for row in rows:
-        n_fits = row["epochs_spent_a"] // row["epoch_a"]
-        grid.setdefault((row["a"], row["rate"], n_fits), {})[row["n_networks_a"] // n_fits] = row
+        line = tuple(row[name] for name in ("arm_a", "snapshots_a", "rates_a", "n_fits_a"))
+        grid.setdefault(line, {})[row["n_snapshots_a"]] = row
     most = max(max(cells) for cells in grid.values())
     lines = []
-    for (name, rate, _), cells in grid.items():
+    for cells in grid.values():
         first = next(iter(cells.values()))
         lines.append(
             [
-                name,
-                rate.replace("+", " + "),
+                first["label_a"],
+                _rates(first),
                 whole(first, "epochs_spent_a"),
                 *(points(cells[m]) if m in cells else "none" for m in range(1, most + 1)),
                 *basis(first),

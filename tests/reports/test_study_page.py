@@ -51,10 +51,10 @@ def test_figure_4_draws_the_curves_of_the_comparison(results):
     figure = figure4(results.comparison, results.settings)
     top, _, bottom, _ = figure.axes
     points = curve_points(results.comparison)
-    for panel, names in ((top, ["step single", "restarts single"]), (bottom, ["restarts single"])):
-        for name, drawn in zip(names, lines(panel), strict=False):
-            of = points[(points["a"] == name) & (points["rate"] == "0.025")].sort_values("epoch_a")
-            assert drawn == of[["epoch_a", "estimate"]].to_numpy(float).tolist()
+    for panel, arms in ((top, ["step", "restarts"]), (bottom, ["restarts"])):
+        for arm, drawn in zip(arms, lines(panel), strict=False):
+            of = points.query(f"arm_a == '{arm}' and snapshots_a == 'single' and rates_a == '0.025'")
+            assert drawn == of.sort_values("epochs_a")[["epochs_a", "estimate"]].to_numpy(float).tolist()
     # Step, 8, 6 and 5 wrong of 20; restarts 4, 5 and 6: the median improvement is one trial.
     assert lines(top)[1][-1] == pytest.approx([7, 5])
     assert reference_row(results.comparison, results.settings)["estimate"] == pytest.approx(0.3)
@@ -117,8 +117,7 @@ def shows(text, value, row, column):
     if column in ("p", "p_holm"):
         return value < 0.001 if text == "0.001" else abs(value - float(text)) <= 0.5 * 10**-digits + 1e-9
     is_fraction = row["metric"] in ("error", "fraction") and column in ("estimate", "low", "high")
-    plain = row["quantity"] == "effect size dz" or not is_fraction
-    factor = 1 if plain else 100
+    factor = 100 if is_fraction else 1
     signs = (1, -1) if "-" not in text else (1,)
     near = [abs(factor * value - sign * float(text)) for sign in signs]
     return min(near) <= 0.5 * 10**-digits + 1e-9
@@ -182,9 +181,7 @@ def test_without_any_ensemble_there_is_a_table_alone(tmp_path):
 def test_the_answer_in_plain_words(results, html):
     (row,) = results.comparison[
         (results.comparison["quantity"] == "mean difference")
-        & (results.comparison["family"] == "tested")
-        & (results.comparison["a"] == "restarts single")
-        & (results.comparison["b"] == "step single")
+        & (results.comparison["comparison"] == "restarts against step at equal epochs")
     ].to_dict("records")
     # (8 - 4 + 6 - 5 + 5 - 6) / 3 trials of 20.
     assert row["estimate"] == pytest.approx(4 / 60)

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from eeg_sgdr.errors import UserError
+from eeg_sgdr.evaluation.inference import Pairs
 from eeg_sgdr.evaluation.metrics import reliability as reliability_bins
 from eeg_sgdr.evaluation.statistics import binomial_interval
-from eeg_sgdr.evaluation.tested import Pairs
 from eeg_sgdr.reports.figures.canvas import (
     COLOURS,
     GREY,
