@@ -49,18 +49,7 @@ from eeg_sgdr.storage.results import Results, Subject, of_fit, of_prediction
 
 
 def publish(results: Results) -> list[Path]:
-    """Write Figure 4 and the study's report, where two subjects, or folds, have the reference.
-
-    Parameters
-    ----------
-    results : Results
-        A results folder with comparison.csv.
-
-    Returns
-    -------
-    paths : list of Path
-        What was written.
-    """
+    """Write Figure 4 and the study's report, where two subjects, or folds, have the reference."""
     settings = results.settings
     wanted = {key for seed in settings.training.seeds for key in reference(settings, seed).fits}
     if sum(not wanted.isdisjoint(subject.done) for subject in results.subjects) < 2:
@@ -74,18 +63,7 @@ def publish(results: Results) -> list[Path]:
 
 
 def study_report(results: Results) -> None:
-    """Write report.html at the top of a results folder.
-
-    Parameters
-    ----------
-    results : Results
-        A results folder with comparison.csv, in which the reference is there.
-
-    Raises
-    ------
-    UserError
-        If what is on disk cannot be read, or the report cannot be written.
-    """
+    """Write report.html at the top of a results folder, which has comparison.csv."""
     files.write_text(folders.Study(results.root).report, page(results))
 
 

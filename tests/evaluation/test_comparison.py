@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from study_folder import BASELINE, N_TEST, study_settings, write_study
+from test_readme import block
 
+import eeg_sgdr
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.evaluation import metrics
 from eeg_sgdr.evaluation.anytime import area, first_within
@@ -335,6 +337,43 @@ def test_the_table_is_written_read_and_brought_up_to_date(tmp_path):
     files.write_csv(folder.evaluation, Results(tmp_path).subject("01").evaluation.assign(error=0.9))
     update(tmp_path, evaluated=SUBJECTS[1:])
     assert path.read_bytes() == before
+
+
+def test_three_lines_of_pandas_find_errors_tests_and_curves(tmp_path, monkeypatch):
+    """Those of the README."""
+    write_study(tmp_path / "results" / "demo14", study_settings(SUBJECTS), counts)
+    update(tmp_path / "results" / "demo14", evaluated=[])
+    monkeypatch.chdir(tmp_path)
+    found = {"eeg_sgdr": eeg_sgdr}
+    exec(block(".comparison"), found)
+    errors = found["errors"].loc[FIRST]
+    assert list(errors.index) == list(SUBJECTS)
+    np.testing.assert_allclose(errors["a"] * 20, [RESTARTS[label] + 0.5 for label in SUBJECTS])
+    np.testing.assert_allclose(errors["b"] * 20, [STEP[label] + 0.5 for label in SUBJECTS])
+    row = found["tested"].loc[FIRST]
+    np.testing.assert_allclose(
+        (row["low"], row["high"]), mean_interval((errors["b"] - errors["a"]).to_numpy())
+    )
+    assert row["p"] == 12 / 16
+    assert found["curve"].to_dict() == pytest.approx({1: 0.5, 3: 6.5 / 20, 7: 5.5 / 20})
+
+
+def test_a_table_of_an_earlier_version_is_refused_and_made_again(tmp_path):
+    write_study(tmp_path, study_settings(SUBJECTS), counts)
+    path = tmp_path / "comparison.csv"
+    path.write_text("family,quantity,a,b\ntested,mean difference,restarts single,step single\n")
+    with pytest.raises(UserError) as refusal:
+        _ = Results(tmp_path).comparison
+    assert str(refusal.value).startswith(f"{path}: was made by an earlier version")
+    assert f"run python -m eeg_sgdr.report {tmp_path}," in str(refusal.value)
+    update(tmp_path, evaluated=SUBJECTS)
+    assert one(Results(tmp_path).comparison, comparison=FIRST, quantity="mean difference")["p"] == 12 / 16
+
+
+def test_comparisons_need_names_of_their_own():
+    twice = [{"name": "same", "a": {"schedule": "restarts"}, "b": {"schedule": "step"}}] * 2
+    with pytest.raises(UserError, match="evaluation.comparisons: each needs a name of its own"):
+        study_settings(SUBJECTS, evaluation={"comparisons": twice})
 
 
 def test_a_study_of_one_subject_has_no_comparison(tmp_path):

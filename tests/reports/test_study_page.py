@@ -1,5 +1,6 @@
 """The study's report and Figure 4: each number is one of comparison.csv, nothing unfinished is hidden."""
 
+import codecs
 import re
 from html import unescape
 
@@ -12,9 +13,12 @@ from eeg_sgdr.evaluation.comparison import update
 from eeg_sgdr.report import main
 from eeg_sgdr.reports.figures.canvas import encode
 from eeg_sgdr.reports.figures.figure4 import MOST_ARMS, curve_points, figure4, reference_row
+from eeg_sgdr.reports.figures.surface import surface
 from eeg_sgdr.reports.study import page, publish
-from eeg_sgdr.storage import files, folders
+from eeg_sgdr.storage import files, folders, schemas
 from eeg_sgdr.storage.results import Results
+
+LABELS = list(schemas.LABELS)
 
 SUBJECTS = ("01", "02", "03")
 STEP = {"01": 8, "02": 6, "03": 5}
@@ -161,6 +165,29 @@ def test_the_picture_of_ensembles_says_what_it_stands_on(tmp_path, html):
     assert "It stands on 1 to 2 subjects, 1 to 2 seeds, 20 test trials in a subject" in text
     assert "the paper's control" in text
     check_numbers(page(unfinished), unfinished.comparison)
+
+
+def test_labels_for_people_are_read_by_nobody(tmp_path):
+    """With other labels, and other words for what is missing, just these change on the page."""
+    missing = ["03", ("02", "step-b7-r0.05-s1")]
+    before = study(tmp_path, missing, seeds=(0, 1), training={"store": "epochs"})
+    after = Results(tmp_path)
+    table = before.comparison.copy()
+    table[LABELS] = table[LABELS].map(rot13)
+    vars(after)["comparison"] = table
+    for draw in (figure4, surface):
+        drawn = [encode(draw(of.comparison, of.settings), "svg") for of in (before, after)]
+        assert drawn[0] == drawn[1]
+    expected, shown = (MADE.sub("", page(results)) for results in (before, after))
+    assert visible(expected) != visible(shown)
+    for label in sorted(set(before.comparison[LABELS].to_numpy().ravel()) - {""}, key=len, reverse=True):
+        shown = shown.replace(rot13(label), label)
+    assert visible(expected) == visible(shown)
+    assert MARKED.findall(expected) == MARKED.findall(shown)
+
+
+def rot13(text):
+    return codecs.encode(text, "rot13")
 
 
 def test_pictures_are_named_in_plain_text(html):

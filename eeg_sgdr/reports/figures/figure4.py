@@ -65,17 +65,6 @@ def figure4(comparison: pd.DataFrame, settings: Settings) -> Figure:
 
     Above, every schedule at each rate; below, warm restarts alone, with the snapshots of the last half of
     the cycles, and with those of all rates. Says so where recordings were simulated.
-
-    Parameters
-    ----------
-    comparison : DataFrame
-        comparison.csv.
-    settings : Settings
-        The configuration; it names a reference.
-
-    Returns
-    -------
-    figure : Figure
     """
     points = curve_points(comparison)
     arms, left_out = arms_drawn(settings)

@@ -42,20 +42,8 @@ def surface_points(comparison: pd.DataFrame) -> pd.DataFrame:
 def surface(comparison: pd.DataFrame, settings: Settings) -> Figure:
     """Mean test error against N trainings and M snapshots: the paper's Figure 3, cut along M.
 
-    A row of panels for every warm restarts arm, in which trainings have one initial rate or all; a line
-    for each N. Left of the lines stand the arms that leave one snapshot of each training. Says so where
-    recordings were simulated.
-
-    Parameters
-    ----------
-    comparison : DataFrame
-        comparison.csv, with numbers of the family ``ensemble``.
-    settings : Settings
-        The configuration.
-
-    Returns
-    -------
-    figure : Figure
+    A row of panels for every arm that leaves snapshots, in which trainings have one initial rate or all; a
+    line for each N. Left of the lines stand the other arms. Says so where recordings were simulated.
     """
     points = surface_points(comparison)
     rivals = [name for name, arm in settings.schedules.items() if not arm.leaves_snapshots]
