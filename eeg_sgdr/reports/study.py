@@ -111,7 +111,7 @@ def _result(results: Results, found: list[Answer]) -> str:
     sentences: list[str] = [answers.sentence(settings, answer) for answer in found]
     return (
         first
-        + f'<div class="answers">{bullets(sentences or [_NOTHING])}</div>\n'
+        + Html(f'<div class="answers">{bullets(sentences or [_NOTHING])}</div>\n')
         + paragraphs(
             [
                 *question(settings),
@@ -122,8 +122,7 @@ def _result(results: Results, found: list[Answer]) -> str:
 
 
 def _figure4(comparison: pd.DataFrame, settings: Settings) -> str:
-    line = int(reference_row(comparison, settings).name) + 2  # type: ignore[call-overload]
-    (named,) = (row for row in numbered_lines(comparison, "curve") if row["line"] == line)
+    named = reference_row(numbered_lines(comparison, "curve"), settings)
     arms, left_out = arms_drawn(settings)
     caption = [
         "Improvement over the reference error against the epochs of each training, on a logarithmic axis: "

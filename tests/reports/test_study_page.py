@@ -10,6 +10,7 @@ import pytest
 from study_folder import across, study_settings, write_folds, write_study
 
 from eeg_sgdr.evaluation.comparison import update
+from eeg_sgdr.evaluation.tables import records
 from eeg_sgdr.report import main
 from eeg_sgdr.reports.figures.canvas import encode
 from eeg_sgdr.reports.figures.figure4 import MOST_ARMS, curve_points, figure4, reference_row
@@ -61,7 +62,7 @@ def test_figure_4_draws_the_curves_of_the_comparison(results):
             assert drawn == of.sort_values("epochs_a")[["epochs_a", "estimate"]].to_numpy(float).tolist()
     # Step, 8, 6 and 5 wrong of 20; restarts 4, 5 and 6: the median improvement is one trial.
     assert lines(top)[1][-1] == pytest.approx([7, 5])
-    assert reference_row(results.comparison, results.settings)["estimate"] == pytest.approx(0.3)
+    assert reference_row(records(results.comparison), results.settings)["estimate"] == pytest.approx(0.3)
     chance = [line for line in top.lines if line.get_linestyle() == ":"]
     assert chance[0].get_ydata()[0] == pytest.approx(-20)
     assert "step, 7 epochs, rate 0.025" in figure.get_supylabel()

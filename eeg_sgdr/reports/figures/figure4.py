@@ -1,6 +1,6 @@
 """The paper's Figure 4 from comparison.csv: improvement over the reference error against epochs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import matplotlib
@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from eeg_sgdr.evaluation.tables import records
 from eeg_sgdr.reports.figures.canvas import (
     COLOURS,
     GREY,
@@ -156,7 +157,7 @@ def _levels(
     """Draw the reference, chance and, where there is one, the classical baseline."""
     handles = {}
     classical = points.loc[points["arm_a"] == "baseline", "estimate"]
-    reference = reference_row(comparison, settings)["estimate"]
+    reference = reference_row(records(comparison), settings)["estimate"]
     chance = 1 - 1 / len(settings.recordings.classes)
     for panel in panels:
         panel.axhline(0, color=GREY, linewidth=0.8)
@@ -166,19 +167,20 @@ def _levels(
     return handles
 
 
-def reference_row(comparison: pd.DataFrame, settings: Settings) -> "pd.Series[Any]":
+def reference_row(rows: Iterable[dict[str, Any]], settings: Settings) -> dict[str, Any]:
     """The row of comparison.csv that holds the reference's own median error."""
     named = settings.evaluation.reference
     assert named is not None
-    (found,) = comparison.index[
-        (comparison["family"] == "curve")
-        & (comparison["quantity"] == "median error")
-        & (comparison["arm_a"] == named.schedule)
-        & (comparison["snapshots_a"] == "single")
-        & (comparison["epochs_a"] == named.budget)
-        & (comparison["rates_a"] == str(named.rate))
-    ]
-    return comparison.loc[found]
+    expected = {
+        "family": "curve",
+        "quantity": "median error",
+        "arm_a": named.schedule,
+        "snapshots_a": "single",
+        "epochs_a": named.budget,
+        "rates_a": str(named.rate),
+    }
+    (found,) = (row for row in rows if expected.items() <= row.items())
+    return found
 
 
 def _reference_name(settings: Settings) -> str:
