@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from eeg_sgdr.evaluation.predictors import Predictor, members_at, reference, seed_groups
+from eeg_sgdr.evaluation.predictors import Predictor, last_snapshot, members_at, reference, seed_groups
 from eeg_sgdr.evaluation.statistics import TOLERANCE, quartiles
 from eeg_sgdr.evaluation.units import (
     Group,
@@ -74,10 +74,7 @@ def moments(settings: Settings, name: str, members: str, rate: float, seed: int)
     """What an arm offers as its epochs pass: its cycle ends, or a fit of each budget, ascending."""
     arm = settings.schedules[name]
     if not arm.leaves_snapshots:
-        return [
-            Predictor((FitKey(name, budget, rate, seed),), (budget,), members)
-            for budget in sorted(arm.budgets)
-        ]
+        return [last_snapshot(FitKey(name, budget, rate, seed)) for budget in sorted(arm.budgets)]
     key = FitKey(name, max(arm.budgets), rate, seed)
     ends = schedule_of(key, settings).ends
     return [

@@ -8,6 +8,7 @@ import numpy as np
 from eeg_sgdr.evaluation.predictors import (
     CLASSICAL,
     Predictor,
+    last_snapshot,
     members_at,
     predictors,
     reference,
@@ -97,7 +98,7 @@ def _beside(settings: Settings, errors: UnitErrors, name: str, rival: str, budge
         sides = {
             group: [
                 [Predictor((key,), epochs, members) for key in _keys(settings, name, own_budget, *group)],
-                [Predictor((key,), (budget,), "single") for key in _keys(settings, rival, budget, *group)],
+                [last_snapshot(key) for key in _keys(settings, rival, budget, *group)],
             ]
             for group in seed_groups(settings, 1)
         }
@@ -118,7 +119,7 @@ def _rates(settings: Settings, errors: UnitErrors, name: str) -> list[Row]:
     named = settings.evaluation.reference
     budget = named.budget if named and named.schedule == name else max(settings.schedules[name].budgets)
     sides = {
-        group: [[Predictor((key,), (budget,), "single")] for key in _keys(settings, name, budget, *group)]
+        group: [[last_snapshot(key)] for key in _keys(settings, name, budget, *group)]
         for group in seed_groups(settings, 1)
     }
     rates = settings.training.initial_rates
@@ -140,33 +141,22 @@ def diverged(settings: Settings, errors: UnitErrors, units: Sequence[Subject]) -
 
     That is the cross-entropy of equal probabilities of all k classes. Fits that failed are missing.
     """
+    seeds = settings.training.seeds
     guessing = np.log(len(settings.recordings.classes))
     above = {
         unit.label: {
-            Predictor((key,), (key.budget,), "single"): float(unit.history(key)["loss"].iloc[-1] > guessing)
-            for key in unit.done
+            last_snapshot(key): float(unit.history(key)["loss"].iloc[-1] > guessing) for key in unit.done
         }
         for unit in units
     }
     counted = replace(errors, of_unit=above)
     rows: list[Row] = []
     for name, arm in settings.schedules.items():
-        budget = max(arm.budgets)
         for rate in settings.training.initial_rates:
-            sides = {
-                group: [[Predictor((FitKey(name, budget, rate, *group),), (budget,), "single")]]
-                for group in seed_groups(settings, 1)
-            }
-            found = mean_errors(counted, sides)
-            rows.append(
-                {
-                    "family": "training",
-                    "quantity": "diverged",
-                    "side": "a",
-                    "metric": "fraction",
-                    **describe(next(iter(sides.values()))[0]),
-                    **sample_size(found),
-                    "estimate": float(found.values.mean()) if found.units else np.nan,
-                }
-            )
+            ends = {seed: last_snapshot(FitKey(name, max(arm.budgets), rate, seed)) for seed in seeds}
+            found = mean_errors(counted, {(seed,): [[end]] for seed, end in ends.items()})
+            estimate = float(found.values.mean()) if found.units else np.nan
+            common = {"family": "training", "quantity": "diverged", "side": "a", "metric": "fraction"}
+            described = {**describe([ends[seeds[0]]]), **sample_size(found)}
+            rows.append({**common, **described, "estimate": estimate})
     return rows

@@ -164,7 +164,12 @@ def reference(settings: Settings, seed: int) -> Predictor:
     """The predictor that others are measured against."""
     named = settings.evaluation.reference
     assert named is not None
-    return Predictor((FitKey(named.schedule, named.budget, named.rate, seed),), (named.budget,), "single")
+    return last_snapshot(FitKey(named.schedule, named.budget, named.rate, seed))
+
+
+def last_snapshot(key: FitKey) -> Predictor:
+    """One fit at its end."""
+    return Predictor((key,), (key.budget,), "single")
 
 
 def is_done(subject: Subject, predictor: Predictor) -> bool:
