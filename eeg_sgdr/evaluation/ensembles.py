@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from eeg_sgdr.evaluation import metrics, tables
-from eeg_sgdr.evaluation.predictors import Predictor, seed_groups
+from eeg_sgdr.evaluation.predictors import Predictor, fit_keys, seed_groups
 from eeg_sgdr.evaluation.units import (
     Group,
     Row,
@@ -48,7 +48,7 @@ def cells(settings: Settings) -> list[Cell]:
                 found += [
                     {
                         group: [
-                            Predictor(_fits(name, budget, together, group), snapshots, members)
+                            Predictor(fit_keys(name, budget, together, group), snapshots, members)
                             for together in over
                         ]
                         for group in seed_groups(settings, size)
@@ -56,10 +56,6 @@ def cells(settings: Settings) -> list[Cell]:
                     for over in rate_groups
                 ]
     return found
-
-
-def _fits(name: str, budget: int, rates: Sequence[float], seeds: Group) -> tuple[FitKey, ...]:
-    return tuple(FitKey(name, budget, rate, seed) for seed in seeds for rate in rates)
 
 
 def _snapshots(ends: Sequence[int], restarts: bool, every_epoch: bool) -> list[tuple[str, tuple[int, ...]]]:

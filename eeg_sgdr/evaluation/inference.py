@@ -10,6 +10,7 @@ import pandas as pd
 from eeg_sgdr.evaluation import statistics
 from eeg_sgdr.evaluation.predictors import Predictor, seed_groups, side_predictors
 from eeg_sgdr.evaluation.units import (
+    Group,
     Row,
     UnitErrors,
     UnitValues,
@@ -34,33 +35,30 @@ def tested(
     those of an epoch in each unit.
     """
     comparisons = settings.evaluation.comparisons or ()
-    found = [(_sides(settings, one), _values(settings, errors, one)) for one in comparisons]
-    adjusted = statistics.holm(np.array([statistics.sign_flip(values.difference) for _, values in found]))
+    found = [_values(settings, errors, one) for one in comparisons]
+    adjusted = statistics.holm(np.array([statistics.sign_flip(values.difference) for values in found]))
     rows = []
-    for one, (sides, values), p_holm in zip(comparisons, found, adjusted, strict=True):
+    for one, values, p_holm in zip(comparisons, found, adjusted, strict=True):
+        size = _group_size(one)
+        # Where seeds are too few, as many as it would take.
+        sides = _sides(settings, one, next(iter(seed_groups(settings, size)), tuple(range(size))))
         common = {"comparison": one.name, "family": "tested", "metric": "error"}
         common |= {**describe(*sides), **sample_size(values)}
-        numbers = [
-            *_numbers(values, float(p_holm)),
-            *_updates(sides, values, updates),
-            *_of_units(values),
-        ]
+        numbers = [*_numbers(values, float(p_holm)), *_updates(sides, values, updates), *_of_units(values)]
         if errors.kind == "fold":
             numbers += _conditional(_values(settings, subject_errors, one))
         rows += [{**common, **row} for row in numbers]
     return rows
 
 
+def _sides(settings: Settings, comparison: Comparison, seeds: Group) -> list[list[Predictor]]:
+    """Both sides' predictors for one group of seeds."""
+    return [side_predictors(settings, side, seeds) for side in (comparison.a, comparison.b)]
+
+
 def _group_size(comparison: Comparison) -> int:
     """The fewest seeds that serve both sides."""
     return math.lcm(comparison.a.seeds, comparison.b.seeds)
-
-
-def _sides(settings: Settings, comparison: Comparison) -> tuple[list[Predictor], list[Predictor]]:
-    """Both sides' predictors for one group of seeds; where seeds are too few, of as many as it would take."""
-    size = _group_size(comparison)
-    seeds = next(iter(seed_groups(settings, size)), tuple(range(size)))
-    return side_predictors(settings, comparison.a, seeds), side_predictors(settings, comparison.b, seeds)
 
 
 def _values(settings: Settings, errors: UnitErrors, comparison: Comparison) -> UnitValues:
@@ -70,11 +68,7 @@ def _values(settings: Settings, errors: UnitErrors, comparison: Comparison) -> U
     if not groups:
         why = f"needs {size} seeds, there are {len(settings.training.seeds)}"
         return UnitValues(errors.kind, (), np.empty((0, 2)), 0, why, left_out=True)
-    sides = {
-        group: [side_predictors(settings, side, group) for side in (comparison.a, comparison.b)]
-        for group in groups
-    }
-    return mean_errors(errors, sides)
+    return mean_errors(errors, {group: _sides(settings, comparison, group) for group in groups})
 
 
 def _numbers(values: UnitValues, p_holm: float) -> Iterator[Row]:
@@ -93,9 +87,7 @@ def _numbers(values: UnitValues, p_holm: float) -> Iterator[Row]:
         yield {"quantity": "median error", "side": letter, **median_of(of_side)}
 
 
-def _updates(
-    sides: tuple[list[Predictor], list[Predictor]], values: UnitValues, updates: Mapping[str, int]
-) -> Iterator[Row]:
+def _updates(sides: list[list[Predictor]], values: UnitValues, updates: Mapping[str, int]) -> Iterator[Row]:
     """What one predictor of each side takes in updates: mean over units, least and most."""
     each = np.array([updates[unit] for unit in values.units if unit in updates])
     for letter, (one, *_) in zip("ab", sides, strict=True):
@@ -122,18 +114,11 @@ def _of_units(values: UnitValues) -> Iterator[Row]:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Errors of both sides of a comparison in the units that have both.
-
-    Attributes
-    ----------
-    a, b : str
-        What the sides are called.
-    errors : DataFrame
-        Columns ``a`` and ``b``, fractions between 0 and 1; a row for each subject or fold, by its label.
-    """
+    """Errors of both sides of a comparison in the units that have both, and labels of the sides."""
 
     a: str
     b: str
+    #: Columns ``a`` and ``b``, fractions between 0 and 1; a row for each subject or fold, by its label.
     errors: pd.DataFrame
 
     @property

@@ -13,21 +13,13 @@ from eeg_sgdr.storage.results import Subject, of_fit
 
 @dataclass(frozen=True)
 class Predictor:
-    """N fits times M snapshots, whose probabilities are averaged with equal weights.
+    """N fits times M snapshots, whose probabilities are averaged with equal weights."""
 
-    Attributes
-    ----------
-    fits : tuple of FitKey
-        Of one arm and budget, at one or several rates, with one or several seeds; none for the baseline.
-    epochs : tuple of int
-        The snapshots taken of each fit, ascending; the prediction is that of the last one's moment.
-    members : str
-        "single" (the last snapshot), "cycles" (those of the last cycles), "consecutive" (those of the
-        last epochs), or "baseline".
-    """
-
+    #: Of one arm and budget, at one or several rates, with one or several seeds; none for the baseline.
     fits: tuple[FitKey, ...]
+    #: The snapshots taken of each fit, ascending; the prediction is that of the last one's moment.
     epochs: tuple[int, ...]
+    #: "single" (the last snapshot), "cycles" (of the last cycles), "consecutive" (epochs), or "baseline".
     members: str
 
     @property
@@ -105,7 +97,7 @@ def predictors(settings: Settings, available: Iterable[FitKey]) -> list[Predicto
         for budget in arm.budgets:
             for seed in settings.training.seeds:
                 for group in groups:
-                    fits = tuple(FitKey(name, budget, rate, seed) for rate in group)
+                    fits = fit_keys(name, budget, group, (seed,))
                     if done.issuperset(fits):
                         found += _of_fits(settings, fits)
     over_seeds = [
@@ -118,6 +110,11 @@ def predictors(settings: Settings, available: Iterable[FitKey]) -> list[Predicto
         if done.issuperset(predictor.fits)
     ]
     return found + list(dict.fromkeys(over_seeds))
+
+
+def fit_keys(schedule: str, budget: int, rates: Iterable[float], seeds: Iterable[int]) -> tuple[FitKey, ...]:
+    """Fits of one arm at all of these rates with all of these seeds."""
+    return tuple(FitKey(schedule, budget, rate, seed) for seed in seeds for rate in rates)
 
 
 def _of_fits(settings: Settings, fits: tuple[FitKey, ...]) -> list[Predictor]:
@@ -153,7 +150,7 @@ def side_predictors(settings: Settings, side: Side, seeds: tuple[int, ...]) -> l
     for start in range(0, len(seeds), side.seeds):
         together = seeds[start : start + side.seeds]
         for group in groups:
-            fits = tuple(FitKey(side.schedule, budget, rate, seed) for seed in together for rate in group)
+            fits = fit_keys(side.schedule, budget, group, together)
             ends = schedule_of(fits[0], settings).ends
             epochs = members_at(ends, len(ends)) if side.members == "cycles" else ends[-1:]
             found.append(Predictor(fits, epochs, side.members))

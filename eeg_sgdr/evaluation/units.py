@@ -10,7 +10,7 @@ import pandas as pd
 from eeg_sgdr.data.splits import folds
 from eeg_sgdr.evaluation.predictors import CLASSICAL, Predictor, predictors
 from eeg_sgdr.evaluation.statistics import mean_interval, quartiles, tally
-from eeg_sgdr.evaluation.tables import ROW, records, row_of
+from eeg_sgdr.evaluation.tables import COST, ROW, records, row_of
 from eeg_sgdr.settings import Settings, SubjectSplit, plan
 
 #: Seeds that are taken together: one, or as many as a predictor averages over.
@@ -183,7 +183,7 @@ def _side(letter: str, side: Sequence[Predictor]) -> Row:
         "budget": first.budget,
         "epochs": first.epoch,
         "n_seeds": len(first.seed_group),
-        **{name: getattr(first, name) for name in ("n_fits", "n_snapshots", "n_networks", "epochs_spent")},
+        **{name: getattr(first, name) for name in COST},
         "label": _label(first),
     }
     return {f"{name}_{letter}": value for name, value in columns.items()}
