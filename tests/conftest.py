@@ -90,6 +90,28 @@ def make_raw(n_trials=8, sfreq=100.0, names=("C3", "Cz", "C4"), seed=0):
     return raw.set_annotations(mne.Annotations(onsets, 2.0, cues))
 
 
+@pytest.fixture(scope="session")
+def small_study(tmp_path_factory):
+    """The folders of the recordings and of the results of a small study, trained once: not to be changed."""
+    import small_study
+
+    data_dir, out = (tmp_path_factory.mktemp(name) for name in ("data", "results"))
+    small_study.run(data_dir, out)
+    return data_dir, out
+
+
+@pytest.fixture(scope="session")
+def one_call(tmp_path_factory):
+    """The folder of a study of four subjects that one process has made, its files, and what it said."""
+    import killing
+
+    folder = tmp_path_factory.mktemp("train")
+    process = killing.start(killing.command(folder, "one", *killing.SHORT, "--jobs", "1"))
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    return folder, killing.files(folder / "one"), errors
+
+
 @pytest.fixture
 def recordings():
     """Three runs of one subject; run 2 tests."""

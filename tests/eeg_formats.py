@@ -65,15 +65,9 @@ def write_bdf(path: Path, recording: Made) -> None:
 def write_vhdr(path: Path, recording: Made) -> None:
     """BrainVision, with markers of the type Stimulus."""
     pybv.write_brainvision(
-        data=recording.microvolts * 1e-6,
-        sfreq=SFREQ,
-        ch_names=list(NAMES),
-        fname_base=path.stem,
-        folder_out=path.parent,
-        events=np.array(EVENTS),
-        resolution=0.1,
-        fmt="binary_float32",
-    )
+        data=recording.microvolts * 1e-6, sfreq=SFREQ, ch_names=list(NAMES), fname_base=path.stem,
+        folder_out=path.parent, events=np.array(EVENTS), resolution=0.1, fmt="binary_float32",
+    )  # fmt: skip
 
 
 def write_set(path: Path, recording: Made) -> None:

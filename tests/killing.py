@@ -10,19 +10,23 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import small_study
 import yaml
 
-STUDY = {
-    "name": "small",
-    "recordings": {"source": "simulated", "n_subjects": 2, "n_runs": 2, "n_trials": 12},
-    "split": {"by": "run", "test": ["02"]},
-    "preprocessing": {"sensors": ["C3", "FCC1h", "C4"], "resample_hz": 100, "reject_uv": None,
-                      "standardize": {"init_samples": 400}},
-    "network": {"crop_samples": 400, "arguments": {"final_conv_length": 4}},
-    "training": {"batch_size": 3, "initial_rates": [0.025, 0.05]},
-    "schedules": {"step": {"kind": "step", "budgets": [8, 31]},
-                  "restarts": {"kind": "warm_restarts", "epochs": 31}},
-}  # fmt: skip
+#: Longer than most tests need it: kills at random moments (benchmarks/kills.py) must meet fits.
+STUDY = small_study.configuration(
+    training={"batch_size": 3},
+    schedules={
+        "step": {"kind": "step", "budgets": [8, 31]},
+        "restarts": {"kind": "warm_restarts", "epochs": 31},
+    },
+)
+#: Four subjects of 1 + 3 + 3 epochs, with a checkpoint at every update.
+SHORT = (
+    *("--set", "recordings.n_subjects=4", "--set", "training.initial_rates=[0.05]", "--subject", "1-4"),
+    *("--set", "schedules.step.budgets=[1, 3]", "--set", "schedules.restarts.epochs=3"),
+    *("--set", "compute.checkpoint_minutes=0"),
+)
 
 # Found by every Python of the command, worker processes too. It counts the files that are written; the
 # process whose write is the n-th cuts the file in half and takes all others with it, or finds the disk full.
@@ -132,23 +136,11 @@ def differing(expected: dict[str, object], found: dict[str, object]) -> list[str
 
 
 def kill(arguments: list[str], kind: str, moment: float, folder: Path) -> bool:
-    """Start a command and kill it; moments are counted in writes, which no load of the machine changes.
+    """Start a command and kill it; whether it was, or had ended before.
 
-    Parameters
-    ----------
-    arguments : list of str
-        The command.
-    kind : "all", "first" or "write"
-        Kill all its processes, the first alone, or all of them in the middle of a write.
-    moment : float
-        The number of the write; its fraction are seconds that are let pass (in a write, none are).
-    folder : Path
-        Where the hook is put.
-
-    Returns
-    -------
-    killed : bool
-        False if it ended before.
+    Killed are all its processes, the first alone, or ("write") all of them in the middle of a write. The
+    moment is counted in writes, which no load of the machine changes; its fraction are seconds that are let
+    pass (in a write, none are). The hook is put into `folder`.
     """
     environment = hook(folder, int(moment) if kind == "write" else NEVER)
     process = start(arguments, **environment)

@@ -16,16 +16,9 @@ BNCI = "MNE-bnci-data/~bci/database/001-2014"
 
 
 def high_gamma(folder: Path, n_trials: dict[str, int], artefacts: tuple[int, ...] = ()) -> None:
-    """Write subject 1 of the High-Gamma dataset: 500 Hz, a movement of 4 s every 7 s.
+    """Write subject 1 of the High-Gamma dataset into what ``MNE_DATA`` will name: 500 Hz, a trial every 7 s.
 
-    Parameters
-    ----------
-    folder : Path
-        What ``MNE_DATA`` will name.
-    n_trials : dict of str to int
-        Trials of the files "train" and "test".
-    artefacts : tuple of int
-        Training trials in whose second second Fp1 reaches 900 microvolts.
+    In the second second of the training trials in `artefacts`, Fp1 reaches 900 microvolts.
     """
     rng = np.random.default_rng(0)
     for name, n in n_trials.items():
@@ -46,20 +39,10 @@ def high_gamma(folder: Path, n_trials: dict[str, int], artefacts: tuple[int, ...
 
 
 def bnci2014_001(folder: Path, n_runs: int, n_trials: int) -> dict[str, list[np.ndarray]]:
-    """Write subject 1 of BNCI2014_001: 250 Hz, a trial of 6 s every 8 s, the first run without any.
+    """Write subject 1 of BNCI2014_001: 250 Hz, a trial every 8 s, the first run without any.
 
-    Parameters
-    ----------
-    folder : Path
-        What ``MNE_DATA`` will name.
-    n_runs, n_trials : int
-        Runs with trials, of each session, and trials of each (two or more); the second of each has an
-        artefact.
-
-    Returns
-    -------
-    microvolts : dict of str to list of ndarray, shape (25, n_samples)
-        Of each run with trials, by the letter of the session.
+    The second trial of each of `n_runs` runs has an artefact. Returns the microvolts of these runs, each of
+    shape (25, n_samples), by the letter of their session.
     """
     rng = np.random.default_rng(1)
     written = {}

@@ -1,7 +1,7 @@
-"""A small results folder, made up through the store: real formats, nothing trained."""
+"""Results folders made up through the storage: real formats, errors as a test wants them, nothing trained."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import cache, partial
 
 import mne
 import numpy as np
@@ -11,6 +11,7 @@ from safetensors.numpy import save
 
 from eeg_sgdr import settings as config
 from eeg_sgdr.data.sources.lab import montage_1005
+from eeg_sgdr.data.splits import folds
 from eeg_sgdr.evaluation import tables
 from eeg_sgdr.settings import plan
 from eeg_sgdr.storage import files, folders
@@ -18,11 +19,21 @@ from eeg_sgdr.storage.results import Results, Subject
 
 N_TRAIN, N_TEST, N_UPDATES = 12, 20, 4
 SENSORS = ("FC1", "C3", "Cz", "C4", "CP2", "Fpz", "Oz", "T7")
+#: What data.json holds beside the label, and fit.json of a baseline.
+DATA = {
+    "sensors": [*SENSORS], "sfreq": 100.0, "window_samples": [-50, 200], "classes": ["left", "right"],
+    "interpolated": {"0/1": ["FC1"]}, "flat": {}, "resampled": {}, "not_causal": [0, N_TRAIN],
+    "simulated": False, "fingerprint": "made up", "source_files": {},
+}  # fmt: skip
+BASELINE = {
+    "state": "done", "fingerprint": "made up", "versions": {}, "seconds": 1.0,
+    "settings": {"baseline": {"band_hz": [8, 30]}},
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class MadeUp:
-    """What a folder is made from; each test changes what it is about."""
+    """What the folder of a subject or fold is made from; each test changes what it is about."""
 
     classes: tuple[str, ...] = ("left", "right")
     sensors: tuple[str, ...] = SENSORS
@@ -39,89 +50,135 @@ class MadeUp:
     evaluation: dict = field(default_factory=dict)
 
 
-def write_folder(root: Path, made_up: MadeUp) -> tuple[Results, Subject]:
-    """Write subject 1 of a study, and read it."""
-    settings = make_settings(
+def study_settings(subjects, seeds=(0,), rates=(0.025, 0.05), budgets=(1, 3, 7), epochs=7, **changes):
+    """Settings of a study with step budgets and warm restarts."""
+    defaults = {
+        "recordings": {"subjects": list(subjects)},
+        "training": {"seeds": list(seeds), "initial_rates": list(rates)},
+        "schedules": {
+            "step": {"kind": "step", "budgets": list(budgets)},
+            "restarts": {"kind": "warm_restarts", "epochs": epochs},
+        },
+    }
+    merged = {name: {**section, **changes.pop(name, {})} for name, section in defaults.items()}
+    return make_settings(**merged, **changes)
+
+
+def across(settings, **split):
+    """The same settings, with networks trained across subjects."""
+    data = settings.model_dump(mode="json")
+    return config.validate({**data, "split": {"by": "subject", **split}}, "test")
+
+
+def write_folder(root, made_up):
+    """Write subject 1 of a study, and read both."""
+    settings = study_settings(
+        ["1"],
+        made_up.seeds,
         recordings={"classes": {name: name for name in made_up.classes}},
         network={"name": made_up.network},
-        training={"seeds": list(made_up.seeds)},
-        schedules={
-            "step": {"kind": "step", "budgets": [1, 3, 7]},
-            "restarts": {"kind": "warm_restarts", "epochs": 7},
-        },
+        evaluation=made_up.evaluation,
         **made_up.settings,
     )
-    if made_up.evaluation:
-        changed = {**settings.model_dump(mode="json"), "evaluation": made_up.evaluation}
-        settings = config.validate(changed, "test")
+    study = _write_config(root, settings)
+    write_unit(study.subject("1"), settings, {"subject": "1"}, made_up=made_up)
+    return Results(root), Subject(study.subject("1"))
+
+
+def write_study(root, settings, wrong, missing=()):
+    """Write the results of all subjects; `missing` lists (label, name of fit) or labels.
+
+    `wrong` is a function of a label, a FitKey and an epoch: the numbers of the test trials that are wrong.
+    """
+    study = _write_config(root, settings)
+    for label in settings.recordings.subjects:
+        _write_some(study.subject(label), settings, {"subject": label}, wrong, missing)
+    return Results(root)
+
+
+def write_folds(root, settings, wrong, missing=()):
+    """Write the results of all folds, as above; labels are those of folds."""
+    study = _write_config(root, settings)
+    for fold in folds(settings.split, settings.recordings.subjects):
+        named = {"fold": fold.label, "train_subjects": fold.train, "test_subjects": fold.test}
+        _write_some(study.fold(fold.label), settings, named, wrong, missing)
+    return Results(root)
+
+
+def _write_config(root, settings):
     study = folders.Study(root)
     files.write_text(study.config, config.to_yaml(settings))
-    folder = study.subject("1")
-    rng = np.random.default_rng(0)
-    trials = _trials(made_up)
+    return study
+
+
+def _write_some(folder, settings, named, wrong, missing):
+    label = next(iter(named.values()))
+    if label not in missing:
+        lacking = tuple(entry[1] for entry in missing if entry[0] == label)
+        write_unit(folder, settings, named, wrong, MadeUp(missing=lacking))
+
+
+def write_unit(folder, settings, named, wrong=None, made_up=MadeUp()):
+    """Write the folder of a subject, or of a fold; the first of `named` is its label.
+
+    Trials are divided equally among the people who train and those who test, in order. Without `wrong`,
+    probabilities are drawn at random, and weights are written, too.
+    """
+    label = next(iter(named.values()))
+    trials = _trials(made_up, *(named.get(f"{part}_subjects", [label]) for part in ("train", "test")))
     files.write_csv(folder.trials, trials)
-    files.write_npz(folder.summary, _summary(made_up, rng))
-    files.write_json(folder.data, _data(made_up))
+    files.write_npz(folder.summary, _summary(made_up))
+    sensors, classes = list(made_up.sensors), list(made_up.classes)
+    described = {"sensors": sensors, "classes": classes, "simulated": made_up.simulated}
+    files.write_json(folder.data, {**named, **DATA, **described, "interpolated": {"0/1": sensors[:1]}})
     test = trials[(trials["split"] == "test") & (trials["rejected"] == "")]
-    y = test["class"].map(made_up.classes.index).to_numpy()
     for key in plan.fits(settings):
         if key.name not in made_up.missing:
-            _write_fit(folder.fit(key.name), key, settings, made_up, test["trial"].to_numpy(), y)
-    results = Results(root)
-    files.write_csv(folder.evaluation, tables.evaluation(Subject(folder), settings))
-    return results, Subject(folder)
+            _write_fit(
+                folder.fit(key.name), key, settings, made_up, test, wrong and partial(wrong, label, key)
+            )
+    subject = Subject(folder)
+    if subject.done:
+        files.write_csv(folder.evaluation, tables.evaluation(subject, settings))
 
 
-def _trials(made_up):
+def _trials(made_up, train, test):
     n = N_TRAIN + N_TEST
-    rejected = [""] * n
-    rejected[-1] = made_up.rejected
+    people = [np.asarray(of)[np.arange(m) * len(of) // m] for of, m in ((train, N_TRAIN), (test, N_TEST))]
     return pd.DataFrame(
         {
             "trial": np.arange(n),
             "split": ["train"] * N_TRAIN + ["test"] * N_TEST,
-            "subject": "1",
+            "subject": np.concatenate(people),
             "session": "0",
             "run": ["1"] * N_TRAIN + ["2"] * N_TEST,
             "onset_s": 4.0 + np.arange(n),
             "class": [made_up.classes[i % len(made_up.classes)] for i in range(n)],
-            "rejected": rejected,
+            "rejected": [""] * (n - 1) + [made_up.rejected],
         }
     )
 
 
-def _data(made_up):
-    return {
-        "subject": "1",
-        "sensors": list(made_up.sensors),
-        "sfreq": 100.0,
-        "window_samples": [-50, 200],
-        "classes": list(made_up.classes),
-        "interpolated": {"0/1": [made_up.sensors[0]]},
-        "flat": {},
-        "resampled": {},
-        "not_causal": [0, N_TRAIN],
-        "simulated": made_up.simulated,
-        "fingerprint": "made up",
-        "source_files": {},
-    }
-
-
-def _summary(made_up, rng):
+@cache
+def _places():
     montage = montage_1005()
     info = mne.create_info(montage.ch_names, 1.0, "eeg").set_montage(montage)
-    places = info.get_montage().get_positions()["ch_pos"]
+    return info.get_montage().get_positions()["ch_pos"]
+
+
+def _summary(made_up):
+    rng = np.random.default_rng(0)
     n, k = len(made_up.sensors), len(made_up.classes)
     mixing = rng.normal(size=(n, n))
     return {
-        "positions": np.array([places.get(name, np.full(3, np.nan)) for name in made_up.places]),
+        "positions": np.array([_places().get(name, np.full(3, np.nan)) for name in made_up.places]),
         "frequencies": np.arange(51.0),
         "spectra": rng.uniform(1, 2, size=(k, n, 51)).astype(np.float32),
         "covariance": mixing @ mixing.T,
     }
 
 
-def _write_fit(folder, key, settings, made_up, trials, y):
+def _write_fit(folder, key, settings, made_up, test, wrong):
     described = {
         "fit": {"schedule": key.schedule, "budget": key.budget, "rate": key.rate, "seed": key.seed},
         "fingerprint": "made up",
@@ -135,37 +192,51 @@ def _write_fit(folder, key, settings, made_up, trials, y):
         why = "the loss is not finite in epoch 1, at a rate of 0.05"
         files.write_json(folder.fit, {**described, "state": "failed", "why": why})
         return
-    schedule = plan.schedule_of(key, settings)
-    k, u = len(made_up.classes), made_up.n_updates
-    rng = np.random.default_rng([key.budget, round(1000 * key.rate), key.seed, len(key.schedule)])
-    logits = rng.normal(size=(len(schedule.ends), len(y), k)) + 1.5 * np.eye(k)[y]
-    probabilities = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
+    schedule, u = plan.schedule_of(key, settings), made_up.n_updates
     epochs = np.arange(key.budget)
     history = {
         "epoch": epochs + 1,
         "first_rate": [schedule.lr(epoch) for epoch in epochs],
         "last_rate": [schedule.lr(epoch + (u - 1) / u) for epoch in epochs],
-        "loss": rng.uniform(0.1, 1, size=key.budget),
-        "seconds": 0.1,
+        "loss": 0.5,
+        "seconds": 0.5,
     }
     files.write_csv(folder.history, pd.DataFrame(history))
-    files.write_npz(
-        folder.predictions,
-        {
-            "epochs": np.array(schedule.ends),
-            "trials": trials,
-            "y": y,
-            "classes": np.array(made_up.classes),
-            "probabilities": probabilities.astype(np.float32),
-            "probabilities_running": probabilities.astype(np.float32)[:, ::-1],
-        },
-    )
-    for end in schedule.ends:
-        content = save(shallow_state(rng, len(made_up.sensors), k))
-        files.write(folder.snapshot(end), lambda file, content=content: file.write(content))
-    files.write_json(
-        folder.fit, {**described, "state": "done", "form": "braindecode", "updates_per_epoch": u}
-    )
+    stored = epochs + 1 if settings.training.store == "epochs" else np.array(schedule.ends)
+    if wrong:
+        _write_wrong(folder, test["trial"], {epoch: wrong(epoch) for epoch in stored})
+    else:
+        k = len(made_up.classes)
+        rng = np.random.default_rng([key.budget, round(1000 * key.rate), key.seed, len(key.schedule)])
+        y = test["class"].map(made_up.classes.index).to_numpy()
+        logits = rng.normal(size=(len(stored), len(y), k)) + 1.5 * np.eye(k)[y]
+        probabilities = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
+        _write_predictions(folder, stored, test["trial"], y, made_up.classes, probabilities)
+        for end in schedule.ends:
+            files.write_bytes(folder.snapshot(end), save(shallow_state(rng, len(made_up.sensors), k)))
+    done = {"state": "done", "form": "braindecode", "updates_per_epoch": u}
+    files.write_json(folder.fit, {**described, **done})
+
+
+def write_baseline(folder, n_wrong):
+    """Write the baseline of a subject of `write_study`; it is wrong about the first test trials."""
+    _write_wrong(folder, N_TRAIN + np.arange(N_TEST), {0: np.arange(n_wrong)})
+    files.write_json(folder.fit, BASELINE)
+
+
+def _write_wrong(folder, trials, wrong):
+    """Write predictions of two classes from the numbers of wrong trials by epoch."""
+    y = np.arange(N_TEST) % 2
+    said = np.array([np.where(np.isin(np.arange(N_TEST), of), 1 - y, y) for of in wrong.values()])
+    probabilities = np.where(np.arange(2) == said[..., None], 0.9, 0.1)
+    _write_predictions(folder, list(wrong), trials, y, MadeUp.classes, probabilities)
+
+
+def _write_predictions(folder, epochs, trials, y, classes, probabilities):
+    probabilities = probabilities.astype(np.float32)
+    arrays = {"epochs": np.array(epochs), "trials": np.array(trials), "y": y, "classes": np.array(classes)}
+    both = {"probabilities": probabilities, "probabilities_running": probabilities[:, ::-1]}
+    files.write_npz(folder.predictions, {**arrays, **both})
 
 
 def shallow_state(rng, n_channels, n_classes, n_units=8, n_taps=5):

@@ -16,7 +16,7 @@ from eeg_sgdr.errors import UserError
 from eeg_sgdr.estimators.trained import load_classifier
 from eeg_sgdr.evaluation.comparison import update
 from eeg_sgdr.pipeline import record_settings, train
-from eeg_sgdr.run import main, select
+from eeg_sgdr.run import select
 from eeg_sgdr.settings import SubjectSplit
 from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.storage import folders
@@ -243,20 +243,6 @@ def test_other_subjects_are_another_study(study):
     with pytest.raises(UserError, match=r"split\.seed: 0 here, 1 asked for"):
         record_settings(across(seed=1), PEOPLE, study)
     assert study.config.read_text() == before
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--config", "physionet_across_subjects", "--subject", "1"], "choose these with --fold"),
-        (["--config", "physionet_across_subjects", "--fold", "11"], "fold '11' is not there; there are 1, 2"),
-        (["--fold", "1"], "--fold: there are folds only with split.by subject"),
-    ],
-)
-def test_the_command_chooses_folds_or_subjects(arguments, message, tmp_path, capsys):
-    assert main([*arguments, "--out", str(tmp_path / "out")]) == 2
-    assert message in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
 
 
 def test_the_shipped_study_has_ten_folds_of_ten_people():

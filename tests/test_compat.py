@@ -39,10 +39,10 @@ def test_a_module_of_torch_alone_needs_no_braindecode_before():
     """A form is chosen for it among those of braindecode's modules."""
     code = f"""
 {BROKEN}
-from eeg_sgdr import networks
+from eeg_sgdr.networks import build
 from eeg_sgdr.networks.fast import choose
 module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(20, 2))
-choose(networks.of_module(module, n_channels=2, n_samples=10, n_classes=2, crop_samples=None))
+choose(build.of_module(module, n_channels=2, n_samples=10, n_classes=2, crop_samples=None))
 """
     done = run(code)
     assert done.returncode == 0, done.stderr

@@ -2,7 +2,7 @@
 
 import pytest
 from conftest import make_settings
-from study_folder import study_settings, write_study
+from results_folder import study_settings, write_study
 
 from eeg_sgdr import dry_run
 from eeg_sgdr import settings as config

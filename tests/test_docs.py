@@ -5,22 +5,18 @@ import shlex
 from pathlib import Path
 
 import pytest
+from documents import DOCS, blocks
 
 import eeg_sgdr
 from eeg_sgdr import compat
 from eeg_sgdr import settings as config
 from eeg_sgdr.run import main, parser
 
-DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(path.stem for path in DOCS.glob("*.md"))
-#: Their Python needs a cluster, or real recordings (test_estimator_moabb.py, test_interop_moabb.py).
+#: Their Python needs a cluster, or real recordings (test_ensemble_in_moabb.py, test_interop_moabb.py).
 NOT_RUN = {"cluster", "moabb"}
 #: The tutorial's study, as far as other pages speak of it.
 SHORTER = ["training.seeds=[0]", "training.initial_rates=[0.05]", "schedules.step.budgets=[31]"]
-
-
-def blocks(page, language):
-    return re.findall(rf"^```{language}\n(.*?)^```$", (DOCS / f"{page}.md").read_text(), re.S | re.M)
 
 
 def commands(page):

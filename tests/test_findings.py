@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from study_folder import study_settings, write_study
+from results_folder import study_settings, write_study
 
 from eeg_sgdr import load_results
 from eeg_sgdr.evaluation.comparison import update

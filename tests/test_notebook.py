@@ -9,7 +9,7 @@ import nbformat
 import numpy as np
 import pytest
 from nbclient import NotebookClient
-from study_folder import study_settings, write_study
+from results_folder import study_settings, write_study
 
 from eeg_sgdr import settings as config
 from eeg_sgdr.run import parser

@@ -7,27 +7,12 @@ from pathlib import Path
 
 import killing
 import pytest
+from killing import SHORT
 
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.jobs.submit import Jobs, Unit
 from eeg_sgdr.parallel.workers import local_pool
 from eeg_sgdr.settings.plan import FitKey
-
-SHORT = (
-    *("--set", "recordings.n_subjects=4", "--set", "training.initial_rates=[0.05]", "--subject", "1-4"),
-    *("--set", "schedules.step.budgets=[1, 3]", "--set", "schedules.restarts.epochs=3"),
-    *("--set", "compute.checkpoint_minutes=0"),
-)
-
-
-@pytest.fixture(scope="module")
-def one_call(tmp_path_factory):
-    """The folder of a study that one process has made, its files, and what the command said."""
-    folder = tmp_path_factory.mktemp("train")
-    process = killing.start(killing.command(folder, "one", *SHORT, "--jobs", "1"))
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors
-    return folder, killing.files(folder / "one"), errors
 
 
 def test_two_processes_make_the_same_files(one_call):

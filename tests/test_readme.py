@@ -3,27 +3,16 @@
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import mne
 import numpy as np
 import torch
 from conftest import make_raw
+from documents import block
 from safetensors.torch import save_file
 
 from eeg_sgdr import compat
 from eeg_sgdr.networks.build import build_network
-
-ROOT = Path(__file__).parents[1]
-
-
-def block(words, page="README.md"):
-    """The one block of Python of a page that holds some words."""
-    text = (ROOT / page).read_text()
-    found = [code for code in re.findall(r"```python\n(.*?)```", text, re.S) if words in code]
-    assert len(found) == 1
-    return found[0]
-
 
 #: Here a wheel of torchaudio may not load; the guard is a file that needs nothing of the package.
 PLAIN = """

@@ -36,20 +36,13 @@ RUN = "dataset/sub-{0}/eeg/sub-{0}_task-motor_run-{1}_{2}"
 class Case:
     """One bad input.
 
-    Attributes
-    ----------
-    said : tuple of str
-        Parts of the sentence: what, where, and the remedy.
-    arguments : tuple of str
-        Of the command, beyond configuration and subject 1; ``--out`` names a new folder unless given here.
-    settings : dict of str to object
-        By the path of a setting, its value.
-    damage : callable
-        What was done in the user's folder before.
+    `said` is what the sentence holds: what, where, and the remedy, separated by " ... ". `arguments` are of
+    the command, beyond configuration, subject 1 and a new folder; `settings` are values by their paths;
+    `damage` is done in the user's folder before.
     """
 
-    said: tuple[str, ...]
-    arguments: tuple[str, ...] = ()
+    said: str
+    arguments: str = ""
     settings: dict[str, object] = field(default_factory=dict)
     damage: Callable[[Path], object] = lambda folder: None
 
@@ -115,13 +108,12 @@ def remove(name):
 def samples(run_number, change):
     """Damage: the samples of a run of subject 1, shape (n_samples, 3)."""
 
-    def damage(folder):
-        path = folder / RUN.format("01", run_number, "eeg.eeg")
-        data = np.fromfile(path, "<f4").reshape(-1, 3)
+    def changed(content):
+        data = np.frombuffer(content, "<f4").reshape(-1, 3).copy()
         change(data)
-        data.tofile(path)
+        return data.tobytes()
 
-    return damage
+    return rewrite(RUN.format("01", run_number, "eeg.eeg"), changed)
 
 
 def write(name, content):
@@ -133,12 +125,10 @@ def several(*damages):
 
 
 def sensors(*names):
-    """Damage: run 2 of subject 1 has other sensors than C3, Cz, C4."""
-    pairs = [pair for pair in zip(("C3", "Cz", "C4"), names, strict=True) if pair[0] != pair[1]]
+    """Damage: run 2 of subject 1 has sensors of other names than C3, Cz, C4."""
+    pairs = zip((b"C3", b"Cz", b"C4"), names, strict=True)
     files = [RUN.format("01", 2, name) for name in ("eeg.vhdr", "channels.tsv")]
-    return several(
-        *(replace(file, old.encode(), new.encode()) for file in files for old, new in pairs),
-    )
+    return several(*(replace(file, old, new) for old, new in pairs for file in files))
 
 
 def not_a_number(data):
@@ -150,254 +140,150 @@ VHDR, EVENTS = RUN.format("01", 1, "eeg.vhdr"), RUN.format("01", 1, "events.tsv"
 TESTED = RUN.format("01", 2, "events.tsv")
 EDF = RUN.format("02", 1, "eeg.edf")
 FIT = "results/small/subjects/001/fits/step-b1-r0.05-s0"
-SAME = ("--out", "results/small")
 
+# fmt: off
 CASES = {
-    "no configuration": Case(("--config nothing.yaml", "shipped", "demo"), ("--config", "nothing.yaml")),
-    "configuration is a folder": Case(("--config dataset", "neither a file"), ("--config", "dataset")),
-    "configuration is no text": Case(
-        ("mine.yaml: cannot be read", "correct or replace it"), damage=write("mine.yaml", b"\xff\xfe\x00")
-    ),
-    "configuration is no YAML": Case(
-        ("mine.yaml: not readable as YAML", "line 1", "correct it there"), damage=write("mine.yaml", b"a: [1")
-    ),
-    "configuration is too deep": Case(
-        ("mine.yaml: not readable as YAML", "correct it there"), damage=write("mine.yaml", b"[" * 5000)
-    ),
-    "configuration is a list": Case(
-        ("mine.yaml: holds no table of settings", "see the shipped"), damage=write("mine.yaml", b"- 1")
-    ),
-    "unknown key": Case(
-        ("training.batchsize is no setting", "the nearest is batch_size"), settings={"training.batchsize": 3}
-    ),
-    "key of another section": Case(
-        ("training.epochs is no setting", "remove it"), settings={"training.epochs": 3}
-    ),
-    "unknown key of an arm": Case(
-        ("schedules.restarts.tmult is no setting", "the nearest is t_mult"),
-        settings={"schedules.restarts.tmult": 2},
-    ),
-    "unknown value": Case(
-        ("preprocessing.bads", "'drop'", "not 'interpolat'", "the nearest is interpolate"),
-        settings={"preprocessing.bads": "interpolat"},
-    ),
-    "unknown split": Case(
-        ("split.by: there is no 'runs'", "the nearest is run"), settings={"split.by": "runs"}
-    ),
-    "unknown source": Case(
-        ("recordings.source: there is no 'bidz'", "the nearest is bids"),
-        settings={"recordings.source": "bidz"},
-    ),
-    "unknown kind": Case(
-        ("schedules.restarts.kind: there is no 'restarts'", "the nearest is warm_restarts"),
-        settings={"schedules.restarts.kind": "restarts"},
-    ),
-    "unknown network": Case(
-        ("network.name", "no network 'ShalowFBCSPNet'", "did you mean ShallowFBCSPNet"),
-        settings={"network.name": "ShalowFBCSPNet"},
-    ),
-    "value of another type": Case(
-        ("training.batch_size", "valid integer", "not 'many'"), settings={"training.batch_size": "many"}
-    ),
-    "no cycle grows": Case(
-        ("schedules.restarts.t_mult", "greater than or equal to 1, not 0"),
-        settings={"schedules.restarts.t_mult": 0},
-    ),
-    "no cycle end": Case(
-        ("schedules.restarts", "30 is not the end of a cycle", "15 and 31"),
-        settings={"schedules.restarts.epochs": 30},
-    ),
-    "name leads elsewhere": Case(("name", "not '../up'"), settings={"name": "../up"}),
-    "no test runs": Case(("split.test", "at least 1"), settings={"split.test": []}),
-    "override without value": Case(
-        ("--set training.batch_size", "write it as"), ("--set", "training.batch_size")
-    ),
-    "no process": Case(("--jobs 0", "at least 1"), ("--jobs", "0")),
-    "unknown subject": Case(("subject '99' is not there", "there are 01, 02"), ("--subject", "99")),
-    "empty range": Case(("--subject 5-3", "a range goes from low to high"), ("--subject", "5-3")),
-    "fold without folds": Case(("--fold", "choose with --subject"), ("--fold", "1")),
-    "subject with folds": Case(
-        ("--subject", "choose these with --fold"), settings={"split": {"by": "subject", "folds": 2}}
-    ),
-    "figure of unknown kind": Case(("rates.txt", "svg"), ("--schedule-figure", "rates.txt")),
-    "figure in no folder": Case(
-        ("mine.yaml/rates.svg: cannot be written", "make room"), ("--schedule-figure", "mine.yaml/rates.svg")
-    ),
-    "results folder is a file": Case(("mine.yaml",), ("--out", "mine.yaml")),
-    "unknown test run": Case(
-        ("split.test: subject 01, run '7' is not there", "there are 1, 2"), settings={"split.test": ["7"]}
-    ),
-    "no run trains": Case(
-        ("split.test: subject 01 has no run left to train on", "name fewer of 1, 2"),
-        settings={"split.test": ["1", "2"]},
-    ),
-    "no dataset": Case(
-        ("recordings.root: there is no folder elsewhere", "name that of a BIDS dataset"),
-        settings={"recordings.root": "elsewhere"},
-    ),
-    "no such task": Case(
-        ("subject 01 has no EEG of task 'rest'", "correct recordings.task"),
-        settings={"recordings.task": "rest"},
-    ),
-    "BrainVision without its data": Case(
-        (f"{VHDR}: cannot be read", "fetch it again"), damage=remove(RUN.format("01", 1, "eeg.eeg"))
-    ),
-    "BrainVision cut off": Case(
-        (f"{VHDR}", "after its end", "fetch it again"),
-        damage=rewrite(RUN.format("01", 1, "eeg.eeg"), lambda content: content[:12000]),
-    ),
-    "EDF cut off": Case(
-        (f"{EDF}", "not as long as its header says", "fetch it again"),
-        ("--subject", "2"),
-        damage=rewrite(EDF, lambda content: content[:-3000]),
-    ),
-    "EDF without samples": Case(
-        (f"{EDF}", "fetch it again"), ("--subject", "2"), damage=rewrite(EDF, lambda content: content[:1000])
-    ),
-    "EDF overwritten": Case(
-        (f"{EDF}: cannot be read", "fetch it again"),
-        ("--subject", "2"),
-        damage=rewrite(EDF, lambda content: b"\x00" * 512 + content[512:]),
-    ),
-    "no events": Case((f"{VHDR}: there is no events.tsv beside it", "add one"), damage=remove(EVENTS)),
-    "events are no table": Case(
-        (f"{VHDR}: cannot be read", "validator"), damage=write(EVENTS, b"\xff\xfe\x00\x01")
-    ),
-    "participants are no text": Case(
-        ("participants.tsv: cannot be read", "UTF-8"),
-        damage=write("dataset/participants.tsv", b"\xff\xfe\x00"),
-    ),
-    "participant without folder": Case(
-        ("sub-07: subject 07 has no folder", "leave the subject out"),
-        ("--subject", "7"),
-        damage=write("dataset/participants.tsv", b"participant_id\nsub-07\n"),
-    ),
-    "participant leads elsewhere": Case(
-        ("subject '../x'", "cannot be the name of a folder", "rename it"),
-        ("--subject", "all"),
-        damage=write("dataset/participants.tsv", b"participant_id\nsub-../x\n"),
-    ),
+    "no configuration": Case("--config nothing.yaml ... shipped ... demo", "--config nothing.yaml"),
+    "configuration is a folder": Case("--config dataset ... neither a file", "--config dataset"),
+    "configuration is no text": Case("mine.yaml: cannot be read ... correct or replace it",
+        damage=write("mine.yaml", b"\xff\xfe\x00")),
+    "configuration is no YAML": Case("mine.yaml: not readable as YAML ... line 1 ... correct it there",
+        damage=write("mine.yaml", b"a: [1")),
+    "configuration is too deep": Case("mine.yaml: not readable as YAML ... correct it there",
+        damage=write("mine.yaml", b"[" * 5000)),
+    "configuration is a list": Case("mine.yaml: holds no table of settings ... see the shipped",
+        damage=write("mine.yaml", b"- 1")),
+    "unknown key": Case("training.batchsize is no setting ... the nearest is batch_size",
+        settings={"training.batchsize": 3}),
+    "key of another section": Case("training.epochs is no setting ... remove it",
+        settings={"training.epochs": 3}),
+    "unknown key of an arm": Case("schedules.restarts.tmult is no setting ... the nearest is t_mult",
+        settings={"schedules.restarts.tmult": 2}),
+    "unknown value": Case("preprocessing.bads ... 'drop' ... not 'interpolat' ... the nearest is interpolate",
+        settings={"preprocessing.bads": "interpolat"}),
+    "unknown split": Case("split.by: there is no 'runs' ... the nearest is run",
+        settings={"split.by": "runs"}),
+    "unknown source": Case("recordings.source: there is no 'bidz' ... the nearest is bids",
+        settings={"recordings.source": "bidz"}),
+    "unknown kind": Case("schedules.restarts.kind: there is no 'restarts' ... the nearest is warm_restarts",
+        settings={"schedules.restarts.kind": "restarts"}),
+    "unknown network": Case("network.name ... no network 'ShalowFBCSPNet' ... did you mean ShallowFBCSPNet",
+        settings={"network.name": "ShalowFBCSPNet"}),
+    "value of another type": Case("training.batch_size ... valid integer ... not 'many'",
+        settings={"training.batch_size": "many"}),
+    "no cycle grows": Case("schedules.restarts.t_mult ... greater than or equal to 1, not 0",
+        settings={"schedules.restarts.t_mult": 0}),
+    "no cycle end": Case("schedules.restarts ... 30 is not the end of a cycle ... 15 and 31",
+        settings={"schedules.restarts.epochs": 30}),
+    "name leads elsewhere": Case("name ... not '../up'", settings={"name": "../up"}),
+    "no test runs": Case("split.test ... at least 1", settings={"split.test": []}),
+    "override without value": Case("--set training.batch_size ... write it as", "--set training.batch_size"),
+    "no process": Case("--jobs 0 ... at least 1", "--jobs 0"),
+    "unknown subject": Case("subject '99' is not there ... there are 01, 02", "--subject 99"),
+    "empty range": Case("--subject 5-3 ... a range goes from low to high", "--subject 5-3"),
+    "fold without folds": Case("--fold ... choose with --subject", "--fold 1"),
+    "subject with folds": Case("--subject ... choose these with --fold",
+        settings={"split": {"by": "subject", "folds": 2}}),
+    "unknown fold": Case("fold '11' is not there ... there are 1, 2",
+        "--config physionet_across_subjects --fold 11"),
+    "override of an unknown key": Case("training.batchsize is no setting ... the nearest is batch_size",
+        "--set training.batchsize=3"),
+    "figure of unknown kind": Case("rates.txt ... svg", "--schedule-figure rates.txt"),
+    "figure in no folder": Case("mine.yaml/rates.svg: cannot be written ... make room",
+        "--schedule-figure mine.yaml/rates.svg"),
+    "results folder is a file": Case("mine.yaml", "--out mine.yaml"),
+    "unknown test run": Case("split.test: subject 01, run '7' is not there ... there are 1, 2",
+        settings={"split.test": ["7"]}),
+    "no run trains": Case("split.test: subject 01 has no run left to train on ... name fewer of 1, 2",
+        settings={"split.test": ["1", "2"]}),
+    "no dataset": Case("recordings.root: there is no folder elsewhere ... name that of a BIDS dataset",
+        settings={"recordings.root": "elsewhere"}),
+    "no such task": Case("subject 01 has no EEG of task 'rest' ... correct recordings.task",
+        settings={"recordings.task": "rest"}),
+    "BrainVision without its data": Case(f"{VHDR}: cannot be read ... fetch it again",
+        damage=remove(RUN.format("01", 1, "eeg.eeg"))),
+    "BrainVision cut off": Case(f"{VHDR} ... after its end ... fetch it again",
+        damage=rewrite(RUN.format("01", 1, "eeg.eeg"), lambda content: content[:12000])),
+    "EDF cut off": Case(f"{EDF} ... not as long as its header says ... fetch it again", "--subject 2",
+        damage=rewrite(EDF, lambda content: content[:-3000])),
+    "EDF without samples": Case(f"{EDF} ... fetch it again", "--subject 2",
+        damage=rewrite(EDF, lambda content: content[:1000])),
+    "EDF overwritten": Case(f"{EDF}: cannot be read ... fetch it again", "--subject 2",
+        damage=rewrite(EDF, lambda content: b"\x00" * 512 + content[512:])),
+    "no events": Case(f"{VHDR}: there is no events.tsv beside it ... add one", damage=remove(EVENTS)),
+    "events are no table": Case(f"{VHDR}: cannot be read ... validator",
+        damage=write(EVENTS, b"\xff\xfe\x00\x01")),
+    "participants are no text": Case("participants.tsv: cannot be read ... UTF-8",
+        damage=write("dataset/participants.tsv", b"\xff\xfe\x00")),
+    "participant without folder": Case("sub-07: subject 07 has no folder ... leave the subject out",
+        "--subject 7", damage=write("dataset/participants.tsv", b"participant_id\nsub-07\n")),
+    "participant leads elsewhere": Case("subject '../x' ... cannot be the name of a folder ... rename it",
+        "--subject all", damage=write("dataset/participants.tsv", b"participant_id\nsub-../x\n")),
     "no cue matches": Case(
-        (
-            "subject 01, session 0, run 1: no annotation matches a class",
-            "recordings.classes",
-            "annotations: l, r",
-        ),
-        settings={"recordings.classes": {"left": "left", "right": "right"}},
-    ),
+        "subject 01, session 0, run 1: no annotation matches a class ... recordings.classes ... "
+        "annotations: l, r",
+        settings={"recordings.classes": {"left": "left", "right": "right"}}),
     "no training trial of a class": Case(
-        ("subject 01: class 'right' has no trial to train on", "there are none", "change the split"),
-        damage=replace(EVENTS, b"\tr\t", b"\to\t"),
-    ),
-    "no test trial of a class": Case(
-        ("subject 01: class 'left' has no trial to test", "change the split"),
-        damage=replace(TESTED, b"\tl\t", b"\to\t"),
-    ),
+        "subject 01: class 'right' has no trial to train on ... there are none ... change the split",
+        damage=replace(EVENTS, b"\tr\t", b"\to\t")),
+    "no test trial of a class": Case("subject 01: class 'left' has no trial to test ... change the split",
+        damage=replace(TESTED, b"\tl\t", b"\to\t")),
     "windows leave the recording": Case(
-        (
-            "class 'left' has no trial to train on",
-            "the windows of 4 leave the recording",
-            "preprocessing.window_s",
-        ),
-        settings={"preprocessing.window_s": [-0.5, 100.0]},
-    ),
-    "all trials too large": Case(
-        ("class 'left' has no trial to train on", "for sensor", "reject_uv"),
-        settings={"preprocessing.reject_uv": 1.0},
-    ),
-    "other rate": Case(
-        ("subject 01: recordings at 80 and 100 Hz", "set preprocessing.resample_hz"),
-        damage=several(
-            replace(RUN.format("01", 2, "eeg.vhdr"), b"10000", b"12500"),
-            replace(RUN.format("01", 2, "eeg.json"), b"100.0", b"80.0"),
-        ),
-    ),
-    "no such sensor": Case(
-        ("subject 01: no EEG sensor C5", "preprocessing.sensors", "C3, Cz, C4"),
-        settings={"preprocessing.sensors": ["C3", "C5"]},
-    ),
-    "no common sensor": Case(
-        ("subject 01", "no EEG sensor", "every recording"), damage=sensors("F3", "Fz", "F4")
-    ),
+        "class 'left' has no trial to train on ... the windows of 4 leave the recording ... "
+        "preprocessing.window_s",
+        settings={"preprocessing.window_s": [-0.5, 100.0]}),
+    "all trials too large": Case("class 'left' has no trial to train on ... for sensor ... reject_uv",
+        settings={"preprocessing.reject_uv": 1.0}),
+    "other rate": Case("subject 01: recordings at 80 and 100 Hz ... set preprocessing.resample_hz",
+        damage=several(replace(RUN.format("01", 2, "eeg.vhdr"), b"10000", b"12500"),
+                       replace(RUN.format("01", 2, "eeg.json"), b"100.0", b"80.0"))),
+    "no such sensor": Case("subject 01: no EEG sensor C5 ... preprocessing.sensors ... C3, Cz, C4",
+        settings={"preprocessing.sensors": ["C3", "C5"]}),
+    "no common sensor": Case("subject 01 ... no EEG sensor ... every recording",
+        damage=sensors(b"F3", b"Fz", b"F4")),
     "not a number": Case(
-        ("subject 01, session 0, run 1", "NaN or infinite values in Cz, C4", "mark them as bad"),
-        damage=samples(1, not_a_number),
-    ),
-    "flat": Case(
-        ("subject 01, session 0, run 2", "C3, Cz, C4", "never change"),
-        damage=samples(2, lambda data: data.fill(0)),
-    ),
+        "subject 01, session 0, run 1 ... NaN or infinite values in Cz, C4 ... mark them as bad",
+        damage=samples(1, not_a_number)),
+    "flat": Case("subject 01, session 0, run 2 ... C3, Cz, C4 ... never change",
+        damage=samples(2, lambda data: data.fill(0))),
     "filter above half the rate": Case(
-        ("run 1: cannot be filtered at 60 Hz", "change preprocessing.highpass_hz"),
-        settings={"preprocessing.highpass_hz": 60},
-    ),
+        "run 1: cannot be filtered at 60 Hz ... change preprocessing.highpass_hz",
+        settings={"preprocessing.highpass_hz": 60}),
     "crop longer than the window": Case(
-        ("network.crop_samples: a crop of 300 samples", "window of 250", "shorten it"),
-        settings={"network.crop_samples": 300},
-    ),
+        "network.crop_samples: a crop of 300 samples ... window of 250 ... shorten it",
+        settings={"network.crop_samples": 300}),
     "window too short for the network": Case(
-        (
-            "network: ShallowFBCSPNet cannot be built for 3 sensors, 50 samples",
-            "change network.arguments or the window",
-        ),
-        settings={"preprocessing.window_s": [0.0, 0.5]},
-    ),
+        "network: ShallowFBCSPNet cannot be built for 3 sensors, 50 samples ... "
+        "change network.arguments or the window",
+        settings={"preprocessing.window_s": [0.0, 0.5]}),
     "unknown argument": Case(
-        ("network: ShallowFBCSPNet cannot be built", "n_filters", "change network.arguments"),
-        settings={"network.arguments": {"n_filters": 4}},
-    ),
-    "fewer crops than a batch": Case(
-        ("training.batch_size: 60 is more than the 8 training crops", "smaller"),
-        settings={"training.batch_size": 60},
-    ),
-    "no CUDA": Case(
-        ("training.numerics.device: cuda is asked for", "set it to cpu"),
-        settings={"training.numerics": {"device": "cuda"}},
-    ),
-    "no internet": Case(
-        ("EEGMMIDB: subject 1, run 5", "cannot be downloaded", "set MNE_DATA"),
-        ("--config", "physionet_fists_feet"),
-    ),
+        "network: ShallowFBCSPNet cannot be built ... n_filters ... change network.arguments",
+        settings={"network.arguments": {"n_filters": 4}}),
+    "fewer crops than a batch": Case("training.batch_size: 60 is more than the 8 training crops ... smaller",
+        settings={"training.batch_size": 60}),
+    "no CUDA": Case("training.numerics.device: cuda is asked for ... set it to cpu",
+        settings={"training.numerics": {"device": "cuda"}}),
+    "no internet": Case("EEGMMIDB: subject 1, run 5 ... cannot be downloaded ... set MNE_DATA",
+        "--config physionet_fists_feet"),
     "other settings in the folder": Case(
-        (
-            "results/small: holds results of other settings",
-            "training.batch_size: 4 here, 3 asked for",
-            "another --out",
-        ),
-        SAME,
-        settings={"training.batch_size": 3},
-    ),
-    "changed source file": Case(
-        ("001/", "made with other settings or recordings", "another --out"),
-        SAME,
-        damage=samples(1, lambda data: np.negative(data, out=data)),
-    ),
-    "damaged config.yaml": Case(
-        ("results/small/config.yaml: not readable as YAML", "correct it"),
-        SAME,
-        damage=write("results/small/config.yaml", b"{"),
-    ),
-    "damaged fit.json": Case(
-        (f"{FIT}/fit.json: is not as it was written", "delete", "run again"),
-        SAME,
-        damage=rewrite(f"{FIT}/fit.json", lambda content: content[:-20]),
-    ),
-    "fit.json of another fit": Case(
-        (f"{FIT}/fit.json: is not as it was written", "step-b2-r0.05-s0"),
-        SAME,
-        damage=replace(f"{FIT}/fit.json", b'"budget": 1', b'"budget": 2'),
-    ),
+        "results/small: holds results of other settings ... training.batch_size: 4 here, 3 asked for ... "
+        "another --out",
+        "--out results/small", settings={"training.batch_size": 3}),
+    "changed source file": Case("001/ ... made with other settings or recordings ... another --out",
+        "--out results/small", damage=samples(1, lambda data: np.negative(data, out=data))),
+    "damaged config.yaml": Case("results/small/config.yaml: not readable as YAML ... correct it",
+        "--out results/small", damage=write("results/small/config.yaml", b"{")),
+    "damaged fit.json": Case(f"{FIT}/fit.json: is not as it was written ... delete ... run again",
+        "--out results/small", damage=rewrite(f"{FIT}/fit.json", lambda content: content[:-20])),
+    "fit.json of another fit": Case(f"{FIT}/fit.json: is not as it was written ... step-b2-r0.05-s0",
+        "--out results/small", damage=replace(f"{FIT}/fit.json", b'"budget": 1', b'"budget": 2')),
     "changed predictions": Case(
-        (f"{FIT}/predictions.npz: is not as it was written (it was changed", f"delete {FIT} and run again"),
-        SAME,
-        damage=rewrite(f"{FIT}/predictions.npz", lambda content: content[:-1] + b"x"),
-    ),
-    "no predictions": Case(
-        (f"{FIT}/predictions.npz: is not as it was written", f"delete {FIT} and run again"),
-        SAME,
-        damage=remove(f"{FIT}/predictions.npz"),
-    ),
+        f"{FIT}/predictions.npz: is not as it was written (it was changed ... delete {FIT} and run again",
+        "--out results/small", damage=rewrite(f"{FIT}/predictions.npz", lambda content: content[:-1] + b"x")),
+    "no predictions": Case(f"{FIT}/predictions.npz: is not as it was written ... delete {FIT} and run again",
+        "--out results/small", damage=remove(f"{FIT}/predictions.npz")),
 }
+# fmt: on
 
 
 def contents(folder):
@@ -425,47 +311,44 @@ def user(finished, tmp_path, monkeypatch):
 
 def arguments_of(case):
     """The command line, without what the case gives otherwise."""
+    words = case.arguments.split()
     given = {"--config": "mine.yaml", "--subject": "1", "--out": "results/new", "--jobs": "1"}
-    if "--fold" in case.arguments:
+    if "--fold" in words:
         del given["--subject"]
-    left = [word for name, value in given.items() if name not in case.arguments for word in (name, value)]
-    return [*left, *case.arguments]
+    return [word for name, value in given.items() if name not in words for word in (name, value)] + words
 
 
-def without_progress(said):
-    """What is said less the lines that tell how far the recordings are prepared."""
-    return re.sub(r".*, preparing recordings: .* left\n", "", said)
+def in_this_process(arguments, capfd):
+    status = run.main(arguments)
+    return status, *capfd.readouterr()
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_refused(case, user, capfd):
-    configuration(user, case.settings)
-    case.damage(user)
-    before = contents(user / "results")
-    status = run.main(arguments_of(case))
-    out, said = capfd.readouterr()
-    said = without_progress(said)
-    assert all(part in said for part in case.said), said
-    assert said.count("\n") == 1
-    assert said[:-1].isprintable()
-    assert "Traceback" not in out + said
-    assert status == 2
-    assert contents(user / "results") == before
+def as_a_command(arguments, capfd):
+    done = subprocess.run([sys.executable, "-m", "eeg_sgdr.run", *arguments], capture_output=True, text=True)
+    assert done.stdout == ""
+    return done.returncode, done.stdout, done.stderr
 
 
-@pytest.mark.parametrize("name", ["unknown key", "not a number", "fewer crops than a batch"])
-def test_refused_by_the_command_as_a_user_runs_it(name, user):
+AS_A_COMMAND = ["unknown key", "unknown subject", "not a number", "fewer crops than a batch"]
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [*((name, in_this_process) for name in CASES), *((name, as_a_command) for name in AS_A_COMMAND)],
+)
+def test_refused(name, command, user, capfd):
     case = CASES[name]
     configuration(user, case.settings)
     case.damage(user)
     before = contents(user / "results")
-    done = subprocess.run(
-        [sys.executable, "-m", "eeg_sgdr.run", *arguments_of(case)], capture_output=True, text=True
-    )
-    said = without_progress(done.stderr)
-    assert all(part in said for part in case.said), said
+    status, out, said = command(arguments_of(case), capfd)
+    # Less the lines that tell how far the recordings are prepared.
+    said = re.sub(r".*, preparing recordings: .* left\n", "", said)
+    assert all(part in said for part in case.said.split(" ... ")), said
     assert said.count("\n") == 1
-    assert (done.returncode, done.stdout) == (2, "")
+    assert said[:-1].isprintable()
+    assert "Traceback" not in out + said
+    assert status == 2
     assert contents(user / "results") == before
 
 

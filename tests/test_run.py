@@ -51,22 +51,6 @@ def test_help_comes_without_heavy_imports(tmp_path):
     assert done.stdout.endswith("[]\n")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--config", "nothing"], "neither a file nor a shipped configuration"),
-        (["--set", "training.batchsize=3"], "the nearest is batch_size"),
-        (["--subject", "99", "--set", "compute.data_dir=data"], "subject '99' is not there"),
-    ],
-)
-def test_refusals_are_one_sentence_and_leave_nothing(arguments, message, tmp_path):
-    done = command(*arguments, cwd=tmp_path)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert not (tmp_path / "results").exists()
-
-
 def test_debug_shows_the_traceback(tmp_path):
     done = command("--config", "nothing", "--debug", cwd=tmp_path)
     assert "Traceback" in done.stderr

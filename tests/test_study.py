@@ -1,14 +1,15 @@
 """A small study from end to end: what is on disk, what is trained again, what is refused."""
 
 import itertools
-import json
 import os
+import shutil
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
+from killing import files
 from sklearn.metrics import accuracy_score
+from small_study import run
 
 from eeg_sgdr import settings as config
 from eeg_sgdr.compat import import_braindecode
@@ -16,68 +17,33 @@ from eeg_sgdr.data.cache import prepare
 from eeg_sgdr.data.sources import open_source
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.evaluation import tables
-from eeg_sgdr.jobs.submit import Jobs, Unit, begin, cards, make_baseline, missing_fits, processes
-from eeg_sgdr.parallel.workers import local_pool
-from eeg_sgdr.pipeline import finish, record_settings
+from eeg_sgdr.jobs.submit import Jobs, cards, make_baseline, missing_fits, processes
 from eeg_sgdr.settings import plan
 from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.storage import folders
 from eeg_sgdr.storage.files import read_json
 from eeg_sgdr.storage.results import load_results, of_fit, of_prediction
 
-SMALL = {
-    "name": "small",
-    "recordings": {"source": "simulated", "n_subjects": 2, "n_runs": 2, "n_trials": 12},
-    "split": {"by": "run", "test": ["02"]},
-    "preprocessing": {"sensors": ["C3", "FCC1h", "C4"], "resample_hz": 100, "reject_uv": None,
-                      "standardize": {"init_samples": 400}},
-    "network": {"crop_samples": 400, "arguments": {"final_conv_length": 4}},
-    "training": {"batch_size": 5, "initial_rates": [0.025, 0.05]},
-    "schedules": {"step": {"kind": "step", "budgets": [2, 3]},
-                  "restarts": {"kind": "warm_restarts", "epochs": 3}},
-}  # fmt: skip
+
+@pytest.fixture(scope="module")
+def data_dir(small_study):
+    return small_study[0]
 
 
 @pytest.fixture(scope="module")
-def data_dir(tmp_path_factory):
-    return tmp_path_factory.mktemp("data")
-
-
-def run(data_dir, out, jobs=1, **changes):
-    data = {
-        **SMALL,
-        **{key: {**SMALL.get(key, {}), **value} if value else None for key, value in changes.items()},
-    }
-    settings = config.validate(data, "test")
-    source = open_source(settings.recordings, data_dir)
-    study = folders.Study(out)
-    settings = record_settings(settings, ["01"], study)
-    unit = Unit("01", prepare(source, "01", settings, data_dir), study.subject("01"), settings)
-    with local_pool(jobs) as pool:
-        under_way = Jobs(pool, data_dir)
-        begin(unit, under_way)
-        assert list(under_way.ended()) == [unit]
-    assert unit.failure is None
-    return finish(unit.folder, settings)
+def subject(small_study):
+    return load_results(small_study[1]).subject(1)
 
 
 @pytest.fixture(scope="module")
-def subject(data_dir, tmp_path_factory):
-    return run(data_dir, tmp_path_factory.mktemp("results"))
+def settings(small_study):
+    return load_results(small_study[1]).settings
 
 
-def files(root):
-    """Every file with its content, times taken out."""
-    found = {}
-    for path in sorted(root.rglob("*")):
-        if path.is_file() and path.name != "environment.json":
-            content = path.read_bytes()
-            if path.name == "fit.json":
-                content = {key: value for key, value in json.loads(content).items() if key != "seconds"}
-            if path.name == "history.csv":
-                content = pd.read_csv(path).drop(columns="seconds").to_csv()
-            found[path.relative_to(root).as_posix()] = content
-    return found
+@pytest.fixture
+def copied(small_study, tmp_path):
+    """A copy of the study's folder, for tests that change it."""
+    return shutil.copytree(small_study[1], tmp_path / "copied")
 
 
 def test_the_folder_is_as_the_contract_says(subject):
@@ -106,50 +72,42 @@ def test_results_depend_on_nothing_but_settings_data_and_seed(subject, data_dir,
     assert {name: theirs[name] for name in ours} == ours
 
 
-def test_nothing_is_trained_twice_and_lists_grow(subject, data_dir, tmp_path):
-    import shutil
-
-    out = tmp_path / "grown"
-    shutil.copytree(subject.folder.root.parents[1], out)
-    before = files(out)
-    run(data_dir, out)
-    assert files(out) == before
-    grown = run(data_dir, out, training={"seeds": [1], "initial_rates": [0.025]})
-    after = files(out)
+def test_nothing_is_trained_twice_and_lists_grow(subject, data_dir, copied):
+    before = files(copied)
+    run(data_dir, copied)
+    assert files(copied) == before
+    grown = run(data_dir, copied, training={"seeds": [1], "initial_rates": [0.025]})
+    after = files(copied)
     kept = {name for name in before if "/fits/" in name}
     assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
-    results = load_results(out)
+    results = load_results(copied)
     assert results.settings.training.seeds == (0, 1)
     assert len(grown.done) == 2 * len(subject.done)
     assert set(grown.evaluation["seeds"]) == {"0", "1", ""}
     assert results.settings.recordings.subjects == ("01",)
 
 
-def test_other_settings_do_not_mix(subject, data_dir):
-    out = subject.folder.root.parents[1]
+def test_other_settings_do_not_mix(small_study):
+    data_dir, out = small_study
     before = files(out)
     with pytest.raises(UserError, match=r"training\.momentum: 0\.9 here, 0\.5 asked for"):
         run(data_dir, out, training={"momentum": 0.5})
     assert files(out) == before
 
 
-def test_another_baseline_is_refused_and_none_keeps_the_one_there(subject, data_dir, tmp_path):
-    import shutil
-
-    out = tmp_path / "other"
-    shutil.copytree(subject.folder.root.parents[1], out)
-    before = files(out)
+def test_another_baseline_is_refused_and_none_keeps_the_one_there(data_dir, copied):
+    before = files(copied)
     with pytest.raises(
         UserError, match=r"baseline\.band_hz: \[8\.0, 30\.0\] here, \[9\.0, 30\.0\] asked for"
     ):
-        run(data_dir, out, baseline={"band_hz": [9, 30]})
-    assert files(out) == before
-    run(data_dir, out, baseline=None)
-    after = files(out)
+        run(data_dir, copied, baseline={"band_hz": [9, 30]})
+    assert files(copied) == before
+    run(data_dir, copied, baseline=None)
+    after = files(copied)
     # Nothing is compared with the baseline then, but what the folder holds stays in it, and in its list.
     del before["config.yaml"], after["config.yaml"]
     assert after == before
-    assert load_results(out).settings.baseline.band_hz == (8, 30)
+    assert load_results(copied).settings.baseline.band_hz == (8, 30)
 
 
 def test_without_a_baseline_fits_are_the_same(subject, data_dir, tmp_path):
@@ -159,9 +117,8 @@ def test_without_a_baseline_fits_are_the_same(subject, data_dir, tmp_path):
     assert files(without.folder.root / "fits") == files(subject.folder.root / "fits")
 
 
-def test_a_singular_covariance_fails_the_baseline_alone(subject, tmp_path):
+def test_a_singular_covariance_fails_the_baseline_alone(subject, settings, tmp_path):
     """Told with its trial; the ConvNets do not need it."""
-    settings = load_results(subject.folder.root.parents[1]).settings
 
     class Zeros:
         info = subject.data
@@ -181,8 +138,7 @@ def test_a_singular_covariance_fails_the_baseline_alone(subject, tmp_path):
     assert not folder.predictions.exists()
 
 
-def test_a_fit_of_other_data_is_refused(subject, data_dir):
-    settings = load_results(subject.folder.root.parents[1]).settings
+def test_a_fit_of_other_data_is_refused(subject, settings, data_dir):
     other = settings.model_copy(
         update={"preprocessing": settings.preprocessing.model_copy(update={"highpass_hz": 8.0})}
     )
@@ -191,10 +147,10 @@ def test_a_fit_of_other_data_is_refused(subject, data_dir):
         missing_fits(subject, other, prepared)
 
 
-def test_predictions_hold_the_test_trials_and_nothing_else(subject):
+def test_predictions_hold_the_test_trials_and_nothing_else(subject, settings):
     for key in subject.done:
         arrays = subject.predictions(key)
-        n_ends = len(plan.schedule_of(key, load_results(subject.folder.root.parents[1]).settings).ends)
+        n_ends = len(plan.schedule_of(key, settings).ends)
         assert arrays["trials"].tolist() == list(range(12, 24))
         assert (np.array(arrays["classes"])[arrays["y"]] == subject.trials["class"].to_numpy()[12:]).all()
         for name in ("probabilities", "probabilities_running"):
@@ -224,8 +180,7 @@ def test_evaluation_is_recomputed_from_predictions(subject):
     assert len(table) == 3 * (2 + 2 + 2) + 1
 
 
-def test_running_statistics_are_tabled_without_training(subject):
-    settings = load_results(subject.folder.root.parents[1]).settings
+def test_running_statistics_are_tabled_without_training(subject, settings):
     evaluation = settings.evaluation.model_copy(update={"batch_norm_statistics": "running"})
     running = tables.evaluation(subject, settings.model_copy(update={"evaluation": evaluation}))
     row = running.query("schedule == 'step' and budget == 2 and rates == '0.05'").iloc[0]
@@ -235,7 +190,7 @@ def test_running_statistics_are_tabled_without_training(subject):
     )
 
 
-def test_snapshots_load_into_braindecode(subject, data_dir):
+def test_snapshots_load_into_braindecode(subject, settings, data_dir):
     """Without anything of ours, and the stored probabilities come out: softmax of the mean over crops."""
     import_braindecode()
     from braindecode.models import ShallowFBCSPNet
@@ -246,7 +201,6 @@ def test_snapshots_load_into_braindecode(subject, data_dir):
     model.load_state_dict(load_file(subject.folder.fit(key.name).snapshot(3)))
     model.to_dense_prediction_model()
     model.eval()
-    settings = load_results(subject.folder.root.parents[1]).settings
     prepared = prepare(open_source(settings.recordings, data_dir), "01", settings, data_dir)
     x = torch.tensor(prepared.array("x_test"))
     with torch.no_grad():
@@ -264,15 +218,11 @@ def test_a_failed_fit_is_marked_and_the_others_go_on(data_dir, tmp_path):
     assert set(subject.evaluation["rates"]) == {"0.05", ""}
 
 
-def test_every_epoch_is_stored_when_asked_and_ends_are_reproduced(subject, data_dir, tmp_path):
-    import shutil
-
-    out = tmp_path / "epochs"
-    shutil.copytree(subject.folder.root.parents[1], out)
+def test_every_epoch_is_stored_when_asked_and_ends_are_reproduced(subject, data_dir, copied):
     before = files(subject.folder.root / "fits")
-    again = run(data_dir, out, training={"store": "epochs"})
+    again = run(data_dir, copied, training={"store": "epochs"})
     key = FitKey("restarts", 3, 0.05, 0)
-    epochs, probabilities = load_results(out).probabilities(1, "restarts", 3, 0.05)
+    epochs, probabilities = load_results(copied).probabilities(1, "restarts", 3, 0.05)
     assert epochs.tolist() == [1, 2, 3]
     np.testing.assert_array_equal(probabilities[[0, 2]], subject.predictions(key)["probabilities"])
     after = files(again.folder.root / "fits")
@@ -286,30 +236,23 @@ def test_the_time_of_a_fit_and_of_a_prediction_are_kept(subject):
 
 
 @pytest.mark.parametrize(("stored", "kept"), [("ends", False), ("epochs", True)])
-def test_a_checkpoint_stays_only_where_a_fit_is_made_again(
-    subject, data_dir, tmp_path, monkeypatch, stored, kept
-):
+def test_a_checkpoint_stays_only_where_a_fit_is_made_again(data_dir, copied, monkeypatch, stored, kept):
     """A crash right after the last file leaves one, too."""
-    import shutil
-
-    out = tmp_path / "again"
-    shutil.copytree(subject.folder.root.parents[1], out)
-    fit = folders.Study(out).subject("01").fit("step-b3-r0.05-s0")
+    fit = folders.Study(copied).subject("01").fit("step-b3-r0.05-s0")
     for path in (fit.checkpoint, fit.lock):
         path.write_bytes(b"")
         os.utime(path, (0, 0))
     monkeypatch.setattr(Jobs, "begin", lambda self, unit, *_: self._units.append(unit))
-    run(data_dir, out, training={"store": stored})
+    run(data_dir, copied, training={"store": stored})
     assert fit.checkpoint.exists() == kept
 
 
-def test_a_crash_within_a_fit_loses_nothing(subject, data_dir, tmp_path, monkeypatch):
+def test_a_crash_within_a_fit_loses_nothing(subject, settings, data_dir, tmp_path, monkeypatch):
     """The files are the same, whatever update it was at; made in this process, to be crashed."""
     from eeg_sgdr.jobs import tasks
     from eeg_sgdr.training.optimizers import SGD
 
     key = FitKey("restarts", 3, 0.05, 0)
-    settings = load_results(subject.folder.root.parents[1]).settings
     compute = settings.compute.model_copy(update={"checkpoint_minutes": 0.0})
     settings = settings.model_copy(update={"compute": compute})
     prepared = prepare(open_source(settings.recordings, data_dir), "01", settings, data_dir)
@@ -334,20 +277,13 @@ def test_a_crash_within_a_fit_loses_nothing(subject, data_dir, tmp_path, monkeyp
     assert {path.name for path in fit.root.iterdir()} == files(fit.root).keys()
 
 
-def test_results_are_read_as_tables(subject):
-    results = load_results(subject.folder.root.parents[1])
+def test_results_are_read_as_tables(small_study):
+    results = load_results(small_study[1])
     assert len(results.evaluation) == 19
     assert len(results.trials) == 24
     assert len(results.history) == 2 * (2 + 3 + 3)
-    assert set(results.history.columns) >= {
-        "epoch",
-        "first_rate",
-        "loss",
-        "subject",
-        "schedule",
-        "rate",
-        "seed",
-    }
+    columns = {"epoch", "first_rate", "loss", "subject", "schedule", "rate", "seed"}
+    assert set(results.history.columns) >= columns
     epochs, probabilities = results.probabilities(subject=1, schedule="restarts", budget=3, rate=0.05, seed=0)
     assert epochs.tolist() == [1, 3]
     assert probabilities.shape == (2, 12, 4)

@@ -1,36 +1,27 @@
-"""The report of recordings before anything is trained on them."""
+"""Recordings: the section of every page, and the page of recordings without trained networks."""
 
-import time
+from collections import Counter
+from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from eeg_sgdr import settings as config
-from eeg_sgdr.reports import folds, methods
-from eeg_sgdr.reports.html import assemble, bullets, code, folded, heading, paragraphs, table
-from eeg_sgdr.reports.methods import preprocessing, references
-from eeg_sgdr.reports.subject import recordings, title
-from eeg_sgdr.reports.wording import counted, whose
+from eeg_sgdr.data.quality import FEWEST_SENSORS
+from eeg_sgdr.reports.figures import heads
+from eeg_sgdr.reports.html import Html, assemble, image, made, render
+from eeg_sgdr.reports.methods import preprocessing, recording_warnings, references
+from eeg_sgdr.reports.wording import counted, enumerated, page_title, tested_people
 from eeg_sgdr.settings.types import joined, plain
 from eeg_sgdr.storage import files
 from eeg_sgdr.storage.results import Results, Subject
 
+#: Trials that are named one by one; where there are more, data.json lists them.
+MOST_NAMED = 20
+
 
 def data_report(results: Results, subject: Subject) -> None:
-    """Write the report.html of a subject or fold that has trials and no fits.
-
-    Parameters
-    ----------
-    results : Results
-        The results folder.
-    subject : Subject
-        With trials.csv, data.json and summary.npz.
-
-    Raises
-    ------
-    UserError
-        If what is on disk cannot be read, or the report cannot be written.
-    """
+    """Write report.html of a subject or fold without fits; raises UserError if it cannot be written."""
     files.write_text(subject.folder.report, page(results, subject))
 
 
@@ -38,20 +29,19 @@ def data_report(results: Results, subject: Subject) -> None:
 @threadpool_limits.wrap(limits=1)
 def page(results: Results, subject: Subject) -> str:
     """The report as HTML; the same whenever it is made, but for the element ``#made``."""
-    first = paragraphs(methods.of_recordings(subject), "warning") + paragraphs([_result(subject)], "result")
     steps = [preprocessing(results.settings, subject)]
     content = {
-        "Result": first + paragraphs(["Nothing has been trained on these recordings yet."]),
+        "Result": render("untrained.html", warnings=recording_warnings(subject), result=_result(subject)),
         "Recordings": recordings(subject),
         **(
-            {"Subject by subject": _people(subject), "Who trains and who tests": folds.who(subject)}
+            {"Subject by subject": _trials_by_subject(subject), "Who trains and who tests": members(subject)}
             if subject.fold
             else {}
         ),
-        "Methods": paragraphs(steps) + heading("References") + bullets(references(steps, results.settings)),
-        "Configuration, and this report again": _origin(results),
+        "Methods": render("methods.html", methods=steps, references=references(steps, results.settings)),
+        "Configuration, and this report again": made(results),
     }
-    return assemble(title(results, subject), content)
+    return assemble(page_title(results, subject), content)
 
 
 def _result(subject: Subject) -> str:
@@ -59,40 +49,136 @@ def _result(subject: Subject) -> str:
     kept = trials["rejected"] == ""
     n = trials.loc[kept, "split"].value_counts()
     simulated = "simulated " if data["simulated"] else ""
-    of = whose(subject) if not subject.fold else f"{counted(trials['subject'].nunique(), 'subject')}"
+    people = counted(trials["subject"].nunique(), "subject") if subject.fold else tested_people(subject)
     return (
-        f"Of {counted(len(trials), f'{simulated}trial')} of {of}, {kept.sum()} can be used: {n['train']} to "
-        f"train and {n['test']} to test, of {joined(map(plain, data['classes']))}, from "
+        f"Of {counted(len(trials), f'{simulated}trial')} of {people}, {kept.sum()} can be used: {n['train']} "
+        f"to train and {n['test']} to test, of {joined(map(plain, data['classes']))}, from "
         f"{counted(len(data['sensors']), 'sensor')} at {data['sfreq']:g} Hz."
     )
 
 
-def _people(fold: Subject) -> str:
-    """Trials of each subject of a fold."""
+def _trials_by_subject(fold: Subject) -> Html:
     rows = []
     for label, trials in fold.trials.groupby("subject", sort=False):
         rejected = trials.loc[trials["rejected"] != "", "rejected"]
         rows.append([str(label), trials["split"].iloc[0], *_counts(rejected, len(trials))])
-    return table(
-        ["Subject", "Split", "Used", "Rejected", "Most often for"],
-        rows,
-        "Trials of each subject.",
-        marked=[i for i, row in enumerate(rows) if int(row[3]) > int(row[2])],
-    ) + paragraphs(["How to judge it: subjects of whose trials more than half are rejected are shaded."])
+    shaded = [i for i, row in enumerate(rows) if int(row[3]) > int(row[2])]
+    return render("trials_by_subject.html", rows=rows, shaded=shaded)
 
 
 def _counts(rejected: pd.Series, n: int) -> list[str]:
+    """Used and rejected trials, and the commonest reason."""
     commonest = rejected.value_counts()
     # Of equally frequent ones the first in the alphabet, so that the page is always the same.
     why = min(commonest.items(), key=lambda item: (-item[1], item[0])) if len(commonest) else ("", 0)
     return [str(n - len(rejected)), str(len(rejected)), f"{why[0]} ({why[1]})" if why[1] else ""]
 
 
-def _origin(results: Results) -> str:
-    return (
-        heading("This report again")
-        + paragraphs(["From the results folder alone:"])
-        + code(f"python -m eeg_sgdr.report results/{results.root.resolve().name}")
-        + f'<p id="made">This page was made on {time.strftime("%Y-%m-%d at %H:%M:%S %z")}.</p>\n'
-        + folded("Configuration (config.yaml)", code(config.to_yaml(results.settings)))
+def recordings(subject: Subject) -> Html:
+    """Trials, sensors, rhythms and spectra."""
+    data, trials, summary = subject.data, subject.trials, subject.summary
+    classes, names, simulated = data["classes"], data["sensors"], data["simulated"]
+    positions = summary["positions"]
+    frequencies, spectra = summary["frequencies"], summary["spectra"]
+    counts = trials.assign(kept=trials["rejected"] == "").groupby(["split", "class"])["kept"]
+    used, total = counts.sum(), counts.size()
+    cells = [(part, name) for part in ("train", "test") for name in classes]
+    maps = heads.can_be_drawn(positions)
+    central = heads.central_sensors(names, positions)
+    shown = {names[i]: spectra[:, i] for i in central} or {"all sensors": spectra.mean(axis=1)}
+    spectrum = heads.spectrum(classes, list(shown), frequencies, np.stack(list(shown.values()), axis=1))
+    return render(
+        "recordings.html",
+        rows=[[*cell, str(used.get(cell, 0)), str((total - used).get(cell, 0))] for cell in cells],
+        rejections=rejections(subject),
+        used=[f"{name} {used['train', name]}" for name in classes],
+        n_placed=int(heads.on_head(positions).sum()),
+        n_sensors=len(names),
+        sensors=image(heads.sensors(names, positions), "svg", simulated) if maps else None,
+        rhythms=image(heads.rhythms(classes, names, positions, frequencies, spectra), "png", simulated)
+        if maps
+        else None,
+        central=central,
+        spectrum=image(spectrum, "svg", simulated),
     )
+
+
+def rejections(subject: Subject) -> list[str]:
+    """Sentences on rejected trials, on sensors, and on trials standardised with a look ahead."""
+    trials, data = subject.trials, subject.data
+    rejected = trials.loc[trials["rejected"] != "", "rejected"]
+    by_kind: dict[str, list[str]] = {}
+    for why, n in sorted(Counter(rejected).items()):
+        kind, _, detail = why.partition(" ")
+        by_kind.setdefault(kind, []).append(f"{detail} ({n})")
+    reasons = [f"; {kind} {', '.join(details)}" for kind, details in by_kind.items()]
+    texts = [f"Rejected: {len(rejected)} of {counted(len(trials), 'trial')}{''.join(reasons)}."]
+    texts += _sensors(subject)
+    looking_ahead = data["not_causal"]
+    if looking_ahead:
+        split = trials.set_index("trial").loc[looking_ahead, "split"]
+        parts = [
+            f"{(split == part).sum()} for {part}ing" for part in ("train", "test") if (split == part).any()
+        ]
+        texts.append(
+            f"Not causal: {counted(len(looking_ahead), 'trial')} ({joined(parts)}) in the first block of a "
+            "recording, which is scaled by its own mean and deviation and so looks ahead: "
+            f"{_numbers(looking_ahead)}."
+        )
+    return texts
+
+
+def _sensors(subject: Subject) -> list[str]:
+    """Sentences on unusual sensors; folders of an earlier version do not know all of it."""
+    data = subject.data
+    by_kind = {
+        "Lacking (and so left out of all recordings)": data.get("lacking") or None,
+        "Interpolated": data["interpolated"],
+        "Flat (never changing)": data["flat"],
+        "Noisy (local outlier factor)": data.get("noisy"),
+        "Bridged (showing the same)": {
+            run: [f"{a} with {b}" for a, b in pairs] for run, pairs in data.get("bridged", {}).items()
+        }
+        if "bridged" in data
+        else None,
+    }
+    unit = "subject/session/run" if subject.fold else "session/run"
+    texts = []
+    for kind, runs in by_kind.items():
+        if runs is not None:
+            where = "; ".join(f"{unit} {run}: {', '.join(names)}" for run, names in runs.items())
+            texts.append(f"{kind} sensors: {where or 'none'}.")
+    if len(data["sensors"]) < FEWEST_SENSORS:
+        texts.append(f"Noisy sensors were not looked for: that takes {FEWEST_SENSORS}.")
+    return texts
+
+
+def _numbers(trials: Sequence[int]) -> str:
+    """Trials by their numbers, where they are few."""
+    if len(trials) > MOST_NAMED:
+        return "not_causal in data.json lists them"
+    return f"in trials.csv, {enumerated('trial', trials)}"
+
+
+def members(fold: Subject) -> Html:
+    """Every subject that tests and that trains in one fold, and whose recordings were resampled."""
+    sides = {"test": fold.test_subjects, "train": fold.data["train_subjects"]}
+    rows = [[part, str(len(labels)), ", ".join(labels)] for part, labels in sides.items()]
+    return render("fold_members.html", rows=rows, resampled=resampled_subjects(fold))
+
+
+def resampled_subjects(fold: Subject) -> list[str]:
+    """A sentence that names the subjects whose recordings were resampled; none where there are none."""
+    by_rate: dict[float, dict[str, None]] = {}
+    for run, rate in fold.data["resampled"].items():
+        # Runs are named subject/session/run.
+        by_rate.setdefault(rate, {})[run.split("/")[0]] = None
+    if not by_rate:
+        return []
+    n_people = len(fold.test_subjects) + len(fold.data["train_subjects"])
+    named = [
+        f"{'all subjects' if len(labels) == n_people else enumerated('subject', labels)} "
+        f"(recorded at {rate:g} Hz)"
+        for rate, labels in sorted(by_rate.items())
+    ]
+    return [f"Resampled to {fold.data['sfreq']:g} Hz: {'; '.join(named)}."]

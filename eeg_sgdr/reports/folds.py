@@ -1,9 +1,8 @@
-"""A fold's report: the sections of a subject's, and the people who train and test in it."""
+"""A fold's page, and the study page's sections on folds and the people tested in them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
-from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
 
 from eeg_sgdr.evaluation.inference import Pairs
@@ -12,33 +11,20 @@ from eeg_sgdr.evaluation.statistics import binomial_interval
 from eeg_sgdr.evaluation.tables import ROW, records, row_of
 from eeg_sgdr.reports import html
 from eeg_sgdr.reports.answers import Answer
+from eeg_sgdr.reports.data import members, resampled_subjects
 from eeg_sgdr.reports.figures.curves import slopes
 from eeg_sgdr.reports.headline import Headline, headline
-from eeg_sgdr.reports.html import assemble, folded, paragraphs, picture, table
-from eeg_sgdr.reports.subject import content, title
+from eeg_sgdr.reports.html import Html, Image, assemble, image, render
+from eeg_sgdr.reports.subject import content
 from eeg_sgdr.reports.tables import unit_pair
-from eeg_sgdr.reports.wording import counted, percent, short_name
+from eeg_sgdr.reports.wording import page_title, percent, short_name
 from eeg_sgdr.settings import Settings
-from eeg_sgdr.settings.types import joined
 from eeg_sgdr.storage import files
 from eeg_sgdr.storage.results import Results, Subject
 
 
 def fold_report(results: Results, fold: Subject) -> None:
-    """Write a fold's report.html.
-
-    Parameters
-    ----------
-    results : Results
-        The results folder.
-    fold : Subject
-        With evaluation.csv, and at least one fit that is done.
-
-    Raises
-    ------
-    UserError
-        If what is on disk cannot be read, or the report cannot be written.
-    """
+    """Write report.html of an evaluated fold; raises UserError if it cannot be written."""
     files.write_text(fold.folder.report, page(results, fold))
 
 
@@ -46,56 +32,41 @@ def fold_report(results: Results, fold: Subject) -> None:
 @threadpool_limits.wrap(limits=1)
 def page(results: Results, fold: Subject) -> str:
     """The report as HTML; the same whenever it is made, but for the element ``#made``."""
-    found = headline(fold, results.settings)
-    shared = content(results, fold, found)
-    first = shared.pop("Result")
-    people = {
-        "Error of each test subject": people_tested(fold, results.settings, found),
-        "Who trains and who tests": who(fold),
+    leading = headline(fold, results.settings)
+    shared = content(results, fold, leading)
+    sections = {
+        "Result": shared.pop("Result"),
+        "Error of each test subject": _test_subjects(fold, results.settings, leading),
+        "Who trains and who tests": members(fold),
+        **shared,
     }
-    return assemble(title(results, fold), {"Result": first, **people, **shared})
+    return assemble(page_title(results, fold), sections)
 
 
-def people_tested(fold: Subject, settings: Settings, found: Headline) -> str:
+def _test_subjects(fold: Subject, settings: Settings, leading: Headline) -> Html:
     """Errors of each test subject by the predictors of the first sentence, and of all together."""
-    shown = {short_name(settings, one.predictor): one.predictor for one in found.contenders}
+    shown = {short_name(settings, one.predictor): one.predictor for one in leading.contenders}
     rows = {(row["subject"], *(row[name] for name in ROW)): row for row in records(fold.evaluation)}
     if ("all", *row_of(CLASSICAL)) in rows:
         shown["classical baseline"] = CLASSICAL
     labels = [*fold.test_subjects, "all"]
-    of = {name: [rows[label, *row_of(one)] for label in labels] for name, one in shown.items()}
-    trials = [str(row["n_test"]) for row in next(iter(of.values()))]
-    cells = [list(map(_error, column)) for column in of.values()]
-    html = table(
-        ["Subject", "Test trials", *(f"Errors, {name}" for name in of)],
-        list(zip(labels, trials, *cells, strict=True)),
-        "Errors of the predictors of the first sentence on the trials of each test subject, with exact 95 % "
-        "intervals.",
-        marked=[len(labels) - 1],
-    ) + paragraphs(
-        [
-            "How to judge it: all were decoded by the same networks, and people differ in how well they can "
-            "be decoded at all. An interval is about the trials of its line alone."
-        ]
+    by_name = {name: [rows[label, *row_of(one)] for label in labels] for name, one in shown.items()}
+    n_test = [str(row["n_test"]) for row in next(iter(by_name.values()))]
+    cells = [list(map(_error, column)) for column in by_name.values()]
+    return render(
+        "test_subjects.html",
+        error_columns=[f"Errors, {name}" for name in by_name],
+        rows=list(zip(labels, n_test, *cells, strict=True)),
+        slopes=_slopes(by_name, fold.data["simulated"]) if len(leading.contenders) > 1 else None,
     )
-    if len(found.contenders) < 2:
-        return html
-    caption = [
-        "Test error of each subject by the two predictors of the first sentence; each line is a subject of "
-        "the table above.",
-        "How to judge it: lines that nearly all fall to the right mean that most of these people are decoded "
-        "better by the right one; lines that cross are no finding.",
-    ]
-    errors = pd.DataFrame({name: [row["error"] for row in rows[:-1]] for name, rows in of.items()})
-    return html + picture(_slopes(errors), caption, "svg", fold.data["simulated"])
 
 
-def _slopes(errors: pd.DataFrame) -> Figure:
-    """A line for each row, from the second column to the first."""
-    a, b = errors.columns[:2]
-    sides = errors[[a, b]].set_axis(["a", "b"], axis=1)
-    pairs = Pairs(a.replace(", ", "\n"), b.replace(", ", "\n"), sides)
-    return slopes({"Error of each test subject": pairs})
+def _slopes(by_name: dict[str, list[dict[str, float]]], simulated: bool) -> Image:
+    """A line for each subject, from the second predictor's error to the first's; the last row is of all."""
+    a, b = list(by_name)[:2]
+    errors = {side: [row["error"] for row in by_name[name][:-1]] for side, name in (("a", a), ("b", b))}
+    pairs = Pairs(a.replace(", ", "\n"), b.replace(", ", "\n"), pd.DataFrame(errors))
+    return image(slopes({"Error of each test subject": pairs}), "svg", simulated)
 
 
 def _error(row: dict[str, float]) -> str:
@@ -104,109 +75,35 @@ def _error(row: dict[str, float]) -> str:
     return f"{n_errors} ({percent(row['error'])} %, {percent(low)} to {percent(high)} %)"
 
 
-def membership(folds: Sequence[Subject]) -> str:
-    """Which subjects test in each fold, how many train, and whose recordings were resampled.
-
-    Parameters
-    ----------
-    folds : sequence of Subject
-        At least one.
-    """
+def membership(folds: Sequence[Subject]) -> Html:
+    """Which subjects test in each fold, how many train, and whose recordings were resampled."""
     rows = [
-        [fold.label, ", ".join(fold.test_subjects), *(str(len(labels)) for labels in _sides(fold))]
+        [
+            fold.label,
+            ", ".join(fold.test_subjects),
+            *(str(len(labels)) for labels in (fold.test_subjects, fold.data["train_subjects"])),
+        ]
         for fold in folds
     ]
-    header = ["Fold", "Subjects that test", "How many test", "How many train"]
-    caption = (
-        "In each fold all other subjects train: nothing of a subject that tests is in what its fold's "
-        "networks were trained on."
-    )
-    return table(header, rows, caption) + paragraphs(other_rates(folds[0]))
+    return render("folds.html", rows=rows, resampled=resampled_subjects(folds[0]))
 
 
-def who(fold: Subject) -> str:
-    """Every subject that tests and that trains in one fold, and whose recordings were resampled."""
-    rows = [
-        [part, str(len(labels)), ", ".join(labels)]
-        for part, labels in zip(("test", "train"), _sides(fold), strict=True)
-    ]
-    caption = "Nothing of the subjects that test is in what the networks were trained on."
-    return table(["Split", "How many", "Subjects"], rows, caption) + paragraphs(other_rates(fold))
-
-
-def _sides(fold: Subject) -> tuple[list[str], list[str]]:
-    return fold.test_subjects, fold.data["train_subjects"]
-
-
-def other_rates(fold: Subject) -> list[str]:
-    """Names the subjects whose recordings had to be resampled; nothing where there are none."""
-    by_rate: dict[float, dict[str, None]] = {}
-    for run, rate in fold.data["resampled"].items():
-        # Runs are named subject/session/run.
-        by_rate.setdefault(rate, {})[run.split("/")[0]] = None
-    if not by_rate:
-        return []
-    n_people = sum(map(len, _sides(fold)))
-    named = [
-        f"{_people(labels, n_people)} (recorded at {rate:g} Hz)" for rate, labels in sorted(by_rate.items())
-    ]
-    return [f"Resampled to {fold.data['sfreq']:g} Hz: {'; '.join(named)}."]
-
-
-def _people(labels: Collection[str], n_people: int) -> str:
-    if len(labels) == n_people:
-        return "all subjects"
-    return f"{'subject' if len(labels) == 1 else 'subjects'} {joined(labels)}"
-
-
-def people(found: Sequence[Answer]) -> str:
-    """Every comparison over the subjects that were tested, and their errors; no finding rests on it.
-
-    Parameters
-    ----------
-    found : sequence of Answer
-        The comparisons of a study across subjects.
-    """
-    answered = [answer for answer in found if not answer.left_out]
+def people(found: Sequence[Answer]) -> Html:
+    """Every comparison over the subjects that were tested; no finding rests on it."""
     rows = []
-    for answer in answered:
-        row = answer.rows["conditional mean difference", ""]
-        rows.append(
-            [
-                answer.comparison.name,
-                html.points(row),
-                html.interval(row),
-                html.p(row),
-                html.tally(row),
-                *html.basis(row),
-            ]
-        )
-    header = ["Comparison (a against b)", "Mean difference (points)", "95 % interval, t", "Sign-flip test"]
-    header += ["Better : equal : worse", "Subjects", "Seeds", "Missing"]
-    return table(
-        header,
-        rows,
-        "Over subjects, given these trained networks: this speaks of other people whom the same networks "
-        "decode, not of networks trained anew.",
-    ) + paragraphs(
-        [
-            "Read as if it spoke of networks trained anew, this test would find too much: subjects of a fold "
-            "share their networks, so they are no independent observations. It is not corrected for the "
-            "number of comparisons, and what is said of the folds does not rest on it."
-        ]
-    )
+    for answer in found:
+        if not answer.left_out:
+            row = answer.rows["conditional mean difference", ""]
+            numbers = html.points(row), html.interval(row), html.p(row), html.tally(row)
+            rows.append([answer.comparison.name, *numbers, *html.basis(row)])
+    return render("given_networks.html", rows=rows)
 
 
-def errors(found: Sequence[Answer], labels: Sequence[str]) -> str:
+def errors(found: Sequence[Answer], labels: Sequence[str]) -> Html:
     """Both sides' error in every subject that was tested, to be opened."""
     answered = [answer for answer in found if not answer.left_out]
-    rows = [[label, *(unit_pair(answer, "subject", label) for answer in answered)] for label in labels]
-    return folded(
-        f"Errors of {counted(len(labels), 'subject')}",
-        table(
-            ["Subject", *(answer.comparison.name for answer in answered)],
-            rows,
-            "Mean error of each subject over seeds (and rates, where a comparison goes rate by rate), in "
-            "percent, as a : b, by the networks of the fold in which it tests.",
-        ),
+    return render(
+        "subject_errors.html",
+        comparisons=[answer.comparison.name for answer in answered],
+        rows=[[label, *(unit_pair(answer, "subject", label) for answer in answered)] for label in labels],
     )

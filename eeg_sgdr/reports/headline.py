@@ -1,4 +1,4 @@
-"""What a report is about: the first comparison's two predictors, and what tests say of them."""
+"""The two predictors that a page leads with, and the test between them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,25 +15,15 @@ from eeg_sgdr.storage.results import Subject
 
 @dataclass(frozen=True)
 class Contender:
-    """A predictor with what it said of the test trials.
-
-    Attributes
-    ----------
-    predictor : Predictor
-        Which fits and snapshots.
-    probabilities : ndarray, shape (n_trials, n_classes)
-        Averaged over them.
-    correct : ndarray of bool, shape (n_trials,)
-        Whether the most probable class was the right one.
-    """
+    """A predictor with its predictions on the test trials."""
 
     predictor: Predictor
-    probabilities: np.ndarray
-    correct: np.ndarray
+    probabilities: np.ndarray  # (n_trials, n_classes), averaged over fits and snapshots
+    correct: np.ndarray  # (n_trials,), bool
 
     @property
     def n_errors(self) -> int:
-        """Test trials that it got wrong."""
+        """Misclassified test trials."""
         return int((~self.correct).sum())
 
     @property
@@ -44,41 +34,19 @@ class Contender:
 
 @dataclass(frozen=True)
 class Headline:
-    """What the first sentences say.
+    """Both sides of the first comparison with the first seed that has both.
 
-    Attributes
-    ----------
-    y : ndarray of int, shape (n_trials,)
-        Classes of the test trials.
-    contenders : tuple of Contender
-        The two sides of the first comparison with the first seed that has both; when no seed has both,
-        the reference, or else the first predictor that is there.
-    test : McNemar | None
-        Between the two; None when there is one.
-    by_seed : dict of int to tuple of int
-        Errors of both sides for every seed that has both.
+    When no seed has both, the reference alone, or else the first predictor that is there.
     """
 
-    y: np.ndarray
+    y: np.ndarray  # (n_trials,), classes of the test trials by index
     contenders: tuple[Contender, ...]
     test: McNemar | None
-    by_seed: dict[int, tuple[int, ...]]
+    by_seed: dict[int, tuple[int, ...]]  # errors of both sides for every seed that has both
 
 
 def headline(subject: Subject, settings: Settings) -> Headline:
-    """Find the first comparison's predictors at the reference's rate, and test them.
-
-    Parameters
-    ----------
-    subject : Subject
-        With at least one fit that is done.
-    settings : Settings
-        The configuration.
-
-    Returns
-    -------
-    headline : Headline
-    """
+    """Find the first comparison's predictors at the reference's rate, and test them (McNemar)."""
     statistics = settings.evaluation.batch_norm_statistics
     stored = {key: subject.probabilities(key, statistics) for key in subject.done}
     y = tables.labels(subject)
@@ -88,7 +56,7 @@ def headline(subject: Subject, settings: Settings) -> Headline:
         if pair and all(stored.keys() >= set(predictor.fits) for predictor in pair):
             pairs[seed] = tuple(_contender(predictor, y, stored) for predictor in pair)
     if not pairs:
-        return Headline(y, (_contender(_alone(settings, stored), y, stored),), None, {})
+        return Headline(y, (_contender(_fallback(settings, stored), y, stored),), None, {})
     a, b = next(iter(pairs.values()))
     by_seed = {seed: tuple(side.n_errors for side in pair) for seed, pair in pairs.items()}
     return Headline(y, (a, b), mcnemar(a.correct, b.correct), by_seed)
@@ -103,7 +71,7 @@ def _pair(settings: Settings, seed: int) -> tuple[Predictor, ...]:
 
 
 def _seed_by_seed(settings: Settings) -> list[Comparison]:
-    """Comparisons of arms without an average over seeds: one training of each says something of them."""
+    """Comparisons of arms without an average over seeds, which one training of each can illustrate."""
     return [
         one
         for one in settings.evaluation.comparisons or ()
@@ -111,7 +79,7 @@ def _seed_by_seed(settings: Settings) -> list[Comparison]:
     ]
 
 
-def _alone(settings: Settings, stored: Mapping[FitKey, object]) -> Predictor:
+def _fallback(settings: Settings, stored: Mapping[FitKey, object]) -> Predictor:
     """The reference with the first seed that has it; the first predictor when none has."""
     found = predictors(settings, stored)
     named = settings.evaluation.reference
@@ -141,19 +109,9 @@ def _contender(
 
 
 def side_by_side(subject: Subject, settings: Settings) -> list[tuple[str, Predictor, Predictor, list[str]]]:
-    """Every comparison of the configuration seed by seed, rate by rate, described and not tested.
+    """Every comparison seed by seed, rate by rate, as (name, a, b, errors); described, not tested.
 
-    Parameters
-    ----------
-    subject : Subject
-        With evaluation.csv.
-    settings : Settings
-        The configuration.
-
-    Returns
-    -------
-    rows : list of (name, a, b, errors)
-        Predictors of the first seed; of each seed, the errors of both as "a : b", or "missing".
+    Predictors are those of the first seed; errors are "a : b", or "missing", for each seed.
     """
     errors = {
         tuple(row[name] for name in tables.ROW): round(row["error"] * row["n_test"])

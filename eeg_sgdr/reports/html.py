@@ -1,65 +1,39 @@
-"""HTML of reports: one page, its markup, and numbers that name their row of comparison.csv."""
+"""Render pages from templates, and numbers that name their row of comparison.csv."""
 
 import base64
 import re
 import tempfile
-from collections.abc import Iterable, Sequence
-from html import escape
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from importlib import resources
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
+from typing import Any, NamedTuple
 
 import mne
 import numpy as np
 import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup as Html
+from markupsafe import escape
 from matplotlib.figure import Figure
 
+from eeg_sgdr import settings as config
 from eeg_sgdr.evaluation.tables import records
 from eeg_sgdr.reports.figures import canvas
-from eeg_sgdr.reports.wording import p_value
+from eeg_sgdr.reports.wording import counted, p_value, percent
+from eeg_sgdr.settings.types import joined
+from eeg_sgdr.storage.results import Results, of_fit
 
-CSS = """
-#content { padding: 0 1.5rem 4rem; }
-#content p, #content li, #content figcaption { max-width: 60rem; }
-#content figure { margin: 1.2rem 0 2rem; }
-#content figure img { max-width: 100%; height: auto; }
-#content figcaption p { margin: 0.2rem 0; color: #444; font-size: 0.95rem; }
-#content h4 { margin-top: 1.5rem; font-size: 1.1rem; }
-#content .wide { overflow-x: auto; container-type: inline-size; }
-#content table { border-collapse: collapse; margin: 0.8rem 0; font-size: 0.8rem; }
-#content caption { caption-side: top; color: #444; font-size: 0.95rem; padding: 0.2rem 0; max-width: 100cqw; }
-#content th, #content td { padding: 0.1rem 0.3rem; border-bottom: 1px solid #ddd; white-space: nowrap; }
-#content th { vertical-align: bottom; white-space: normal; }
-#content .number { text-align: right; font-variant-numeric: tabular-nums; }
-#content td.long { white-space: normal; min-width: 15rem; }
-#content tr.marked { background: #fff3cd; }
-#content p.warning { padding: 0.5rem 0.8rem; border-left: 5px solid #D55E00; background: #fdf0e7; }
-#content p.result { font-size: 1.2rem; }
-#content pre { font-size: 0.85rem; background: #f6f6f6; padding: 0.6rem; }
-#content data { white-space: nowrap; }
-#content .answers li { margin: 0.5rem 0; font-size: 1.1rem; }
-#filter-by-tags-dropdown-menu { display: none; }
-"""
+#: Characters of a cell from which on its lines may break.
+LONG = 32
 
 
-def assemble(title: str, content: dict[str, str]) -> str:
-    """One self-contained page.
-
-    Parameters
-    ----------
-    title : str
-        Its title.
-    content : dict of str to str
-        HTML of each section, by title.
-
-    Returns
-    -------
-    html : str
-    """
+def assemble(title: str, content: Mapping[str, str]) -> str:
+    """One self-contained page of sections by title."""
     report = mne.Report(title=title, verbose="error")
-    report.add_custom_css(CSS)
+    report.add_custom_css((resources.files("eeg_sgdr.reports") / "templates/page.css").read_text("utf-8"))
     for name, html in content.items():
-        report.add_html(html, name, tags=())
+        report.add_html(str(html), name, tags=())
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "report.html"
         report.save(path, open_browser=False, overwrite=True, verbose="error")
@@ -69,152 +43,116 @@ def assemble(title: str, content: dict[str, str]) -> str:
     return body + tag + re.sub(r"Created on [-\d]+ [:\d]+ via", "Made with", footer)
 
 
-class Html(str):
-    """What is HTML already; all other text is escaped where it goes into a page."""
+def render(template: str, **values: Any) -> Html:
+    """HTML of a template; values are escaped unless they are Html."""
+    return Html(_ENVIRONMENT.get_template(template).render(values))  # noqa: S704 (escaped by the template)
+
+
+def made(results: Results, fits: Sequence[dict[str, Any]] = (), versions: Sequence[str] = ()) -> Html:
+    """How a page was made and can be made again; `fits` are the contents of fit.json that it rests on."""
+    return render(
+        "made.html",
+        folder=f"results/{results.root.resolve().name}",
+        n_fits=len(fits),
+        seconds=sum(map(of_fit, fits)),
+        moment=time.strftime("%Y-%m-%d at %H:%M:%S %z"),
+        versions=versions,
+        configuration=config.to_yaml(results.settings),
+    )
+
+
+def unbroken(text: str) -> Html:
+    """Escaped, with no line broken between a number and its unit."""
+    if isinstance(text, Html):
+        return text
+    return escape(re.sub(r"(\d) (?=%|Hz|s\b|µV)", "\\1\N{NO-BREAK SPACE}", text))
+
+
+def cell_class(cell: str) -> str:
+    """CSS class of a cell: those that begin with a number stand to the right, long ones may break."""
+    text = cell.striptags() if isinstance(cell, Html) else cell
+    if text.removeprefix("-")[:1].isdigit():
+        return "number"
+    return "long" if len(text) > LONG else ""
+
+
+_ENVIRONMENT = Environment(
+    loader=PackageLoader("eeg_sgdr.reports"),
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    undefined=StrictUndefined,
+)
+_ENVIRONMENT.filters |= {
+    "cell_class": cell_class,
+    "counted": counted,
+    "joined": joined,
+    "percent": percent,
+    "unbroken": unbroken,
+}
+_MACROS: Any = _ENVIRONMENT.get_template("macros.html").module
+
+paragraphs, bullets, heading, code = _MACROS.paragraphs, _MACROS.bullets, _MACROS.heading, _MACROS.code
+
+#: A text that leads to an address.
+link = _MACROS.link
+
+#: A text that shows a number, with the row and column of comparison.csv that it comes from.
+marked = _MACROS.marked
 
 
 def phrase(*parts: str) -> Html:
     """Texts and HTML in one piece."""
-    return Html("".join(map(_unbroken, parts)))
+    return Html("").join(map(unbroken, parts))
 
 
-#: Characters of a cell from which on its lines may break.
-LONG = 32
-
-
-def paragraphs(texts: Iterable[str], css_class: str = "") -> str:
-    """Texts as paragraphs."""
-    attribute = f' class="{escape(css_class)}"' if css_class else ""
-    return "".join(f"<p{attribute}>{_unbroken(text)}</p>\n" for text in texts)
-
-
-def bullets(texts: Iterable[str]) -> str:
-    """Texts as a list."""
-    return "<ul>\n" + "".join(f"<li>{_unbroken(text)}</li>\n" for text in texts) + "</ul>\n"
-
-
-def _escaped(text: str) -> str:
-    return text if isinstance(text, Html) else escape(text)
-
-
-def _unbroken(text: str) -> str:
-    """Escaped, with no line broken between a number and its unit."""
-    if isinstance(text, Html):
-        return text
-    return re.sub(r"(\d) (?=%|Hz|s\b|µV)", r"\1&nbsp;", escape(text))
-
-
-def code(text: str) -> str:
-    """Text as it is, in type of equal width."""
-    return f"<pre>{escape(text)}</pre>\n"
-
-
-def folded(title: str, html: str) -> str:
+def folded(title: str, html: str) -> Html:
     """Something long that opens when its title is clicked."""
-    return f"<details><summary>{escape(title)}</summary>\n{html}</details>\n"
-
-
-def heading(text: str) -> str:
-    """A heading within a section."""
-    return f"<h4>{escape(text)}</h4>\n"
-
-
-def link(address: str, text: str) -> Html:
-    """A text that leads somewhere."""
-    return Html(f'<a href="{escape(quote(address))}">{escape(text)}</a>')
+    return _MACROS.folded(title, caller=lambda: html)
 
 
 def table(
     header: Sequence[str],
     rows: Iterable[Sequence[str]],
     caption: str,
-    marked: Sequence[int] = (),
-) -> str:
-    """A table with its caption; numbers stand to the right.
-
-    Parameters
-    ----------
-    header : sequence of str
-        Names of the columns.
-    rows : iterable of sequence of str
-        Cells.
-    caption : str
-        What it shows.
-    marked : sequence of int
-        Rows to emphasise, from 0.
-
-    Returns
-    -------
-    html : str
-    """
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in header)
-    body = ""
-    for i, row in enumerate(rows):
-        cells = "".join(f"<td{_side(cell)}>{_escaped(cell)}</td>" for cell in row)
-        body += f"<tr{' class=marked' if i in marked else ''}>{cells}</tr>\n"
-    return (
-        f'<div class="wide"><table><caption>{_unbroken(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n'
-        f"<tbody>\n{body}</tbody></table></div>\n"
-    )
+    marked: Collection[int] = (),
+) -> Html:
+    """A table with its caption; `marked` rows, from 0, are shaded."""
+    return _MACROS.table(header, rows, marked, caller=lambda: unbroken(caption))
 
 
-def _side(cell: str) -> str:
-    """Cells that begin with a number stand to the right, long ones may break."""
-    text = re.sub(r"<[^>]*>", "", cell) if isinstance(cell, Html) else cell
-    if text.removeprefix("-")[:1].isdigit():
-        return ' class="number"'
-    return ' class="long"' if len(text) > LONG else ""
+class Image(NamedTuple):
+    """A figure as a data URL, and its width in pixels."""
+
+    address: str
+    width: int
 
 
-def picture(figure: Figure, caption: Sequence[str], kind: str, simulated: bool) -> str:
-    """A figure within the page, with its caption; says so where recordings were simulated.
-
-    Parameters
-    ----------
-    figure : Figure
-        What.
-    caption : sequence of str
-        What it shows, and how to judge it; a paragraph each.
-    kind : "svg" or "png"
-        Curves are sharp and small as svg, maps as png.
-    simulated : bool
-        Whether the recordings are simulated.
-
-    Returns
-    -------
-    html : str
-    """
+def image(figure: Figure, kind: str, simulated: bool) -> Image:
+    """A figure for a template: curves are sharp and small as svg, maps as png; says "simulated" on it."""
     if simulated:
         canvas.watermark(figure, "simulated recordings")
     content = base64.b64encode(canvas.encode(figure, kind)).decode()
     mime = {"svg": "image/svg+xml", "png": "image/png"}[kind]
-    width = round(100 * figure.get_figwidth())
-    return (
-        f'<figure><img src="data:{mime};base64,{content}" width="{width}" alt="{escape(caption[0])}">\n'
-        f"<figcaption>{paragraphs(caption)}</figcaption></figure>\n"
-    )
+    return Image(f"data:{mime};base64,{content}", round(100 * figure.get_figwidth()))
+
+
+def picture(figure: Figure, caption: Sequence[str], kind: str, simulated: bool) -> Html:
+    """A figure with its caption, a paragraph each: what it shows, and how to judge it."""
+    return _MACROS.figure(image(figure, kind, simulated), caller=lambda: paragraphs(caption))
 
 
 #: A row of comparison.csv by column, and "line": its number in the file, whose first line is the header.
 Row = dict[str, Any]
 
 #: What stands where there is no number.
-NONE = "none"
+NONE = Html("none")
 
 
 def numbered_lines(comparison: pd.DataFrame, family: str) -> list[Row]:
     """Rows of a family, with their numbers in the file."""
     numbered = comparison.assign(line=np.arange(len(comparison)) + 2)
     return records(numbered[numbered["family"] == family])
-
-
-def marked(row: Row, column: str, text: str) -> Html:
-    """A text that shows a number, with the row and column of comparison.csv that it comes from."""
-    line = row["line"]
-    return Html(
-        f'<data value="{row[column]}" data-row="{line}" data-column="{column}" '
-        f'title="comparison.csv, line {line}, {column}">{escape(text)}</data>'
-    )
 
 
 def points(row: Row, column: str = "estimate") -> Html:
@@ -231,7 +169,7 @@ def decimal(row: Row, column: str = "estimate", digits: int = 2, factor: float =
     """A number with so many digits after the point."""
     value = row[column]
     if pd.isna(value):
-        return Html(NONE)
+        return NONE
     if np.isinf(value):
         return marked(row, column, "infinite")
     # What rounds to zero has no sign.
@@ -242,41 +180,40 @@ def whole(row: Row, column: str) -> Html:
     """A whole number; epochs that are infinite were not reached, medians may lie between two."""
     value = row[column]
     if pd.isna(value):
-        return Html(NONE)
+        return NONE
     return marked(row, column, "not reached" if np.isinf(value) else f"{value:g}")
 
 
 def p(row: Row, column: str = "p") -> Html:
     """A p-value with its sign of equality."""
     if pd.isna(row[column]):
-        return Html(NONE)
+        return NONE
     words, _, digits = p_value(row[column]).rpartition(" ")
-    return Html(escape(f"{words} ").replace(" ", "&nbsp;") + marked(row, column, digits))
+    return escape(f"{words} ".replace(" ", "\N{NO-BREAK SPACE}")) + marked(row, column, digits)
 
 
 def interval(row: Row, factor: float = 100, digits: int = 1) -> Html:
     """Low to high."""
     if pd.isna(row["low"]):
-        return Html(NONE)
-    low, high = (decimal(row, column, digits, factor) for column in ("low", "high"))
-    return Html(f"{low} to {high}")
+        return NONE
+    return Html(" to ").join(decimal(row, column, digits, factor) for column in ("low", "high"))
 
 
 def pair(row: Row, column: str) -> Html:
     """The column of a, a colon, and that of b."""
-    return Html(" : ".join(whole(row, f"{column}_{letter}") for letter in "ab"))
+    return Html(" : ").join(whole(row, f"{column}_{letter}") for letter in "ab")
 
 
 def tally(row: Row) -> Html:
     """Units better, equal, worse."""
-    return Html(" : ".join(whole(row, name) for name in ("better", "equal", "worse")))
+    return Html(" : ").join(whole(row, name) for name in ("better", "equal", "worse"))
 
 
 def median(row: Row) -> Html:
     """A median of fractions, and its quartiles."""
-    return Html(f"{points(row)} ({interval(row)})")
+    return Html("{} ({})").format(points(row), interval(row))
 
 
 def basis(row: Row) -> list[str]:
     """How many subjects and seeds a row stands on, and who is missing."""
-    return [whole(row, "n_units"), whole(row, "n_seeds"), row["missing"] or "none"]
+    return [whole(row, "n_units"), whole(row, "n_seeds"), row["missing"] or NONE]

@@ -1,11 +1,11 @@
-"""Methods in sentences that an article can take over, written from the settings, and their references."""
+"""Methods section in sentences for an article, deviations from the paper, and references."""
 
 from collections.abc import Sequence
 
 from eeg_sgdr.data.filters import NOTCH_QUALITY
 from eeg_sgdr.data.quality import too_many
 from eeg_sgdr.networks.patterns import READERS
-from eeg_sgdr.reports.wording import counted, schedule_name, versions
+from eeg_sgdr.reports.wording import counted, enumerated, schedule_name, versions
 from eeg_sgdr.schedules import n_averaged
 from eeg_sgdr.settings import Arm, Recordings, Settings, Split, SubjectSplit
 from eeg_sgdr.settings.types import joined, plain
@@ -18,7 +18,7 @@ PAPERS_RECORDINGS = (
 
 
 def methods(settings: Settings, subject: Subject) -> list[str]:
-    """What was done, a paragraph for each part; nothing that the configuration did not do."""
+    """Methods, a paragraph for each part; nothing that the configuration did not do."""
     return [
         _recordings(settings, subject),
         preprocessing(settings, subject),
@@ -38,14 +38,14 @@ def _recordings(settings: Settings, subject: Subject) -> str:
     kept = trials.loc[trials["rejected"] == "", "split"].value_counts()
     return (
         f"{origin} Classes were {joined(map(plain, subject.data['classes']))}. "
-        f"{by.capitalize()}{'s' if len(test) > 1 else ''} {joined(test)} tested "
+        f"{enumerated(by.capitalize(), test)} tested "
         f"({counted(int(kept['test']), 'trial')} after rejection), all others trained "
         f"({counted(int(kept['train']), 'trial')}).{_folds(settings.split)}"
     )
 
 
 def _folds(split: Split | SubjectSplit) -> str:
-    """Where the fold comes from; nothing where there are none."""
+    """How folds were made; empty where there are none."""
     if not isinstance(split, SubjectSplit):
         return ""
     if isinstance(split.folds, int):
@@ -57,18 +57,15 @@ def _folds(split: Split | SubjectSplit) -> str:
 
 
 def preprocessing(settings: Settings, subject: Subject) -> str:
-    """How trials were made of recordings."""
+    """Preprocessing, from recordings to windows."""
     config, data = settings.preprocessing, subject.data
     start, end = config.window_s
     rejected = "Trials that overlap an annotation beginning with BAD or EDGE were rejected"
-    bounds = [
-        *([f"raw amplitude reached {config.reject_uv:g} µV"] if config.reject_uv is not None else []),
-        *(
-            [f"raw peak-to-peak amplitude exceeded {config.reject_ptp_uv:g} µV"]
-            if config.reject_ptp_uv is not None
-            else []
-        ),
-    ]
+    limits = {
+        "raw amplitude reached": config.reject_uv,
+        "raw peak-to-peak amplitude exceeded": config.reject_ptp_uv,
+    }
+    bounds = [f"{words} {limit:g} µV" for words, limit in limits.items() if limit is not None]
     if bounds:
         rejected += (
             f", as were those in which any sensor's {' or '.join(bounds)} between the cue and {end:g} s"
@@ -112,21 +109,19 @@ def _training(settings: Settings) -> str:
         "EEGNet": " (Lawhern et al., 2018)",
     }.get(network.name, "")
     arguments = ", ".join(f"{key} = {value}" for key, value in network.arguments.items())
-    what, logits = "whole windows", "logits"
+    inputs, logits = "whole windows", "logits"
     if network.crop_samples is not None:
-        what = f"crops of {network.crop_samples} samples in dense form"
+        inputs = f"crops of {network.crop_samples} samples in dense form"
         logits = "each crop's mean logits"
     form = ", the rate inside the velocity" if training.momentum_form == "paper" else ""
-    several = "s" if len(training.seeds) > 1 else ""
-    rates = "s" if len(training.initial_rates) > 1 else ""
     return " ".join(
         [
             f"braindecode's {network.name}{paper}{f' with {arguments}' if arguments else ''} was trained on "
-            f"{what} by stochastic gradient descent on the cross-entropy of {logits}, with momentum "
+            f"{inputs} by stochastic gradient descent on the cross-entropy of {logits}, with momentum "
             f"{training.momentum:g}{form}, weight decay {training.weight_decay:g}, batches of "
-            f"{training.batch_size}, initial rate{rates} {joined(training.initial_rates)}, and seed{several} "
-            f"{joined(training.seeds)}; trainings that share a seed share initial weights, data order and "
-            "dropout.",
+            f"{training.batch_size}, {enumerated('initial rate', training.initial_rates)}, and "
+            f"{enumerated('seed', training.seeds)}; trainings that share a seed share initial weights, "
+            "data order and dropout.",
             *(_schedule(settings, name) for name in settings.schedules),
         ]
     )
@@ -168,11 +163,8 @@ def _evaluation(settings: Settings, subject: Subject) -> str:
             f"(at the end M = {joined(map(n_averaged, sorted(cycles)))}), of one training or of those at all "
             "rates."
         )
-    if settings.network.name in READERS:
-        patterns = ["Activation patterns of first-layer units are those of Haufe et al. (2014)."]
-    else:
-        patterns = []
-    content = subject.fits[subject.done[0]]
+    patterns = "Activation patterns of first-layer units are those of Haufe et al. (2014)."
+    fit = subject.fits[subject.done[0]]
     numerics = settings.training.numerics
     return " ".join(
         [
@@ -181,9 +173,9 @@ def _evaluation(settings: Settings, subject: Subject) -> str:
             "compared on the same trials by the exact McNemar test (McNemar, 1947). Calibration error used "
             "15 bins of equal width (Guo et al., 2017).",
             *([_OVER_PEOPLE] if subject.fold else []),
-            *patterns,
-            f"Computed on {numerics.device} ({content['cpu_capability']}) in {numerics.precision} precision "
-            f"with {versions(content)}.",
+            *([patterns] if settings.network.name in READERS else []),
+            f"Computed on {numerics.device} ({fit['cpu_capability']}) in {numerics.precision} precision "
+            f"with {versions(fit)}.",
         ]
     )
 
@@ -217,7 +209,7 @@ REFERENCES = (
 
 
 def references(texts: Sequence[str], settings: Settings) -> list[str]:
-    """The references that texts cite, by first author and year."""
+    """References that texts cite, by first author and year."""
     cited = " ".join(texts)
     described: tuple[Recordings | Arm, ...] = (settings.recordings, *settings.schedules.values())
     return [
@@ -227,8 +219,8 @@ def references(texts: Sequence[str], settings: Settings) -> list[str]:
     ]
 
 
-def of_recordings(subject: Subject) -> list[str]:
-    """What a reader must know of the recordings before anything else."""
+def recording_warnings(subject: Subject) -> list[str]:
+    """Warnings about the recordings that come before any number."""
     texts = []
     if sentence := too_many(subject.trials):
         texts.append(f"Few trials are left: {sentence}")
@@ -238,12 +230,12 @@ def of_recordings(subject: Subject) -> list[str]:
 
 
 def updates(subject: Subject) -> list[int]:
-    """Updates in an epoch, as the fits had them; one number unless something is wrong."""
+    """Distinct numbers of updates per epoch; one unless something is wrong."""
     return sorted({subject.fits[key]["updates_per_epoch"] for key in subject.done})
 
 
 def deviations(settings: Settings, subject: Subject) -> list[str]:
-    """What differs from the paper, what it leaves open, and what is not answered."""
+    """Deviations from the paper, what it leaves open, and what is not answered."""
     simulated = ", simulated" if subject.data["simulated"] else ""
     forms = sorted({subject.fits[key]["form"] for key in subject.done})
     return [
@@ -258,7 +250,7 @@ def deviations(settings: Settings, subject: Subject) -> list[str]:
 
 
 def _scope(settings: Settings, subject: Subject) -> list[str]:
-    """For whom the numbers of a page can speak."""
+    """Population to which the numbers of a page generalise."""
     if not subject.fold:
         return ["One subject cannot speak for people; only a study over subjects can."]
     return [
@@ -269,7 +261,7 @@ def _scope(settings: Settings, subject: Subject) -> list[str]:
 
 
 def across(settings: Settings) -> list[str]:
-    """What differs from the paper because networks are tested on other people than they were trained on."""
+    """Deviations of networks tested on people other than those they were trained on."""
     texts = [
         "The paper trained and tested networks within each person. Here they are tested on people of whom "
         "they have seen nothing, so the errors are not to be set beside the paper's."
@@ -283,7 +275,7 @@ def across(settings: Settings) -> list[str]:
 
 
 def choices(settings: Settings) -> list[str]:
-    """What the paper leaves open or was done otherwise, as far as the settings say it."""
+    """Deviations and open choices that follow from the settings alone."""
     training = settings.training
     texts = [
         "Both sides of a comparison share initial rates, weight decay, momentum and batch size; none was "
@@ -292,7 +284,7 @@ def choices(settings: Settings) -> list[str]:
         "The paper does not name network, weight decay, batch size, high-pass and seeds for EEG. Here: "
         f"{settings.network.name}, weight decay {training.weight_decay:g}, batches of {training.batch_size}, "
         f"{_high_pass(settings.preprocessing.highpass_hz)}, "
-        f"{'seed' if len(training.seeds) == 1 else 'seeds'} {joined(training.seeds)}; no max-norm is added "
+        f"{enumerated('seed', training.seeds)}; no max-norm is added "
         "to the network's own.",
         f"Momentum of {training.momentum:g}, classical and not Nesterov's, is assumed: the paper states it "
         "for images. "

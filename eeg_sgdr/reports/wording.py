@@ -1,15 +1,22 @@
-"""How reports write numbers, lists and the names of things."""
+"""Write numbers, and name schedules, predictors and people in sentences."""
 
+from collections.abc import Collection
 from typing import Any
 
 from eeg_sgdr.evaluation.predictors import Predictor
 from eeg_sgdr.settings import Settings
-from eeg_sgdr.storage.results import Subject
+from eeg_sgdr.settings.types import joined
+from eeg_sgdr.storage.results import Results, Subject
 
 
 def counted(n: int, thing: str) -> str:
-    """1 trial, 2 trials."""
+    """A number and its noun: 1 trial, 2 trials."""
     return f"{n} {thing}" if n == 1 else f"{n} {thing}s"
+
+
+def enumerated(thing: str, names: Collection[object]) -> str:
+    """A noun and its names: seed 0, seeds 0 and 3."""
+    return f"{thing}{'' if len(names) == 1 else 's'} {joined(names)}"
 
 
 def percent(fraction: float) -> str:
@@ -18,7 +25,7 @@ def percent(fraction: float) -> str:
 
 
 def p_value(p: float) -> str:
-    """A p-value with no more digits than say something."""
+    """A p-value to as many digits as carry information."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
 
 
@@ -27,24 +34,30 @@ def versions(content: dict[str, Any]) -> str:
     return ", ".join(f"{name} {version}" for name, version in content["versions"].items())
 
 
-def whose(subject: Subject) -> str:
-    """Whose test trials those of a subject or fold are."""
+def page_title(results: Results, subject: Subject) -> str:
+    """Title of the page of a subject or fold."""
+    simulated = "simulated recordings, " if subject.data["simulated"] else ""
+    return f"{results.settings.name}: {simulated}{subject.title}"
+
+
+def tested_people(subject: Subject) -> str:
+    """Name the people whose trials test: a subject, or those of a fold."""
     if not subject.fold:
         return f"subject {subject.label}"
-    people = subject.test_subjects
-    who = f"subject {people[0]}" if len(people) == 1 else f"the {len(people)} subjects"
-    return f"{who} of fold {subject.label}"
+    labels = subject.test_subjects
+    people = f"subject {labels[0]}" if len(labels) == 1 else f"the {len(labels)} subjects"
+    return f"{people} of fold {subject.label}"
 
 
 def schedule_name(settings: Settings, name: str) -> str:
-    """What sentences call an arm; its own name is added where several are of its kind."""
+    """Name an arm in sentences; its own name is added where several are of its kind."""
     words = settings.schedules[name].noun
     alone = sum(arm.noun == words for arm in settings.schedules.values()) == 1
     return words if alone else f"{words} ({name})"
 
 
 def predictor_name(settings: Settings, predictor: Predictor) -> str:
-    """What sentences call a predictor: which networks, trained how."""
+    """Name a predictor in sentences: which networks, trained how."""
     schedule = schedule_name(settings, predictor.fits[0].schedule)
     n_fits, n_snapshots = len(predictor.fits), len(predictor.epochs)
     rates = f" at each of {n_fits} rates" if n_fits > 1 else ""
@@ -56,7 +69,7 @@ def predictor_name(settings: Settings, predictor: Predictor) -> str:
 
 
 def short_name(settings: Settings, predictor: Predictor) -> str:
-    """What pictures call a predictor."""
+    """Name a predictor in figures and headers of tables."""
     words = schedule_name(settings, predictor.fits[0].schedule).removeprefix("the ")
     snapshots = f", {len(predictor.epochs)} snapshots" if len(predictor.epochs) > 1 else ""
     rates = f", {len(predictor.fits)} rates" if len(predictor.fits) > 1 else ""

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 from conftest import make_raw
+from fits import TRAINING, make_data
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import estimator_checks_generator
-from test_loop import TRAINING, make_data
 
 from eeg_sgdr.compat import import_braindecode
 from eeg_sgdr.errors import UserError
@@ -33,7 +33,7 @@ X, Y = DATA.x_train, DATA.y_train
 
 
 def make(**changes):
-    """A classifier that trains as `test_fitting.TRAINING` says, for a moment."""
+    """A classifier that trains as `fits.TRAINING` says, for a moment."""
     parameters = {"schedule": WarmRestarts(0.05, 7), "batch_size": 8, "weight_decay": 0.01, **changes}
     return SnapshotEnsembleClassifier(**parameters)
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from documents import block
 from moabb.datasets import PhysionetMI
 from moabb.evaluations import CrossSubjectEvaluation
 from moabb.paradigms import LeftRightImagery
 from sklearn.metrics import roc_auc_score
-from test_readme import block
 
 from eeg_sgdr.estimators.ensemble import SnapshotEnsembleClassifier
 from eeg_sgdr.schedules import WarmRestarts
@@ -34,7 +34,7 @@ def no_way_out(recordings_folder, tmp_path, monkeypatch):
 
 def test_within_a_session_as_the_page_shows(tmp_path):
     names = {}
-    exec(block("WithinSessionEvaluation", "docs/moabb.md"), names)
+    exec(block("WithinSessionEvaluation", "moabb"), names)
     scores = names["scores"].set_index("pipeline")
     assert set(scores.index) == {"restarts", "step"}
     assert set(scores["samples"]) == {45}

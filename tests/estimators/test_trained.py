@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
-from test_study import run
+from small_study import run
 
 from eeg_sgdr.data.cache import prepare
 from eeg_sgdr.data.sources import open_source
@@ -17,15 +17,13 @@ from eeg_sgdr.storage.results import load_results
 
 
 @pytest.fixture(scope="module")
-def data_dir(tmp_path_factory):
-    return tmp_path_factory.mktemp("data")
+def data_dir(small_study):
+    return small_study[0]
 
 
 @pytest.fixture(scope="module")
-def study(data_dir, tmp_path_factory):
-    root = tmp_path_factory.mktemp("results")
-    run(data_dir, root)
-    return load_results(root)
+def study(small_study):
+    return load_results(small_study[1])
 
 
 @pytest.fixture(scope="module")

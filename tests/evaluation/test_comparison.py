@@ -7,8 +7,8 @@ from unittest.mock import Mock
 import numpy as np
 import pandas as pd
 import pytest
-from study_folder import BASELINE, N_TEST, study_settings, write_study
-from test_readme import block
+from documents import block
+from results_folder import N_TEST, study_settings, write_baseline, write_study
 
 import eeg_sgdr
 from eeg_sgdr.errors import UserError
@@ -397,22 +397,6 @@ def test_the_baseline_is_a_rival_like_any_other(tmp_path):
     error = one(table, family="curve", quantity="median error", arm_a="baseline")
     assert math.isclose(error["estimate"], 0.1)
     assert error["n_seeds"] == 0
-
-
-def write_baseline(folder, n_wrong):
-    y = np.arange(N_TEST) % 2
-    said = np.where(np.arange(N_TEST) < n_wrong, 1 - y, y)
-    probabilities = np.where(np.arange(2) == said[:, None], 0.9, 0.1)[None]
-    arrays = {
-        "epochs": np.array([0]),
-        "trials": np.arange(N_TEST),
-        "y": y,
-        "classes": np.array(["left", "right"]),
-        "probabilities": probabilities.astype(np.float32),
-        "probabilities_running": probabilities.astype(np.float32),
-    }
-    files.write_npz(folder.predictions, arrays)
-    files.write_json(folder.fit, BASELINE)
 
 
 def test_one_subjects_failure_loses_no_other(tmp_path, monkeypatch, capsys):

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from study_folder import across, study_settings, write_folds
+from results_folder import across, study_settings, write_folds
 
 from eeg_sgdr.evaluation.comparison import comparison
 from eeg_sgdr.evaluation.statistics import mean_interval

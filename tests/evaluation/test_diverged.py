@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from study_folder import study_settings, write_study
+from results_folder import study_settings, write_study
 
 from eeg_sgdr.evaluation.comparison import update
 from eeg_sgdr.reports.study import page

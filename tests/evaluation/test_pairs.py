@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from study_folder import study_settings, write_study
+from results_folder import study_settings, write_study
 
 from eeg_sgdr.evaluation.comparison import comparison
 from eeg_sgdr.evaluation.inference import pairs

@@ -1,6 +1,6 @@
 """Rows of evaluation.csv that say something of their own."""
 
-from study_folder import study_settings, write_study
+from results_folder import study_settings, write_study
 
 from eeg_sgdr.evaluation import tables
 from eeg_sgdr.evaluation.metrics import METRICS

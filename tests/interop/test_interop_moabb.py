@@ -4,15 +4,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from documents import block
 from moabb.analysis import Results, compute_dataset_statistics, find_significant_differences
 from moabb.datasets.fake import FakeDataset
 from moabb.evaluations import WithinSessionEvaluation
 from moabb.paradigms import LeftRightImagery
+from results_folder import N_TEST, across, study_settings, write_baseline, write_folds, write_study
 from scipy.stats import norm
 from sklearn.dummy import DummyClassifier
-from study_folder import N_TEST, across, study_settings, write_folds, write_study
-from test_comparison import write_baseline
-from test_readme import block
 
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.evaluation.comparison import update
@@ -91,7 +90,7 @@ def test_pipelines_are_named_as_folders_are(table):
 
 def test_what_is_said_of_recordings(table):
     assert set(table["subject"]) == set(SUBJECTS)
-    said = {"samples": 0, "samples_test": N_TEST, "n_classes": 2, "session": "0", "channels": 1}
+    said = {"samples": 12, "samples_test": N_TEST, "n_classes": 2, "session": "0", "channels": 8}
     for name, value in {**said, "n_sessions": 1, "dataset": "small"}.items():
         assert set(table[name]) == {value}
 
@@ -183,6 +182,6 @@ def test_the_page_s_example(tmp_path, monkeypatch, plotting):
     write_study(tmp_path / "results" / "demo14", settings, wrong)
     monkeypatch.chdir(tmp_path)
     names = {}
-    exec(block("to_moabb", "docs/moabb.md"), names)
+    exec(block("to_moabb", "moabb"), names)
     assert set(names["p"].index) == {"ensemble", "step"}
     assert names["effect"].loc["ensemble", "step"] > 0

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 import killing
 import psutil
 import pytest
-from test_pipeline import SHORT, one_call  # noqa: F401 (a fixture)
+from killing import SHORT
 
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.parallel.dask import dask_pool
@@ -57,7 +57,7 @@ def workers(scheduler, folder, n=2, n_threads=1):
         ]
 
 
-def test_a_worker_is_killed_and_the_study_is_as_one_process_makes_it(one_call, scheduler, tmp_path):  # noqa: F811
+def test_a_worker_is_killed_and_the_study_is_as_one_process_makes_it(one_call, scheduler, tmp_path):
     folder, expected, _ = one_call
     dask = ("--backend", "dask", "--dask-address", scheduler)
     with workers(scheduler, tmp_path) as (victim, other):

@@ -53,8 +53,7 @@ def test_a_second_request_does_not_disturb_the_first():
 
 @pytest.mark.parametrize("moment", ["update", "scoring"])
 def test_a_fit_that_is_stopped_keeps_its_checkpoint_and_loses_nothing(moment, tmp_path, monkeypatch):
-    from test_checkpoints import without_times
-    from test_loop import DENSE, TRAINING, make_data, same
+    from fits import DENSE, TRAINING, make_data, same, without_times
 
     from eeg_sgdr.schedules import WarmRestarts
     from eeg_sgdr.training import loop

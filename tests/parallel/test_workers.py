@@ -124,13 +124,15 @@ def test_workers_end_with_the_process_in_charge(end, tmp_path):
     """Whether it works or waits: no process is left that nobody knows of."""
     path = tmp_path / "pid"
     code = (
-        "from pathlib import Path\nfrom test_workers import write_and_wait\nfrom eeg_sgdr import workers\n"
+        "from pathlib import Path\nfrom test_workers import write_and_wait\n"
+        "from eeg_sgdr.parallel import workers\n"
         f"workers.run_all(write_and_wait, [(Path({str(path)!r}),)], 1)"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code], cwd=Path(__file__).parent, stderr=subprocess.PIPE
     ) as process:
         while not (path.exists() and path.read_text()):
+            assert process.poll() is None, process.stderr.read()
             time.sleep(0.05)
         worker = psutil.Process(int(path.read_text()))
         process.send_signal(end)

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 import yaml
 from conftest import make_raw, make_settings
+from pages import MADE, visible
 from results_folder import SENSORS, MadeUp, write_folder
-from test_subject_page import visible
 
 from eeg_sgdr import report
-from eeg_sgdr.reports.data import page
+from eeg_sgdr.reports.data import page, recordings, rejections
 from eeg_sgdr.reports.methods import preprocessing
-from eeg_sgdr.reports.subject import recordings, rejections
 from eeg_sgdr.run import main
 from eeg_sgdr.storage import files
 from eeg_sgdr.storage.results import Subject, load_results
@@ -149,8 +148,7 @@ def test_most_trials_rejected_is_said_first_and_whose_fault_it_is(tmp_path, caps
 
 def test_the_page_is_the_same_whenever_it_is_made_but_for_one_element(tmp_path):
     results, subject = untrained(tmp_path / "study")
-    made = re.compile(r'<p id="made">.*?</p>', re.DOTALL)
-    pages = [made.sub("", page(results, Subject(subject.folder))) for _ in range(2)]
+    pages = [MADE.sub("", page(results, Subject(subject.folder))) for _ in range(2)]
     assert pages[0] == pages[1]
     assert not re.search(r"20\d\d-\d\d-\d\d", pages[0].rpartition("</script>")[2])
 

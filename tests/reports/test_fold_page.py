@@ -1,57 +1,40 @@
 """A fold's report and the study's across subjects: true of folds, their people named and counted."""
 
 import re
-from html import unescape
 
-import numpy as np
 import pandas as pd
 import pytest
-from results_folder import MadeUp, write_folder
-from study_folder import DATA, across, study_settings, write_folds
-from test_study_page import check_numbers
+from pages import MADE, check_numbers, visible
+from results_folder import DATA, across, study_settings, write_folds, write_unit
 
 from eeg_sgdr import settings as config
-from eeg_sgdr.evaluation import tables
 from eeg_sgdr.evaluation.comparison import update
 from eeg_sgdr.evaluation.statistics import binomial_interval
 from eeg_sgdr.report import main
-from eeg_sgdr.reports.folds import other_rates, page
+from eeg_sgdr.reports.data import rejections, resampled_subjects
+from eeg_sgdr.reports.folds import page
 from eeg_sgdr.reports.headline import headline
 from eeg_sgdr.reports.methods import deviations, methods
 from eeg_sgdr.reports.study import page as study_page
 from eeg_sgdr.reports.study import publish
-from eeg_sgdr.reports.subject import rejections, result
+from eeg_sgdr.reports.subject import result
 from eeg_sgdr.storage import files, folders
 from eeg_sgdr.storage.results import Results, Subject
 
 PEOPLE = ("1", "2", "3", "10")
 
 
-def visible(html):
-    """What a reader sees, roughly: no scripts, styles and tags."""
-    html = re.sub(r"<(script|style)\b.*?</\1>", "", html, flags=re.DOTALL)
-    return unescape(re.sub(r"<[^>]*>", "", html)).replace("\xa0", " ")
-
-
 def write_fold(root, **data):
-    """Fold 1 of two, from what a subject's folder holds: 2 and 10 test, 10 trials each."""
-    _, subject = write_folder(root / "of_a_subject", MadeUp())
-    settings = across(Results(root / "of_a_subject").settings, folds=2)
-    recordings = settings.recordings.model_copy(update={"subjects": PEOPLE})
-    settings = settings.model_copy(update={"recordings": recordings})
+    """Fold 1 of two: 2 and 10 test, 10 trials each."""
+    settings = across(study_settings(PEOPLE), folds=2)
     study = folders.Study(root / "study")
     files.write_text(study.config, config.to_yaml(settings))
-    study.fold("1").root.parent.mkdir()
-    subject.folder.root.rename(study.fold("1").root)
-    fold = Subject(study.fold("1"))
-    labels = np.repeat(["1", "3", "2", "10"], [6, 6, 10, 10])
-    files.write_csv(fold.folder.trials, fold.trials.assign(subject=labels))
-    info = {key: value for key, value in fold.data.items() if key != "subject"}
-    info |= {"fold": "1", "train_subjects": ["1", "3"], "test_subjects": ["2", "10"]}
-    files.write_json(fold.folder.data, {**info, "interpolated": {"3/0/1": ["C3"]}, **data})
-    fold = Subject(fold.folder)
-    files.write_csv(fold.folder.evaluation, tables.evaluation(fold, settings))
-    return Results(study.root), Subject(fold.folder)
+    named = {"fold": "1", "train_subjects": ["1", "3"], "test_subjects": ["2", "10"]}
+    folder = study.fold("1")
+    write_unit(folder, settings, named)
+    data = {"interpolated": {"3/0/1": ["C3"]}, **data}
+    files.write_json(folder.data, {**Subject(folder).data, **data})
+    return Results(study.root), Subject(folder)
 
 
 @pytest.fixture(scope="module")
@@ -145,13 +128,13 @@ def test_many_trials_that_look_ahead_are_counted_and_not_named(tmp_path):
 
 
 def test_other_rates_are_grouped_and_none_says_nothing(tmp_path):
-    assert other_rates(write_rates(tmp_path / "none", {})) == []
+    assert resampled_subjects(write_rates(tmp_path / "none", {})) == []
     everyone = {f"{label}/0/4": 250.0 for label in ("3", "88", "92", "7")}
-    assert other_rates(write_rates(tmp_path / "all", everyone)) == [
+    assert resampled_subjects(write_rates(tmp_path / "all", everyone)) == [
         "Resampled to 160 Hz: all subjects (recorded at 250 Hz)."
     ]
     rates = {"88/0/4": 128.0, "88/0/8": 128.0, "92/0/4": 128.0, "3/0/4": 250.0}
-    assert other_rates(write_rates(tmp_path / "some", rates)) == [
+    assert resampled_subjects(write_rates(tmp_path / "some", rates)) == [
         "Resampled to 160 Hz: subjects 88 and 92 (recorded at 128 Hz); subject 3 (recorded at 250 Hz)."
     ]
 
@@ -172,8 +155,7 @@ def test_the_command_makes_a_folds_report_again(tmp_path, capsys):
     assert str(fold.folder.report) in capsys.readouterr().out
     first = fold.folder.report.read_text(encoding="utf-8")
     assert main([str(results.root)]) == 0
-    made = re.compile(r'<p id="made">.*?</p>', re.DOTALL)
-    assert made.sub("", fold.folder.report.read_text(encoding="utf-8")) == made.sub("", first)
+    assert MADE.sub("", fold.folder.report.read_text(encoding="utf-8")) == MADE.sub("", first)
 
 
 SETTINGS = across(study_settings(PEOPLE, baseline=None), folds=[["1", "2"], ["3", "10"]])

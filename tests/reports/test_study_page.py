@@ -2,12 +2,12 @@
 
 import codecs
 import re
-from html import unescape
 
 import numpy as np
 import pandas as pd
 import pytest
-from study_folder import across, study_settings, write_folds, write_study
+from pages import MADE, MARKED, check_numbers, visible
+from results_folder import across, study_settings, write_folds, write_study
 
 from eeg_sgdr.evaluation.comparison import update
 from eeg_sgdr.evaluation.tables import records
@@ -97,46 +97,9 @@ def test_figure_4_of_one_rate_without_restarts_has_one_panel(tmp_path):
     assert len(figure4(Results(tmp_path).comparison, settings).axes) == 1
 
 
-MARKED = re.compile(
-    r'<data value="([^"]*)" data-row="(\d+)" data-column="(\w+)" title="[^"]*">([^<]*)</data>'
-)
-MADE = re.compile(r'<p id="made">.*?</p>', re.DOTALL)
-
-
-def visible(html):
-    """What a reader sees, roughly: no scripts, styles and tags."""
-    html = re.sub(r"<(script|style)\b.*?</\1>", "", html, flags=re.DOTALL)
-    return unescape(re.sub(r"<[^>]*>", "", html)).replace("\xa0", " ")
-
-
 @pytest.fixture(scope="module")
 def html(results):
     return page(results)
-
-
-def shows(text, value, row, column):
-    """Whether a text shows a value: as itself, or as percent without a sign where words say it."""
-    if text in ("not reached", "infinite"):
-        return np.isinf(value)
-    digits = len(text.partition(".")[2])
-    if column in ("p", "p_holm"):
-        return value < 0.001 if text == "0.001" else abs(value - float(text)) <= 0.5 * 10**-digits + 1e-9
-    is_fraction = row["metric"] in ("error", "fraction") and column in ("estimate", "low", "high")
-    factor = 100 if is_fraction else 1
-    signs = (1, -1) if "-" not in text else (1,)
-    near = [abs(factor * value - sign * float(text)) for sign in signs]
-    return min(near) <= 0.5 * 10**-digits + 1e-9
-
-
-def check_numbers(html, table):
-    """Every marked number is the one in its row."""
-    found = MARKED.findall(html)
-    assert len(found) == html.count("<data ")
-    for value, line, column, text in found:
-        row = table.iloc[int(line) - 2]
-        assert float(value) == float(row[column]), (line, column)
-        assert shows(text, row[column], row, column), (line, column, text, row[column])
-    return found
 
 
 def test_every_number_is_one_of_the_comparison(results, html):

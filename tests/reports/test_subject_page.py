@@ -2,29 +2,24 @@
 
 import base64
 import re
-from html import unescape
 
 import numpy as np
 import pytest
+from pages import MADE, visible
 from results_folder import SENSORS, MadeUp, write_folder
 
 from eeg_sgdr import report
 from eeg_sgdr.evaluation.statistics import binomial_interval, mcnemar
+from eeg_sgdr.reports.data import recordings
 from eeg_sgdr.reports.headline import headline, side_by_side
 from eeg_sgdr.reports.methods import deviations, methods, references
-from eeg_sgdr.reports.subject import learned, page, recordings, result, warnings
+from eeg_sgdr.reports.subject import activation_patterns, page, result, warnings
 from eeg_sgdr.settings import CosineArm, CyclicArm, FilesRecordings, MoabbRecordings
 from eeg_sgdr.storage.files import read_json, write_json
 from eeg_sgdr.storage.results import Subject
 
 NAME = "study"  # a folder's name stands in its report
 HOSTILE = "<script>alert('x')</script>"
-
-
-def visible(html):
-    """What a reader sees, roughly: no scripts, styles and tags."""
-    html = re.sub(r"<(script|style)\b.*?</\1>", "", html, flags=re.DOTALL)
-    return unescape(re.sub(r"<[^>]*>", "", html)).replace("\xa0", " ")
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +38,10 @@ def test_a_report_is_the_same_whenever_it_is_made_but_for_one_element(tmp_path, 
         content = read_json(fit.fit)
         write_json(fit.fit, {**content, "seconds": 1234.5})
     again = page(results, Subject(subject.folder))
-    made = re.compile(r'<p id="made">.*?</p>', re.DOTALL)
-    (first,), (second,) = made.findall(html), made.findall(again)
+    (first,), (second,) = MADE.findall(html), MADE.findall(again)
     assert "took 8 s" in first
     assert "took 9876 s" in second
-    assert made.sub("", again) == made.sub("", html)
+    assert MADE.sub("", again) == MADE.sub("", html)
 
 
 def test_the_first_sentence_has_the_numbers_of_the_table(plain, html):
@@ -170,7 +164,9 @@ def test_warnings_come_first_and_without_the_compared_fits_there_is_no_test(tmp_
 
 def test_without_positions_maps_are_left_out(tmp_path):
     results, subject = write_folder(tmp_path, MadeUp(places=("nowhere",) * len(SENSORS)))
-    html = recordings(subject) + learned(subject, results.settings, headline(subject, results.settings))
+    html = recordings(subject) + activation_patterns(
+        subject, results.settings, headline(subject, results.settings)
+    )
     assert "Maps are left out: the recordings do not say where the sensors are." in html
     assert "No patterns: the recordings do not say where the sensors are." in html
     assert "Mean spectrum of each class" in html  # C3, Cz and C4 are known by name
@@ -178,7 +174,7 @@ def test_without_positions_maps_are_left_out(tmp_path):
 
 def test_networks_that_cannot_be_read_have_no_patterns(tmp_path):
     results, subject = write_folder(tmp_path, MadeUp(network="EEGTCNet"))
-    html = learned(subject, results.settings, headline(subject, results.settings))
+    html = activation_patterns(subject, results.settings, headline(subject, results.settings))
     assert "No patterns: they are known for ShallowFBCSPNet, Deep4Net and EEGNet, not for EEGTCNet" in html
     assert "Haufe" not in " ".join(methods(results.settings, subject))
 

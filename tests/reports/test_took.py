@@ -1,7 +1,7 @@
 """What comparisons took: sums over the trainings of a predictor, prediction times the networks averaged."""
 
 import pytest
-from study_folder import BASELINE, study_settings, write_study
+from results_folder import BASELINE, study_settings, write_study
 
 from eeg_sgdr.reports.study import took
 from eeg_sgdr.storage import files, folders, schemas

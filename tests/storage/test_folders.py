@@ -59,8 +59,9 @@ def test_damaged_files_are_refused(tmp_path, content):
 def hold(root):
     """Hold a fit in another process until it is killed."""
     code = (
-        "import sys, time; from pathlib import Path; from eeg_sgdr import store\n"
-        "with store.held(store.FitFolder(Path(sys.argv[1])), 0): print('held', flush=True); time.sleep(60)"
+        "import sys, time; from pathlib import Path; from eeg_sgdr.storage import folders\n"
+        "with folders.held(folders.FitFolder(Path(sys.argv[1])), 0):\n"
+        "    print('held', flush=True); time.sleep(60)"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(root)], stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "held\n"

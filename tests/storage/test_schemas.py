@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
-from results_folder import MadeUp, write_folder
-from study_folder import BASELINE
+from results_folder import BASELINE, MadeUp, write_folder
 
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.settings.plan import FitKey

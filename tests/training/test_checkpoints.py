@@ -1,11 +1,9 @@
 """A fit that is interrupted anywhere goes on to the same result in every bit."""
 
-from dataclasses import astuple, replace
-
 import numpy as np
 import pytest
 import torch
-from test_loop import DENSE, TRAINING, WHOLE, make_data, same
+from fits import DENSE, TRAINING, WHOLE, make_data, same, without_times
 
 from eeg_sgdr.schedules import Step, WarmRestarts
 from eeg_sgdr.settings import NetworkSettings
@@ -47,10 +45,6 @@ def crash_at(monkeypatch):
 
 def keeper(tmp_path, interval_s=0.0, identity=IDENTITY):
     return FileKeeper(tmp_path / "checkpoint", identity, interval_s)
-
-
-def without_times(history):
-    return [astuple(replace(epoch, seconds=0.0)) for epoch in history]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from test_loop import DENSE, TRAINING, make_data
+from fits import DENSE, TRAINING, make_data
 
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.networks.forward import BraindecodeForward

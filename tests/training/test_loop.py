@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from fits import DENSE, TRAINING, WHOLE, make_data, same
 
 from eeg_sgdr.compat import import_braindecode
 from eeg_sgdr.errors import UserError
@@ -13,23 +14,11 @@ from eeg_sgdr.networks.forward import BraindecodeForward
 from eeg_sgdr.schedules import Step, WarmRestarts
 from eeg_sgdr.settings import NetworkSettings, Training
 from eeg_sgdr.training import loop
-from eeg_sgdr.training.loop import Data, crop_order, dropout_seed, fit
+from eeg_sgdr.training.loop import crop_order, dropout_seed, fit
 
 import_braindecode()
 from braindecode.models import ShallowFBCSPNet  # noqa: E402
 from braindecode.training import CroppedLoss  # noqa: E402
-
-DENSE = NetworkSettings(crop_samples=200, arguments={"final_conv_length": 4})
-WHOLE = NetworkSettings(crop_samples=None)
-TRAINING = Training(batch_size=8, weight_decay=0.01)
-
-
-def make_data(dtype=np.float32, seed=0):
-    rng = np.random.default_rng(seed)
-    y = np.arange(24) % 3
-    x = rng.normal(size=(34, 5, 230))
-    x[:24] += 0.5 * np.sin(np.arange(230) * (0.3 + 0.2 * y[:, None, None]))
-    return Data(x[:24].astype(dtype), y, x[24:].astype(dtype), 3, 100.0)
 
 
 class Masks(torch.nn.Module):
@@ -114,16 +103,6 @@ def test_the_plain_form_trains_to_the_same_weights_as_the_fast_one(monkeypatch):
     assert (fast.form, plain.form) == ("fast", "braindecode")
     assert distance(fast.scores[4].state, plain.scores[4].state) <= 1e-10
     np.testing.assert_allclose(fast.scores[4].probabilities, plain.scores[4].probabilities, rtol=1e-6)
-
-
-def same(a, b):
-    pairs = [(a.scores[epoch], b.scores[epoch]) for epoch in a.scores]
-    return all(
-        np.array_equal(x.probabilities, y.probabilities)
-        and np.array_equal(x.probabilities_running, y.probabilities_running)
-        and all(torch.equal(x.state[name], y.state[name]) for name in x.state)
-        for x, y in pairs
-    )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What all figures share: style, colours, and how they become the bytes of a file."""
+"""Style, colours, legends and encoding of all figures."""
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
@@ -55,24 +55,24 @@ def panels(n: int, width: float, height: float, **kwargs: Any) -> tuple[Figure, 
 
 
 def label_rows(axes: Sequence[Axes], label: str) -> None:
-    """What is upward, beside the first panel of each row."""
+    """Label the vertical axis of the first panel of each row."""
     for panel in axes[::COLUMNS]:
         panel.set_ylabel(label)
 
 
 def style(i: int) -> tuple[str, str, str]:
-    """Colour, mark and line of the i-th thing drawn."""
+    """Colour, mark and line of the i-th series."""
     return COLOURS[i % len(COLOURS)], MARKS[i % len(MARKS)], LINES[i % len(LINES)]
 
 
 def plain_numbers(axis: Any) -> None:
-    """Numbers beside a logarithmic axis as one writes them: 0.00001, 0.1, 30."""
+    """Label a logarithmic axis with plain decimals: 0.00001, 0.1, 30."""
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.9f}".rstrip("0").rstrip(".")))
     axis.set_minor_formatter(NullFormatter())
 
 
 def ticks_apart(epochs: Sequence[int]) -> list[int]:
-    """Ticks at epochs where results are, not closer than a reader can tell apart."""
+    """Ticks at epochs with results, far enough apart on a logarithmic axis to be read."""
     kept: list[int] = []
     for epoch in reversed(epochs):
         if not kept or epoch <= 0.75 * kept[-1]:
@@ -95,19 +95,7 @@ def legend(figure: Figure, handles: Mapping[str, Any]) -> None:
 
 @matplotlib.rc_context(STYLE)
 def encode(figure: Figure, kind: str) -> bytes:
-    """A figure as the bytes of a file, the same whenever they are made.
-
-    Parameters
-    ----------
-    figure : Figure
-        What.
-    kind : "svg" or "png"
-        Format.
-
-    Returns
-    -------
-    content : bytes
-    """
+    """A figure as the bytes of an "svg" or "png" file, the same whenever they are made."""
     buffer = BytesIO()
     metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
     figure.savefig(buffer, format=kind, dpi=160, metadata=metadata)
@@ -116,5 +104,5 @@ def encode(figure: Figure, kind: str) -> bytes:
 
 @matplotlib.rc_context(STYLE)
 def watermark(figure: Figure, text: str) -> None:
-    """Write a remark above a figure that must not be overlooked."""
+    """Write a warning above a figure."""
     figure.suptitle(text, color=COLOURS[1], fontsize=9, x=0.995, ha="right")

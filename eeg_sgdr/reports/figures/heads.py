@@ -1,4 +1,4 @@
-"""Arrays over sensors in, pictures on the head out: sensors, rhythms by class, learned patterns."""
+"""Figures of sensors: their places, maps of rhythms and of learned patterns, spectra."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -18,7 +18,7 @@ BANDS = {"mu": (8.0, 13.0), "beta": (13.0, 30.0)}
 
 
 def on_head(positions: np.ndarray) -> np.ndarray:
-    """Which sensors have a position; shape (n_channels,)."""
+    """Mask of sensors with a position, from positions (n_channels, 3) in metres, NaN where unknown."""
     return np.isfinite(positions).all(axis=1)
 
 
@@ -29,7 +29,7 @@ def can_be_drawn(positions: np.ndarray) -> bool:
 
 @cache
 def _template() -> dict[str, np.ndarray]:
-    """Places of the 10-05 system in head coordinates, in metres."""
+    """Positions of the 10-05 system in head coordinates, in metres."""
     montage = montage_1005()
     info = mne.create_info(montage.ch_names, 1.0, "eeg").set_montage(montage)
     return info.get_montage().get_positions()["ch_pos"]
@@ -49,11 +49,11 @@ def _equator() -> tuple[np.ndarray, np.ndarray, float]:
 
 
 def _info(names: Sequence[str], positions: np.ndarray) -> Any:
-    """MNE's Info of the sensors that have positions, on a head that stands level."""
-    there = on_head(positions)
-    shown = [name for name, has_place in zip(names, there, strict=True) if has_place]
+    """MNE's Info of the sensors that have positions, on a level head."""
+    placed = on_head(positions)
+    shown = [name for name, has_position in zip(names, placed, strict=True) if has_position]
     centre, axes, _ = _equator()
-    places = dict(zip(shown, (positions[there] - centre) @ axes.T, strict=True))
+    places = dict(zip(shown, (positions[placed] - centre) @ axes.T, strict=True))
     montage = mne.channels.make_dig_montage(places, coord_frame="head")
     return mne.create_info(shown, 1.0, "eeg").set_montage(montage, verbose="error")
 
@@ -83,19 +83,7 @@ def _map(axes: Any, values: np.ndarray, names: Sequence[str], positions: np.ndar
 
 @matplotlib.rc_context(STYLE)
 def sensors(names: Sequence[str], positions: np.ndarray) -> Figure:
-    """Sensors by name, seen from above, nose up.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Sensors; those without position are left out.
-    positions : ndarray, shape (n_channels, 3)
-        In metres; NaN where unknown.
-
-    Returns
-    -------
-    figure : Figure
-    """
+    """Sensors with a position by name, seen from above, nose up."""
     figure = new_figure(6.4, 6.4)
     axes = figure.subplots()
     mne.viz.plot_sensors(
@@ -114,19 +102,9 @@ def sensors(names: Sequence[str], positions: np.ndarray) -> Figure:
 
 
 def band_power(frequencies: np.ndarray, spectra: np.ndarray) -> dict[str, np.ndarray]:
-    """Power of each class in each band relative to the mean over classes.
+    """Power of each class relative to the mean over classes, in decibels, by band; (n_classes, n_channels).
 
-    Parameters
-    ----------
-    frequencies : ndarray, shape (n,)
-        In hertz.
-    spectra : ndarray, shape (n_classes, n_channels, n)
-        Power density.
-
-    Returns
-    -------
-    power : dict of str to ndarray, shape (n_classes, n_channels)
-        In decibels, by band; classes count equally, however many trials they have.
+    `spectra` are (n_classes, n_channels, n); classes count equally, however many trials they have.
     """
     found = {}
     for band, (low, high) in BANDS.items():
@@ -145,25 +123,7 @@ def rhythms(
     frequencies: np.ndarray,
     spectra: np.ndarray,
 ) -> Figure:
-    """Maps of mu and beta power of each class, relative to the mean over classes.
-
-    Parameters
-    ----------
-    classes : sequence of str
-        Names of the classes.
-    names : sequence of str
-        Sensors.
-    positions : ndarray, shape (n_channels, 3)
-        In metres; NaN where unknown.
-    frequencies : ndarray, shape (n,)
-        In hertz.
-    spectra : ndarray, shape (n_classes, n_channels, n)
-        Power density of each class.
-
-    Returns
-    -------
-    figure : Figure
-    """
+    """Maps of mu and beta power of each class relative to the mean over classes (see `band_power`)."""
     figure = new_figure(2.1 * len(classes) + 1.0, 2.3 * len(BANDS))
     grid = figure.subplots(len(BANDS), len(classes), squeeze=False)
     for axes, name in zip(grid[0], classes, strict=True):
@@ -194,23 +154,7 @@ def central_sensors(names: Sequence[str], positions: np.ndarray) -> list[int]:
 def spectrum(
     classes: Sequence[str], names: Sequence[str], frequencies: np.ndarray, spectra: np.ndarray
 ) -> Figure:
-    """Mean spectrum of each class at a few sensors.
-
-    Parameters
-    ----------
-    classes : sequence of str
-        Names of the classes.
-    names : sequence of str
-        Names of the sensors.
-    frequencies : ndarray, shape (n,)
-        In hertz.
-    spectra : ndarray, shape (n_classes, n_sensors, n)
-        Power density of each class, in square microvolts per hertz.
-
-    Returns
-    -------
-    figure : Figure
-    """
+    """Mean spectrum of each class at a few sensors; (n_classes, n_sensors, n), in µV²/Hz."""
     shown = (frequencies >= 2) & (frequencies <= 45)
     figure, axes = panels(len(names), 3.6, 3.2, sharey=True)
     handles: dict[str, Any] = {}
@@ -239,25 +183,10 @@ def spectrum(
 
 @matplotlib.rc_context(STYLE)
 def patterns(found: Sequence[Pattern], names: Sequence[str], positions: np.ndarray) -> Figure:
-    """Maps of what units of a network pick up, each on its own scale.
-
-    Parameters
-    ----------
-    found : sequence of Pattern
-        The units.
-    names : sequence of str
-        Sensors.
-    positions : ndarray, shape (n_channels, 3)
-        In metres; NaN where unknown.
-
-    Returns
-    -------
-    figure : Figure
-    """
+    """Maps of the activation patterns of a network's units, each on its own scale."""
     figure, axes = panels(len(found), 2.2, 2.5)
     for panel, pattern in zip(axes, found, strict=True):
-        there = on_head(positions)
-        limit = float(np.abs(pattern.values[there]).max())
+        limit = float(np.abs(pattern.values[on_head(positions)]).max())
         image = _map(panel, pattern.values / limit, names, positions, 1.0)
         panel.set_title(
             f"unit {pattern.unit + 1}, about {pattern.peak_hz:.0f} Hz\n"

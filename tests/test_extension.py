@@ -1,0 +1,73 @@
+"""A schedule kind and a source that the package does not know: a study of both is run and reported right."""
+
+import re
+
+import extension  # noqa: F401 (what it defines is known from then on)
+import pytest
+
+from eeg_sgdr.errors import UserError
+from eeg_sgdr.reports.figures.curves import schedules
+from eeg_sgdr.run import main
+from eeg_sgdr.settings import load
+from eeg_sgdr.storage.results import load_results
+
+CONFIG = """
+name: extended
+recordings: {source: generated, classes: {left: l, right: r}}
+split: {by: run, test: ["2"]}
+preprocessing: {standardize: {init_samples: 200}, window_s: [-0.5, 2.0]}
+network: {name: EEGNet, arguments: {F1: 2, D: 1, F2: 2, kernel_length: 16}}
+training: {initial_rates: [0.05], batch_size: 4}
+schedules:
+  step: {kind: step, budgets: [3]}
+  line: {kind: linear, budgets: [1, 2, 3]}
+  restarts: {kind: warm_restarts, epochs: 3}
+evaluation:
+  comparisons: [{name: a line against steps, a: {schedule: line}, b: {schedule: step}}]
+"""
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    path = tmp_path_factory.mktemp("extended") / "extended.yaml"
+    path.write_text(CONFIG)
+    return path
+
+
+@pytest.fixture(scope="module")
+def out(config):
+    """The results folder of a study of two people, with its reports."""
+    out = config.parent / "results"
+    data = f"compute.data_dir={config.parent / 'data'}"
+    assert main(["--config", str(config), "--set", data, "--out", str(out), "--jobs", "2"]) == 0
+    return out
+
+
+def words(page):
+    return " ".join(re.sub(r"<[^>]+>", " ", page.read_text()).split())
+
+
+def test_methods_describe_the_schedule_and_the_source(out):
+    text = words(out / "subjects/001/report.html")
+    assert "Rhythms in noise (seed 0) stood for subject 1. Classes were left and right." in text
+    assert (
+        "The linear schedule fell along a straight line to zero (Nobody, 1999) over budgets of 1 epochs."
+        in text
+    )
+    assert "Nobody, N. (1999). On straight lines. Journal of Tests 1, 1-2." in text
+
+
+def test_figures_and_tables_name_the_schedule(out, config):
+    assert [axes.get_title() for axes in schedules(load(config)).axes] == ["step", "line", "restarts"]
+    assert set(load_results(out).evaluation["schedule"]) == {"step", "line", "restarts", "baseline"}
+    assert "a line against steps" in words(out / "report.html")
+    assert "line" in re.findall(r"<!-- (.*?) -->", (out / "figure4.svg").read_text())
+
+
+def test_keys_of_a_kind_that_is_not_the_packages_are_refused_in_words(config):
+    with pytest.raises(UserError, match=r"schedules.line.budget is no setting; the nearest is budgets"):
+        load(config, ["schedules.line.budget=3"])
+    with pytest.raises(UserError, match="recordings.sead is no setting; the nearest is seed"):
+        load(config, ["recordings.sead=3"])
+    with pytest.raises(UserError, match="there is no 'linera', only .*'linear'; the nearest is linear"):
+        load(config, ["schedules.line.kind=linera"])
