@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -28,20 +27,19 @@ from eeg_sgdr.reports.html import (
     Html,
     assemble,
     bullets,
-    code,
-    folded,
     heading,
+    image,
     interval,
     numbered_lines,
     paragraphs,
     phrase,
-    picture,
     points,
+    render,
     whole,
 )
 from eeg_sgdr.reports.methods import PAPERS_RECORDINGS, references
 from eeg_sgdr.reports.subject import question
-from eeg_sgdr.reports.wording import counted, versions
+from eeg_sgdr.reports.wording import versions
 from eeg_sgdr.settings import Settings, Side
 from eeg_sgdr.settings.types import joined, plain
 from eeg_sgdr.storage import files, folders
@@ -99,83 +97,46 @@ def _is_simulated(settings: Settings) -> bool:
     return settings.recordings.source == "simulated"
 
 
-def _result(results: Results, found: list[Answer]) -> str:
+def _result(results: Results, found: list[Answer]) -> Html:
     settings = results.settings
-    alarms = answers.unfinished(results, found)
-    first = paragraphs(alarms, "warning") if alarms else paragraphs(answers.complete(settings, found))
-    if _is_simulated(settings):
-        first += paragraphs(
-            ["Simulated recordings: nothing on this page says anything of people's EEG."], "warning"
-        )
-    first += paragraphs(answers.diverged(numbered_lines(results.comparison, "training")), "warning")
-    sentences: list[str] = [answers.sentence(settings, answer) for answer in found]
-    return (
-        first
-        + Html(f'<div class="answers">{bullets(sentences or [_NOTHING])}</div>\n')
-        + paragraphs(
-            [
-                *question(settings),
-                "Every number is one of comparison.csv: pointing at it tells line and column.",
-            ]
-        )
+    return render(
+        "study_result.html",
+        unfinished=answers.unfinished(results, found),
+        complete=answers.complete(settings, found),
+        simulated=_is_simulated(settings),
+        diverged=answers.diverged(numbered_lines(results.comparison, "training")),
+        answers=[answers.sentence(settings, answer) for answer in found] or [_NOTHING],
+        question=question(settings),
     )
 
 
-def _figure4(comparison: pd.DataFrame, settings: Settings) -> str:
-    named = reference_row(numbered_lines(comparison, "curve"), settings)
+def _figure4(comparison: pd.DataFrame, settings: Settings) -> Html:
+    reference = reference_row(numbered_lines(comparison, "curve"), settings)
     arms, left_out = arms_drawn(settings)
-    caption = [
-        "Improvement over the reference error against the epochs of each training, on a logarithmic axis: "
-        "the paper's Figure 4.",
-        phrase(
-            f"The reference is {named['label_a']} after ",
-            whole(named, "epochs_a"),
-            f" epochs with initial rate {named['rates_a']}: median error ",
-            points(named),
-            " % (quartiles ",
-            interval(named),
-            " %), over ",
-            whole(named, "n_units"),
-            " subjects and ",
-            whole(named, "n_seeds"),
-            " seeds." if named["n_seeds"] != 1 else " seed.",
-        ),
-        "Above: every schedule, at each rate. Below: warm restarts alone, the ensemble of the snapshots of "
-        "the last half of the cycles (from two snapshots on), and the same over all rates together. Lines "
-        f"are medians over subjects, bands (where a panel has {MOST_BANDS} lines at most) their quartiles; "
-        "the dotted line is chance. The axis is linear near zero and compressed beyond, since early networks "
-        "are far from the reference.",
-        "How to judge it: what lies above zero was better than the reference in half of the subjects or "
-        "more. A point of warm restarts is a moment of one training; one of any other schedule is a training "
-        "of its own. Medians and bands are no test: that is the table below.",
-    ]
-    if settings.unit == "fold":
-        caption.append(
-            "Each of these subjects is tested by the networks of the fold that it tests in. Subjects of a "
-            "fold share these, so bands show how people differ, not how sure the medians are."
-        )
-    if left_out:
-        caption.append(
-            f"Not drawn, since more than {counted(len(arms), 'arm')} hide each other: {joined(left_out)}."
-        )
-    # figure4 says itself that recordings are simulated, since it is also a file of its own.
-    return picture(figure4(comparison, settings), caption, "svg", simulated=False) + folded(
-        "The numbers of this figure", tables.curves(comparison)
+    return render(
+        "figure4.html",
+        # figure4 says itself that recordings are simulated, since it is also a file of its own.
+        image=image(figure4(comparison, settings), "svg", simulated=False),
+        reference=reference,
+        epochs=whole(reference, "epochs_a"),
+        error=points(reference),
+        quartiles=interval(reference),
+        n_units=whole(reference, "n_units"),
+        n_seeds=whole(reference, "n_seeds"),
+        most_bands=MOST_BANDS,
+        across=settings.unit == "fold",
+        n_arms=len(arms),
+        left_out=left_out,
+        numbers=tables.curves(comparison),
     )
 
 
-def _units(results: Results, found: list[Answer]) -> str:
-    tested_pairs = pairs(results.comparison, results.settings)
+def _units(results: Results, found: list[Answer]) -> Html:
     unit = results.settings.unit
-    html = tables.units(results, found)
-    if not tested_pairs:
-        return html
-    caption = [
-        f"Error of every {unit} on both sides of each comparison; each line is a {unit} of the table above.",
-        "How to judge it: lines that nearly all fall to the right are a finding that does not hang on one "
-        f"{unit}; lines that cross are none.",
-    ]
-    return html + picture(slopes(tested_pairs, unit), caption, "svg", _is_simulated(results.settings))
+    errors = pairs(results.comparison, results.settings)
+    simulated = _is_simulated(results.settings)
+    picture = image(slopes(errors, unit), "svg", simulated) if errors else None
+    return render("units.html", unit=unit, image=picture, numbers=tables.units(results, found))
 
 
 def _across(results: Results, found: list[Answer]) -> dict[str, str]:
@@ -211,24 +172,17 @@ def _people(answer: Answer) -> list[str]:
     return [whole(answer.difference, "n_units"), " subjects, "]
 
 
-def _origin(results: Results) -> str:
+def _origin(results: Results) -> Html:
     contents = [subject.fits[key] for subject in results.subjects for key in subject.done]
-    seconds = sum(map(of_fit, contents))
-    folder = f"results/{results.root.resolve().name}"
-    made = (
-        f"Training {counted(len(contents), 'fit')} took {seconds:.0f} s of processes in all; this page was "
-        f"made on {time.strftime('%Y-%m-%d at %H:%M:%S %z')}."
-    )
-    return (
-        heading("This report again")
-        + paragraphs(["From the results folder alone, with nothing trained:"])
-        + code(f"python -m eeg_sgdr.report {folder}")
-        + paragraphs(["What is missing, trained, and then all reports again:"])
-        + code(f"python -m eeg_sgdr.run --config {folder}/config.yaml --out {folder}")
-        + Html(f'<p id="made">{"<br>".join(map(escape, [made, *took(results)]))}</p>\n')
-        + heading("Versions")
-        + bullets(sorted({f"{versions(content)}." for content in contents}))
-        + folded("Configuration (config.yaml)", code(config.to_yaml(results.settings)))
+    return render(
+        "study_made.html",
+        folder=f"results/{results.root.resolve().name}",
+        n_fits=len(contents),
+        seconds=sum(map(of_fit, contents)),
+        moment=time.strftime("%Y-%m-%d at %H:%M:%S %z"),
+        took=took(results),
+        versions=sorted({f"{versions(content)}." for content in contents}),
+        configuration=config.to_yaml(results.settings),
     )
 
 

@@ -15,15 +15,15 @@ from eeg_sgdr.reports.html import (
     Row,
     basis,
     decimal,
+    image,
     interval,
     link,
     median,
     numbered_lines,
     pair,
-    paragraphs,
     phrase,
-    picture,
     points,
+    render,
     table,
     tally,
     whole,
@@ -36,7 +36,7 @@ from eeg_sgdr.storage.results import Results
 Column = tuple[str, Callable[[Any], str]]
 
 
-def _table(columns: Sequence[Column], items: Iterable[object], caption: str) -> str:
+def _table(columns: Sequence[Column], items: Iterable[object], caption: str) -> Html:
     """A table with a line for each item."""
     cells = [[cell(item) for _, cell in columns] for item in items]
     return table([header for header, _ in columns], cells, caption)
@@ -80,19 +80,16 @@ def tested(found: Sequence[Answer], unit: str) -> Html:
         ("Updates, mean", lambda one: _both(one.rows, "updates", partial(whole, column="estimate"))),
         *_basis(unit, lambda one: one.difference),
     ]
-    return Html(
-        _table(
-            results,
-            answered,
-            "What was tested: errors of b less those of a, positive where a is better. The test that counts "
-            "is the sign-flip test after Holm's correction; all else stands beside it.",
-        )
-        + _table(
-            costs,
-            answered,
-            "What the sides of each comparison are and cost: epochs spent and updates are those of one "
-            "predictor's trainings together.",
-        )
+    return _table(
+        results,
+        answered,
+        "What was tested: errors of b less those of a, positive where a is better. The test that counts is "
+        "the sign-flip test after Holm's correction; all else stands beside it.",
+    ) + _table(
+        costs,
+        answered,
+        "What the sides of each comparison are and cost: epochs spent and updates are those of one "
+        "predictor's trainings together.",
     )
 
 
@@ -117,13 +114,11 @@ def units(results: Results, found: Sequence[Answer]) -> Html:
             name = link(there[label].folder.report.relative_to(results.root).as_posix(), label)
         rows.append([name, *(unit_pair(answer, unit, label) for answer in found if not answer.left_out)])
     header = [unit.capitalize(), *(answer.comparison.name for answer in found if not answer.left_out)]
-    return Html(
-        table(
-            header,
-            rows,
-            f"Mean error of each {unit} over seeds (and rates, where a comparison goes rate by rate), in "
-            f"percent, as a : b. A {unit}'s name leads to its report.",
-        )
+    return table(
+        header,
+        rows,
+        f"Mean error of each {unit} over seeds (and rates, where a comparison goes rate by rate), in "
+        f"percent, as a : b. A {unit}'s name leads to its report.",
     )
 
 
@@ -151,7 +146,7 @@ def curves(comparison: pd.DataFrame) -> Html:
         *_basis("subject", lambda both: both[1]),
     ]
     caption = "Medians over subjects with quartiles, as Figure 4 draws them; described, not tested."
-    return Html(_table(columns, zip(of[error], of[improvement], strict=True), caption))
+    return _table(columns, zip(of[error], of[improvement], strict=True), caption)
 
 
 def _spent(row: Row, column: str) -> str:
@@ -175,15 +170,20 @@ def anytime(comparison: pd.DataFrame, unit: str) -> Html:
             areas.setdefault(sides, {})[row["quantity"], row["side"]] = row
         else:
             targets.setdefault((*sides, row["points"]), {})[row["quantity"], row["side"]] = row
-    why = paragraphs(f"Of {_against(row)}: left out: {row['missing']}." for row in left_out)
-    return Html(why + _areas(areas.values(), unit) + _first_epochs(targets.values(), unit) if areas else why)
+    return render(
+        "anytime.html",
+        left_out=left_out,
+        areas=_areas(areas.values(), unit) if areas else "",
+        first_epochs=_first_epochs(targets.values(), unit) if targets else "",
+        unit=unit,
+    )
 
 
 def _against(row: Row) -> str:
     return f"{row['label_a']} against {row['label_b']}"
 
 
-def _areas(pairs: Iterable[SideBySide], unit: str) -> str:
+def _areas(pairs: Iterable[SideBySide], unit: str) -> Html:
     columns: list[Column] = [
         ("Sides (a against b)", lambda rows: _against(rows["difference of areas", ""])),
         ("Up to epoch", lambda rows: whole(rows["difference of areas", ""], "epochs_a")),
@@ -199,17 +199,10 @@ def _areas(pairs: Iterable[SideBySide], unit: str) -> str:
         pairs,
         f"Area under the error (a fraction) over doublings of the epochs, mean over {unit}s; described, not "
         "tested.",
-    ) + paragraphs(
-        [
-            "At each epoch the solution is that of the last completed cycle, or of the largest completed "
-            "budget, and chance before the first. Smaller areas are better. How to judge it: a schedule's "
-            "area is large where no small budget of it was trained, so look at Figure 4 too, beyond the "
-            "first budget."
-        ]
     )
 
 
-def _first_epochs(pairs: Iterable[SideBySide], unit: str) -> str:
+def _first_epochs(pairs: Iterable[SideBySide], unit: str) -> Html:
     columns: list[Column] = [
         ("Sides (a against b)", lambda rows: _against(rows["ratio of epochs", ""])),
         ("Target", lambda rows: f"within {counted(rows['ratio of epochs', '']['points'], 'point')}"),
@@ -226,12 +219,6 @@ def _first_epochs(pairs: Iterable[SideBySide], unit: str) -> str:
         pairs,
         "First epoch at which the error is within so many points, or one trial if that is more, of the "
         f"reference: medians over {unit}s (quartiles); described, not tested.",
-    ) + paragraphs(
-        [
-            f"A ratio above one means that a was sooner. Reached is the percentage of {unit}s. What was not "
-            f"reached stays so: it enters medians as later than everything, and {unit}s in which neither "
-            "side reached it have no ratio."
-        ]
     )
 
 
@@ -257,13 +244,11 @@ def descriptive(rows: Sequence[Row], unit: str) -> Html:
         ("Better : equal : worse", lambda row: tally(row) if row["arm_b"] else "none"),
         *_basis(unit),
     ]
-    return Html(
-        _table(
-            columns,
-            rows,
-            "Described, not tested: where epochs of a and b differ, or rates were not chosen in advance, a "
-            "difference is no evidence. Differences are positive where a is better.",
-        )
+    return _table(
+        columns,
+        rows,
+        "Described, not tested: where epochs of a and b differ, or rates were not chosen in advance, a "
+        "difference is no evidence. Differences are positive where a is better.",
     )
 
 
@@ -271,35 +256,21 @@ def _cost(row: Row, column: str) -> Html:
     return pair(row, column) if row["arm_b"] else whole(row, f"{column}_a")
 
 
-def averaged(comparison: pd.DataFrame, settings: Settings) -> str:
+def averaged(comparison: pd.DataFrame, settings: Settings) -> Html:
     """The paper's Figure 3 and Table 2; without a picture where none of it has a number."""
     unit = settings.unit
     rows = numbered_lines(comparison, "ensemble")
     means = [row for row in rows if row["quantity"] == "mean error"]
     there = [row for row in means if row["n_units"]]
-    html = _grid(means, unit)
-    if not there:
-        return html
     (trials,) = (row for row in rows if row["quantity"] == "median test trials")
-    caption = [
-        "Mean test error when N trainings, and the last M snapshots of each, are averaged: the paper's "
-        "Figure 3 and Table 2.",
-        phrase("It stands on ", _sample(there, trials, unit), "."),
-        "A line for each N: trainings with several seeds and, where rates are averaged, at each rate. Left "
-        "of the upright line are the schedules that leave one snapshot of each training.",
-        "How to judge it: to the right, snapshots are added at no further cost of training; from one line to "
-        "the next, trainings are. The vertical axis does not begin at zero, so small differences look large: "
-        "intervals are in comparison.csv, and nothing here is tested.",
-    ]
-    if (surface_points(comparison)["snapshots_a"] == "consecutive").any():
-        caption.insert(
-            3,
-            "Hollow marks on dotted lines are the paper's control: as many epochs before the end instead of "
-            "ends of cycles, of the same trainings. If averaging any late networks were enough, both lines "
-            "would fall alike.",
-        )
-    # surface says itself that recordings are simulated, as figure4 does.
-    return picture(surface(comparison, settings), caption, "svg", simulated=False) + html
+    return render(
+        "ensembles.html",
+        # surface says itself that recordings are simulated, as figure4 does.
+        image=image(surface(comparison, settings), "svg", simulated=False) if there else None,
+        sample=_sample(there, trials, unit) if there else "",
+        control=(surface_points(comparison)["snapshots_a"] == "consecutive").any(),
+        numbers=_grid(means, unit),
+    )
 
 
 def _sample(means: Sequence[Row], trials: Row, unit: str) -> Html:
@@ -318,7 +289,7 @@ def _span(rows: Sequence[Row], column: str, thing: str) -> Html:
     return phrase(*first, whole(most, column), f" {thing}" if most[column] == 1 else f" {thing}s")
 
 
-def _grid(rows: Sequence[Row], unit: str) -> str:
+def _grid(rows: Sequence[Row], unit: str) -> Html:
     """Error against how many trainings and snapshots are averaged: a row for each N, a column for each M."""
     lines: dict[tuple[object, ...], dict[int, Row]] = {}
     for row in rows:
@@ -332,20 +303,9 @@ def _grid(rows: Sequence[Row], unit: str) -> str:
         *((f"M = {m}", lambda line, m=m: points(line[m]) if m in line else "none") for m in sizes),
         *_basis(unit, lambda line: line[1]),
     ]
-    return Html(
-        _table(
-            columns,
-            lines.values(),
-            f"Mean error over {unit}s (%) when the last M snapshots of each training are averaged, and with "
-            "them several trainings; described, not tested. Intervals are in comparison.csv.",
-        )
-        + paragraphs(
-            [
-                "Trainings with several seeds, or at several rates (joined by a plus), are averaged where "
-                "epochs spent are a multiple of one training's. How to judge it: to the right and downwards "
-                "more networks are averaged, so the error should fall and then level off; snapshots of one "
-                "training cost no further training, more trainings do. The best cell of such a table is best "
-                "by luck as much as by merit."
-            ]
-        )
+    return _table(
+        columns,
+        lines.values(),
+        f"Mean error over {unit}s (%) when the last M snapshots of each training are averaged, and with them "
+        "several trainings; described, not tested. Intervals are in comparison.csv.",
     )
