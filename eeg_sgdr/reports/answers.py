@@ -17,6 +17,9 @@ from eeg_sgdr.storage.results import Results
 #: Folds below which their number limits what a study across subjects can find.
 FEW_FOLDS = 10
 
+#: Units below which no sign-flip test can reach 5 %: with five, 2 / 2 ** 5 is more.
+FEW_UNITS = 6
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -177,70 +180,21 @@ def side_words(settings: Settings, side: Side) -> str:
     return f"single networks trained with {schedule}"
 
 
-def diverged(training: Sequence[Row]) -> list[Html]:
-    """An alarm for each arm and rate of which a training ended worse than guessing."""
-    return [
-        phrase(
-            f"Of the trainings of {row['arm_a']} at rate {row['rates_a']}, ",
-            html.points(row),
-            " % ended with a training loss above that of guessing: this rate is too high for this network "
-            "on these recordings. Comparisons that include it say which schedule bears such a rate, not "
-            "which is better where both learn. Lower rates (training.initial_rates) add to this study.",
-        )
-        for row in training
-        if row["estimate"] > 0
-    ]
-
-
-def how_sure(settings: Settings, found: Iterable[Answer], descriptive: Sequence[Row]) -> list[str]:
+def how_sure(settings: Settings, found: Iterable[Answer], descriptive: Sequence[Row]) -> Html:
     """What these numbers can and cannot say."""
-    unit = settings.unit
-    texts: list[str] = [
-        f"The unit is the {unit}: its errors are averaged over seeds, and over rates where a comparison goes "
-        f"rate by rate. Intervals are t intervals over {unit}s, p-values two-sided sign-flip tests of the "
-        "mean difference, corrected by Holm's method over the comparisons of the configuration. Nothing else "
-        "is tested.",
-        f"With one seed, variation between trainings was not measured: how much of a {unit}'s difference is "
-        "luck of one training is not known."
-        if len(settings.training.seeds) == 1
-        else f"Trainings were repeated with several seeds and averaged; every {unit} shares the seeds.",
-    ]
-    if unit == "fold":
-        texts.append(
-            "Subjects of a fold share their networks, so folds are counted, not subjects; a fold's error is "
-            "that of all its test trials together. Training sets of folds overlap, which makes their "
-            "differences alike beyond what tests and intervals know."
-        )
-        n_folds = len(expected_units(settings))
-        if 0 < n_folds < FEW_FOLDS:
-            texts.append(
-                f"The configuration has {n_folds} folds; with fewer than ten, only large differences can be "
-                "found, however many people are tested. More folds (split.folds) help."
-            )
+    n_folds = len(expected_units(settings)) if settings.unit == "fold" else 0
+    comparisons = []
     for answer in found:
         row = answer.rows["detectable difference", ""]
-        if not pd.isna(row["estimate"]):
-            texts.append(
-                phrase(
-                    f"{answer.comparison.name}: a true mean difference of ",
-                    html.points(row),
-                    f" points would have been found four times in five (uncorrected, {unit}s varying as they "
-                    "did); smaller ones may be there unseen.",
-                )
-            )
-        if answer.difference["n_units"] in (1, 2, 3, 4, 5):
-            texts.append(
-                f"{answer.comparison.name}: with so few {unit}s no sign-flip test can reach 5 %, whatever "
-                "they show."
-            )
-    for row in descriptive:
-        if row["quantity"] == "best rate, at the edge of the list":
-            texts.append(
-                phrase(
-                    f"Of the rates of {row['arm_a']}, {row['rates_a']} was best on the test trials (",
-                    html.points(row),
-                    " %). It lies at the edge of the list, so a better rate may lie outside: this rival "
-                    "was not tuned.",
-                )
-            )
-    return texts
+        detectable = None if pd.isna(row["estimate"]) else html.points(row)
+        is_small = 0 < answer.difference["n_units"] < FEW_UNITS
+        comparisons.append((answer.comparison.name, detectable, is_small))
+    edge = [row for row in descriptive if row["quantity"] == "best rate, at the edge of the list"]
+    return html.render(
+        "how_sure.html",
+        unit=settings.unit,
+        n_seeds=len(settings.training.seeds),
+        few_folds=n_folds if n_folds < FEW_FOLDS else 0,
+        comparisons=comparisons,
+        best_at_the_edge=[(row, html.points(row)) for row in edge],
+    )

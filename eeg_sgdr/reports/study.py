@@ -80,7 +80,7 @@ def page(results: Results) -> str:
             "What was tested": tables.tested(found, unit) if found else paragraphs([_NOTHING]),
             f"{unit.capitalize()}s": _units(results, found),
             **(_across(results, found) if unit == "fold" else {}),
-            "How sure this is": bullets(answers.how_sure(settings, found, descriptive)),
+            "How sure this is": answers.how_sure(settings, found, descriptive),
             "How many networks are averaged": tables.averaged(comparison, settings),
             "Before the end": tables.anytime(comparison, unit),
             "Beside the tests": tables.descriptive(descriptive, unit),
@@ -99,12 +99,13 @@ def _is_simulated(settings: Settings) -> bool:
 
 def _result(results: Results, found: list[Answer]) -> Html:
     settings = results.settings
+    training = numbered_lines(results.comparison, "training")
     return render(
         "study_result.html",
         unfinished=answers.unfinished(results, found),
         complete=answers.complete(settings, found),
         simulated=_is_simulated(settings),
-        diverged=answers.diverged(numbered_lines(results.comparison, "training")),
+        diverged=[(row, points(row)) for row in training if row["estimate"] > 0],
         answers=[answers.sentence(settings, answer) for answer in found] or [_NOTHING],
         question=question(settings),
     )
