@@ -9,7 +9,7 @@ from eeg_sgdr.evaluation import tables
 from eeg_sgdr.evaluation.anytime import anytime
 from eeg_sgdr.evaluation.curves import curve, descriptive, diverged
 from eeg_sgdr.evaluation.ensembles import ensemble
-from eeg_sgdr.evaluation.inference import tested
+from eeg_sgdr.evaluation.inference import hypothesis_tests
 from eeg_sgdr.evaluation.units import read_errors, read_subject_errors
 from eeg_sgdr.storage import files, folders
 from eeg_sgdr.storage.results import Results
@@ -27,7 +27,7 @@ def comparison(results: Results) -> pd.DataFrame:
         for content in [subject.fits[key] for key in subject.done[:1]]
     }
     rows = [
-        *tested(settings, errors, subject_errors, updates),
+        *hypothesis_tests(settings, errors, subject_errors, updates),
         *curve(settings, subject_errors),
         *descriptive(settings, errors),
         *ensemble(settings, errors, results.subjects),

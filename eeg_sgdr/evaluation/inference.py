@@ -24,7 +24,7 @@ from eeg_sgdr.evaluation.units import (
 from eeg_sgdr.settings import Comparison, Settings
 
 
-def tested(
+def hypothesis_tests(
     settings: Settings, errors: UnitErrors, subject_errors: UnitErrors, updates: Mapping[str, int]
 ) -> list[Row]:
     """Rows of every comparison of the configuration; nothing else is tested.

@@ -63,13 +63,13 @@ def unfinished(results: Results, found: Sequence[Answer]) -> list[str]:
     """What a reader must know before any number: what is missing, failed, or mixed."""
     settings = results.settings
     asked = plan.fits(settings)
-    there = {subject.label: subject for subject in results.subjects}
-    named = expected_units(settings) or there
-    absent = [label for label in named if label not in there or not there[label].done]
+    by_label = {subject.label: subject for subject in results.subjects}
+    expected = expected_units(settings) or by_label
+    absent = [label for label in expected if label not in by_label or not by_label[label].done]
     texts: list[str] = []
     if absent:
         texts.append(f"Unfinished: no fit is done of {_units(settings, absent)}.")
-    for label, subject in there.items():
+    for label, subject in by_label.items():
         missing = [key.name for key in asked if key not in subject.fits]
         if missing and label not in absent:
             texts.append(f"Unfinished: of {subject.title}, these fits are missing: {', '.join(missing)}.")
@@ -83,7 +83,7 @@ def unfinished(results: Results, found: Sequence[Answer]) -> list[str]:
         row = affected[0].difference
         texts.append(phrase(f"Missing from {names}: {lacking}. It stands on ", *_basis(settings, row), "."))
     made_with = sorted(
-        {made_with_versions(subject.fits[key]) for subject in there.values() for key in subject.done}
+        {made_with_versions(subject.fits[key]) for subject in by_label.values() for key in subject.done}
     )
     if len(made_with) > 1:
         texts.append(
@@ -96,8 +96,8 @@ def unfinished(results: Results, found: Sequence[Answer]) -> list[str]:
 def complete(settings: Settings, found: Sequence[Answer]) -> list[str]:
     """What a study says at its beginning when nothing is missing."""
     text = f"Complete: no fit is missing of any {settings.unit} or seed of the configuration"
-    stands = [answer.difference for answer in found if not answer.left_out]
-    return [phrase(f"{text} (", *_basis(settings, stands[0]), ").") if stands else f"{text}."]
+    answered = [answer.difference for answer in found if not answer.left_out]
+    return [phrase(f"{text} (", *_basis(settings, answered[0]), ").") if answered else f"{text}."]
 
 
 def _units(settings: Settings, labels: Sequence[str]) -> str:
@@ -186,7 +186,7 @@ def how_sure(settings: Settings, found: Iterable[Answer], descriptive: Sequence[
     comparisons = []
     for answer in found:
         row = answer.rows["detectable difference", ""]
-        detectable = None if pd.isna(row["estimate"]) else html.points(row)
+        detectable: Html | None = None if pd.isna(row["estimate"]) else html.points(row)
         is_small = 0 < answer.difference["n_units"] < FEW_UNITS
         comparisons.append((answer.comparison.name, detectable, is_small))
     edge = [row for row in descriptive if row["quantity"] == "best rate, at the edge of the list"]

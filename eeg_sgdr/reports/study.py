@@ -77,7 +77,7 @@ def page(results: Results) -> str:
         {
             "Result": _result(results, found),
             "Figure 4: improvement against epochs": _figure4(comparison, settings),
-            "What was tested": tables.tested(found, unit) if found else paragraphs([_NOTHING]),
+            "What was tested": tables.comparisons(found, unit) if found else paragraphs([_NOTHING]),
             f"{unit.capitalize()}s": _units(results, found),
             **(_across(results, found) if unit == "fold" else {}),
             "How sure this is": answers.how_sure(settings, found, descriptive),
@@ -153,8 +153,8 @@ def _across(results: Results, found: list[Answer]) -> dict[str, str]:
 def _deviations(settings: Settings, found: list[Answer]) -> str:
     simulated = ", simulated" if _is_simulated(settings) else ""
     classes = joined(map(plain, settings.recordings.classes))
-    stands = [answer for answer in found if not answer.left_out]
-    people = [part for answer in stands[:1] for part in _people(answer)]
+    answered = [answer for answer in found if not answer.left_out]
+    people = [part for answer in answered[:1] for part in _people(answer)]
     texts = [
         phrase(f"{PAPERS_RECORDINGS} Here it is ", *people, f"{classes}{simulated}."),
         *(methods.across(settings) if settings.unit == "fold" else []),
@@ -181,13 +181,13 @@ def _origin(results: Results) -> Html:
         n_fits=len(contents),
         seconds=sum(map(of_fit, contents)),
         moment=time.strftime("%Y-%m-%d at %H:%M:%S %z"),
-        took=took(results),
+        timings=timings(results),
         versions=sorted({f"{versions(content)}." for content in contents}),
         configuration=config.to_yaml(results.settings),
     )
 
 
-def took(results: Results) -> list[str]:
+def timings(results: Results) -> list[str]:
     """A sentence on each comparison of which both sides are there, and before them what they mean."""
     settings = results.settings
     clock = Clock()

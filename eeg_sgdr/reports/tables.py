@@ -52,7 +52,7 @@ def _basis(unit: str, row_of: Callable[[Any], Row] = lambda row: row) -> list[Co
     return [(header, partial(cell, i)) for i, header in enumerate(headers)]
 
 
-def tested(found: Sequence[Answer], unit: str) -> Html:
+def comparisons(found: Sequence[Answer], unit: str) -> Html:
     """Differences, intervals and tests of every comparison, and what its sides cost."""
     # What is left out has no numbers; the sentences say why.
     answered = [answer for answer in found if not answer.left_out]
@@ -105,13 +105,13 @@ def _rates(row: Row) -> str:
 
 def units(results: Results, found: Sequence[Answer]) -> Html:
     """Both sides' error in every subject or fold, with links to their reports."""
-    there = {subject.label: subject for subject in results.subjects if subject.done}
+    done = {subject.label: subject for subject in results.subjects if subject.done}
     unit = results.settings.unit
     rows = []
-    for label in expected_units(results.settings) or there:
+    for label in expected_units(results.settings) or done:
         name: str = label
-        if label in there:
-            name = link(there[label].folder.report.relative_to(results.root).as_posix(), label)
+        if label in done:
+            name = link(done[label].folder.report.relative_to(results.root).as_posix(), label)
         rows.append([name, *(unit_pair(answer, unit, label) for answer in found if not answer.left_out)])
     header = [unit.capitalize(), *(answer.comparison.name for answer in found if not answer.left_out)]
     return table(
@@ -261,13 +261,13 @@ def averaged(comparison: pd.DataFrame, settings: Settings) -> Html:
     unit = settings.unit
     rows = numbered_lines(comparison, "ensemble")
     means = [row for row in rows if row["quantity"] == "mean error"]
-    there = [row for row in means if row["n_units"]]
+    shown = [row for row in means if row["n_units"]]
     (trials,) = (row for row in rows if row["quantity"] == "median test trials")
     return render(
         "ensembles.html",
         # surface says itself that recordings are simulated, as figure4 does.
-        image=image(surface(comparison, settings), "svg", simulated=False) if there else None,
-        sample=_sample(there, trials, unit) if there else "",
+        image=image(surface(comparison, settings), "svg", simulated=False) if shown else None,
+        sample=_sample(shown, trials, unit) if shown else "",
         control=(surface_points(comparison)["snapshots_a"] == "consecutive").any(),
         numbers=_grid(means, unit),
     )
