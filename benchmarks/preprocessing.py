@@ -26,7 +26,7 @@ from scipy import signal
 from eeg_sgdr import settings as config
 from eeg_sgdr.compat import import_braindecode
 from eeg_sgdr.data.sources import Recording
-from eeg_sgdr.data.windows import cut
+from eeg_sgdr.data.windows import extract_windows
 
 import_braindecode()
 from braindecode.datasets import BaseConcatDataset, RawDataset  # noqa: E402
@@ -52,7 +52,9 @@ def write(path: Path, minutes: float, n_sensors: int) -> None:
 
 
 def ours(path: Path, settings: config.Settings, names: list[str]) -> np.ndarray:
-    return cut(Recording("1", "0", "1", mne.io.read_raw_fif(path, verbose="error")), names, settings).x
+    return extract_windows(
+        Recording("1", "0", "1", mne.io.read_raw_fif(path, verbose="error")), names, settings
+    ).x
 
 
 def theirs(path: Path, names: list[str]) -> np.ndarray:

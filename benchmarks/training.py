@@ -22,15 +22,18 @@ import time
 import warnings
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from eeg_sgdr.networks.build import Network, build_network
-from eeg_sgdr.networks.fast import choose
+from eeg_sgdr.schedules import Step
+from eeg_sgdr.settings import Training
+from eeg_sgdr.training.engines import Data, Member, OneFit
 from eeg_sgdr.training.loop import crop_order, dropout_seed
-from eeg_sgdr.training.optimizers import SGD
+from eeg_sgdr.training.optimizers import optimizer_of
 
 
 @dataclass(frozen=True)
@@ -60,30 +63,27 @@ class Ours:
     """A fit's updates, as `eeg_sgdr.training.loop` makes them."""
 
     def __init__(self, setup: Setup) -> None:
-        self.setup = setup
-        network = build(setup)
-        windows, labels = data(setup)
-        network.module.train()
-        self.form = choose(network)
-        self.prepared = self.form.prepare(windows)
-        self.labels = labels.repeat_interleave(len(network.starts))
-        self.sgd = SGD(network.module.parameters(), 0.9, 5e-4, "paper")
+        windows, labels = (tensor.numpy() for tensor in data(setup))
+        training = Training(batch_size=setup.batch_size, momentum_form="paper")
+        member = Member(Data(windows, labels, windows, setup.n_classes, setup.sfreq), Step(0.001, 1), 0)
+        self.engine = OneFit(member, build(setup), training)
+        self.optimizer = optimizer_of(training, self.engine.parameters)
         self.epoch = 0
 
     def run(self, n_epochs: int) -> int:
         """Train; the number of updates."""
-        n_updates = len(self.labels) // self.setup.batch_size
+        size = self.engine.training.batch_size
+        n_updates = self.engine.n_crops // size
         for _ in range(n_epochs):
-            order = torch.from_numpy(crop_order(0, self.epoch, len(self.labels)))
+            order = crop_order(0, self.epoch, self.engine.n_crops)
             for i in range(n_updates):
-                self.update(order[i * self.setup.batch_size : (i + 1) * self.setup.batch_size], i)
+                self.update(order[i * size : (i + 1) * size], i)
             self.epoch += 1
         return n_epochs * n_updates
 
-    def update(self, crops: Tensor, i: int) -> None:
-        logits = self.form.logits(self.prepared, crops, dropout_seed(0, i))
-        torch.nn.functional.cross_entropy(logits, self.labels[crops]).backward()
-        self.sgd.step(0.001)
+    def update(self, crops: np.ndarray, i: int) -> None:
+        self.engine.losses(crops[None], [dropout_seed(0, i)]).sum().backward()
+        self.optimizer.step(0.001)
 
 
 class Reference:
@@ -213,7 +213,7 @@ def together(connections, name: str, argument: int = 0) -> tuple[float, list]:
 def count(setup: Setup) -> tuple[int, int]:
     """Operations of the matrix products of one update of ours, and bytes of the large arrays it makes."""
     ours = Ours(setup)
-    crops = torch.arange(setup.batch_size)
+    crops = np.arange(setup.batch_size)
     with FlopCounterMode(display=False) as counter:
         ours.update(crops, 0)
     with Traffic() as traffic:

@@ -2,8 +2,8 @@
 
 braindecode imports torchaudio. The registries' Linux wheels of torchaudio are linked against CUDA,
 so beside a torch for the CPU ``import torchaudio`` ends in an ``OSError``. torchaudio itself works
-without its compiled library (it looks for the file, and goes on when there is none), and nothing
-here needs that library, so it is imported again as if the file were absent.
+without its compiled library when the file is absent, and nothing here needs that library, so it is
+imported again as if it were absent.
 """
 
 import sys
@@ -22,10 +22,7 @@ def import_braindecode() -> None:
 
 
 def import_torchaudio() -> None:
-    """Make ``import torchaudio`` succeed; to be called before braindecode is imported.
-
-    With a torchaudio that loads as it is (a torch for CUDA beside it) this only imports it.
-    """
+    """Make ``import torchaudio`` succeed, before braindecode imports it."""
     try:
         import torchaudio  # noqa: F401
     except OSError:

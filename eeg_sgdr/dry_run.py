@@ -133,7 +133,7 @@ def prepared_shape(unit: Unit, source: Source, settings: Settings) -> Shape | No
     UserError
         If the recordings do not fit the configuration.
     """
-    recordings = source.at_hand(unit.fold.train[0] if unit.fold else unit.label)
+    recordings = source.local_recordings(unit.fold.train[0] if unit.fold else unit.label)
     if recordings is None:
         return None
     # No network needs the baseline's covariances.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from eeg_sgdr import settings as config
 from eeg_sgdr.data.cache import Trials
-from eeg_sgdr.data.quality import too_many
+from eeg_sgdr.data.quality import rejection_warning
 from eeg_sgdr.errors import CannotGoOnError, UserError
 from eeg_sgdr.evaluation import tables
 from eeg_sgdr.jobs.submit import Jobs, Unit, begin, cards, check, epochs_missing, processes
@@ -154,7 +154,7 @@ def _shared(settings: Settings) -> Path | None:
 
 def warn_of_rejections(prepared: Trials) -> None:
     """Say so where most trials of a subject or fold are rejected."""
-    if sentence := too_many(prepared.table):
+    if sentence := rejection_warning(prepared.table):
         say(f"{prepared.title}: {sentence}", sys.stderr)
 
 

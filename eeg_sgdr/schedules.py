@@ -13,7 +13,7 @@ from typing import Protocol
 
 
 class Schedule(Protocol):
-    """What a fit needs to know of a schedule."""
+    """Interface of schedules."""
 
     @property
     def budget(self) -> int:
@@ -123,7 +123,7 @@ class WarmRestarts:
             raise ValueError("eta_min must not be above the rate of the last restart")
 
     def _all_ends(self) -> Iterator[int]:
-        """Cycle ends without end, in integers: powers of floats would miss some by rounding."""
+        """All cycle ends, in integers: powers of floats would miss some by rounding."""
         return itertools.accumulate(self.t_0 * self.t_mult**i for i in itertools.count())
 
     @property
@@ -148,7 +148,7 @@ class Cyclic:
 
     .. math:: \eta = low + (high - low) \left|1 - 2 \left(\frac{epoch}{P} \bmod 1\right)\right|
 
-    with ``high`` the initial rate: it is had at 0, P, 2 P, ..., the low rate at P / 2, 3 P / 2, ...
+    with ``high`` the initial rate, reached at 0, P, 2 P, ..., and the low rate at P / 2, 3 P / 2, ...
     This is Smith's formula with his step size P / 2, half a period later: his begins at the low rate.
     The budget ends where the rate is low, as cycles of warm restarts do.
 

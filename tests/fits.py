@@ -6,9 +6,10 @@ import numpy as np
 import torch
 
 from eeg_sgdr.settings import NetworkSettings, Training
-from eeg_sgdr.training.loop import Data
+from eeg_sgdr.training.engines import Data, Stack, build_for
 
 DENSE = NetworkSettings(crop_samples=200, arguments={"final_conv_length": 4})
+EEGNET = NetworkSettings(name="EEGNet")
 WHOLE = NetworkSettings(crop_samples=None)
 TRAINING = Training(batch_size=8, weight_decay=0.01)
 
@@ -20,6 +21,10 @@ def make_data(dtype=np.float32, seed=0):
     x = rng.normal(size=(34, 5, 230))
     x[:24] += 0.5 * np.sin(np.arange(230) * (0.3 + 0.2 * y[:, None, None]))
     return Data(x[:24].astype(dtype), y, x[24:].astype(dtype), 3, 100.0)
+
+
+def stack(members, network, training=TRAINING):
+    return Stack(members, [build_for(member.data, network, member.seed) for member in members], training)
 
 
 def same(a, b):

@@ -12,17 +12,19 @@ torch.ops.load_library = broken
 
 
 def run(code):
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done
 
 
 def test_braindecode_imports_quietly_after_the_guard():
     done = run("from eeg_sgdr.compat import import_braindecode; import_braindecode(); import torchaudio")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stderr == ""
 
 
 def test_a_library_that_does_not_load_is_as_if_absent():
     """Also where it would load: the library's folder is made to hold one that cannot."""
-    code = f"""
+    run(f"""
 {BROKEN}
 from eeg_sgdr.compat import import_braindecode
 import_braindecode()
@@ -30,19 +32,15 @@ from braindecode.models import ShallowFBCSPNet
 from pathlib import Path
 import torchaudio
 assert list((Path(torchaudio.__file__).parent / "lib").glob("*.so")), "the files are seen again"
-"""
-    done = run(code)
-    assert done.returncode == 0, done.stderr
+""")
 
 
 def test_a_module_of_torch_alone_needs_no_braindecode_before():
-    """A form is chosen for it among those of braindecode's modules."""
-    code = f"""
+    """A forward is chosen for it among those of braindecode's modules."""
+    run(f"""
 {BROKEN}
 from eeg_sgdr.networks import build
 from eeg_sgdr.networks.fast import choose
 module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(20, 2))
-choose(build.of_module(module, n_channels=2, n_samples=10, n_classes=2, crop_samples=None))
-"""
-    done = run(code)
-    assert done.returncode == 0, done.stderr
+choose(build.copy_network(module, n_channels=2, n_samples=10, n_classes=2, crop_samples=None))
+""")

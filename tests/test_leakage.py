@@ -44,7 +44,8 @@ def network(trials, settings):
 
 
 def classical(trials, settings):
-    return baseline.probabilities(baseline.fitted(trials.train.band, trials.train.y), trials.test.band)
+    model = baseline.fit(trials.train.covariances, trials.train.y)
+    return baseline.predict_proba(model, trials.test.covariances)
 
 
 def wrong(predict, permutation=None):

@@ -1,4 +1,4 @@
-"""The cache of prepared trials on disk, found by its fingerprint."""
+"""Cache of a subject's or a fold's trials on disk, found by fingerprint."""
 
 import hashlib
 import json
@@ -22,59 +22,53 @@ from eeg_sgdr.settings import Settings
 from eeg_sgdr.storage import schemas
 from eeg_sgdr.storage.files import clean, locked, write_array, write_csv, write_json, write_npz
 
-#: What is in an entry of the cache; another number, and entries that lack something are made again.
-EDITION = 2
+#: Version of the cache's entries; those of another version are made again.
+CACHE_VERSION = 2
 
-#: What a process takes before it has read anything, in bytes.
-PROCESS = 600_000_000
+#: Memory of a process before it has read anything, in bytes.
+PROCESS_BYTES = 600_000_000
 
 
 class Trials(Protocol):
-    """Trials of a subject, or of a fold of subjects, as fits and reports read them; cheap to pickle."""
+    """Trials of a subject or a fold, as fits and reports read them; cheap to pickle."""
 
     @property
     def title(self) -> str:
-        """What messages call it, "subject 1" or "fold 2"."""
+        """Name in messages, "subject 1" or "fold 2"."""
 
     @property
     def table(self) -> pd.DataFrame:
-        """Every cue, the columns of trials.csv."""
+        """Every cue, with the columns of trials.csv."""
 
     @property
     def info(self) -> dict[str, Any]:
-        """What data.json holds."""
+        """Content of data.json."""
 
     @property
     def summary(self) -> dict[str, np.ndarray]:
-        """What summary.npz holds: the numbers that reports draw of the recordings."""
+        """Content of summary.npz: the arrays that reports draw of the recordings."""
 
     def array(self, name: str) -> np.ndarray:
-        """One of x, y, trials and band, of _train or _test (see `eeg_sgdr.data.trials.Windows`)."""
+        """x, y, trials or band (baseline covariances), of _train or _test; see `data.trials.Windows`."""
 
 
 @dataclass(frozen=True)
 class SubjectTrials:
-    """A subject's trials on disk; arrays are read as memory maps, which processes share.
-
-    Attributes
-    ----------
-    folder : Path
-        Where they are.
-    """
+    """A subject's trials in a folder of the cache; arrays are memory maps, which processes share."""
 
     folder: Path
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Workers read what they need themselves."""
+        """Pickle the folder alone: workers read what they need."""
         return SubjectTrials, (self.folder,)
 
     @property
     def title(self) -> str:
-        """What messages call it."""
+        """See `Trials.title`."""
         return f"subject {self.info['subject']}"
 
     def array(self, name: str) -> np.ndarray:
-        """One of x, y, trials and band, of _train or _test, never to be changed; see `trials.Windows`."""
+        """See `Trials.array`; read-only."""
         path = self.folder / f"{name}.npy"
         try:
             return np.load(path, mmap_mode="r", allow_pickle=False)
@@ -85,122 +79,90 @@ class SubjectTrials:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """The table of trials."""
+        """See `Trials.table`."""
         table = schemas.read_table(self.folder / "trials.csv", schemas.TRIALS, self.folder)
         return table.fillna({"rejected": ""})
 
     @cached_property
     def info(self) -> dict[str, Any]:
-        """What data.json will hold."""
+        """See `Trials.info`."""
         return schemas.read_plain(self.folder / "data.json", schemas.DATA)
 
     @cached_property
     def summary(self) -> dict[str, np.ndarray]:
-        """What reports draw of the recordings."""
+        """See `Trials.summary`."""
         return schemas.read_arrays(self.folder / "summary.npz", schemas.SUMMARY, self.folder)
 
 
 def prepare(source: Source, subject: str, settings: Settings, data_dir: Path) -> SubjectTrials:
-    """Find a subject's trials in the cache, or make them.
+    """Load a subject's trials from the cache under ``data_dir``, or make them.
 
-    Parameters
-    ----------
-    source : Source
-        Where its recordings come from.
-    subject : str
-        Label of the subject.
-    settings : Settings
-        The configuration.
-    data_dir : Path
-        The cache is its folder ``cache``.
-
-    Returns
-    -------
-    prepared : Prepared
-
-    Raises
-    ------
-    UserError
-        If the recordings cannot be had, or do not fit the configuration.
+    Raises UserError if the recordings are not available, or do not fit the configuration.
     """
     cache = data_dir / "cache"
-    files = _hashes(source.files(subject), cache)
+    files = _file_hashes(source.files(subject), cache)
     fingerprint = config.fingerprint(
         {"settings": config.data_settings(settings), "subject": subject, "files": files}
     )
     # The baseline's covariances lie beside the windows, but no ConvNet depends on them.
     contents = config.fingerprint(
-        {"data": fingerprint, **config.baseline_settings(settings), "edition": EDITION}
+        {"data": fingerprint, **config.baseline_settings(settings), "edition": CACHE_VERSION}
     )
     folder = cache / "trials" / contents[:32]
     with locked(cache / "trials" / f"{folder.name}.lock"):
         if not (folder / "data.json").is_file():
             shutil.rmtree(folder, ignore_errors=True)
-            _fill(folder, source, subject, settings, {"fingerprint": fingerprint, "source_files": files})
+            _make_entry(
+                folder, source, subject, settings, {"fingerprint": fingerprint, "source_files": files}
+            )
     return SubjectTrials(folder)
 
 
-def _fill(folder: Path, source: Source, subject: str, settings: Settings, origin: dict[str, Any]) -> None:
-    """Make the trials and write them; data.json comes last and says that all is there."""
+def _make_entry(
+    folder: Path, source: Source, subject: str, settings: Settings, origin: dict[str, Any]
+) -> None:
+    """Make the trials and write them; data.json comes last and marks the entry as complete."""
     from eeg_sgdr.data import raw
     from eeg_sgdr.data.trials import make_trials
 
     recordings = list(source.recordings(subject))
-    # Each piece is checked, and then sampled.
-    n_steps = sum(2 * raw.n_pieces(recording.raw) for recording in recordings)
+    # Each chunk is checked, and then resampled.
+    n_steps = sum(2 * raw.n_chunks(recording.raw) for recording in recordings)
     with Progress(n_steps, f"subject {subject}, preparing recordings", "step") as steps:
-        n_processes = at_a_time(recordings, settings, workers.n_cores(), workers.free_memory())
+        n_processes = n_parallel(recordings, settings, workers.n_cores(), workers.free_memory())
         trials = make_trials(recordings, settings, n_processes, partial(tick, steps))
     for part in ("train", "test"):
-        windows = getattr(trials, part)
-        for name in ("x", "y", "trials", "band"):
-            write_array(folder / f"{name}_{part}.npy", getattr(windows, name))
+        side = getattr(trials, part)
+        arrays = {"x": side.x, "y": side.y, "trials": side.trials, "band": side.covariances}
+        for name, values in arrays.items():
+            write_array(folder / f"{name}_{part}.npy", values)
     write_csv(folder / "trials.csv", trials.table)
     write_npz(folder / "summary.npz", trials.summary)
     write_json(folder / "data.json", {**trials.info, "simulated": source.simulated, **origin})
 
 
-def at_a_time(recordings: Sequence[Recording], settings: Settings, n_cores: int, free: int) -> int:
-    """As many recordings as there are cores and memory for.
+def n_parallel(recordings: Sequence[Recording], settings: Settings, n_cores: int, free: int) -> int:
+    """Recordings to prepare in parallel, at least one, by cores and available memory (bytes).
 
-    Parameters
-    ----------
-    recordings : sequence of Recording
-        What is to be prepared.
-    settings : Settings
-        The configuration.
-    n_cores : int
-        Cores that may be used.
-    free : int
-        Memory that is available, in bytes.
-
-    Returns
-    -------
-    n_processes : int
-        At least one. One takes about three arrays of the samples that go on, in float64, while it is
-        preprocessed.
+    Preprocessing takes about three float64 arrays of the sensors to keep.
     """
     if any(recording.raw.preload for recording in recordings):
         return 1  # each process would have a copy of all that is in memory already
     config = settings.preprocessing
-    largest = max(
-        (
-            8
-            * len(config.sensors or r.raw.ch_names)
-            * round(r.raw.n_times * (config.resample_hz or r.raw.info["sfreq"]) / r.raw.info["sfreq"])
-            for r in recordings
-        ),
-        default=1,
-    )
-    return max(1, min(n_cores, len(recordings), free // (3 * largest + PROCESS)))
+    largest = 1
+    for raw in (recording.raw for recording in recordings):
+        rate = raw.info["sfreq"]
+        n_samples = round(raw.n_times * (config.resample_hz or rate) / rate)
+        largest = max(largest, 8 * len(config.sensors or raw.ch_names) * n_samples)
+    return max(1, min(n_cores, len(recordings), free // (3 * largest + PROCESS_BYTES)))
 
 
-def _hashes(files: dict[str, Path], cache: Path) -> dict[str, str]:
+def _file_hashes(files: dict[str, Path], cache: Path) -> dict[str, str]:
     """SHA-256 of the source files, remembered by path, size and time."""
     index = cache / "hashes.json"
     with locked(cache / "hashes.lock"):
         clean(cache)
-        known = _known(index)
+        known = _read_index(index)
         hashes = {}
         for name, path in files.items():
             try:
@@ -218,8 +180,8 @@ def _hashes(files: dict[str, Path], cache: Path) -> dict[str, str]:
     return hashes
 
 
-def _known(index: Path) -> dict[str, str]:
-    """Hashes that are remembered; a damaged memory is begun again."""
+def _read_index(index: Path) -> dict[str, str]:
+    """Remembered hashes; none if the index is damaged."""
     try:
         known = json.loads(index.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -229,57 +191,48 @@ def _known(index: Path) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class FoldTrials:
-    """A fold's trials, read like those of one subject; nothing of them is on disk twice.
-
-    Attributes
-    ----------
-    fold : Fold
-        Which subjects train and test.
-    subjects : dict of str to Prepared
-        The trials of each subject, train and test together in order of the labels.
-    """
+    """Trials of a fold's subjects, put together from theirs; nothing is on disk twice."""
 
     fold: Fold
-    subjects: dict[str, SubjectTrials]
+    subjects: dict[str, SubjectTrials]  # by label, in order
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Workers read what they need themselves."""
+        """Pickle the folders alone: workers read what they need."""
         return FoldTrials, (self.fold, self.subjects)
 
     @property
     def title(self) -> str:
-        """What messages call it."""
+        """See `Trials.title`."""
         return f"fold {self.fold.label}"
 
     def array(self, name: str) -> np.ndarray:
-        """One of x, y, trials and band, of _train or _test; a copy in memory."""
+        """See `Trials.array`; a copy in memory."""
         kind, _, part = name.rpartition("_")
         labels = self.fold.train if part == "train" else self.fold.test
         arrays = [self.subjects[label].array(f"{kind}_train") for label in labels]
         if kind == "trials":
-            arrays = [self._first_trial[label] + array for label, array in zip(labels, arrays, strict=True)]
+            arrays = [self._first_trials[label] + array for label, array in zip(labels, arrays, strict=True)]
         return np.concatenate(arrays)
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """The table of trials of all subjects, numbered through."""
+        """See `Trials.table`; the trials of all subjects, numbered consecutively."""
         tables = [
-            prepared.table.assign(split="test" if label in self.fold.test else "train")
-            for label, prepared in self.subjects.items()
+            trials.table.assign(split="test" if label in self.fold.test else "train")
+            for label, trials in self.subjects.items()
         ]
         return pd.concat(tables, ignore_index=True).assign(trial=lambda table: np.arange(len(table)))
 
     @cached_property
     def info(self) -> dict[str, Any]:
-        """What data.json will hold: the keys of a subject's, by subject and run where it is about runs."""
-        infos = {label: prepared.info for label, prepared in self.subjects.items()}
+        """See `Trials.info`; what concerns runs is by subject/session/run."""
+        infos = {label: trials.info for label, trials in self.subjects.items()}
         first = next(iter(infos.values()))
-        # Runs are named subject/session/run; trials as the fold's table numbers them.
         by_run = {
             key: {
-                f"{label}/{run}": found
+                f"{label}/{run}": value
                 for label, info in infos.items()
-                for run, found in info.get(key, {}).items()
+                for run, value in info.get(key, {}).items()
             }
             for key in ("lacking", "interpolated", "flat", "noisy", "bridged", "resampled")
         }
@@ -287,10 +240,10 @@ class FoldTrials:
             "fold": self.fold.label,
             "train_subjects": list(self.fold.train),
             "test_subjects": list(self.fold.test),
-            **{key: first[key] for key in SHARED},
+            **{key: first[key] for key in COMMON_KEYS},
             **by_run,
             "not_causal": [
-                self._first_trial[label] + trial
+                self._first_trials[label] + trial
                 for label, info in infos.items()
                 for trial in info["not_causal"]
             ],
@@ -308,66 +261,43 @@ class FoldTrials:
 
     @cached_property
     def summary(self) -> dict[str, np.ndarray]:
-        """As of a subject, over the training subjects: means that weigh every training trial the same."""
+        """See `Trials.summary`; means over the training subjects, each training trial of equal weight."""
         summaries = [self.subjects[label].summary for label in self.fold.train]
         labels = [np.asarray(self.subjects[label].array("y_train")) for label in self.fold.train]
-        of_class = np.array([np.bincount(y, minlength=len(self.info["classes"])) for y in labels])
+        n_trials = np.array([np.bincount(y, minlength=len(self.info["classes"])) for y in labels])
         spectra = np.stack([summary["spectra"] for summary in summaries])
         covariances = np.stack([summary["covariance"] for summary in summaries])
         by_class = [
-            np.average(spectra[:, k], axis=0, weights=of_class[:, k]) for k in range(of_class.shape[1])
+            np.average(spectra[:, k], axis=0, weights=n_trials[:, k]) for k in range(n_trials.shape[1])
         ]
         return {
             "positions": summaries[0]["positions"],
             "frequencies": summaries[0]["frequencies"],
             "spectra": np.stack(by_class).astype(np.float32),
-            "covariance": np.average(covariances, axis=0, weights=of_class.sum(axis=1)),
+            "covariance": np.average(covariances, axis=0, weights=n_trials.sum(axis=1)),
         }
 
     @cached_property
-    def _first_trial(self) -> dict[str, int]:
+    def _first_trials(self) -> dict[str, int]:
         """Number of each subject's first trial in the fold's table."""
-        lengths = [len(prepared.table) for prepared in self.subjects.values()]
+        lengths = [len(trials.table) for trials in self.subjects.values()]
         return dict(zip(self.subjects, np.cumsum([0, *lengths[:-1]]).tolist(), strict=True))
 
 
-#: What all subjects of a study must have in common for one network to read them.
-SHARED = ("sensors", "sfreq", "window_samples", "classes")
+#: Keys of data.json that must be equal for one network to read all subjects.
+COMMON_KEYS = ("sensors", "sfreq", "window_samples", "classes")
 
 
-def prepare_fold(
-    fold: Fold,
-    source: Source,
-    settings: Settings,
-    data_dir: Path,
-) -> FoldTrials:
-    """Find the trials of a fold's subjects in the cache, or make them.
+def prepare_fold(fold: Fold, source: Source, settings: Settings, data_dir: Path) -> FoldTrials:
+    """Load the trials of a fold's subjects from the cache under ``data_dir``, or make them.
 
-    Parameters
-    ----------
-    fold : Fold
-        Which subjects.
-    source : Source
-        Where recordings come from.
-    settings : Settings
-        The configuration.
-    data_dir : Path
-        The cache is its folder ``cache``.
-
-    Returns
-    -------
-    pooled : Pooled
-
-    Raises
-    ------
-    UserError
-        If recordings cannot be had or do not serve, or subjects differ in sensors or rate.
+    Raises UserError if recordings are not available or do not fit, or subjects differ in sensors or rate.
     """
-    everyone = sorted({*fold.train, *fold.test}, key=lambda label: (label.zfill(9), label))
-    subjects = {label: prepare(source, label, settings, data_dir) for label in everyone}
+    labels = sorted({*fold.train, *fold.test}, key=lambda label: (label.zfill(9), label))
+    subjects = {label: prepare(source, label, settings, data_dir) for label in labels}
     first, *others = subjects.items()
-    for key in SHARED:
-        differing = [label for label, prepared in others if prepared.info[key] != first[1].info[key]]
+    for key in COMMON_KEYS:
+        differing = [label for label, trials in others if trials.info[key] != first[1].info[key]]
         if differing:
             raise UserError(
                 f"{key}: subject {', '.join(differing)} has other than subject {first[0]}; name "

@@ -1,8 +1,7 @@
-"""From a sampled recording to one that networks read: every step takes and returns an MNE Raw.
+"""Pick sensors, filter and standardise Raws, in the order of the High-Gamma pipeline [1]_.
 
-The order is that of the High-Gamma pipeline [1]_: rejection is decided on raw amplitudes (in
-`eeg_sgdr.rejections`, before anything here), then sensors, resampling and microvolts (in
-`eeg_sgdr.sampling`), causal filters, exponential moving standardisation.
+Trials are rejected on raw amplitudes before anything here (`quality`); then come sensors, resampling and
+microvolts (`raw`), causal filters, exponential moving standardisation.
 
 References
 ----------
@@ -21,30 +20,14 @@ from eeg_sgdr.data.raw import eeg_sensors
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.settings import Preprocessing, Standardize
 
-#: Frequency over width of a notch: 1.7 Hz at 50 Hz.
+#: Quality factor, frequency over width: a notch at 50 Hz is 1.7 Hz wide.
 NOTCH_QUALITY = 30.0
 
 
 def common_sensors(raws: Sequence[Any], settings: Preprocessing, where: str) -> list[str]:
-    """Names of the sensors that go on: those wanted that are in every recording, in the wanted order.
+    """Wanted sensors that are in every recording of a subject, in the wanted order.
 
-    Parameters
-    ----------
-    raws : sequence of mne.io.BaseRaw
-        All recordings of a subject.
-    settings : Preprocessing
-        Which sensors, and what becomes of those marked as bad.
-    where : str
-        What messages call the recordings.
-
-    Returns
-    -------
-    names : list of str
-
-    Raises
-    ------
-    UserError
-        If no recording has a sensor that is wanted, some lack one of the reference, or none is left.
+    Raises UserError if no recording has a wanted sensor, one lacks a reference sensor, or none is left.
     """
     available = [eeg_sensors(raw) for raw in raws]
     reference = settings.reference_sensors
@@ -70,32 +53,13 @@ def common_sensors(raws: Sequence[Any], settings: Preprocessing, where: str) -> 
 
 
 def wanted_sensors(raws: Sequence[Any], settings: Preprocessing) -> list[str]:
-    """Names of the sensors that would go on if every recording had them; see `common_sensors`."""
+    """Sensors to keep where a recording has them; see `common_sensors`."""
     anywhere = dict.fromkeys(name for raw in raws for name in eeg_sensors(raw))
     return list(settings.sensors or [name for name in anywhere if name not in settings.reference_sensors])
 
 
-def notched(raw: Any, notch_hz: Sequence[float] | None, where: str) -> Any:
-    """Filter out the mains, in place, by causal second-order notch filters.
-
-    Parameters
-    ----------
-    raw : mne.io.BaseRaw
-        Loaded.
-    notch_hz : sequence of float | None
-        Frequencies.
-    where : str
-        What messages call it.
-
-    Returns
-    -------
-    raw : mne.io.BaseRaw
-
-    Raises
-    ------
-    UserError
-        If a frequency is not below half the rate.
-    """
+def notch(raw: Any, notch_hz: Sequence[float] | None, where: str) -> Any:
+    """Remove line noise, in place, by causal second-order notches; UserError from half the rate on."""
     rate = raw.info["sfreq"]
     for frequency in notch_hz or ():
         if frequency >= rate / 2:
@@ -109,27 +73,8 @@ def notched(raw: Any, notch_hz: Sequence[float] | None, where: str) -> Any:
     return raw
 
 
-def filtered(raw: Any, highpass_hz: float | None, lowpass_hz: float | None, where: str) -> Any:
-    """Filter a copy by causal Butterworth filters of order 3: nothing looks ahead.
-
-    Parameters
-    ----------
-    raw : mne.io.BaseRaw
-        Loaded.
-    highpass_hz, lowpass_hz : float | None
-        Corner frequencies; None leaves a filter out.
-    where : str
-        What messages call it.
-
-    Returns
-    -------
-    raw : mne.io.BaseRaw
-
-    Raises
-    ------
-    UserError
-        If a corner is not below half the rate.
-    """
+def butterworth(raw: Any, highpass_hz: float | None, lowpass_hz: float | None, where: str) -> Any:
+    """Copy filtered by causal Butterworth filters of order 3; UserError from half the rate on."""
     raw = raw.copy()
     for l_freq, h_freq in ((highpass_hz, None), (None, lowpass_hz)):
         if l_freq is None and h_freq is None:
@@ -152,46 +97,27 @@ def filtered(raw: Any, highpass_hz: float | None, lowpass_hz: float | None, wher
     return raw
 
 
-def standardized(raw: Any, settings: Standardize | None) -> Any:
-    """Exponential moving standardisation of a copy, by braindecode.
+def standardize(raw: Any, settings: Standardize | None) -> Any:
+    """Copy standardised by braindecode's exponential moving mean and deviation.
 
-    The first ``init_samples`` samples are scaled by their own mean and deviation, so that trials
-    which begin there are not causal.
-
-    Parameters
-    ----------
-    raw : mne.io.BaseRaw
-        In microvolts.
-    settings : Standardize | None
-        None leaves it as it is.
-
-    Returns
-    -------
-    raw : mne.io.BaseRaw
-        Of unit variance, roughly.
+    The first ``init_samples`` samples are scaled by their own mean and deviation, so that trials which
+    begin there are not causal.
     """
     if settings is None:
         return raw
     import_braindecode()
     from braindecode.preprocessing import exponential_moving_standardize
 
-    def of_one(values: np.ndarray) -> np.ndarray:
-        return exponential_moving_standardize(values[np.newaxis], settings.factor_new, settings.init_samples)[
-            0
-        ]
+    def one_sensor(values: np.ndarray) -> np.ndarray:
+        (scaled,) = exponential_moving_standardize(values[None], settings.factor_new, settings.init_samples)
+        return scaled
 
     # One sensor at a time: of all together it would take six more copies.
-    return raw.copy().apply_function(of_one, verbose="error")
+    return raw.copy().apply_function(one_sensor, verbose="error")
 
 
-def positions(info: Any, names: Sequence[str]) -> np.ndarray:
-    """Positions of sensors in head coordinates.
-
-    Returns
-    -------
-    positions : ndarray, shape (n_channels, 3)
-        In metres; NaN where unknown.
-    """
+def sensor_positions(info: Any, names: Sequence[str]) -> np.ndarray:
+    """Positions in head coordinates, in metres, shape (n_channels, 3); NaN where unknown."""
     montage = info.get_montage()
-    places = {} if montage is None else montage.get_positions()["ch_pos"]
-    return np.array([places.get(name, np.full(3, np.nan)) for name in names], float)
+    known = {} if montage is None else montage.get_positions()["ch_pos"]
+    return np.array([known.get(name, np.full(3, np.nan)) for name in names], float)

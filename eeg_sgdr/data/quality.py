@@ -1,4 +1,4 @@
-"""Trials that are rejected, and sensors that look wrong."""
+"""Rejected trials, and noisy and bridged sensors."""
 
 import warnings
 from collections import Counter
@@ -9,62 +9,39 @@ import mne
 import numpy as np
 import pandas as pd
 
-from eeg_sgdr.data.raw import eeg_sensors, read
+from eeg_sgdr.data.raw import eeg_sensors, read_volts
 from eeg_sgdr.settings import Preprocessing
 
-#: Trials that are looked at, evenly taken from all of a recording: their number decides the time it takes.
-N_TRIALS = 60
+#: Trials of a recording that sensors are judged by; their number decides the time it takes.
+MAX_TRIALS = 60
 
-#: An outlier needs others to lie out of.
-FEWEST_SENSORS = 8
+#: The local outlier factor compares sensors with their neighbours.
+MIN_SENSORS = 8
 
-NEIGHBOURS = 20
-
-
-def some(n_trials: int) -> np.ndarray:
-    """Which trials to look at; at most `N_TRIALS`, evenly taken."""
-    return np.unique(np.linspace(0, n_trials - 1, min(n_trials, N_TRIALS)).round().astype(int))
+N_NEIGHBOURS = 20
 
 
-def noisy(microvolts: np.ndarray, names: list[str]) -> list[str]:
-    """Sensors whose course is far from all others', by their local outlier factor.
+def evenly_spaced_trials(n_trials: int) -> np.ndarray:
+    """Indices of at most `MAX_TRIALS` evenly spaced trials."""
+    return np.unique(np.linspace(0, n_trials - 1, min(n_trials, MAX_TRIALS)).round().astype(int))
 
-    Parameters
-    ----------
-    microvolts : ndarray, shape (n_trials, n_channels, n_samples)
-        Trials, filtered: offsets and drifts would outweigh everything else.
-    names : list of str
-        The sensors.
 
-    Returns
-    -------
-    names : list of str
-        None where there are fewer than `FEWEST_SENSORS`, or no trials.
+def noisy_sensors(microvolts: np.ndarray, names: list[str]) -> list[str]:
+    """Noisy sensors by their local outlier factor; none with fewer than `MIN_SENSORS` sensors or no trials.
+
+    ``microvolts`` are filtered trials (n_trials, n_channels, n_samples): offsets and drifts would outweigh
+    everything else.
     """
-    if len(names) < FEWEST_SENSORS or not len(microvolts):
+    if len(names) < MIN_SENSORS or not len(microvolts):
         return []
-    course = 1e-6 * microvolts.transpose(1, 0, 2).reshape(len(names), -1).astype(float)
-    raw = mne.io.RawArray(course, mne.create_info(names, 1.0, "eeg"), verbose="error")
-    neighbours = min(NEIGHBOURS, len(names) // 2)
+    volts = 1e-6 * microvolts.transpose(1, 0, 2).reshape(len(names), -1).astype(float)
+    raw = mne.io.RawArray(volts, mne.create_info(names, 1.0, "eeg"), verbose="error")
+    neighbours = min(N_NEIGHBOURS, len(names) // 2)
     return mne.preprocessing.find_bad_channels_lof(raw, neighbours, verbose="error")
 
 
-def bridged(microvolts: np.ndarray, names: list[str], sfreq: float) -> list[list[str]]:
-    """Pairs of sensors that show the same, as where gel joins them.
-
-    Parameters
-    ----------
-    microvolts : ndarray, shape (n_trials, n_channels, n_samples)
-        Trials, not filtered.
-    names : list of str
-        The sensors.
-    sfreq : float
-        Sampling rate in Hz.
-
-    Returns
-    -------
-    pairs : list of list of str
-    """
+def bridged_sensors(microvolts: np.ndarray, names: list[str], sfreq: float) -> list[list[str]]:
+    """Pairs of bridged sensors, from unfiltered trials (n_trials, n_channels, n_samples)."""
     if not len(microvolts):
         return []
     info = mne.create_info(names, sfreq, "eeg")
@@ -77,58 +54,44 @@ def bridged(microvolts: np.ndarray, names: list[str], sfreq: float) -> list[list
     return [[names[i], names[j]] for i, j in pairs]
 
 
-#: What a reason begins with when a sensor is to blame, whose name follows.
+#: Reasons that the name of a sensor follows.
 AMPLITUDE, PEAK_TO_PEAK = "amplitude", "peak-to-peak"
 
 
-def reasons(raw: Any, onsets_s: Iterable[float], config: Preprocessing, where: str) -> list[str]:
-    """Why each trial of a recording is rejected; empty when it is not.
+def rejection_reasons(raw: Any, onsets_s: Iterable[float], config: Preprocessing, where: str) -> list[str]:
+    """Why each trial of a recording is rejected ("annotation BAD_blink", "amplitude Fp1"), else "".
 
-    Its whole window must be free of annotations that begin with BAD or EDGE. Raw amplitudes count from the
+    The whole window must be free of annotations that begin with BAD or EDGE. Raw amplitudes count from the
     cue to the window's end, on all EEG sensors that are not marked as bad: rejected is what reaches
-    ``reject_uv`` in absolute value, and what goes beyond ``reject_ptp_uv`` from its least to its largest, as
-    in MNE's ``Epochs(reject=...)``.
-
-    Parameters
-    ----------
-    raw : mne.io.BaseRaw
-        A recording in volts, not necessarily in memory.
-    onsets_s : iterable of float
-        Cues, in seconds from the recording's first sample.
-    config : Preprocessing
-        Bounds and window.
-    where : str
-        What messages call the recording.
-
-    Returns
-    -------
-    reasons : list of str
-        "annotation BAD_blink", "amplitude Fp1", "peak-to-peak Fp1": the sensor is the worst one.
+    ``reject_uv`` in absolute value, or exceeds ``reject_ptp_uv`` from minimum to maximum, as in MNE's
+    ``Epochs(reject=...)``. The reason names the worst sensor. ``onsets_s`` count from the recording's first
+    sample.
     """
     good = [name for name in eeg_sensors(raw) if name not in raw.info["bads"]]
     return [
-        _annotation(raw, onset, config) or _amplitude(raw, good, onset, config, where) for onset in onsets_s
+        _bad_annotation(raw, onset, config) or _bad_amplitude(raw, good, onset, config, where)
+        for onset in onsets_s
     ]
 
 
-def _annotation(raw: Any, onset: float, config: Preprocessing) -> str:
+def _bad_annotation(raw: Any, onset: float, config: Preprocessing) -> str:
     begin, end = onset + config.window_s[0], onset + config.window_s[1]
     for annotation in raw.annotations:
-        at = annotation["onset"] - raw.first_time
+        start = annotation["onset"] - raw.first_time
         marked = annotation["description"].upper().startswith(("BAD", "EDGE"))
-        if marked and at < end and at + annotation["duration"] > begin:
+        if marked and start < end and start + annotation["duration"] > begin:
             return f"annotation {annotation['description']}"
     return ""
 
 
-def _amplitude(raw: Any, good: list[str], onset: float, config: Preprocessing, where: str) -> str:
+def _bad_amplitude(raw: Any, good: list[str], onset: float, config: Preprocessing, where: str) -> str:
     if not good or (config.reject_uv is None and config.reject_ptp_uv is None):
         return ""
-    first, last = (round(at * raw.info["sfreq"]) for at in (onset, onset + config.window_s[1]))
+    first, last = (round(time * raw.info["sfreq"]) for time in (onset, onset + config.window_s[1]))
     first, last = max(first, 0), min(last, raw.n_times)
     if first >= last:
         return ""
-    volts = read(raw, good, first, last, where)
+    volts = read_volts(raw, good, first, last, where)
     low, high = 1e6 * volts.min(axis=1), 1e6 * volts.max(axis=1)
     peaks, heights = np.maximum(-low, high), high - low
     if config.reject_uv is not None and peaks.max() >= config.reject_uv:
@@ -138,29 +101,23 @@ def _amplitude(raw: Any, good: list[str], onset: float, config: Preprocessing, w
     return ""
 
 
-def most_to_blame(reasons: Sequence[str]) -> str:
-    """The sensor that trials were most often rejected for, as part of a sentence; empty if none was."""
-    blamed = [reason.partition(" ")[::2] for reason in reasons]
-    counts = Counter(sensor for kind, sensor in blamed if kind in (AMPLITUDE, PEAK_TO_PEAK))
+def describe_worst_sensor(reasons: Sequence[str]) -> str:
+    """The sensor with the most rejected trials, as part of a sentence; empty if there is none."""
+    parts = [reason.partition(" ")[::2] for reason in reasons]
+    counts = Counter(sensor for kind, sensor in parts if kind in (AMPLITUDE, PEAK_TO_PEAK))
     if not counts:
         return ""
     sensor, n = min(counts.items(), key=lambda item: (-item[1], item[0]))
     return f"{n} of them for sensor {sensor}"
 
 
-def too_many(trials: pd.DataFrame) -> str:
-    """A sentence where more than half of the trials are rejected; empty otherwise.
-
-    Parameters
-    ----------
-    trials : DataFrame
-        The table of trials.
-    """
+def rejection_warning(trials: pd.DataFrame) -> str:
+    """A sentence if more than half of the trials of a table are rejected; empty otherwise."""
     rejected = trials.loc[trials["rejected"] != "", "rejected"].tolist()
     if 2 * len(rejected) <= len(trials):
         return ""
-    blame = most_to_blame(rejected)
+    worst = describe_worst_sensor(rejected)
     remedy = "mark it as bad, or change preprocessing.reject_uv or reject_ptp_uv"
-    if not blame:
+    if not worst:
         remedy = "trials.csv says why"
-    return f"{len(rejected)} of {len(trials)} trials are rejected{f', {blame}' if blame else ''}; {remedy}."
+    return f"{len(rejected)} of {len(trials)} trials are rejected{f', {worst}' if worst else ''}; {remedy}."

@@ -1,7 +1,7 @@
-"""From a recording in its file to the sensors, reference, rate and unit that go on: a piece at a time.
+"""Read a recording in chunks: pick, re-reference, resample, scale to µV.
 
-A piece is a minute. So neither two hours of 133 sensors at 500 Hz nor what becomes of them is ever in memory
-as a whole, but for the sensors that go on, at their new rate.
+A chunk is a minute, so that two hours of 133 sensors at 500 Hz are never in memory as a whole; only the
+sensors to keep are, at their new rate.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,23 +15,23 @@ from scipy import signal
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.settings import Preprocessing
 
-PIECE_S = 60
+CHUNK_S = 60
 
-#: Half of the resampler's filter, in samples of the lower of both rates (scipy's default).
-REACH = 10
-
-
-def unwatched() -> None:
-    """Called after a piece when nobody wants to know."""
+#: Half length of the resampler's filter, in samples of the lower of both rates (scipy's default).
+FILTER_HALF_LENGTH = 10
 
 
-def n_pieces(raw: Any) -> int:
-    """How many pieces a recording has."""
-    return -(-raw.n_times // _piece_length(raw))
+def no_progress() -> None:
+    """Default callback of chunks: report no progress."""
 
 
-def _piece_length(raw: Any) -> int:
-    return max(1, round(PIECE_S * raw.info["sfreq"]))
+def n_chunks(raw: Any) -> int:
+    """Number of chunks of a recording."""
+    return -(-raw.n_times // _chunk_length(raw))
+
+
+def _chunk_length(raw: Any) -> int:
+    return max(1, round(CHUNK_S * raw.info["sfreq"]))
 
 
 def eeg_sensors(raw: Any) -> list[str]:
@@ -39,29 +39,8 @@ def eeg_sensors(raw: Any) -> list[str]:
     return [raw.ch_names[i] for i in mne.pick_types(raw.info, eeg=True, exclude=[])]
 
 
-def read(raw: Any, names: list[str], start: int, stop: int, where: str) -> np.ndarray:
-    """Read a stretch of a recording that need not be in memory.
-
-    Parameters
-    ----------
-    raw : mne.io.BaseRaw
-        A recording.
-    names : list of str
-        Which channels.
-    start, stop : int
-        First sample, and the first one after the stretch.
-    where : str
-        What messages call the recording.
-
-    Returns
-    -------
-    volts : ndarray, shape (n_channels, n_samples)
-
-    Raises
-    ------
-    UserError
-        If the file is damaged.
-    """
+def read_volts(raw: Any, names: list[str], start: int, stop: int, where: str) -> np.ndarray:
+    """Samples of the named channels in volts, (n_channels, n_samples); UserError if the file is damaged."""
     try:
         return raw.get_data(picks=names, start=start, stop=stop, verbose="error")
     except Exception as error:  # a truncated or damaged file can raise anything
@@ -70,38 +49,19 @@ def read(raw: Any, names: list[str], start: int, stop: int, where: str) -> np.nd
         ) from error
 
 
-def flat_sensors(raw: Any, where: str, read_one: Callable[[], None] = unwatched) -> list[str]:
-    """Read a recording through: EEG sensors whose value never changes.
-
-    Parameters
-    ----------
-    raw : mne.io.BaseRaw
-        A recording.
-    where : str
-        What messages call it.
-    read_one : callable
-        Called after each piece.
-
-    Returns
-    -------
-    names : list of str
-
-    Raises
-    ------
-    UserError
-        If there is no EEG, or it holds NaN or infinite values in sensors that are not marked as bad.
-    """
+def flat_sensors(raw: Any, where: str, on_chunk: Callable[[], None] = no_progress) -> list[str]:
+    """EEG sensors that never change; UserError if there is no EEG, or NaN in sensors not marked as bad."""
     names = eeg_sensors(raw)
     if not names:
         raise UserError(f"{where}: has no EEG channels; check the channels' types.")
     low, high = np.full(len(names), np.inf), np.full(len(names), -np.inf)
     finite = np.ones(len(names), bool)
-    length = _piece_length(raw)
+    length = _chunk_length(raw)
     for start in range(0, raw.n_times, length):
-        volts = read(raw, names, start, min(start + length, raw.n_times), where)
+        volts = read_volts(raw, names, start, min(start + length, raw.n_times), where)
         finite &= np.isfinite(volts).all(axis=1)
         low, high = np.minimum(low, volts.min(axis=1)), np.maximum(high, volts.max(axis=1))
-        read_one()
+        on_chunk()
     broken = [name for name, good in zip(names, finite, strict=True) if not good]
     broken = [name for name in broken if name not in raw.info["bads"]]
     if broken:
@@ -117,42 +77,21 @@ def load_microvolts(
     names: list[str],
     settings: Preprocessing,
     where: str,
-    read_one: Callable[[], None] = unwatched,
+    on_chunk: Callable[[], None] = no_progress,
 ) -> Any:
-    """Interpolate, refer to the reference, pick sensors, and resample; in microvolts.
+    """Interpolate bads, re-reference, pick sensors and resample; a Raw in microvolts, without positions.
 
-    Resampling reaches ``10 / min(old rate, new rate)`` seconds to either side.
-
-    Parameters
-    ----------
-    raw : mne.io.BaseRaw
-        A recording in volts; it is not changed, and need not be in memory.
-    names : list of str
-        Sensors to keep, in order.
-    settings : Preprocessing
-        What to do.
-    where : str
-        What messages call it.
-    read_one : callable
-        Called after each piece.
-
-    Returns
-    -------
-    raw : mne.io.BaseRaw
-        In microvolts, from the recording's first sample on; without positions.
-
-    Raises
-    ------
-    UserError
-        If a bad channel has no position to interpolate it from, or the reference cannot be had.
+    The recording, in volts, is not changed and need not be in memory. Resampling reaches ``10 / min(old
+    rate, new rate)`` seconds to either side. Raises UserError if a bad channel has no position to
+    interpolate it from, or the reference is bad or missing.
     """
     old = raw.info["sfreq"]
     new = settings.resample_hz or old
     ratio = Fraction(new / old).limit_denominator(100_000)
     data = np.empty((len(names), _resampled_length(raw.n_times, ratio)))
-    for start, stop, volts in _pieces(raw, names, settings, where, ratio):
+    for start, stop, volts in _chunks(raw, names, settings, where, ratio):
         data[:, start:stop] = volts
-        read_one()
+        on_chunk()
     data *= 1e6
     return mne.io.RawArray(data, mne.create_info(names, new, "eeg"), copy=None, verbose="error")
 
@@ -161,23 +100,23 @@ def _resampled_length(n_samples: int, ratio: Fraction) -> int:
     return -(-n_samples * ratio.numerator // ratio.denominator)
 
 
-def _pieces(
+def _chunks(
     raw: Any, names: list[str], settings: Preprocessing, where: str, ratio: Fraction
 ) -> Iterator[tuple[int, int, np.ndarray]]:
-    """Stretches of the new samples: first, the first one after, and volts."""
+    """Chunks of the resampled recording: first sample, the one after the last, and volts."""
     up, down = ratio.numerator, ratio.denominator
-    # Pieces begin where an old sample is a new one, and are read together with all that the filter reaches.
-    length = max(1, _piece_length(raw) // down) * down
-    margin = 0 if up == down else -(-REACH * max(up, down) // (up * down)) * down
-    needed = _needed(raw, names, settings)
-    info = mne.pick_info(raw.info, [raw.ch_names.index(name) for name in needed])
+    # Chunks begin where an old sample is a new one, and are read together with all that the filter reaches.
+    length = max(1, _chunk_length(raw) // down) * down
+    margin = 0 if up == down else -(-FILTER_HALF_LENGTH * max(up, down) // (up * down)) * down
+    required = _required_sensors(raw, names, settings)
+    info = mne.pick_info(raw.info, [raw.ch_names.index(name) for name in required])
     for start in range(0, raw.n_times, length):
         stop = min(start + length, raw.n_times)
         first = max(start - margin, 0)
-        volts = read(raw, needed, first, min(stop + margin, raw.n_times), where)
-        piece = mne.io.RawArray(volts, info, verbose="error")
-        piece = _interpolated(piece, names, settings, where)
-        volts = piece.get_data(picks=names) - _reference(piece, settings, where)
+        volts = read_volts(raw, required, first, min(stop + margin, raw.n_times), where)
+        chunk = mne.io.RawArray(volts, info, verbose="error")
+        chunk = _interpolate_bads(chunk, names, settings, where)
+        volts = chunk.get_data(picks=names) - _reference(chunk, settings, where)
         if up != down:
             volts = signal.resample_poly(volts, up, down, axis=1, padtype="reflect")
         before = first * up // down
@@ -185,15 +124,15 @@ def _pieces(
         yield new_start, new_stop, volts[:, new_start - before : new_stop - before]
 
 
-def _needed(raw: Any, names: list[str], settings: Preprocessing) -> list[str]:
-    """The sensors to read: those that go on, and those that these are computed from."""
+def _required_sensors(raw: Any, names: list[str], settings: Preprocessing) -> list[str]:
+    """Sensors to keep, and those that they are computed from."""
     if settings.reference == "average" or (settings.bads == "interpolate" and raw.info["bads"]):
         return eeg_sensors(raw)
     return list(dict.fromkeys([*names, *settings.reference_sensors]))
 
 
-def _interpolated(eeg: Any, names: list[str], settings: Preprocessing, where: str) -> Any:
-    """Interpolate the bad ones among the sensors that go on or make the reference, in place."""
+def _interpolate_bads(eeg: Any, names: list[str], settings: Preprocessing, where: str) -> Any:
+    """Interpolate bad sensors that are kept or make the reference, in place."""
     used = {*(eeg.ch_names if settings.reference == "average" else names), *settings.reference_sensors}
     if settings.bads == "interpolate" and set(eeg.info["bads"]) & used:
         try:
@@ -207,9 +146,10 @@ def _interpolated(eeg: Any, names: list[str], settings: Preprocessing, where: st
 
 
 def _reference(eeg: Any, settings: Preprocessing, where: str) -> np.ndarray | float:
-    """What is subtracted from every sensor, in volts.
+    """Signal to subtract from every sensor, in volts.
 
-    MNE's `set_eeg_reference` would leave sensors that are marked as bad as they are, even those that go on.
+    MNE's `set_eeg_reference` would leave sensors that are marked as bad as they are, even those that are
+    kept.
     """
     if settings.reference is None:
         return 0.0

@@ -1,4 +1,4 @@
-"""Which recordings train and which test; across subjects, which subjects do."""
+"""Split of recordings into training and test, and of subjects into folds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,15 +12,7 @@ from eeg_sgdr.settings import Split, SubjectSplit
 
 @dataclass(frozen=True)
 class Fold:
-    """Subjects that train, and others that test.
-
-    Attributes
-    ----------
-    label : str
-        Its number, from "1".
-    train, test : tuple of str
-        Labels of the subjects, in order.
-    """
+    """Labels of the subjects that train and of those that test; ``label`` is the fold's number, from "1"."""
 
     label: str
     train: tuple[str, ...]
@@ -28,24 +20,10 @@ class Fold:
 
 
 def folds(split: SubjectSplit, subjects: Sequence[str]) -> list[Fold]:
-    """Divide subjects into folds; the same ones whatever their order.
+    """Divide subjects into folds, independent of their order; every subject tests in one of drawn folds.
 
-    Parameters
-    ----------
-    split : SubjectSplit
-        How many folds, or which.
-    subjects : sequence of str
-        Labels of all subjects.
-
-    Returns
-    -------
-    folds : list of Fold
-        Sizes differ by one at most when the folds are drawn; every subject tests in one of them.
-
-    Raises
-    ------
-    UserError
-        If there are fewer subjects than folds, or a list names a subject that is not there, or twice.
+    Sizes of drawn folds differ by one at most. Raises UserError if there are fewer subjects than folds, or
+    a list names a subject that is missing, or one twice.
     """
     ordered = sorted(subjects, key=lambda label: (label.zfill(9), label))
     if isinstance(split.folds, int):
@@ -73,27 +51,10 @@ def folds(split: SubjectSplit, subjects: Sequence[str]) -> list[Fold]:
     ]
 
 
-def assign(split: Split | SubjectSplit, recordings: Sequence[Recording]) -> list[str]:
-    """Assign whole recordings of a subject to training or testing.
+def split_recordings(split: Split | SubjectSplit, recordings: Sequence[Recording]) -> list[str]:
+    """Part ("train" or "test") of each recording of a subject; across subjects all are "train".
 
-    Across subjects all are called training: the folds say which subjects test.
-
-    Parameters
-    ----------
-    split : Split or SubjectSplit
-        What is held out.
-    recordings : sequence of Recording
-        All recordings of a subject.
-
-    Returns
-    -------
-    parts : list of "train" or "test"
-        One for each recording.
-
-    Raises
-    ------
-    UserError
-        If a run or session to be tested is not there, or nothing is left to train on.
+    Raises UserError if a run or session to be tested is missing, or nothing is left to train on.
     """
     if isinstance(split, SubjectSplit):
         return ["train"] * len(recordings)

@@ -1,4 +1,4 @@
-"""From a subject's recordings to arrays of windows with their table of trials."""
+"""Preprocess a subject's recordings into windows of training and test trials."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ import pandas as pd
 from scipy import signal
 
 from eeg_sgdr.data import filters, splits
-from eeg_sgdr.data.quality import most_to_blame
-from eeg_sgdr.data.raw import unwatched
+from eeg_sgdr.data.quality import describe_worst_sensor
+from eeg_sgdr.data.raw import no_progress
 from eeg_sgdr.data.sources import Recording
-from eeg_sgdr.data.windows import OUTSIDE, Run, cut, window
+from eeg_sgdr.data.windows import OUTSIDE, RecordingWindows, extract_windows, window
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.parallel import workers
 from eeg_sgdr.settings import Preprocessing, Settings
@@ -20,49 +20,28 @@ from eeg_sgdr.settings import Preprocessing, Settings
 
 @dataclass(frozen=True)
 class Windows:
-    """The windows of one side of the split.
+    """Windows of the training or of the test trials."""
 
-    Attributes
-    ----------
-    x : ndarray of float32, shape (n_trials, n_channels, n_samples)
-        As networks read them.
-    y : ndarray of int64, shape (n_trials,)
-        Index of the class.
-    trials : ndarray of int64, shape (n_trials,)
-        Row in the table of trials.
-    band : ndarray of float64, shape (n_trials, n_channels, n_channels)
-        Covariances that the baseline reads, in square microvolts; of no channels without a baseline.
-    """
-
-    x: np.ndarray
-    y: np.ndarray
-    trials: np.ndarray
-    band: np.ndarray
+    x: np.ndarray  # float32, (n_trials, n_channels, n_samples), standardised
+    y: np.ndarray  # int64, (n_trials,), index of the class
+    trials: np.ndarray  # int64, (n_trials,), row in the table of trials
+    covariances: np.ndarray  # of the baseline's band, square microvolts, (n_trials, n_channels, n_channels)
 
 
 @dataclass(frozen=True)
 class SplitWindows:
-    """What a subject's fits need, and what a report says of the data.
-
-    Attributes
-    ----------
-    train, test : Windows
-        The trials that were not rejected.
-    table : DataFrame
-        Every cue: trial, split, subject, session, run, onset_s, class, rejected (why; empty if not).
-    info : dict
-        Plain data: sensors, sfreq, window, classes in order, what was interpolated, flat, noisy, bridged
-        (pairs), resampled (and from which rate), not causal.
-    summary : dict of ndarray
-        Of the training trials: ``positions`` (n_channels, 3) in metres; ``frequencies`` (n,) in Hz
-        and ``spectra`` (n_classes, n_channels, n) in square microvolts per hertz, filtered, before
-        standardisation; ``covariance`` (n_channels, n_channels) of the networks' input.
-    """
+    """A subject's windows, without rejected trials, and what reports say of its recordings."""
 
     train: Windows
     test: Windows
+    #: every cue: trial, split, subject, session, run, onset_s, class, rejected (why; empty if not)
     table: pd.DataFrame
+    #: sensors, sfreq, window, classes in order, interpolated, flat, noisy, bridged, resampled,
+    #: not_causal ...
     info: dict[str, Any]
+    #: of the training trials: positions (n_channels, 3) in metres, frequencies (n,) in Hz, spectra
+    #: (n_classes, n_channels, n) in square microvolts per hertz, covariance (n_channels, n_channels) of
+    #: the network's input
     summary: dict[str, np.ndarray]
 
 
@@ -70,39 +49,26 @@ def make_trials(
     recordings: Sequence[Recording],
     settings: Settings,
     n_processes: int = 1,
-    read_one: Callable[[], None] = unwatched,
+    on_chunk: Callable[[], None] = no_progress,
 ) -> SplitWindows:
-    """Preprocess and cut all recordings of a subject.
+    """Preprocess all recordings of a subject, in order, and extract their windows.
 
-    Parameters
-    ----------
-    recordings : sequence of Recording
-        One subject's, in order.
-    settings : Settings
-        The configuration.
-    n_processes : int
-        Recordings at a time; with one, it is this process that cuts them.
-    read_one : callable
-        Called twice for each piece of a recording (`eeg_sgdr.data.windows.cut`); importable by name.
-
-    Returns
-    -------
-    trials : Trials
-
-    Raises
-    ------
-    UserError
-        If the recordings do not fit the configuration, or a class has no trial to train or test.
+    One process makes them here; more make that many recordings in parallel, and ``on_chunk`` (see
+    `extract_windows`) must be importable. Raises UserError if the recordings do not fit the configuration,
+    or a class has no trial to train on or to test.
     """
     if not recordings:
         raise UserError("recordings: the source yields none for this subject; check it in the configuration.")
     subject = recordings[0].subject
-    parts = splits.assign(settings.split, recordings)
+    parts = splits.split_recordings(settings.split, recordings)
     raws = [recording.raw for recording in recordings]
     names = filters.common_sensors(raws, settings.preprocessing, f"subject {subject}")
     wanted = filters.wanted_sensors(raws, settings.preprocessing)
-    calls = [(recording, names, settings, read_one) for recording in recordings]
-    runs = workers.run_all(cut, calls, n_processes) if n_processes > 1 else [cut(*call) for call in calls]
+    calls = [(recording, names, settings, on_chunk) for recording in recordings]
+    if n_processes > 1:
+        runs = workers.run_all(extract_windows, calls, n_processes)
+    else:
+        runs = [extract_windows(*call) for call in calls]
     rates = sorted({run.sfreq for run in runs})
     if len(rates) > 1:
         raise UserError(
@@ -138,7 +104,7 @@ def make_trials(
     return SplitWindows(train, test, table, info, summary)
 
 
-def _table(recordings: Sequence[Recording], parts: list[str], runs: list[Run]) -> pd.DataFrame:
+def _table(recordings: Sequence[Recording], parts: list[str], runs: list[RecordingWindows]) -> pd.DataFrame:
     """All cues of all runs, numbered from 0."""
     tables = [
         run.cues.assign(split=part, subject=recording.subject, session=recording.session, run=recording.run)
@@ -153,40 +119,41 @@ def _check_classes(table: pd.DataFrame, classes: list[str], subject: str, parts:
     for part, verb in (("train", "train on"), ("test", "test")):
         if part not in parts:
             continue
-        here = table[table["split"] == part]
         for name in classes:
-            cues = here[here["class"] == name]
+            cues = table[(table["split"] == part) & (table["class"] == name)]
             if (cues["rejected"] != "").all():
                 outside = int((cues["rejected"] == OUTSIDE).sum())
                 why = [f"all {len(cues)} were rejected" if len(cues) else "there are none"]
                 why += [f"the windows of {outside} leave the recording"] if outside else []
-                why += [blame] if (blame := most_to_blame(cues["rejected"].tolist())) else []
+                why += [worst] if (worst := describe_worst_sensor(cues["rejected"].tolist())) else []
                 raise UserError(
                     f"subject {subject}: class {name!r} has no trial to {verb} ({', '.join(why)}); change "
                     "the split, the classes, or preprocessing.window_s, reject_uv or reject_ptp_uv."
                 )
 
 
-def _side(part: str, parts: list[str], runs: list[Run], table: pd.DataFrame, classes: list[str]) -> Windows:
+def _side(
+    part: str, parts: list[str], runs: list[RecordingWindows], table: pd.DataFrame, classes: list[str]
+) -> Windows:
     kept = table[(table["split"] == part) & (table["rejected"] == "")]
-    of_part = [run for run, p in zip(runs, parts, strict=True) if p == part]
-    # Of no run at all (across subjects, nothing tests here), arrays are empty and have their shape.
+    selected = [run for run, p in zip(runs, parts, strict=True) if p == part]
+    # Across subjects a subject has no test runs: its arrays are empty, but have their shape.
     none = runs[0]
     return Windows(
-        x=np.concatenate([none.x[:0], *(run.x for run in of_part)]),
+        x=np.concatenate([none.x[:0], *(run.x for run in selected)]),
         y=kept["class"].map({name: i for i, name in enumerate(classes)}).to_numpy(np.int64),
         trials=kept["trial"].to_numpy(np.int64),
-        band=np.concatenate([none.band[:0], *(run.band for run in of_part)]),
+        covariances=np.concatenate([none.covariances[:0], *(run.covariances for run in selected)]),
     )
 
 
-def _by_run(recordings: Sequence[Recording], found: Sequence[Any]) -> dict[str, Any]:
-    """What was found, by run, for the runs in which anything was."""
-    return {f"{r.session}/{r.run}": value for r, value in zip(recordings, found, strict=True) if value}
+def _by_run(recordings: Sequence[Recording], values: Sequence[Any]) -> dict[str, Any]:
+    """Values that are not empty, by session/run."""
+    return {f"{r.session}/{r.run}": value for r, value in zip(recordings, values, strict=True) if value}
 
 
 def _not_causal(table: pd.DataFrame, config: Preprocessing, sfreq: float) -> list[int]:
-    """Trials whose window begins in the block that is scaled by its own mean and deviation."""
+    """Trials whose window begins in the samples that are scaled by their own mean and deviation."""
     if config.standardize is None:
         return []
     start = table["onset_s"] + config.window_s[0]
@@ -197,18 +164,18 @@ def _spectra(
     microvolts: list[np.ndarray], y: np.ndarray, n_classes: int, sfreq: float
 ) -> dict[str, np.ndarray]:
     """Mean spectrum of each class between cue and window end, at 1 Hz (Welch)."""
-    trials = [trial for of_run in microvolts for trial in of_run]
+    trials = [trial for run in microvolts for trial in run]
     n_samples = microvolts[0].shape[2]
     by_class = []
     for k in range(n_classes):
-        of_class = np.array([trial for trial, label in zip(trials, y, strict=True) if label == k])
-        frequencies, spectra = signal.welch(of_class, fs=sfreq, nperseg=min(round(sfreq), n_samples), axis=2)
+        in_class = np.array([trial for trial, label in zip(trials, y, strict=True) if label == k])
+        frequencies, spectra = signal.welch(in_class, fs=sfreq, nperseg=min(round(sfreq), n_samples), axis=2)
         by_class.append(spectra.mean(axis=0))
     return {"frequencies": frequencies, "spectra": np.stack(by_class).astype(np.float32)}
 
 
 def _covariance(x: np.ndarray) -> np.ndarray:
-    """Covariance over all samples of all trials, one trial at a time; shape (n_channels, n_channels)."""
+    """Covariance over all samples of all trials, shape (n_channels, n_channels), one trial at a time."""
     mean = x.mean(axis=(0, 2), dtype=float)[:, np.newaxis]
     products = sum((trial - mean) @ (trial - mean).T for trial in x)
     return products / (x.shape[0] * x.shape[2] - 1)

@@ -1,4 +1,4 @@
-"""One recording, preprocessed and cut into the windows of its trials."""
+"""Preprocess one recording and extract the windows of its trials."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,133 +9,94 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from eeg_sgdr.data import filters, quality
-from eeg_sgdr.data.raw import flat_sensors, load_microvolts, unwatched
+from eeg_sgdr.data.raw import flat_sensors, load_microvolts, no_progress
 from eeg_sgdr.data.sources import Recording
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.settings import Preprocessing, Settings
 
-#: Why a trial is rejected whose window is not all in the recording.
+#: Reason for rejecting a trial whose window leaves the recording.
 OUTSIDE = "outside recording"
 
 #: Trials whose covariances are computed together; more would only take memory.
-AT_ONCE = 64
+BATCH = 64
 
 
 @dataclass(frozen=True)
-class Run:
-    """One recording, cut.
+class RecordingWindows:
+    """Windows of one recording; those of rejected trials are left out."""
 
-    Attributes
-    ----------
-    cues : DataFrame
-        Every cue: onset_s, class, rejected (why; empty if not).
-    x : ndarray of float32, shape (n_kept, n_channels, n_samples)
-        Windows of the trials that are kept, as networks read them.
-    microvolts : ndarray of float32, shape (n_kept, n_channels, n_samples_from_cue)
-        The same before standardisation, from the cue to the window's end.
-    band : ndarray of float64, shape (n_kept, n_channels, n_channels)
-        Covariances between cue and window end in the baseline's band; of no channels without one.
-    interpolated, flat, noisy : list of str
-        Sensors that were interpolated, those that never change, and those whose course is far from all
-        others'.
-    bridged : list of list of str
-        Pairs of sensors that show the same.
-    sfreq : float
-        Sampling rate in Hz.
-    resampled_from : float | None
-        The recording's own rate where it is another.
-    positions : ndarray, shape (n_channels, 3)
-        Of the sensors, in metres.
-    """
-
-    cues: pd.DataFrame
-    x: np.ndarray
+    cues: pd.DataFrame  # every cue: onset_s, class, rejected (why; empty if not)
+    x: np.ndarray  # network input, float32, (n_kept, n_channels, n_samples)
+    #: x before standardisation, from the cue on, float32, (n_kept, n_channels, n_samples_from_cue)
     microvolts: np.ndarray
-    band: np.ndarray
+    #: in the baseline's band, in square microvolts, (n_kept, n_channels, n_channels); (n_kept, 0, 0) without
+    covariances: np.ndarray
     interpolated: list[str]
     flat: list[str]
     noisy: list[str]
-    bridged: list[list[str]]
+    bridged: list[list[str]]  # pairs of sensors
     sfreq: float
-    resampled_from: float | None
-    positions: np.ndarray
+    resampled_from: float | None  # the recording's own rate in Hz, if it is another
+    positions: np.ndarray  # in metres, (n_channels, 3)
 
 
-def cut(
+def extract_windows(
     recording: Recording,
     names: list[str],
     settings: Settings,
-    read_one: Callable[[], None] = unwatched,
-) -> Run:
-    """Preprocess one recording and cut its windows.
+    on_chunk: Callable[[], None] = no_progress,
+) -> RecordingWindows:
+    """Preprocess one recording and extract its windows of the sensors ``names``.
 
-    Parameters
-    ----------
-    recording : Recording
-        A run.
-    names : list of str
-        Sensors to keep, in order.
-    settings : Settings
-        The configuration.
-    read_one : callable
-        Called twice for each piece of the recording, see `eeg_sgdr.data.raw`: as it is checked and as it is
-        sampled.
-
-    Returns
-    -------
-    run : Run
-
-    Raises
-    ------
-    UserError
-        If the recording does not fit the configuration.
+    ``on_chunk`` is called twice for each chunk: as it is checked and as it is resampled. Raises UserError
+    if the recording does not fit the configuration.
     """
     where = f"subject {recording.subject}, session {recording.session}, run {recording.run}"
     config, raw = settings.preprocessing, recording.raw
-    flat = [name for name in flat_sensors(raw, where, read_one) if name in names]
+    flat = [name for name in flat_sensors(raw, where, on_chunk) if name in names]
     if len(flat) == len(names):
         raise UserError(
             f"{where}: all of {', '.join(names)} never change; leave the recording out, or name others in "
             "preprocessing.sensors."
         )
     cues = _cues(raw, settings.recordings.classes, where)
-    cues["rejected"] = quality.reasons(raw, cues["onset_s"], config, where)
-    sampled = load_microvolts(raw, names, config, where, read_one)
-    sampled = filters.notched(sampled, config.notch_hz, where)
+    cues["rejected"] = quality.rejection_reasons(raw, cues["onset_s"], config, where)
+    sampled = load_microvolts(raw, names, config, where, on_chunk)
+    sampled = filters.notch(sampled, config.notch_hz, where)
     sfreq = sampled.info["sfreq"]
     start, stop = window(config, sfreq)
     sample = np.round(cues["onset_s"].to_numpy() * sfreq).astype(int)
     cues.loc[(sample + start < 0) | (sample + stop > sampled.n_times), "rejected"] = OUTSIDE
     sample = sample[cues["rejected"] == ""]
-    band = _band(sampled, settings, where, sample, stop)
-    few = quality.some(len(sample))
-    raw_trials = _stretches(sampled, sample[few], 0, stop)
+    baseline = _baseline_covariances(sampled, settings, where, sample, stop)
+    chosen = quality.evenly_spaced_trials(len(sample))
+    raw_trials = _samples_around(sampled, sample[chosen], 0, stop)
     # Each step takes the place of the one before: two arrays of all samples can be most of the memory.
-    filtered = filters.filtered(sampled, config.highpass_hz, config.lowpass_hz, where)
+    filtered = filters.butterworth(sampled, config.highpass_hz, config.lowpass_hz, where)
     del sampled
-    microvolts = _stretches(filtered, sample, 0, stop)
-    standard = filters.standardized(filtered, config.standardize)
+    microvolts = _samples_around(filtered, sample, 0, stop)
+    standard = filters.standardize(filtered, config.standardize)
     del filtered
-    # What is known to be wrong, or made from others, says nothing of the rest.
+    # Flat, bad and interpolated sensors say nothing about the others.
     judged = [i for i, name in enumerate(names) if name not in {*flat, *raw.info["bads"]}]
     judged_names = [names[i] for i in judged]
-    return Run(
+    return RecordingWindows(
         cues=cues,
-        x=_stretches(standard, sample, start, stop),
+        x=_samples_around(standard, sample, start, stop),
         microvolts=microvolts,
-        band=band,
+        covariances=baseline,
         interpolated=[name for name in raw.info["bads"] if name in names and config.bads == "interpolate"],
         flat=flat,
-        noisy=quality.noisy(microvolts[few][:, judged], judged_names),
-        bridged=quality.bridged(raw_trials[:, judged], judged_names, sfreq),
+        noisy=quality.noisy_sensors(microvolts[chosen][:, judged], judged_names),
+        bridged=quality.bridged_sensors(raw_trials[:, judged], judged_names, sfreq),
         sfreq=sfreq,
         resampled_from=None if raw.info["sfreq"] == sfreq else raw.info["sfreq"],
-        positions=filters.positions(raw.info, names),
+        positions=filters.sensor_positions(raw.info, names),
     )
 
 
 def window(config: Preprocessing, sfreq: float) -> tuple[int, int]:
-    """First sample of a window, and the first one after it, counted from the cue."""
+    """First sample of a window, and the one after its last, relative to the cue."""
     return round(config.window_s[0] * sfreq), round(config.window_s[1] * sfreq)
 
 
@@ -148,49 +109,39 @@ def _cues(raw: Any, classes: dict[str, tuple[str, ...]], where: str) -> pd.DataF
         if description in class_of
     ]
     if not rows:
-        there = ", ".join(sorted(set(map(str, raw.annotations.description)))) or "none"
+        present = ", ".join(sorted(set(map(str, raw.annotations.description)))) or "none"
         raise UserError(
-            f"{where}: no annotation matches a class; correct recordings.classes (annotations: {there})."
+            f"{where}: no annotation matches a class; correct recordings.classes (annotations: {present})."
         )
     return pd.DataFrame(rows, columns=["onset_s", "class"]).sort_values("onset_s", ignore_index=True)
 
 
-def _stretches(raw: Any, samples: np.ndarray, start: int, stop: int) -> np.ndarray:
-    """What lies around samples, from ``start`` to ``stop``; float32, shape (n_samples, n_channels, n)."""
-    cut = np.empty((len(samples), len(raw.ch_names), stop - start), np.float32)
-    for stretch, at in zip(cut, samples, strict=True):
-        stretch[:] = raw.get_data(start=at + start, stop=at + stop)
-    return cut
+def _samples_around(raw: Any, samples: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """Samples from ``start`` to ``stop`` around each cue; float32, shape (n_cues, n_channels, n_samples)."""
+    windows = np.empty((len(samples), len(raw.ch_names), stop - start), np.float32)
+    for out, sample in zip(windows, samples, strict=True):
+        out[:] = raw.get_data(start=sample + start, stop=sample + stop)
+    return windows
 
 
-def _band(sampled: Any, settings: Settings, where: str, samples: np.ndarray, stop: int) -> np.ndarray:
-    """Covariances for the baseline: the same filters at its corners, and nothing standardised."""
+def _baseline_covariances(
+    sampled: Any, settings: Settings, where: str, samples: np.ndarray, stop: int
+) -> np.ndarray:
+    """Covariances for the baseline: the same filters at its corner frequencies, and nothing standardised."""
     if settings.baseline is None:
         return np.empty((len(samples), 0, 0))
-    filtered = filters.filtered(sampled, *settings.baseline.band_hz, f"{where}, baseline")
+    filtered = filters.butterworth(sampled, *settings.baseline.band_hz, f"{where}, baseline")
     n = len(sampled.ch_names)
-    found = [np.empty((0, n, n))]
-    for first in range(0, len(samples), AT_ONCE):
-        some = [filtered.get_data(start=at, stop=at + stop) for at in samples[first : first + AT_ONCE]]
-        found.append(covariances(np.array(some)))
-    return np.concatenate(found)
+    batches = [np.empty((0, n, n))]
+    for first in range(0, len(samples), BATCH):
+        batch = [filtered.get_data(start=at, stop=at + stop) for at in samples[first : first + BATCH]]
+        batches.append(covariances(np.array(batch)))
+    return np.concatenate(batches)
 
 
 def covariances(x: np.ndarray) -> np.ndarray:
-    """Covariance of every trial, shrunk towards the identity as far as its samples are few [1]_.
+    """OAS-shrunk covariance [1]_ of each band-passed trial, shape (n_trials, n_channels, n_channels).
 
-    Parameters
-    ----------
-    x : ndarray, shape (n_trials, n_channels, n_samples)
-        Band-passed trials in microvolts.
-
-    Returns
-    -------
-    covariances : ndarray of float64, shape (n_trials, n_channels, n_channels)
-        In square microvolts.
-
-    References
-    ----------
     .. [1] Chen, Y., et al. (2010). Shrinkage algorithms for MMSE covariance estimation. IEEE
            Transactions on Signal Processing 58(10), 5016-5029.
     """

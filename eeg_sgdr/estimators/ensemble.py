@@ -1,4 +1,4 @@
-"""Training by a schedule, and its snapshots' ensemble, as a scikit-learn classifier."""
+"""Snapshot ensemble of a network trained by a schedule, as a scikit-learn classifier."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from eeg_sgdr.estimators import inputs
 from eeg_sgdr.estimators.inputs import BadInputError
-from eeg_sgdr.networks.build import Network, build_network, of_module
+from eeg_sgdr.networks.build import Network, build_network, copy_network
 from eeg_sgdr.schedules import Schedule, WarmRestarts, n_averaged
 from eeg_sgdr.settings import Numerics, Training
 from eeg_sgdr.training.loop import Data, Fit, FitFailed, train_network
@@ -149,11 +149,11 @@ class SnapshotEnsembleClassifier(ClassifierMixin, BaseEstimator):
                 f"fit: takes no {', '.join(others)} (every crop counts as much as any other); leave it out."
             )
         schedule = WarmRestarts(0.05, budget=31) if self.schedule is None else self.schedule
-        schedules = schedules_of(schedule, self.rates, self.n_snapshots)
+        schedules = _schedules(schedule, self.rates, self.n_snapshots)
         training = self._training()
-        given = inputs.read(X)
+        windows = inputs.read(X)
         x, y = validate_data(
-            self, given.x, given.y if y is None else y, dtype=np.float32, order="C", allow_nd=True
+            self, windows.x, windows.y if y is None else y, dtype=np.float32, order="C", allow_nd=True
         )
         x = self._three_d(x)
         check_classification_targets(y)
@@ -162,22 +162,22 @@ class SnapshotEnsembleClassifier(ClassifierMixin, BaseEstimator):
             raise BadInputError(
                 f"y: one class alone ({self.classes_[0]}); there must be two classes or more."
             )
-        self.sensors_, self.n_samples_in_ = given.sensors, x.shape[2]
-        sfreq = self.sfreq or given.sfreq
+        self.sensors_, self.n_samples_in_ = windows.sensors, x.shape[2]
+        sfreq = self.sfreq or windows.sfreq
         shape = {
             "n_channels": x.shape[1],
             "n_samples": x.shape[2],
             "n_classes": len(self.classes_),
             "crop_samples": self.crop_samples,
         }
-        build = builder(self.network, self.arguments, shape, sfreq, self.seed)
-        # Nothing is tested here; a window is the least that a fit scores.
+        build = _network_builder(self.network, self.arguments, shape, sfreq, self.seed)
+        # There is no test set, but a fit scores one window at least.
         data = Data(x, indices.astype(np.int64), x[:1], len(self.classes_), sfreq)
-        fits = [_fit(build(), data, training, one, self.seed) for one in schedules]
+        fits = [_fit(build(), data, training, each, self.seed) for each in schedules]
         self.estimators_ = [
-            Snapshot(build, done.scores[end].state, self.classes_, end, done.history[0].first_rate)
+            Snapshot(build, fit.scores[end].state, self.classes_, end, fit.history[0].first_rate)
             for end in schedules[0].ends
-            for done in fits
+            for fit in fits
         ]
         self.snapshot_epochs_ = np.array([snapshot.epoch for snapshot in self.estimators_])
         return self
@@ -200,7 +200,7 @@ class SnapshotEnsembleClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable classes; shape (n_trials,)."""
-        best = self.predict_proba(X).argmax(axis=1)
+        best = self.predict_proba(X).argmax(axis=1)  # first, since it checks that there are classes_
         return self.classes_[best]
 
     def staged_predict_proba(self, X: Any) -> Iterator[np.ndarray]:
@@ -227,15 +227,15 @@ class SnapshotEnsembleClassifier(ClassifierMixin, BaseEstimator):
         return np.unique(self.snapshot_epochs_).tolist()
 
     def _members(self, n_ends: int) -> list[int]:
-        """Epochs of the snapshots that are averaged when so many ends are passed."""
+        """Epochs of the snapshots that are averaged after ``n_ends`` ends of the schedule."""
         wanted = n_averaged(n_ends) if self.n_snapshots is None else self.n_snapshots
         return self._ends[:n_ends][-wanted:]
 
     def _windows(self, X: Any) -> np.ndarray:
         """Windows to predict, as the networks read them."""
         check_is_fitted(self)
-        given = inputs.read(X, self.sensors_)
-        x = validate_data(self, given.x, reset=False, dtype=np.float32, order="C", allow_nd=True)
+        x = inputs.read(X, self.sensors_).x
+        x = validate_data(self, x, reset=False, dtype=np.float32, order="C", allow_nd=True)
         x = self._three_d(x)
         if x.shape[2] != self.n_samples_in_:
             raise BadInputError(
@@ -260,11 +260,11 @@ class SnapshotEnsembleClassifier(ClassifierMixin, BaseEstimator):
         }
         if self.rates is not None:
             values["initial_rates"] = tuple(self.rates)
-        return training_of(values, {"device": self.device, "threads": self.threads})
+        return _make_training(values, {"device": self.device, "threads": self.threads})
 
 
 def _fit(network: Network, data: Data, training: Training, schedule: Schedule, seed: int) -> Fit:
-    """One training; torch's number of threads is left as it was."""
+    """Train one fit; torch's number of threads is restored."""
     threads = torch.get_num_threads()
     try:
         return train_network(network, data, training, schedule, seed)
@@ -277,29 +277,8 @@ def _fit(network: Network, data: Data, training: Training, schedule: Schedule, s
         torch.set_num_threads(threads)
 
 
-def schedules_of(
-    schedule: Schedule, rates: Sequence[float] | None, n_snapshots: int | None
-) -> list[Schedule]:
-    """The schedule for each initial rate.
-
-    Parameters
-    ----------
-    schedule : Schedule
-        With its own initial rate.
-    rates : sequence of float, optional
-        Initial rates in its place.
-    n_snapshots : int, optional
-        How many snapshots of each are to be averaged.
-
-    Returns
-    -------
-    schedules : list of Schedule
-
-    Raises
-    ------
-    BadInputError
-        If a rate does not serve, or there are fewer snapshots than asked for.
-    """
+def _schedules(schedule: Schedule, rates: Sequence[float] | None, n_snapshots: int | None) -> list[Schedule]:
+    """The schedule of each initial rate; BadInputError for an invalid rate or too many snapshots."""
     n_ends = len(schedule.ends)
     if n_snapshots is not None and not 1 <= n_snapshots <= n_ends:
         raise BadInputError(
@@ -313,23 +292,8 @@ def schedules_of(
         raise BadInputError(f"rates: do not serve {schedule} ({error}); give others.") from error
 
 
-def training_of(values: Mapping[str, Any], numerics: Mapping[str, Any]) -> Training:
-    """The section ``training`` of a configuration.
-
-    Parameters
-    ----------
-    values, numerics : mapping
-        Its keys, and those of its ``numerics``.
-
-    Returns
-    -------
-    training : Training
-
-    Raises
-    ------
-    BadInputError
-        If a value will not do: which, and why.
-    """
+def _make_training(values: Mapping[str, Any], numerics: Mapping[str, Any]) -> Training:
+    """The section ``training`` of a configuration; BadInputError for an invalid value."""
     try:
         return Training(**values, numerics=Numerics(**numerics))
     except ValidationError as error:
@@ -339,40 +303,20 @@ def training_of(values: Mapping[str, Any], numerics: Mapping[str, Any]) -> Train
         ) from error
 
 
-def builder(
+def _network_builder(
     network: str | torch.nn.Module,
     arguments: Mapping[str, Any] | None,
     shape: Mapping[str, Any],
     sfreq: float | None,
     seed: int,
 ) -> Callable[[], Network]:
-    """What makes a network with its initial weights.
+    """Function that builds the network with its initial weights; can be pickled.
 
-    Parameters
-    ----------
-    network : str or torch.nn.Module
-        By its name in braindecode, or as its constructor made it.
-    arguments : mapping, optional
-        Further arguments of the constructor of one that is named.
-    shape : mapping
-        n_channels, n_samples (of a window), n_classes, crop_samples (or None).
-    sfreq : float, optional
-        Sampling rate in Hz.
-    seed : int
-        Of the initial weights of one that is named.
-
-    Returns
-    -------
-    build : callable
-        Without arguments; can be pickled.
-
-    Raises
-    ------
-    BadInputError
-        If there are arguments for a network that is made already.
+    ``shape`` has n_channels, n_samples (of a window), n_classes and crop_samples; a module has no
+    ``arguments``.
     """
     if isinstance(network, str):
         return partial(build_network, network, dict(arguments or {}), sfreq=sfreq, seed=seed, **shape)
     if arguments:
         raise BadInputError("arguments: go to the constructor of a network that is named; leave them out.")
-    return partial(of_module, network, **shape)
+    return partial(copy_network, network, **shape)

@@ -1,4 +1,4 @@
-"""Windows in whatever form libraries hand them over, read as arrays."""
+"""Windows from arrays, MNE Epochs and braindecode datasets, read as arrays."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,51 +10,25 @@ from eeg_sgdr.errors import UserError
 
 
 class BadInputError(UserError, ValueError):
-    """A `UserError` in words that scikit-learn's tools expect to be a ValueError."""
+    """A `UserError` that is a ValueError, too, as scikit-learn's tools expect."""
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What was handed over.
+    """Windows as arrays; what is no Epochs and no dataset is left as it is."""
 
-    Attributes
-    ----------
-    x : ndarray, shape (n_trials, n_channels, n_samples)
-        Of Epochs the EEG sensors, in microvolts; of all else what there is, in its own unit. What is no
-        Epochs and no dataset is handed on as it is.
-    y : ndarray, shape (n_trials,), optional
-        The labels that the windows themselves bear.
-    sfreq : float, optional
-        Sampling rate in Hz, where they say it.
-    sensors : list of str, optional
-        Names of the channels, where they say them.
-    """
-
-    x: Any
-    y: np.ndarray | None = None
-    sfreq: float | None = None
+    x: Any  # (n_trials, n_channels, n_samples); EEG of Epochs in microvolts, all else in its own unit
+    y: np.ndarray | None = None  # (n_trials,), labels of the windows themselves
+    sfreq: float | None = None  # in Hz
     sensors: list[str] | None = None
 
 
 def read(windows: Any, sensors: Sequence[str] | None = None) -> Inputs:
-    """Read windows.
+    """Read windows from an array, Epochs, a braindecode dataset, or a list of parts of these.
 
-    Parameters
-    ----------
-    windows : array, mne.BaseEpochs, braindecode dataset of windows, or list of parts of these
-        scikit-learn's splitters make a list of what is no array: Epochs of one trial each, or the items of
-        a dataset.
-    sensors : sequence of str, optional
-        Which sensors of Epochs, in order; by default the EEG sensors that are not marked as bad.
-
-    Returns
-    -------
-    inputs : Inputs
-
-    Raises
-    ------
-    BadInputError
-        If Epochs have no EEG, lack one of the sensors, or are a list of different ones.
+    scikit-learn's splitters make a list of what is no array: Epochs of one trial each, or the items of a
+    dataset. ``sensors`` of Epochs are by default the EEG sensors that are not marked as bad. Raises
+    BadInputError if Epochs have no EEG, lack one of the sensors, or are a list of different ones.
     """
     import mne
     from torch.utils.data import Dataset
@@ -72,13 +46,7 @@ def read(windows: Any, sensors: Sequence[str] | None = None) -> Inputs:
 
 
 def pick(available: Sequence[str], wanted: Sequence[str], where: str) -> list[int]:
-    """Where the wanted sensors are.
-
-    Raises
-    ------
-    BadInputError
-        If one is missing.
-    """
+    """Indices of the wanted sensors; BadInputError if one is missing."""
     missing = [name for name in wanted if name not in available]
     if missing:
         raise BadInputError(
@@ -109,7 +77,7 @@ def _of_items(items: Sequence[tuple], sfreq: float | None) -> Inputs:
 
 
 def _rate(dataset: Any) -> float | None:
-    """Sampling rate of a braindecode dataset, which its first recording has."""
+    """Sampling rate of a braindecode dataset, from its first recording."""
     first = getattr(dataset, "datasets", [dataset])[0]
     recording = getattr(first, "windows", None) or getattr(first, "raw", None)
     return None if recording is None else recording.info["sfreq"]

@@ -1,8 +1,8 @@
-"""A trained study as a classifier of new recordings."""
+"""Classifier of new recordings by the snapshots of a trained study."""
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from eeg_sgdr.data.raw import eeg_sensors
 from eeg_sgdr.data.sources import Recording
-from eeg_sgdr.data.windows import Run, cut
+from eeg_sgdr.data.windows import OUTSIDE, RecordingWindows, extract_windows
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.estimators import inputs
 from eeg_sgdr.evaluation.predictors import Predictor, members_at
@@ -92,12 +92,12 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
             recording (number), onset_s, class (the study's, else the cue itself), rejected (why; empty if
             not). Those that are not rejected are predicted.
         """
-        tables = [run.cues.assign(recording=i) for i, run in enumerate(self._runs(X))]
+        tables = [run.cues.assign(recording=i) for i, run in enumerate(self._preprocess(X))]
         return pd.concat(tables, ignore_index=True)[["recording", "onset_s", "class", "rejected"]]
 
     def windows(self, X: Any) -> np.ndarray:
         """What the networks read of recordings; float32, shape (n_trials, n_channels, n_samples)."""
-        return np.concatenate([run.x for run in self._runs(X)])
+        return np.concatenate([run.x for run in self._preprocess(X)])
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Class probabilities of the trials that are not rejected.
@@ -124,51 +124,50 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
         """The most probable classes of the trials that are not rejected; shape (n_trials,)."""
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
-    def _runs(self, X: Any) -> list[Run]:
-        """Recordings, cut as those of the study were."""
-        pieces = _pieces_of_epochs(X) if isinstance(X, mne.BaseEpochs) else _pieces_of_raws(X, self.cues)
-        runs = [self._run(piece, number) for number, piece in enumerate(pieces)]
+    def _preprocess(self, X: Any) -> list[RecordingWindows]:
+        """Windows of recordings or epochs, preprocessed like those of the study."""
+        cued = _raws_of_epochs(X) if isinstance(X, mne.BaseEpochs) else _check_raws(X, self.cues)
+        runs = [self._preprocess_one(recording, number) for number, recording in enumerate(cued)]
         if isinstance(X, mne.BaseEpochs):
-            if any((run.cues["rejected"] == "outside recording").any() for run in runs):
+            if any((run.cues["rejected"] == OUTSIDE).any() for run in runs):
                 start, stop = self.settings.preprocessing.window_s
                 raise UserError(
                     f"X: Epochs from {X.tmin:g} to {X.tmax:g} s do not hold the study's window, from "
                     f"{start:g} to {stop:g} s; make them longer."
                 )
-            self._warn_of_late_begin(X)
+            self._warn_short_epochs(X)
         return runs
 
-    def _run(self, piece: "_Piece", number: int) -> Run:
+    def _preprocess_one(self, recording: "_CuedRaw", number: int) -> RecordingWindows:
         config, sensors = self.settings.preprocessing, self.data["sensors"]
         where = f"recording {number}"
-        reference = [] if config.reference in (None, "average") else list(config.reference or ())
-        inputs.pick(eeg_sensors(piece.raw), [*sensors, *reference], where)
-        bads = [name for name in piece.raw.info["bads"] if name in sensors]
+        inputs.pick(eeg_sensors(recording.raw), [*sensors, *config.reference_sensors], where)
+        bads = [name for name in recording.raw.info["bads"] if name in sensors]
         if bads and config.bads == "drop":
             raise UserError(
                 f"{where}: {', '.join(bads)} is marked as bad, but the networks read it, and the study "
                 "interpolates nothing; interpolate it first."
             )
-        rate = piece.raw.info["sfreq"]
+        rate = recording.raw.info["sfreq"]
         if config.resample_hz is None and rate != self.data["sfreq"]:
             raise UserError(
                 f"{where}: is at {rate:g} Hz, the study's recordings are at {self.data['sfreq']:g} Hz; "
                 "resample it first."
             )
-        classes = self._classes(piece, where)
+        classes = self._classes(recording, where)
         recordings = self.settings.recordings.model_copy(update={"classes": classes})
         settings = self.settings.model_copy(update={"recordings": recordings, "baseline": None})
-        return cut(Recording("new", "0", str(number), piece.raw), sensors, settings)
+        return extract_windows(Recording("new", "0", str(number), recording.raw), sensors, settings)
 
-    def _classes(self, piece: "_Piece", where: str) -> dict[str, tuple[str, ...]]:
-        """The cues to predict at, by the study's class, or by themselves where they are not of the study."""
-        class_of = {cue: name for name, some in self.settings.recordings.classes.items() for cue in some}
-        cues = piece.cues or list(class_of)
-        there = sorted(set(map(str, piece.raw.annotations.description)))
-        if not set(there) & set(cues):
+    def _classes(self, recording: "_CuedRaw", where: str) -> dict[str, tuple[str, ...]]:
+        """Cues to predict at, by the study's class, or by themselves where it has none."""
+        class_of = {cue: name for name, names in self.settings.recordings.classes.items() for cue in names}
+        cues = recording.cues or list(class_of)
+        present = sorted(set(map(str, recording.raw.annotations.description)))
+        if not set(present) & set(cues):
             raise UserError(
                 f"{where}: has no annotation {' or '.join(cues)} to predict after; name its cues to "
-                f"load_classifier (annotations: {', '.join(there) or 'none'})."
+                f"load_classifier (annotations: {', '.join(present) or 'none'})."
             )
         classes: dict[str, tuple[str, ...]] = {}
         for cue in cues:
@@ -176,7 +175,7 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
             classes[name] = (*classes.get(name, ()), cue)
         return classes
 
-    def _warn_of_late_begin(self, epochs: Any) -> None:
+    def _warn_short_epochs(self, epochs: Any) -> None:
         config = self.settings.preprocessing
         if config.standardize is None:
             return
@@ -191,28 +190,28 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
 
 
 @dataclass(frozen=True)
-class _Piece:
-    """A recording, or an epoch made one, with the cues to predict at (None: the study's)."""
+class _CuedRaw:
+    """A recording, or an epoch as one, with its cues (None: the study's)."""
 
     raw: Any
     cues: list[str] | None
 
 
-def _pieces_of_raws(X: Any, cues: Sequence[str] | None) -> list[_Piece]:
+def _check_raws(X: Any, cues: Sequence[str] | None) -> list[_CuedRaw]:
     raws = list(X) if isinstance(X, list | tuple) else [X]
     if not raws or not all(isinstance(raw, mne.io.BaseRaw) for raw in raws):
         raise UserError("X: give an MNE Raw, a list of these, or Epochs.")
-    return [_Piece(raw, None if cues is None else list(cues)) for raw in raws]
+    return [_CuedRaw(raw, None if cues is None else list(cues)) for raw in raws]
 
 
-def _pieces_of_epochs(epochs: Any) -> list[_Piece]:
+def _raws_of_epochs(epochs: Any) -> list[_CuedRaw]:
     names = {number: name for name, number in epochs.event_id.items()}
-    pieces = []
+    raws = []
     for volts, number in zip(epochs.get_data(verbose="error"), epochs.events[:, 2], strict=True):
         raw = mne.io.RawArray(volts, epochs.info, verbose="error")
         cue = names[number]
-        pieces.append(_Piece(raw.set_annotations(mne.Annotations(-epochs.tmin, 0.0, cue)), [cue]))
-    return pieces
+        raws.append(_CuedRaw(raw.set_annotations(mne.Annotations(-epochs.tmin, 0.0, cue)), [cue]))
+    return raws
 
 
 def load_classifier(
@@ -276,7 +275,7 @@ def load_classifier(
         raise UserError("load_classifier: name either a subject or, across subjects, a fold.")
     key = _key(results.settings, schedule, budget, rate, seed)
     rates = results.settings.training.initial_rates if rate is None else (key.rate,)
-    fits = tuple(FitKey(key.schedule, key.budget, one, key.seed) for one in rates)
+    fits = tuple(replace(key, rate=each) for each in rates)
     for fit in fits:
         if fit not in unit.done:
             raise UserError(
@@ -290,7 +289,7 @@ def load_classifier(
 def _key(
     settings: Settings, schedule: str, budget: int | None, rate: float | None, seed: int | None
 ) -> FitKey:
-    """A fit of the configuration; what is not said has its default."""
+    """A fit of the configuration, by default the last budget, first rate and first seed."""
     if schedule not in settings.schedules:
         raise UserError(
             f"schedule: the study has no {schedule!r}; there are {', '.join(settings.schedules)}."

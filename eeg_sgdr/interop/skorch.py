@@ -12,7 +12,7 @@ from eeg_sgdr.schedules import Schedule
 class ScheduleRate(Callback):
     """Sets the rate of every update to that of a schedule of `eeg_sgdr.schedules`, before the update.
 
-    Epochs are counted by the net's history, so ``partial_fit`` goes on where training stopped.
+    Epochs are counted by the net's history, so ``partial_fit`` resumes where training stopped.
 
     Parameters
     ----------

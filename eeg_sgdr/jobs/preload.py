@@ -1,7 +1,7 @@
-"""What worker processes have imported when they begin: imported once, before they are forked."""
+"""Imports of worker processes, made once before they are forked."""
 
-import eeg_sgdr.data.trials
-import eeg_sgdr.jobs.tasks  # noqa: F401
+import safetensors.torch  # noqa: F401
+
 from eeg_sgdr.compat import import_braindecode
 
 import_braindecode()

@@ -5,10 +5,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from eeg_sgdr.data.cache import Trials
 from eeg_sgdr.errors import CannotGoOnError, UserError
+from eeg_sgdr.jobs.tasks import check_fits, make_baseline, make_fits
 from eeg_sgdr.parallel import workers
 from eeg_sgdr.parallel.workers import Pool
 from eeg_sgdr.settings import Settings, plan
@@ -118,7 +118,7 @@ class Jobs:
     def _take(self, future: Future) -> None:
         unit = self._pending.pop(future)
         try:
-            unit.others += future.result()
+            unit.others += future.result() or ()  # a baseline leaves none
         except CannotGoOnError:
             raise
         except UserError as error:
@@ -126,31 +126,6 @@ class Jobs:
             for other, whose in list(self._pending.items()):
                 if whose is unit and other.cancel():
                     del self._pending[other]
-
-
-# Called by workers, which import what they need: it takes seconds and much memory.
-
-
-def check_fits(*arguments: Any) -> None:
-    """Call `eeg_sgdr.jobs.tasks.check`."""
-    from eeg_sgdr.jobs import tasks
-
-    tasks.check(*arguments)
-
-
-def make_fits(*arguments: Any) -> list[FitKey]:
-    """Call `eeg_sgdr.jobs.tasks.make_fits`."""
-    from eeg_sgdr.jobs import tasks
-
-    return tasks.make_fits(*arguments)
-
-
-def make_baseline(*arguments: Any) -> list[FitKey]:
-    """Call `eeg_sgdr.jobs.tasks.make_baseline`; another process that is making it is waited for."""
-    from eeg_sgdr.jobs import tasks
-
-    tasks.make_baseline(*arguments)
-    return []
 
 
 def check(prepared: Trials, folder: SubjectFolder, settings: Settings, pool: workers.Pool) -> None:

@@ -1,4 +1,4 @@
-"""braindecode's classification networks by name, cropped (dense) or trial-wise."""
+"""Build braindecode's classification networks by name, dense for crops or trial-wise."""
 
 import copy
 import inspect
@@ -20,30 +20,14 @@ DENSE = {"ShallowFBCSPNet": 30, "Deep4Net": 2}
 
 @dataclass(frozen=True)
 class Network:
-    """A braindecode module, and the stretches of a window that it sees at once.
+    """A braindecode module and the crops of a window that it reads."""
 
-    Attributes
-    ----------
-    name : str
-        braindecode's name of the network.
-    module : torch.nn.Module
-        braindecode's own module; it owns the parameters. In dense form its output has the shape
-        (batch, n_classes, n_positions), trial-wise (batch, n_classes).
-    crop_samples : int
-        Length of a crop in samples; the whole window when trial-wise.
-    starts : tuple of int
-        First sample of each crop within a window, ascending.
-    n_positions : int
-        Predictions per crop (the prediction field); 1 when trial-wise.
-    dense : bool
-        Whether the module was made dense.
-    """
-
-    name: str
+    name: str  # braindecode's name of the network
+    #: owns the parameters; dense output (batch, n_classes, n_positions), trial-wise (batch, n_classes)
     module: nn.Module
-    crop_samples: int
-    starts: tuple[int, ...]
-    n_positions: int
+    crop_samples: int  # the whole window when trial-wise
+    starts: tuple[int, ...]  # first sample of each crop within a window, ascending
+    n_positions: int  # predictions per crop (the prediction field); 1 when trial-wise
     dense: bool
 
 
@@ -58,47 +42,26 @@ def build_network(
     crop_samples: int | None,
     seed: int,
 ) -> Network:
-    """Build a network with the initial weights of a seed.
+    """Build a network of ``braindecode.models`` with the initial weights of a seed.
 
-    Parameters
-    ----------
-    name : str
-        A classification network of ``braindecode.models``.
-    arguments : dict
-        Further arguments of its constructor.
-    n_channels, n_samples, n_classes : int
-        Shape of a window, and the number of classes.
-    sfreq : float, optional
-        Sampling rate in Hz; None where it is not known, which not every network can do without.
-    crop_samples : int | None
-        Length of a crop; None trains trial-wise.
-    seed : int
-        Seed of the initial weights. torch's global random state is left as it was.
-
-    Returns
-    -------
-    network : Network
-
-    Raises
-    ------
-    UserError
-        If there is no such network, if it cannot be built for such windows, or if a crop does not
-        fit into the window.
+    ``crop_samples`` None builds it trial-wise, ``sfreq`` None is an unknown rate in Hz, which not every
+    network can do without. torch's global random state is left as it was. Raises UserError if there is no
+    such network, it cannot be built for such windows, or a crop does not fit into the window.
     """
     network_class = _network_class(name)
-    length = _length(name, n_samples, crop_samples)
+    length = _input_samples(name, n_samples, crop_samples)
     if crop_samples is not None:
         arguments = {"final_conv_length": DENSE[name], **arguments}
 
-    def made() -> nn.Module:
+    def make() -> nn.Module:
         torch.manual_seed(seed)
         return network_class(
             n_chans=n_channels, n_outputs=n_classes, n_times=length, sfreq=sfreq, **arguments
         )
 
     try:
-        return _network(name, made, n_channels, n_samples, n_classes, crop_samples)
-    except Exception as error:  # whatever a foreign constructor or forward raises, it is the same advice
+        return _network(name, make, n_channels, n_samples, n_classes, crop_samples)
+    except Exception as error:  # a foreign constructor or forward may raise anything
         rate = "an unknown rate" if sfreq is None else f"{sfreq:g} Hz"
         raise UserError(
             f"network: {name} cannot be built for {n_channels} sensors, {length} samples at "
@@ -107,30 +70,16 @@ def build_network(
         ) from error
 
 
-def of_module(
+def copy_network(
     module: nn.Module, *, n_channels: int, n_samples: int, n_classes: int, crop_samples: int | None
 ) -> Network:
-    """Take a copy of a module, with the weights that it has.
+    """Copy a module, with its weights, made for windows of ``n_samples`` or for crops.
 
-    Parameters
-    ----------
-    module : nn.Module
-        As its constructor made it, for windows of ``n_samples``, or for crops.
-    n_channels, n_samples, n_classes, crop_samples
-        As for `build`.
-
-    Returns
-    -------
-    network : Network
-
-    Raises
-    ------
-    UserError
-        If it is not made for such windows, or if a crop does not fit into the window.
+    Raises UserError if it is not made for such windows, or if a crop does not fit into the window.
     """
-    import_braindecode()  # the fast forms look for its modules; this one may be of torch alone
+    import_braindecode()  # fast forwards are chosen by its classes; this module may be of torch alone
     name = type(module).__name__
-    length = _length(name, n_samples, crop_samples)
+    length = _input_samples(name, n_samples, crop_samples)
     try:
         return _network(name, lambda: copy.deepcopy(module), n_channels, n_samples, n_classes, crop_samples)
     except Exception as error:
@@ -140,8 +89,8 @@ def of_module(
         ) from error
 
 
-def _length(name: str, n_samples: int, crop_samples: int | None) -> int:
-    """Samples that the network sees at once, if it can and they are there."""
+def _input_samples(name: str, n_samples: int, crop_samples: int | None) -> int:
+    """Samples of the network's input; UserError without a dense network, or where the window is shorter."""
     if crop_samples is None:
         return n_samples
     if name not in DENSE:
@@ -159,18 +108,18 @@ def _length(name: str, n_samples: int, crop_samples: int | None) -> int:
 
 def _network(
     name: str,
-    made: Callable[[], Any],
+    make: Callable[[], Any],
     n_channels: int,
     n_samples: int,
     n_classes: int,
     crop_samples: int | None,
 ) -> Network:
-    """Make the module, dense where there are crops, and see where these lie."""
+    """Make the module, dense where there are crops, and find their starts."""
     dense = crop_samples is not None
     length = n_samples if crop_samples is None else crop_samples
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        module = made()
+        module = make()
         if dense:
             module.to_dense_prediction_model()
         n_positions = _n_positions(module, n_channels, length, n_classes)
@@ -178,28 +127,12 @@ def _network(
 
 
 def crop_starts(n_samples: int, crop_samples: int, n_positions: int) -> tuple[int, ...]:
-    """First samples of the crops of a window.
-
-    They begin at 0 and move by one prediction field; the last one is flush with the window's end.
-
-    Parameters
-    ----------
-    n_samples : int
-        Length of the window.
-    crop_samples : int
-        Length of a crop, at most ``n_samples``.
-    n_positions : int
-        Predictions per crop.
-
-    Returns
-    -------
-    starts : tuple of int
-    """
+    """First samples of a window's crops: every ``n_positions`` from 0, the last one flush with its end."""
     last = n_samples - crop_samples
     return (*range(0, last, n_positions), last)
 
 
-def names() -> list[str]:
+def network_names() -> list[str]:
     """Names of braindecode's networks."""
     import_braindecode()
     from braindecode import models
@@ -215,17 +148,17 @@ def _network_class(name: str) -> type:
     import_braindecode()
     from braindecode import models
 
-    if name not in names():
+    if name not in network_names():
         import difflib
 
-        near = difflib.get_close_matches(name, names(), n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names())}."
+        near = difflib.get_close_matches(name, network_names(), n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(network_names())}."
         raise UserError(f"network.name: braindecode has no network {name!r}; {hint}")
     return getattr(models, name)
 
 
 def _n_positions(module: nn.Module, n_channels: int, length: int, n_classes: int) -> int:
-    """Number of predictions for one crop, found by a forward pass."""
+    """Number of predictions for one crop, from a forward pass."""
     was_training = module.training
     module.eval()
     with torch.no_grad():
@@ -237,13 +170,7 @@ def _n_positions(module: nn.Module, n_channels: int, length: int, n_classes: int
 
 
 def open_device(name: str, threads: int) -> torch.device:
-    """The device of a fit; on the CPU, the number of threads is set.
-
-    Raises
-    ------
-    UserError
-        If CUDA, or one device of it, is asked for, but absent.
-    """
+    """The device of a fit, with the CPU's number of threads set; UserError if a CUDA device is absent."""
     device = torch.device(name)
     if device.type == "cpu":
         torch.set_num_threads(threads)

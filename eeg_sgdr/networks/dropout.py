@@ -7,25 +7,12 @@ from torch import Tensor
 def dropout_mask(
     shape: tuple[int, ...], drop_prob: float, generator: torch.Generator, dtype: torch.dtype
 ) -> Tensor:
-    """Zeros with probability ``drop_prob``, and 1 / (1 - drop_prob) otherwise.
+    """Zeros with probability ``drop_prob``, and 1 / (1 - drop_prob) otherwise, on the generator's device.
 
     torch's own dropout draws a number for every value, one after the other, which takes longer than
-    all else that is done with these values; a value needs no more bits than its probability has.
-
-    Parameters
-    ----------
-    shape : tuple of int
-    drop_prob : float
-        Exact where it is a multiple of 1/256 (0.5 takes one bit a value, others eight), otherwise
-        rounded to a multiple of 2**-32.
-    generator : torch.Generator
-        Where the bits come from; the mask is on its device.
-    dtype : torch.dtype
-        Floating point type of the mask.
-
-    Returns
-    -------
-    mask : Tensor, shape ``shape``
+    everything else; a value needs no more bits than its probability has. The probability is exact where it
+    is a multiple of 1/256 (0.5 takes one bit a value, others eight), otherwise rounded to a multiple of
+    2**-32.
     """
     size = torch.Size(shape).numel()
     if drop_prob == 0.5 and dtype in _ONE_BIT:

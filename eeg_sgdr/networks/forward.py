@@ -1,4 +1,4 @@
-"""How the mean logits of crops are computed: the contract, and braindecode's own forward."""
+"""Mean logits of crops: the interface of forward computations, and braindecode's own."""
 
 import copy
 from abc import ABC, abstractmethod
@@ -20,17 +20,12 @@ CHUNK = 60
 class Forward(ABC):
     """One way to compute what a network computes, on the parameters of its module.
 
-    Crops are numbered trial by trial: crop ``i`` is the stretch ``i % len(starts)`` of trial
-    ``i // len(starts)``. The module stays the owner of parameters and buffers: a form reads them at
-    every call, and in training mode updates batch norm's running statistics as the module would.
-
-    Parameters
-    ----------
-    network : Network
-        The network whose module is computed.
+    Crop ``i`` is crop ``i % len(starts)`` of trial ``i // len(starts)``. The module stays the owner of
+    parameters and buffers: they are read at every call, and in training mode batch norm's running
+    statistics are updated as the module would.
     """
 
-    #: What reports call this form.
+    #: Name in reports.
     name: ClassVar[str]
 
     def __init__(self, network: Network) -> None:
@@ -39,73 +34,42 @@ class Forward(ABC):
 
     @abstractmethod
     def prepare(self, windows: Tensor) -> Any:
-        """Bring windows into the shape that the form reads.
+        """Input of the other methods from windows (n_trials, n_channels, n_samples); never changed.
 
-        Depends on the windows alone, not on parameters, so that all fits of a subject can share it.
-
-        Parameters
-        ----------
-        windows : Tensor, shape (n_trials, n_channels, n_samples)
-            On the module's device, of its floating point type.
-
-        Returns
-        -------
-        prepared : object
-            To be handed to the other methods, and never changed.
+        Windows are on the module's device, of its floating point type. The result depends on them alone,
+        not on parameters, so that all fits of a subject can share it.
         """
 
     @abstractmethod
     def logits(self, prepared: Any, crops: Tensor, dropout_seed: int) -> Tensor:
-        """Mean logits of some crops, differentiable in the module's parameters.
+        """Mean logits of each crop over its positions, shape (n, n_classes), with gradients.
 
-        Parameters
-        ----------
-        prepared : object
-            What `prepare` returned.
-        crops : Tensor of int64, shape (n,)
-            Numbers of the crops.
-        dropout_seed : int
-            Determines the dropout masks (in training mode).
-
-        Returns
-        -------
-        logits : Tensor, shape (n, n_classes)
-            Averaged over the positions of each crop.
+        ``crops`` are their numbers (int64); in training mode ``dropout_seed`` determines the dropout masks.
         """
 
     @abstractmethod
     def trial_logits(self, prepared: Any) -> Tensor:
-        """Logits of all trials, each the mean over its crops' mean logits, without gradient.
+        """Mean of each trial's crops' mean logits, shape (n_trials, n_classes), without gradient.
 
         In evaluation mode, whatever mode the module is in: no dropout, running statistics.
-
-        Returns
-        -------
-        logits : Tensor, shape (n_trials, n_classes)
         """
 
     @abstractmethod
     def batch_norm_statistics(self, prepared: Any) -> dict[str, Tensor]:
-        """Batch-norm statistics over all crops, one layer after the other.
+        """``running_mean`` and ``running_var`` over all crops, by name in the module's state dict.
 
-        Each layer's mean and (as torch's) unbiased variance are those of its input over all crops,
-        without dropout, with the layers before it already at their recomputed statistics. The
-        division into batches does not matter.
-
-        Returns
-        -------
-        statistics : dict of Tensor
-            ``running_mean`` and ``running_var`` of every batch-norm layer, under the names they have
-            in the module's state dict. The module is unchanged.
+        Mean and (as in torch) unbiased variance of each layer's input, without dropout, with the layers
+        before it already at their recomputed statistics. The division into batches does not matter, and the
+        module is unchanged.
         """
 
 
 class BraindecodeForward(Forward):
     """braindecode's own forward; works for every network.
 
-    Layers of the type ``nn.Dropout`` get their masks from a generator of their own, so that they are
-    the same wherever a fit is computed, alone or beside others; any other randomness of a network comes
-    from torch's global state.
+    Layers of the type ``nn.Dropout`` get their masks from a generator of their own, so that they are the
+    same wherever a fit is computed, alone or in a stack; any other randomness of a network comes from
+    torch's global state.
     """
 
     name = "braindecode"
@@ -115,11 +79,11 @@ class BraindecodeForward(Forward):
         self.dropouts = [layer for layer in self.module.modules() if type(layer) is nn.Dropout]
 
     def prepare(self, windows: Tensor) -> Tensor:
-        """Views of the windows, shape (n_trials, n_channels, n_samples)."""
+        """The windows themselves."""
         return windows
 
     def logits(self, prepared: Tensor, crops: Tensor, dropout_seed: int) -> Tensor:
-        """See `Form.logits`; torch's global random state is seeded with ``dropout_seed``, too."""
+        """See `Forward.logits`; torch's global random state is seeded with ``dropout_seed``, too."""
         torch.manual_seed(dropout_seed)
         x = self.crops(prepared, crops)
         if not self.module.training:
@@ -132,14 +96,14 @@ class BraindecodeForward(Forward):
             return mean_logits(self.module, x)
 
     def trial_logits(self, prepared: Tensor) -> Tensor:
-        """See `Form.trial_logits`."""
+        """See `Forward.trial_logits`."""
         module = copy.deepcopy(self.module).eval()
         with torch.no_grad():
             logits = torch.cat([mean_logits(module, crops) for crops in self._chunks(prepared)])
         return logits.view(len(prepared), len(self.network.starts), -1).mean(1)
 
     def batch_norm_statistics(self, prepared: Tensor) -> dict[str, Tensor]:
-        """See `Form.batch_norm_statistics`; one pass over the crops for every layer."""
+        """See `Forward.batch_norm_statistics`; one pass over the crops for every layer."""
         module = copy.deepcopy(self.module).eval()
         statistics: dict[str, Tensor] = {}
         with torch.no_grad():
@@ -170,7 +134,7 @@ class BraindecodeForward(Forward):
             yield self.crops(windows, crops)
 
     def _batch_norm_order(self, module: nn.Module, windows: Tensor) -> list[str]:
-        """Names of the batch-norm layers in the order in which a forward pass meets them."""
+        """Names of the batch-norm layers in the order of the forward pass."""
         order: list[str] = []
         handles = [
             layer.register_forward_pre_hook(lambda _layer, _inputs, name=name: order.append(name))
@@ -183,7 +147,7 @@ class BraindecodeForward(Forward):
         return list(dict.fromkeys(order))
 
     def _moments(self, module: nn.Module, layer: nn.Module, windows: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and unbiased variance of what reaches a layer, over all crops."""
+        """Mean and unbiased variance of a layer's input over all crops."""
         count = 0
         total: Any = 0.0
         squares: Any = 0.0
@@ -206,26 +170,21 @@ class BraindecodeForward(Forward):
 
 
 class _ReachedLayer(Exception):  # noqa: N818 (a signal, not an error)
-    """The forward pass has come to the layer of interest; the rest need not be computed."""
+    """Stop the forward pass: it has reached the layer of interest."""
 
 
 @contextmanager
 def masked(layers: Sequence[nn.Dropout], mask_of: Callable[[Any, Tensor], Tensor]) -> Iterator[None]:
-    """Let dropout layers multiply by masks that are given.
+    """Multiply the outputs of dropout layers, in training mode before and after, by given masks.
 
-    Parameters
-    ----------
-    layers : sequence of nn.Dropout
-        In training mode before and after.
-    mask_of : callable
-        Takes a layer and what reaches it, returns the mask; called in the order of the forward pass.
+    ``mask_of(layer, output)`` is called in the order of the forward pass.
     """
     handles = [
         layer.register_forward_hook(lambda layer, _inputs, output: output * mask_of(layer, output))
         for layer in layers
     ]
     for layer in layers:
-        layer.eval()  # in which it hands on what it is given
+        layer.eval()  # the identity
     try:
         yield
     finally:

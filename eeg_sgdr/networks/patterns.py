@@ -1,7 +1,7 @@
-r"""Activation patterns that a network learned: which sensors carry what a unit picks up.
+"""Activation patterns of a network's first units: which sensors carry what a unit picks up.
 
-Weights cannot be read as a place on the head: a filter may put weight on a sensor only to subtract
-noise. The pattern [1]_ says how strongly each sensor varies with what the filter extracts.
+Weights cannot be read as a place on the head: a filter may put weight on a sensor only to subtract noise.
+The pattern [1]_ says how strongly each sensor varies with what the filter extracts.
 
 References
 ----------
@@ -19,26 +19,13 @@ State = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Pattern:
-    """What one unit of the first layers picks up.
-
-    Attributes
-    ----------
-    unit : int
-        Its number, from 0.
-    values : ndarray, shape (n_channels,)
-        The pattern; the strongest value is positive, since a unit's polarity means nothing.
-    peak_hz : float
-        Frequency that its temporal filter passes best.
-    share : float
-        Part of the unit's output power that the one spatial filter stands for (1 for EEGNet).
-    importance : float
-        How much the rest of the network reads from the unit, as a part of what it reads from all.
-    """
+    """Activation pattern of one unit, numbered from 0."""
 
     unit: int
-    values: np.ndarray
-    peak_hz: float
-    share: float
+    values: np.ndarray  # (n_channels,); the strongest is positive, since a unit's polarity means nothing
+    peak_hz: float  # frequency that its temporal filter passes best
+    share: float  # part of the unit's output power from the one spatial filter (1 for EEGNet)
+    #: weights that the rest of the network reads the unit with, as a part of those of all units
     importance: float
 
 
@@ -64,28 +51,7 @@ def spatial_patterns(
     that batch normalisation gives them. For ShallowFBCSPNet the next layer is the classifier, which
     reads log power: a scale has no effect, and of its weights the mean over the classes has none.
 
-    Parameters
-    ----------
-    network : str
-        Name of the network.
-    state : mapping of str to ndarray
-        State dict of a snapshot.
-    covariance : ndarray, shape (n_channels, n_channels)
-        Of the network's input.
-    sfreq : float
-        Sampling rate in Hz.
-    n_units : int
-        How many to return.
-
-    Returns
-    -------
-    patterns : list of Pattern
-        The most important first; empty when it is not known how to read this network.
-
-    References
-    ----------
-    .. [1] Haufe, S., et al. (2014). On the interpretation of weight vectors of linear models in
-           multivariate neuroimaging. NeuroImage 87, 96-110.
+    Empty if the network's layers are not known.
     """
     if network not in READERS:
         return []
@@ -131,10 +97,10 @@ def _eegnet(state: State) -> tuple[np.ndarray, np.ndarray]:
     temporal = state["conv_temporal.weight"][:, 0, 0, :].astype(float)
     # A constraint on the norm scales a filter as a whole, which no pattern shows.
     spatial = state["conv_spatial.parametrizations.weight.original"][:, 0, :, 0].astype(float)
-    own = np.repeat(temporal, len(spatial) // len(temporal), axis=0)
+    filters = np.repeat(temporal, len(spatial) // len(temporal), axis=0)
     depth = np.linalg.norm(state["conv_separable_depth.weight"][:, 0, 0, :], axis=1)
     point = _norm(state["conv_separable_point.weight"])
-    return spatial[:, :, None] * own[:, None, :], depth * point * np.abs(state["bnorm_1.weight"])
+    return spatial[:, :, None] * filters[:, None, :], depth * point * np.abs(state["bnorm_1.weight"])
 
 
 def _norm(weights: np.ndarray) -> np.ndarray:
@@ -142,7 +108,7 @@ def _norm(weights: np.ndarray) -> np.ndarray:
     return np.sqrt((weights.astype(float) ** 2).sum(axis=tuple(i for i in range(weights.ndim) if i != 1)))
 
 
-#: How the first layers of a network are read: its filters, and how much is read from each unit.
+#: Filters of a network's first layers (n_units, n_channels, n_taps), and the importance of each unit.
 READERS: dict[str, Callable[[State], tuple[np.ndarray, np.ndarray]]] = {
     "ShallowFBCSPNet": _shallow,
     "Deep4Net": _deep,

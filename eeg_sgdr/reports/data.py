@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from eeg_sgdr.data.quality import FEWEST_SENSORS
+from eeg_sgdr.data.quality import MIN_SENSORS
 from eeg_sgdr.reports.figures import heads
 from eeg_sgdr.reports.html import Html, assemble, image, made, render
 from eeg_sgdr.reports.methods import preprocessing, recording_warnings, references
@@ -148,8 +148,8 @@ def _sensors(subject: Subject) -> list[str]:
         if runs is not None:
             where = "; ".join(f"{unit} {run}: {', '.join(names)}" for run, names in runs.items())
             texts.append(f"{kind} sensors: {where or 'none'}.")
-    if len(data["sensors"]) < FEWEST_SENSORS:
-        texts.append(f"Noisy sensors were not looked for: that takes {FEWEST_SENSORS}.")
+    if len(data["sensors"]) < MIN_SENSORS:
+        texts.append(f"Noisy sensors were not looked for: that takes {MIN_SENSORS}.")
     return texts
 
 

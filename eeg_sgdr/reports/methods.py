@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from eeg_sgdr.data.filters import NOTCH_QUALITY
-from eeg_sgdr.data.quality import too_many
+from eeg_sgdr.data.quality import rejection_warning
 from eeg_sgdr.networks.patterns import READERS
 from eeg_sgdr.reports.wording import counted, enumerated, schedule_name, versions
 from eeg_sgdr.schedules import n_averaged
@@ -222,7 +222,7 @@ def references(texts: Sequence[str], settings: Settings) -> list[str]:
 def recording_warnings(subject: Subject) -> list[str]:
     """Warnings about the recordings that come before any number."""
     texts = []
-    if sentence := too_many(subject.trials):
+    if sentence := rejection_warning(subject.trials):
         texts.append(f"Few trials are left: {sentence}")
     if subject.data["simulated"]:
         texts.append("Simulated recordings: nothing on this page says anything of people's EEG.")

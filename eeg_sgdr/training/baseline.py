@@ -1,13 +1,7 @@
-"""The classical rival: covariances, Riemannian tangent space, logistic regression.
+"""Classical baseline: covariances, Riemannian tangent space, logistic regression.
 
-Covariances of band-passed trials are points of a Riemannian manifold; in its tangent space at their
-mean they are vectors that a linear classifier can read [1]_. All of it is pyriemann's and
-scikit-learn's, as they come.
-
-References
-----------
-.. [1] Barachant, A., et al. (2012). Multiclass brain-computer interface classification by Riemannian
-       geometry. IEEE TBME 59(4), 920-928.
+Barachant et al. (2012), Multiclass brain-computer interface classification by Riemannian geometry, IEEE TBME
+59(4), 920-928; all of it is pyriemann's and scikit-learn's, as they come.
 """
 
 from typing import TYPE_CHECKING
@@ -20,60 +14,27 @@ if TYPE_CHECKING:
 
 
 def singular(covariances: np.ndarray) -> np.ndarray:
-    """Which covariances have no logarithm: those that are not positive definite, within rounding.
+    """Indices of covariances (n_trials, n_channels, n_channels) that are, within rounding, singular.
 
     Shrinkage makes even flat or interpolated sensors regular; what is left are trials without signal.
-
-    Parameters
-    ----------
-    covariances : ndarray, shape (n_trials, n_channels, n_channels)
-        Symmetric matrices.
-
-    Returns
-    -------
-    indices : ndarray of int
     """
     values = np.linalg.eigvalsh(covariances)
     bound = values[:, -1] * values.shape[1] * np.finfo(float).eps
     return np.flatnonzero(~(values[:, 0] > bound))
 
 
-def fitted(train: np.ndarray, y: np.ndarray) -> "Pipeline":
-    """Fit on training trials.
-
-    Parameters
-    ----------
-    train : ndarray, shape (n_train, n_channels, n_channels)
-        Covariances, none of them singular.
-    y : ndarray of int, shape (n_train,)
-        Classes, from 0.
-
-    Returns
-    -------
-    model : Pipeline
-    """
+def fit(covariances: np.ndarray, y: np.ndarray) -> "Pipeline":
+    """Fit on training trials, none of whose covariances is singular."""
     from pyriemann.tangentspace import TangentSpace
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
     # One thread: with more, sums are rounded in another order on another machine.
     with threadpool_limits(1):
-        return make_pipeline(TangentSpace(), LogisticRegression(max_iter=1000)).fit(train, y)
+        return make_pipeline(TangentSpace(), LogisticRegression(max_iter=1000)).fit(covariances, y)
 
 
-def probabilities(model: "Pipeline", test: np.ndarray) -> np.ndarray:
-    """Predict test trials.
-
-    Parameters
-    ----------
-    model : Pipeline
-        What was fitted.
-    test : ndarray, shape (n_test, n_channels, n_channels)
-        Covariances of the test trials.
-
-    Returns
-    -------
-    probabilities : ndarray of float32, shape (n_test, n_classes)
-    """
+def predict_proba(model: "Pipeline", covariances: np.ndarray) -> np.ndarray:
+    """Class probabilities of trials; float32, shape (n_trials, n_classes)."""
     with threadpool_limits(1):
-        return model.predict_proba(test).astype(np.float32)
+        return model.predict_proba(covariances).astype(np.float32)

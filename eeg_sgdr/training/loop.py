@@ -1,68 +1,46 @@
-"""One fit: a network trained from its seed along a schedule, scored at the schedule's ends."""
+"""The training loop: fits along their schedules, scored at the schedules' ends, resumed at any update."""
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from eeg_sgdr.errors import UserError
-from eeg_sgdr.networks.build import Network, build_network, open_device
-from eeg_sgdr.networks.fast import choose
-from eeg_sgdr.networks.forward import CHUNK, BraindecodeForward, Forward
+from eeg_sgdr.networks.build import Network
 from eeg_sgdr.parallel.interrupts import Interrupted, held_back
 from eeg_sgdr.schedules import Schedule
 from eeg_sgdr.settings import NetworkSettings, Training
-from eeg_sgdr.training.checkpoints import NOTHING_KEPT, Checkpoint, Epoch, Keeper, Record, beginning
-from eeg_sgdr.training.optimizers import SGD
-from eeg_sgdr.training.scoring import Score, prediction_seconds, score
+from eeg_sgdr.training.checkpoints import NO_CHECKPOINTS, Checkpoints
+from eeg_sgdr.training.engines import Data, Engine, Member, OneFit, build_for
+from eeg_sgdr.training.optimizers import optimizer_of
+from eeg_sgdr.training.scoring import Score
 
 
 @dataclass(frozen=True)
-class Data:
-    """What a fit sees: test trials without their labels.
+class Epoch:
+    """A line of history.csv: epochs done, rates of its first and last update, mean loss in nats.
 
-    Attributes
-    ----------
-    x_train : ndarray of float32 or float64, shape (n_train, n_channels, n_samples)
-        Training windows; the network is computed in their type.
-    y_train : ndarray of int64, shape (n_train,)
-        Their classes.
-    x_test : ndarray of the same type, shape (n_test, n_channels, n_samples)
-        Test windows.
-    n_classes : int
-        Number of classes.
-    sfreq : float, optional
-        Sampling rate in Hz; None where it is not known.
+    Its seconds are those of training, scoring left out.
     """
 
-    x_train: np.ndarray
-    y_train: np.ndarray
-    x_test: np.ndarray
-    n_classes: int
-    sfreq: float | None
+    epoch: int
+    first_rate: float
+    last_rate: float
+    loss: float
+    seconds: float
 
 
 @dataclass(frozen=True)
 class Fit:
-    """What a fit leaves.
+    """A trained fit: its history, and its scores by epoch, at the schedule's ends or at every epoch.
 
-    Attributes
-    ----------
-    history : list of Epoch
-        One per epoch.
-    scores : dict of int to Score
-        By epoch: at the schedule's ends, or at every epoch.
-    form : str
-        Which form of the network was computed.
-    n_updates : int
-        Updates per epoch.
-    prediction_s : float
-        Seconds in which the network predicts one trial.
+    ``form`` names the form of the network that was computed, ``n_updates`` counts those of an epoch, and
+    ``prediction_s`` are the seconds in which the network predicts one trial.
     """
 
     history: list[Epoch]
@@ -73,7 +51,7 @@ class Fit:
 
 
 class FitFailed(Exception):  # noqa: N818 (an outcome, not an error of the program)
-    """Training cannot go on: the loss is not finite."""
+    """The loss is not finite."""
 
     def __init__(self, epoch: int, rate: float) -> None:
         self.epoch = epoch
@@ -83,6 +61,177 @@ class FitFailed(Exception):  # noqa: N818 (an outcome, not an error of the progr
         )
 
 
+def train(
+    engine: Engine,
+    on_epoch: Callable[[int], object] = lambda epoch: None,
+    checkpoints: Checkpoints = NO_CHECKPOINTS,
+) -> list[Fit | FitFailed]:
+    """Train the fits of an engine, each with its own rates, order and dropout, from the last checkpoint on.
+
+    Results depend on data, settings and seeds alone, whatever was interrupted: fits of a seed share initial
+    weights, the order of crops, and dropout. One whose loss is not finite leaves the others alone.
+
+    ``on_epoch`` is called with the number of epochs done, for each fit, those before the checkpoint included.
+    Raises `UserError` if there are fewer crops than a batch, and `Interrupted`, with a checkpoint saved.
+    """
+    training = engine.training
+    n_updates = updates_per_epoch(engine.n_crops, training.batch_size)
+    run = _Run(engine)
+    run.restore(checkpoints.load())
+    for record in run.records:
+        for line in record.history:
+            on_epoch(line.epoch)
+    try:
+        while run.active:
+            members, active, first = engine.members, run.active, run.epoch * n_updates
+            rates = np.array(
+                [[m.schedule.lr((first + k) / n_updates) for m in members] for k in range(n_updates)]
+            )
+            order = np.stack([crop_order(m.seed, run.epoch, engine.n_crops) for m in members])
+            for k in range(len(run.losses), n_updates):
+                crops = order[:, k * training.batch_size : (k + 1) * training.batch_size]
+                with run.update():
+                    losses = engine.losses(crops, [dropout_seed(m.seed, first + k) for m in members])
+                    losses.sum().backward()
+                    run.optimizer.step(engine.rates(rates[k]))
+                    run.losses.append(losses.detach())
+                if checkpoints.due():
+                    checkpoints.save(run.state_dict())
+            done = run.epoch + 1
+            mean_losses = torch.stack(run.losses, 1).mean(1).tolist()
+            ended = [done in m.schedule.ends for m in members]
+            scores = {
+                i: engine.score(i)
+                for i in range(len(members))
+                if np.isfinite(mean_losses[i]) and (ended[i] or training.store == "epochs")
+            }
+            run.end_epoch(rates, mean_losses, scores)
+            if run.active and any(ended):
+                checkpoints.save(run.state_dict())
+            for i in active:
+                if not run.records[i].failure:
+                    on_epoch(done)
+    except Interrupted:
+        checkpoints.save(run.state_dict())
+        raise
+    prediction_s = engine.prediction_seconds()
+    return [
+        record.failure or Fit(record.history, record.scores, engine.form.name, n_updates, prediction_s)
+        for record in run.records
+    ]
+
+
+@dataclass
+class _Record:
+    """History and scores of a fit so far, or why it failed."""
+
+    member: Member
+    history: list[Epoch] = field(default_factory=list)
+    scores: dict[int, Score] = field(default_factory=dict)
+    failure: FitFailed | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """As plain data and tensors, with the weights of the schedule's ends alone: only these are stored."""
+        return {
+            "history": [asdict(line) for line in self.history],
+            "scores": {
+                epoch: {
+                    "probabilities": torch.from_numpy(score.probabilities),
+                    "probabilities_running": torch.from_numpy(score.probabilities_running),
+                    "state": score.state if epoch in self.member.schedule.ends else {},
+                }
+                for epoch, score in self.scores.items()
+            },
+            "failure": self.failure and {"epoch": self.failure.epoch, "rate": self.failure.rate},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.history = [Epoch(**line) for line in state["history"]]
+        self.scores = {
+            epoch: Score(
+                score["probabilities"].numpy(), score["probabilities_running"].numpy(), score["state"]
+            )
+            for epoch, score in state["scores"].items()
+        }
+        self.failure = state["failure"] and FitFailed(**state["failure"])
+
+
+class _Run:
+    """State of a training; all of it changes, or none, before a request to stop is answered."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.optimizer = optimizer_of(engine.training, engine.parameters)
+        self.records = [_Record(member) for member in engine.members]
+        #: Numbers of the fits that are neither done nor failed, in the order of the engine's members.
+        self.active = list(range(len(self.records)))
+        self.epoch = 0
+        #: Of the epoch under way: losses (n,) of its updates, and the seconds that these took.
+        self.losses: list[Tensor] = []
+        self.seconds = 0.0
+
+    @contextmanager
+    def update(self) -> Iterator[None]:
+        """Time an update, and hold back requests to stop."""
+        with held_back():
+            started = time.perf_counter()
+            yield
+            self.seconds += time.perf_counter() - started
+
+    def end_epoch(self, rates: np.ndarray, losses: list[float], scores: dict[int, Score]) -> None:
+        """Record an epoch, with rates (n_updates, n), and drop the fits that are done or have failed."""
+        with held_back():
+            self.epoch += 1
+            seconds = self.seconds / len(self.active)
+            for i, number in enumerate(self.active):
+                record, first, last = self.records[number], float(rates[0, i]), float(rates[-1, i])
+                if not np.isfinite(losses[i]):
+                    record.failure = FitFailed(self.epoch, first)
+                    continue
+                record.history.append(Epoch(self.epoch, first, last, losses[i], seconds))
+                if i in scores:
+                    record.scores[self.epoch] = scores[i]
+            self._drop()
+            self.losses, self.seconds = [], 0.0
+
+    def _drop(self) -> None:
+        left = [
+            number
+            for number in self.active
+            if not self.records[number].failure and self.records[number].member.schedule.budget > self.epoch
+        ]
+        # The last fits stay in the engine, which predicts with them.
+        if left and left != self.active:
+            places = [self.active.index(number) for number in left]
+            self.engine.keep(places)
+            self.optimizer.keep(places, self.engine.parameters)
+        self.active = left
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a restart needs."""
+        return {
+            "epoch": self.epoch,
+            "losses": self.losses,
+            "seconds": self.seconds,
+            "records": [record.state_dict() for record in self.records],
+            "engine": self.engine.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any] | None) -> None:
+        """Continue from what `state_dict` returned, if there is a checkpoint."""
+        if state is None:
+            return
+        for record, saved in zip(self.records, state["records"], strict=True):
+            record.load_state_dict(saved)
+        self.epoch, self.seconds = state["epoch"], state["seconds"]
+        self.losses = [losses.to(self.engine.device) for losses in state["losses"]]
+        self._drop()
+        if self.active:
+            self.engine.load_state_dict(state["engine"])
+            self.optimizer.load_state_dict(state["optimizer"])
+
+
 def fit(
     data: Data,
     network: NetworkSettings,
@@ -90,46 +239,11 @@ def fit(
     schedule: Schedule,
     seed: int,
     on_epoch: Callable[[int], object] = lambda epoch: None,
-    keeper: Keeper = NOTHING_KEPT,
+    checkpoints: Checkpoints = NO_CHECKPOINTS,
 ) -> Fit:
-    """Train one network.
-
-    Its result depends on the arguments alone: fits that share a seed share initial weights, the
-    order of crops, and dropout.
-
-    Parameters
-    ----------
-    data : Data
-        Windows of one subject.
-    network : NetworkSettings
-        The network.
-    training : Training
-        Batch size, momentum and the like; its lists of rates and seeds are not read.
-    schedule : Schedule
-        Sets the rate of every update; its budget is the number of epochs.
-    seed : int
-        The seed.
-    on_epoch : callable
-        Called with the number of epochs done, after each.
-    keeper : Keeper
-        Where checkpoints are kept: at the schedule's ends, when due, and when interrupted. A fit goes on
-        from the last one, to the same result in every bit (the weights of states that are no ends, which
-        nobody stores, are not kept).
-
-    Returns
-    -------
-    fit : Fit
-
-    Raises
-    ------
-    UserError
-        If the network does not fit the data, or there are fewer training crops than a batch.
-    FitFailed
-        If the loss is not finite.
-    Interrupted
-        If it was asked to stop; the checkpoint is kept.
-    """
-    return train_network(build_for(data, network, seed), data, training, schedule, seed, on_epoch, keeper)
+    """Train a network from its initial weights; see `train_network`."""
+    net = build_for(data, network, seed)
+    return train_network(net, data, training, schedule, seed, on_epoch, checkpoints)
 
 
 def train_network(
@@ -139,155 +253,17 @@ def train_network(
     schedule: Schedule,
     seed: int,
     on_epoch: Callable[[int], object] = lambda epoch: None,
-    keeper: Keeper = NOTHING_KEPT,
+    checkpoints: Checkpoints = NO_CHECKPOINTS,
 ) -> Fit:
-    """Train a network that is there, from the weights that it has; see `fit`.
-
-    Parameters
-    ----------
-    net : Network
-        It is changed.
-    data, training, schedule, seed, on_epoch, keeper
-        As for `fit`; the seed is that of order and dropout.
-
-    Returns
-    -------
-    fit : Fit
-    """
-    device = open_device(training.numerics.device, training.numerics.threads)
-    dtype = torch.from_numpy(data.x_train[:0].copy()).dtype
-    net.module.to(device, dtype)
-    # The fast forms are laid out for the cache of one core.
-    form = choose(net, training.numerics.precision) if device.type == "cpu" else BraindecodeForward(net)
-    train, test = (form.prepare(_windows(x, device)) for x in (data.x_train, data.x_test))
-    labels = torch.from_numpy(np.repeat(data.y_train, len(net.starts))).to(device)
-    n_updates = updates_per_epoch(len(labels), training.batch_size)
-    optimizer = SGD(net.module.parameters(), training.momentum, training.weight_decay, training.momentum_form)
-    course = _Course(net.module, optimizer, schedule)
-    course.go_on(keeper.load())
-    for line in course.record.history:
-        on_epoch(line.epoch)
-    try:
-        for epoch in range(len(course.record.history), schedule.budget):
-            done = epoch + 1
-            net.module.train()
-            rates = [schedule.lr((epoch * n_updates + i) / n_updates) for i in range(n_updates)]
-            order = crop_order(seed, epoch, len(labels))[: n_updates * training.batch_size]
-            batches = torch.from_numpy(order).to(device).split(training.batch_size)
-            for i in range(len(course.losses), n_updates):
-                with course.update():
-                    logits = _logits(
-                        form, train, batches[i], dropout_seed(seed, epoch * n_updates + i), training
-                    )
-                    loss = nn.functional.cross_entropy(logits.to(dtype), labels[batches[i]])
-                    loss.backward()
-                    optimizer.step(rates[i])
-                    course.losses.append(loss.detach())
-                if keeper.due():
-                    keeper.save(course.checkpoint())
-            mean_loss = float(torch.stack(course.losses).mean())
-            if not np.isfinite(mean_loss):
-                raise FitFailed(done, rates[0])
-            scores = {}
-            if done in schedule.ends or training.store == "epochs":
-                scores = {done: score(form, train, test)}
-            course.end_epoch(Epoch(done, rates[0], rates[-1], mean_loss, course.seconds), scores)
-            if done in schedule.ends and done < schedule.budget:
-                keeper.save(course.checkpoint())
-            on_epoch(done)
-    except Interrupted:
-        keeper.save(course.checkpoint())
-        raise
-    prediction_s = prediction_seconds(form, _windows(data.x_test[:CHUNK], device))
-    return Fit(course.record.history, course.record.scores, form.name, n_updates, prediction_s)
-
-
-def _windows(x: np.ndarray, device: torch.device) -> Tensor:
-    """Windows on the device; memory maps are copied, since torch minds what must not be written to."""
-    return torch.from_numpy(np.require(x, requirements="W")).to(device)
-
-
-class _Course:
-    """A fit under way; all of it changes as a whole or not at all when the fit is asked to stop."""
-
-    def __init__(self, module: nn.Module, optimizer: SGD, schedule: Schedule) -> None:
-        self.module = module
-        self.optimizer = optimizer
-        self.schedule = schedule
-        self.record = Record()
-        #: Of the epoch under way: losses of its updates, and what these took.
-        self.losses: list[Tensor] = []
-        self.seconds = 0.0
-
-    @contextmanager
-    def update(self) -> Iterator[None]:
-        with held_back():
-            started = time.perf_counter()
-            yield
-            self.seconds += time.perf_counter() - started
-
-    def end_epoch(self, line: Epoch, scores: dict[int, Score]) -> None:
-        with held_back():
-            self.record.history.append(line)
-            self.record.scores.update(scores)
-            self.losses, self.seconds = [], 0.0
-
-    def checkpoint(self) -> Checkpoint:
-        tensors = {f"module/{name}": value for name, value in self.module.state_dict().items()}
-        tensors |= {f"velocity/{i}": value for i, value in enumerate(self.optimizer.velocity)}
-        tensors |= {f"loss/{i}": value for i, value in enumerate(self.losses)}
-        tensors |= self.record.tensors("score/", self.schedule.ends)
-        numbers = {**self.record.numbers(), "n_losses": len(self.losses), "seconds": self.seconds}
-        return Checkpoint(tensors, numbers)
-
-    def go_on(self, kept: Checkpoint | None) -> None:
-        if kept is None:
-            return
-        self.module.load_state_dict(beginning(kept.tensors, "module/"))
-        for i, velocity in enumerate(self.optimizer.velocity):
-            velocity.copy_(kept.tensors[f"velocity/{i}"])
-        device = self.optimizer.velocity[0].device
-        self.losses = [kept.tensors[f"loss/{i}"].to(device) for i in range(kept.numbers["n_losses"])]
-        self.seconds = kept.numbers["seconds"]
-        self.record = Record.of(kept.tensors, "score/", kept.numbers)
-
-
-def _logits(form: Forward, train: Any, crops: Tensor, seed: int, training: Training) -> Tensor:
-    """Mean logits of a batch, with gradients, in the precision asked for."""
-    mixed = training.numerics.precision == "mixed"
-    with torch.autocast(crops.device.type, torch.bfloat16, enabled=mixed):
-        return form.logits(train, crops, seed)
-
-
-def build_for(data: Data, network: NetworkSettings, seed: int) -> Network:
-    """The network of a fit, with its initial weights.
-
-    Raises
-    ------
-    UserError
-        If it does not fit the data.
-    """
-    _, n_channels, n_samples = data.x_train.shape
-    return build_network(
-        network.name,
-        network.arguments,
-        n_channels=n_channels,
-        n_samples=n_samples,
-        n_classes=data.n_classes,
-        sfreq=data.sfreq,
-        crop_samples=network.crop_samples,
-        seed=seed,
-    )
+    """Train a network in place, from the weights that it has; see `train`. Raises `FitFailed`."""
+    (result,) = train(OneFit(Member(data, schedule, seed), net, training), on_epoch, checkpoints)
+    if isinstance(result, FitFailed):
+        raise result
+    return result
 
 
 def updates_per_epoch(n_crops: int, batch_size: int) -> int:
-    """U: full batches in an epoch.
-
-    Raises
-    ------
-    UserError
-        If there is none.
-    """
+    """U: full batches in an epoch. Raises `UserError` if there is none."""
     if n_crops < batch_size:
         raise UserError(
             f"training.batch_size: {batch_size} is more than the {n_crops} training crops; make it smaller."
@@ -303,6 +279,6 @@ def crop_order(seed: int, epoch: int, n_crops: int) -> np.ndarray:
 def dropout_seed(seed: int, update: int) -> int:
     """Seed of the dropout masks of an update; the same for all fits of a seed.
 
-    Made anew for every update, so that a fit can go on anywhere without a stored random state.
+    Drawn anew for every update, so that a fit can be resumed anywhere without a stored random state.
     """
     return int(np.random.SeedSequence([seed, update]).generate_state(1, np.uint64)[0] >> 1)

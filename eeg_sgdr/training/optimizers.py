@@ -1,14 +1,57 @@
-"""Stochastic gradient descent with classical momentum, in torch's form or the paper's."""
+"""Optimizers whose learning rate is given at every update, for one fit or a stack of fits."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from eeg_sgdr.settings import Training
 
-class SGD:
-    r"""SGD with momentum and weight decay whose rate is given at every update.
+
+def optimizer_of(training: Training, parameters: Iterable[Tensor]) -> "Optimizer":
+    """The optimizer that the settings ask for."""
+    return SGD(parameters, training.momentum, training.weight_decay, training.momentum_form)
+
+
+class Optimizer(ABC):
+    """Updates parameters in place; its ``moments`` hold a tensor for each of them, zero at first."""
+
+    def __init__(self, parameters: Iterable[Tensor], moments: Iterable[str]) -> None:
+        self.parameters = list(parameters)
+        self.moments = {
+            name: [torch.zeros_like(parameter) for parameter in self.parameters] for name in moments
+        }
+
+    @abstractmethod
+    def step(self, rates: float | Tensor) -> None:
+        """Update the parameters once by their gradients, and clear these; without one they stay as they are.
+
+        A tensor of rates, shape (n,), is for n fits whose parameters lie along the first axis.
+        """
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a restart needs beside the parameters."""
+        return {"moments": self.moments}
+
+    @torch.no_grad()
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        for name, values in self.moments.items():
+            for value, saved in zip(values, state["moments"][name], strict=True):
+                value.copy_(saved)
+
+    def keep(self, members: list[int], parameters: Iterable[Tensor]) -> None:
+        """Drop the other fits of a stack; what is left of its parameters takes their place."""
+        self.parameters = list(parameters)
+        self.moments = {
+            name: [value[members].clone() for value in values] for name, values in self.moments.items()
+        }
+
+
+class SGD(Optimizer):
+    r"""SGD with classical momentum and weight decay.
 
     With the gradient :math:`g` (weight decay included) and the velocity :math:`v`, which starts at
     zero, the two forms are
@@ -19,28 +62,8 @@ class SGD:
         \text{paper:} \quad v \leftarrow \mu v - \eta g, \quad x \leftarrow x + v
 
     They differ only where the rate :math:`\eta` changes: in torch's form a restart multiplies the old
-    velocity by the new rate; the paper's (equations 3 and 4 of [1]_) keeps the rate inside it.
-
-    Parameters
-    ----------
-    parameters : iterable of Tensor
-        They are updated in place; those without a gradient are left alone.
-    momentum : float
-        :math:`\mu`.
-    weight_decay : float
-        Times the parameter, it is added to the gradient.
-    form : "torch" or "paper"
-        Which of the two.
-
-    Attributes
-    ----------
-    velocity : list of Tensor
-        In the order of the parameters; what a checkpoint has to keep.
-
-    References
-    ----------
-    .. [1] Loshchilov, I., & Hutter, F. (2017). SGDR: Stochastic gradient descent with warm restarts.
-           ICLR.
+    velocity by the new rate; the paper's (Loshchilov and Hutter, 2017, equations 3 and 4) keeps the rate
+    inside it.
     """
 
     def __init__(
@@ -50,36 +73,30 @@ class SGD:
         weight_decay: float,
         form: Literal["torch", "paper"],
     ) -> None:
-        self.parameters = list(parameters)
+        super().__init__(parameters, ["velocity"])
         self.momentum = momentum
         self.weight_decay = weight_decay
         self.form = form
-        self.velocity = [torch.zeros_like(parameter) for parameter in self.parameters]
 
     @torch.no_grad()
-    def step(self, rate: float | Tensor) -> None:
-        """Update the parameters once, by the gradients that they hold, which are forgotten.
-
-        Parameters
-        ----------
-        rate : float or Tensor, shape (n,)
-            Learning rate of this update; or of each of n fits, whose parameters lie along the first axis.
-        """
-        for parameter, velocity in zip(self.parameters, self.velocity, strict=True):
+    def step(self, rates: float | Tensor) -> None:
+        """See `Optimizer.step`."""
+        for parameter, velocity in zip(self.parameters, self.moments["velocity"], strict=True):
             if parameter.grad is None:
                 continue
             gradient = parameter.grad.add(parameter, alpha=self.weight_decay)
             if self.form == "torch":
                 velocity.mul_(self.momentum).add_(gradient)
-                _add_scaled(parameter, velocity, -rate)
+                _add_scaled(parameter, velocity, -rates)
             else:
-                _add_scaled(velocity.mul_(self.momentum), gradient, -rate)
+                _add_scaled(velocity.mul_(self.momentum), gradient, -rates)
                 parameter.add_(velocity)
             parameter.grad = None
 
 
-def _add_scaled(target: Tensor, value: Tensor, factor: float | Tensor) -> None:
-    if isinstance(factor, Tensor):
-        target.addcmul_(value, factor.view(-1, *[1] * (value.ndim - 1)))
+def _add_scaled(target: Tensor, value: Tensor, factors: float | Tensor) -> None:
+    """Add a value times a factor, or times each fit's factor."""
+    if isinstance(factors, Tensor):
+        target.addcmul_(value, factors.view(-1, *[1] * (value.ndim - 1)))
     else:
-        target.add_(value, alpha=factor)
+        target.add_(value, alpha=factors)

@@ -1,4 +1,4 @@
-"""What a trained state is worth: its probabilities for the test trials."""
+"""Class probabilities of test trials, with running and with recomputed batch-norm statistics."""
 
 import copy
 import time
@@ -14,16 +14,11 @@ from eeg_sgdr.networks.forward import CHUNK, Forward
 
 @dataclass(frozen=True)
 class Score:
-    """A state of a fit, scored on the test trials.
+    """A state of a fit, scored on the test trials; probabilities are float32, (n_trials, n_classes).
 
-    Attributes
-    ----------
-    probabilities : ndarray of float32, shape (n_trials, n_classes)
-        With batch-norm statistics recomputed over the training crops.
-    probabilities_running : ndarray of float32, shape (n_trials, n_classes)
-        With the running statistics of training.
-    state : dict of Tensor
-        The module's state dict with the recomputed statistics, on the CPU.
+    ``probabilities`` come with batch-norm statistics recomputed over the training crops,
+    ``probabilities_running`` with the running ones of training; ``state`` is the module's state dict with the
+    recomputed ones, on the CPU.
     """
 
     probabilities: np.ndarray
@@ -32,21 +27,10 @@ class Score:
 
 
 def score(form: Forward, train: Any, test: Any) -> Score:
-    """Score the present state of a network; the network is left as it is.
+    """Score the present state of a network on prepared windows; the network is left as it is.
 
     Running batch-norm statistics lag behind the weights, most of all early in a fit. Therefore they
     are recomputed, on a copy, from the training crops.
-
-    Parameters
-    ----------
-    form : Form
-        The network, in whatever mode.
-    train, test : object
-        Prepared windows of the training and of the test trials.
-
-    Returns
-    -------
-    score : Score
     """
     running = probabilities(form, test)
     module = copy.deepcopy(form.module)
@@ -57,15 +41,7 @@ def score(form: Forward, train: Any, test: Any) -> Score:
 
 
 def prediction_seconds(form: Forward, windows: Tensor) -> float:
-    """Seconds in which a network predicts one trial, from its window on, when it is given many at a time.
-
-    Parameters
-    ----------
-    form : Form
-        The network.
-    windows : Tensor, shape (n_trials, n_channels, n_samples)
-        Of which a chunk is predicted.
-    """
+    """Seconds to predict one trial, measured on a chunk of windows (n, n_channels, n_samples)."""
     windows = windows[:CHUNK]
     started = time.perf_counter()
     probabilities(form, form.prepare(windows))
@@ -73,17 +49,5 @@ def prediction_seconds(form: Forward, windows: Tensor) -> float:
 
 
 def probabilities(form: Forward, prepared: Any) -> np.ndarray:
-    """Class probabilities of trials, with the batch-norm statistics that the module has.
-
-    Parameters
-    ----------
-    form : Form
-        The network, in whatever mode.
-    prepared : object
-        Prepared windows of the trials.
-
-    Returns
-    -------
-    probabilities : ndarray of float32, shape (n_trials, n_classes)
-    """
+    """Class probabilities of prepared windows in evaluation mode; float32, shape (n_trials, n_classes)."""
     return torch.softmax(form.trial_logits(prepared).double(), dim=1).float().cpu().numpy()

@@ -1,4 +1,4 @@
-"""Snapshots that predict: weights in a network, windows in, class probabilities out."""
+"""Snapshots: weights of a fit that predict class probabilities of windows."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -9,7 +9,7 @@ import pytest
 from conftest import make_raw, make_settings
 
 from eeg_sgdr.data import trials
-from eeg_sgdr.data.cache import PROCESS, at_a_time, prepare
+from eeg_sgdr.data.cache import PROCESS_BYTES, n_parallel, prepare
 from eeg_sgdr.data.sources import Recording, Source
 
 
@@ -90,7 +90,7 @@ def long(minutes, in_memory=False):
 
 
 #: Of two hours: 44 sensors at 250 Hz in float64, three times, and the process.
-TWO_HOURS = 3 * 8 * 44 * 250 * 7200 + PROCESS
+TWO_HOURS = 3 * 8 * 44 * 250 * 7200 + PROCESS_BYTES
 
 
 @pytest.mark.parametrize(
@@ -107,6 +107,6 @@ TWO_HOURS = 3 * 8 * 44 * 250 * 7200 + PROCESS
         ([], 2, TWO_HOURS, 1),
     ],
 )
-def test_as_many_recordings_at_a_time_as_there_is_memory_for(recordings, n_cores, free, expected):
+def test_as_many_recordings_in_parallel_as_there_is_memory_for(recordings, n_cores, free, expected):
     settings = make_settings(preprocessing={"sensors": [f"S{i}" for i in range(44)], "resample_hz": 250})
-    assert at_a_time(recordings, settings, n_cores, free) == expected
+    assert n_parallel(recordings, settings, n_cores, free) == expected

@@ -17,7 +17,7 @@ NAMES = ["C3", "Cz", "C4"]
 
 def prepare(raw, names, config, where="x"):
     sampled = load_microvolts(raw, names, config, where)
-    return filters.filtered(sampled, config.highpass_hz, config.lowpass_hz, where)
+    return filters.butterworth(sampled, config.highpass_hz, config.lowpass_hz, where)
 
 
 def test_filters_are_causal_butterworth_of_order_3_in_microvolts():
@@ -33,7 +33,7 @@ def test_filters_are_causal_butterworth_of_order_3_in_microvolts():
 def test_standardisation_is_a_recursion_over_the_past():
     raw = make_raw(sfreq=100.0)
     config = Standardize(factor_new=0.01, init_samples=300)
-    ours = filters.standardized(raw, config).get_data()[0]
+    ours = filters.standardize(raw, config).get_data()[0]
     x = raw.get_data()[0]
     expected = np.empty_like(x)
     total = weights = squares = 0.0
@@ -49,7 +49,7 @@ def test_standardisation_is_a_recursion_over_the_past():
 def test_the_recording_itself_is_never_changed():
     raw = make_raw()
     before = raw.get_data().copy()
-    filters.standardized(prepare(raw, NAMES, Preprocessing(), "x"), Standardize())
+    filters.standardize(prepare(raw, NAMES, Preprocessing(), "x"), Standardize())
     assert np.array_equal(raw.get_data(), before)
     assert raw.ch_names == NAMES
 
@@ -76,7 +76,7 @@ def test_notches_are_causal_second_order_filters(notches):
     for frequency in notches:
         b, a = signal.iirnotch(frequency, 30, fs=200.0)
         expected = signal.lfilter(b, a, expected)
-    ours = filters.notched(raw.copy(), notches, "x").get_data()
+    ours = filters.notch(raw.copy(), notches, "x").get_data()
     np.testing.assert_allclose(ours, expected, rtol=1e-6, atol=1e-15)
 
 
@@ -85,18 +85,18 @@ def test_a_notch_takes_the_mains_and_leaves_the_rest():
     times = raw.times
     raw._data[0] = np.sin(2 * np.pi * 50 * times)
     raw._data[1] = np.sin(2 * np.pi * 20 * times)
-    mains, rhythm, _ = filters.notched(raw, (50.0,), "x").get_data()[:, 400:]
+    mains, rhythm, _ = filters.notch(raw, (50.0,), "x").get_data()[:, 400:]
     assert np.abs(mains).max() < 1e-3
     assert abs(np.std(rhythm) - np.sqrt(0.5)) < 0.01
 
 
 def test_a_notch_above_half_the_rate_is_refused():
     with pytest.raises(UserError, match="x: no notch at 50 Hz at a rate of 100 Hz; leave it out"):
-        filters.notched(make_raw(), (50.0,), "x")
+        filters.notch(make_raw(), (50.0,), "x")
 
 
 def test_positions():
     raw = make_raw().set_montage(montage_1005())
-    places = filters.positions(raw.info, ["C4", "C3"])
+    places = filters.sensor_positions(raw.info, ["C4", "C3"])
     assert places[1, 0] < 0 < places[0, 0], "C3 is on the left"
-    assert np.isnan(filters.positions(mne.create_info(["X1"], 100.0, "eeg"), ["X1"])).all()
+    assert np.isnan(filters.sensor_positions(mne.create_info(["X1"], 100.0, "eeg"), ["X1"])).all()

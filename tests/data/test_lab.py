@@ -6,7 +6,7 @@ import mne
 import numpy as np
 import pytest
 
-from eeg_sgdr.data.sources.lab import adapt
+from eeg_sgdr.data.sources.lab import apply_settings
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.settings import LabRecordings
 
@@ -30,7 +30,7 @@ def settings(**keys):
 
 def test_names_types_and_positions():
     keys = {"rename": {"C3": "FC5", "Cz": "fcz"}, "channel_types": {"C4": "misc", "EOG": "eog"}}
-    raw = adapt(raw_of(), settings(montage="standard_1005", **keys), "here")
+    raw = apply_settings(raw_of(), settings(montage="standard_1005", **keys), "here")
     assert raw.ch_names == ["FC5", "fcz", "C4", "EOG", "Trigger"]
     assert raw.get_channel_types() == ["eeg", "eeg", "misc", "eog", "stim"]
     places = raw.get_montage().get_positions()["ch_pos"]
@@ -38,7 +38,7 @@ def test_names_types_and_positions():
 
 
 def test_nothing_is_guessed():
-    raw = adapt(raw_of(annotations=["1"]), settings(), "here")
+    raw = apply_settings(raw_of(annotations=["1"]), settings(), "here")
     assert raw.get_montage() is None
     assert raw.get_channel_types() == ["eeg"] * 4 + ["stim"]
     assert list(raw.annotations.description) == ["1"]
@@ -46,17 +46,17 @@ def test_nothing_is_guessed():
 
 def test_a_montage_of_mne_or_from_a_file(tmp_path):
     keys = {"channel_types": {"EOG": "eog"}}
-    raw = adapt(raw_of(), settings(montage="biosemi64", **keys), "here")
+    raw = apply_settings(raw_of(), settings(montage="biosemi64", **keys), "here")
     assert set(raw.get_montage().get_positions()["ch_pos"]) == {"C3", "Cz", "C4"}
     places = {"C3": (-50, 10, 80), "Cz": (0, 10, 100), "C4": (50, 10, 80), "x": (0, 90, 0)}
     lines = ["\t".join(map(str, (i, *place, name))) for i, (name, place) in enumerate(places.items())]
     cap = tmp_path / "cap.xyz"
     cap.write_text("\n".join(lines))
-    raw = adapt(raw_of(), settings(montage=str(cap), **keys), "here")
+    raw = apply_settings(raw_of(), settings(montage=str(cap), **keys), "here")
     assert set(raw.get_montage().get_positions()["ch_pos"]) == {"C3", "Cz", "C4"}
     cap.write_text("no table")
     with pytest.raises(UserError, match=r"recordings.montage: .*cap.xyz cannot be read \(.*; name another"):
-        adapt(raw_of(), settings(montage=str(cap), **keys), "here")
+        apply_settings(raw_of(), settings(montage=str(cap), **keys), "here")
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_montage_of_mne_or_from_a_file(tmp_path):
 )
 def test_what_does_not_fit_is_said_in_one_sentence(keys, message):
     with pytest.raises(UserError, match=message):
-        adapt(raw_of(), settings(**keys), "here")
+        apply_settings(raw_of(), settings(**keys), "here")
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_what_does_not_fit_is_said_in_one_sentence(keys, message):
 )
 def test_codes_of_a_trigger_channel(keys, samples, codes):
     raw = raw_of([(slice(100, 150), 1), (slice(150, 200), 2), (slice(200, 250), 1), (slice(400, 410), 1)])
-    raw = adapt(raw, settings(events={"channel": "Trigger", **keys}), "here")
+    raw = apply_settings(raw, settings(events={"channel": "Trigger", **keys}), "here")
     assert list(raw.annotations.description) == [str(code) for code in codes]
     np.testing.assert_allclose(raw.annotations.onset * SFREQ, samples)
 
@@ -97,7 +97,7 @@ def test_codes_of_a_trigger_channel(keys, samples, codes):
 def test_with_a_trigger_channel_only_bad_stretches_of_the_annotations_stay(date, first_samp):
     """In a recording that begins late, too, with and without a time of origin."""
     raw = raw_of([(slice(640, 650), 2)], ["note", "BAD_move", "2"], first_samp, date)
-    raw = adapt(raw, settings(events={"channel": "Trigger"}), "here")
+    raw = apply_settings(raw, settings(events={"channel": "Trigger"}), "here")
     assert list(raw.annotations.description) == ["BAD_move", "2"]
     np.testing.assert_allclose(raw.annotations.onset - raw.first_time, [1.0, 5.0])
     np.testing.assert_allclose(raw.annotations.duration, [1.0, 0.0])
@@ -106,6 +106,6 @@ def test_with_a_trigger_channel_only_bad_stretches_of_the_annotations_stay(date,
 def test_glitches_of_a_trigger_channel_are_refused():
     glitch = [(100, 1), (101, 2)]
     with pytest.raises(UserError, match="here: no cues in channel Trigger .*; correct recordings.events"):
-        adapt(raw_of(glitch), settings(events={"channel": "Trigger"}), "here")
-    raw = adapt(raw_of(glitch), settings(events={"channel": "Trigger", "shortest_event": 1}), "here")
+        apply_settings(raw_of(glitch), settings(events={"channel": "Trigger"}), "here")
+    raw = apply_settings(raw_of(glitch), settings(events={"channel": "Trigger", "shortest_event": 1}), "here")
     assert list(raw.annotations.description) == ["1", "2"]

@@ -112,12 +112,12 @@ def test_arguments_and_what_moabb_marks_as_bad(downloads, tmp_path):
 def test_what_is_not_there_is_not_at_hand_and_named(downloads, tmp_path):
     source = dataset("BNCI2014_001", tmp_path)
     before = dict(os.environ)
-    assert source.at_hand("1") is None
+    assert source.local_recordings("1") is None
     assert [path for path in downloads.rglob("*") if path.is_file()] == []
     with pytest.raises(UserError, match=r"BNCI2014_001: subject 1 is not under .*downloads and cannot be"):
         source.files("1")
     layouts.bnci2014_001(downloads, n_runs=1, n_trials=2)
-    assert [(r.session, r.run) for r in source.at_hand("1")] == [("0train", "0"), ("1test", "0")]
+    assert [(r.session, r.run) for r in source.local_recordings("1")] == [("0train", "0"), ("1test", "0")]
     (downloads / layouts.BNCI / "A01T.mat").write_bytes(b"damaged")
     with pytest.raises(UserError, match=r"BNCI2014_001: subject 1 cannot be read by MOABB \(.*; delete its"):
         list(source.recordings("1"))

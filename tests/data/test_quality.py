@@ -1,9 +1,20 @@
-"""Sensors that were made wrong are found, and others are not."""
+"""Rejected trials against MNE's own rejection; noisy and bridged sensors are found, and others are not."""
 
+import mne
 import numpy as np
+import pandas as pd
 import pytest
+from conftest import make_raw
 
-from eeg_sgdr.data.quality import N_TRIALS, bridged, noisy, some
+from eeg_sgdr.data.quality import (
+    MAX_TRIALS,
+    bridged_sensors,
+    evenly_spaced_trials,
+    noisy_sensors,
+    rejection_reasons,
+    rejection_warning,
+)  # fmt: skip
+from eeg_sgdr.settings import Preprocessing
 
 SFREQ = 125.0
 NAMES = [f"E{i}" for i in range(16)]
@@ -17,33 +28,106 @@ def trials():
     return common + rng.normal(scale=8, size=(20, len(NAMES), 500))
 
 
-def test_nothing_is_wrong_with_noise(trials):
-    assert noisy(trials, NAMES) == []
-    assert bridged(trials, NAMES, SFREQ) == []
+@pytest.mark.parametrize("n", [20, 0])
+def test_nothing_is_wrong_with_noise_or_without_trials(trials, n):
+    assert noisy_sensors(trials[:n], NAMES) == []
+    assert bridged_sensors(trials[:n], NAMES, SFREQ) == []
 
 
 def test_a_noisy_sensor_is_named(trials):
     trials[:, 5] += np.random.default_rng(1).normal(scale=80, size=trials[:, 5].shape)
-    assert noisy(trials, NAMES) == ["E5"]
-    assert noisy(trials[:, :6], NAMES[:6]) == [], "too few sensors to lie out of"
+    assert noisy_sensors(trials, NAMES) == ["E5"]
+    assert noisy_sensors(trials[:, :6], NAMES[:6]) == [], "too few sensors to lie out of"
 
 
 def test_bridged_sensors_are_named(trials):
     rng = np.random.default_rng(1)
     for a, b in ((2, 3), (9, 14)):
         trials[:, b] = trials[:, a] + rng.normal(scale=0.3, size=trials[:, a].shape)
-    assert bridged(trials, NAMES, SFREQ) == [["E2", "E3"], ["E9", "E14"]]
+    assert bridged_sensors(trials, NAMES, SFREQ) == [["E2", "E3"], ["E9", "E14"]]
 
 
-def test_without_trials_nothing_is_found(trials):
-    assert noisy(trials[:0], NAMES) == []
-    assert bridged(trials[:0], NAMES, SFREQ) == []
-
-
-@pytest.mark.parametrize("n", [0, 1, N_TRIALS, 10 * N_TRIALS])
+@pytest.mark.parametrize("n", [0, 1, MAX_TRIALS, 10 * MAX_TRIALS])
 def test_few_trials_are_taken_from_all(n):
-    taken = some(n)
-    assert len(taken) == min(n, N_TRIALS)
+    taken = evenly_spaced_trials(n)
+    assert len(taken) == min(n, MAX_TRIALS)
     assert len({*taken}) == len(taken)
     if n > 1:
         assert (taken[0], taken[-1]) == (0, n - 1)
+
+
+def config(**settings):
+    return Preprocessing(**{"reject_uv": None, "window_s": (-0.5, 2.0), **settings})
+
+
+def onsets(raw):
+    return raw.annotations.onset.tolist()
+
+
+@pytest.mark.parametrize("bound", [75.0, 80.0, 85.0])
+def test_peak_to_peak_is_that_of_mne(bound):
+    raw = make_raw(n_trials=20)
+    raw.info["bads"] = ["C4"]
+    raw._data[1, 1000] += 200e-6
+    ours = rejection_reasons(raw, onsets(raw), config(reject_ptp_uv=bound), "x")
+    events, _ = mne.events_from_annotations(raw, verbose="error")
+    epochs = mne.Epochs(
+        raw, events, tmin=0, tmax=2 - 1 / 100, baseline=None, reject={"eeg": bound * 1e-6},
+        preload=True, verbose="error",
+    )  # fmt: skip
+    assert [bool(reason) for reason in ours] == [bool(log) for log in epochs.drop_log]
+    assert {*ours} == {"", "peak-to-peak C3", "peak-to-peak Cz"}
+    for reason, log in zip(ours, epochs.drop_log, strict=True):
+        assert not reason or reason.removeprefix("peak-to-peak ") in log
+
+
+def test_an_offset_is_too_much_for_the_absolute_bound_alone():
+    raw = make_raw()
+    raw._data += 0.05  # as of a DC-coupled amplifier
+    assert {*rejection_reasons(raw, onsets(raw), config(reject_uv=800), "x")} == {
+        f"amplitude {name}" for name in _worst(raw)
+    }
+    assert {*rejection_reasons(raw, onsets(raw), config(reject_ptp_uv=800), "x")} == {""}
+
+
+def _worst(raw):
+    data = raw.get_data()
+    cut = [data[:, round(100 * at) : round(100 * at) + 200] for at in onsets(raw)]
+    return {raw.ch_names[np.abs(one).max(axis=1).argmax()] for one in cut}
+
+
+def test_bounds_are_met_or_exceeded_as_their_sources_have_it():
+    raw = make_raw(n_trials=1)
+    raw._data[:] = 0
+    raw._data[0, 250] = 512e-6
+    assert rejection_reasons(raw, onsets(raw), config(reject_uv=512), "x") == ["amplitude C3"]
+    assert rejection_reasons(raw, onsets(raw), config(reject_ptp_uv=512.1), "x") == [""]
+    assert rejection_reasons(raw, onsets(raw), config(reject_ptp_uv=511.9), "x") == ["peak-to-peak C3"]
+
+
+def test_only_good_eeg_sensors_reject():
+    raw = make_raw(names=("C3", "Cz", "EOG"))
+    raw.set_channel_types({"EOG": "eog"})
+    raw._data[2] *= 1000
+    raw._data[1] *= 1000
+    raw.info["bads"] = ["Cz"]
+    assert {*rejection_reasons(raw, onsets(raw), config(reject_uv=800, reject_ptp_uv=800), "x")} == {""}
+
+
+def table(*rejected):
+    return pd.DataFrame({"rejected": rejected})
+
+
+def test_the_sensor_to_blame_is_named_when_most_are_rejected():
+    assert rejection_warning(table("amplitude Fp1", "amplitude Fp1", "", "")) == ""
+    sentence = rejection_warning(
+        table("amplitude Fp1", "peak-to-peak Fp1", "amplitude C3", "annotation BAD Fp2", "")
+    )
+    assert sentence == (
+        "4 of 5 trials are rejected, 2 of them for sensor Fp1; mark it as bad, or change "
+        "preprocessing.reject_uv or reject_ptp_uv."
+    )
+    assert rejection_warning(table("annotation BAD", "")) == ""
+    assert rejection_warning(table("annotation BAD", "outside recording", "")) == (
+        "2 of 3 trials are rejected; trials.csv says why."
+    )

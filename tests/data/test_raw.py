@@ -1,4 +1,4 @@
-"""From files to samples: piece by piece is the same as all at once, and every step is what it says."""
+"""From files to samples: chunk by chunk is the same as all at once, and every step is what it says."""
 
 import pickle
 from fractions import Fraction
@@ -11,7 +11,7 @@ from scipy import signal
 
 from eeg_sgdr.data import raw as raw_module
 from eeg_sgdr.data.filters import common_sensors
-from eeg_sgdr.data.raw import flat_sensors, load_microvolts, n_pieces
+from eeg_sgdr.data.raw import flat_sensors, load_microvolts, n_chunks
 from eeg_sgdr.data.sources.lab import montage_1005
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.settings import Preprocessing
@@ -26,8 +26,8 @@ def volts(raw, **settings):
 
 
 @pytest.mark.parametrize(("old", "new"), [(200.0, 100.0), (160.0, 250.0), (128.0, 160.0), (100.0, 100.0)])
-def test_pieces_make_up_the_resampled_whole(old, new, monkeypatch):
-    monkeypatch.setattr(raw_module, "PIECE_S", 1.3)
+def test_chunks_make_up_the_resampled_whole(old, new, monkeypatch):
+    monkeypatch.setattr(raw_module, "CHUNK_S", 1.3)
     raw = make_raw(sfreq=old).crop(tmax=30.0)  # an odd number of samples
     ratio = Fraction(round(new), round(old))
     if new == old:
@@ -41,15 +41,15 @@ def test_pieces_make_up_the_resampled_whole(old, new, monkeypatch):
     np.testing.assert_array_equal(ours.get_data(), expected * 1e6)
 
 
-def test_a_file_is_read_piece_by_piece_and_not_changed(tmp_path, monkeypatch):
-    monkeypatch.setattr(raw_module, "PIECE_S", 4)
+def test_a_file_is_read_chunk_by_chunk_and_not_changed(tmp_path, monkeypatch):
+    monkeypatch.setattr(raw_module, "CHUNK_S", 4)
     raw = make_raw()
     raw.save(tmp_path / "x_raw.fif", fmt="double", verbose="error")
     lazy = mne.io.read_raw_fif(tmp_path / "x_raw.fif", verbose="error")
     read = []
     ours = load_microvolts(lazy, ["C4", "C3"], Preprocessing(), "x", lambda: read.append(1))
     assert not lazy.preload
-    assert len(read) == n_pieces(lazy) == 9
+    assert len(read) == n_chunks(lazy) == 9
     np.testing.assert_array_equal(ours.get_data(), raw.get_data(picks=["C4", "C3"]) * 1e6)
     assert ours.ch_names == ["C4", "C3"]
 
@@ -137,11 +137,11 @@ def test_eeg_must_be_there_and_finite():
         flat_sensors(raw.copy().pick("EOG"), "x")
 
 
-def test_flat_is_what_never_changes_in_any_piece(monkeypatch):
-    monkeypatch.setattr(raw_module, "PIECE_S", 10)
+def test_flat_is_what_never_changes_in_any_chunk(monkeypatch):
+    monkeypatch.setattr(raw_module, "CHUNK_S", 10)
     raw = make_raw()
     raw._data[2] = 3e-6
-    raw._data[1] = 1e-6 * (raw.times > 15)  # flat in most pieces, but not over all
+    raw._data[1] = 1e-6 * (raw.times > 15)  # flat in most chunks, but not over all
     assert flat_sensors(raw, "x") == ["C4"]
 
 

@@ -3,19 +3,22 @@
 import pytest
 
 from eeg_sgdr.data.sources import Recording, find_label
-from eeg_sgdr.data.splits import assign
+from eeg_sgdr.data.splits import split_recordings
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.settings import Split
 
 RECORDINGS = [Recording("1", session, run, None) for session in ("0train", "1test") for run in ("01", "02")]
 
 
-def test_by_run():
-    assert assign(Split(by="run", test=[2]), RECORDINGS) == ["train", "test", "train", "test"]
-
-
-def test_by_session():
-    assert assign(Split(by="session", test=["1test"]), RECORDINGS) == ["train", "train", "test", "test"]
+@pytest.mark.parametrize(
+    ("split", "expected"),
+    [
+        (Split(by="run", test=[2]), ["train", "test", "train", "test"]),
+        (Split(by="session", test=["1test"]), ["train", "train", "test", "test"]),
+    ],
+)
+def test_runs_or_sessions_test(split, expected):
+    assert split_recordings(split, RECORDINGS) == expected
 
 
 @pytest.mark.parametrize(
@@ -27,7 +30,7 @@ def test_by_session():
 )
 def test_refusals(split, message):
     with pytest.raises(UserError, match=message):
-        assign(split, RECORDINGS)
+        split_recordings(split, RECORDINGS)
 
 
 def test_labels_match_by_integer_value():

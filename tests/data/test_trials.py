@@ -36,14 +36,14 @@ def test_arrays_and_table_agree(recordings):
     assert trials.info["window_samples"] == [-50, 200]
 
 
-def test_windows_are_stretches_of_the_preprocessed_recording(recordings):
+def test_windows_are_slices_of_the_preprocessed_recording(recordings):
     settings = make_settings()
     trials = make_trials(recordings, settings)
     config = settings.preprocessing
     raw = recordings[2].raw
     sampled = load_microvolts(raw, raw.ch_names, config, "x")
-    filtered = filters.filtered(sampled, config.highpass_hz, config.lowpass_hz, "x")
-    whole = filters.standardized(filtered, config.standardize).get_data()
+    filtered = filters.butterworth(sampled, config.highpass_hz, config.lowpass_hz, "x")
+    whole = filters.standardize(filtered, config.standardize).get_data()
     for window, onset in zip(trials.test.x, raw.annotations.onset, strict=True):
         at = round(onset * 100)
         np.testing.assert_array_equal(window, whole[:, at - 50 : at + 200].astype(np.float32))
@@ -71,7 +71,8 @@ def test_nothing_of_a_trial_depends_on_what_comes_after_it(recordings):
         assert len(a) == 1
         assert np.array_equal(a, b), f"trial {number}"
         a, b = (
-            getattr(trials, side).band[getattr(trials, side).trials == number] for trials in (before, after)
+            getattr(trials, side).covariances[getattr(trials, side).trials == number]
+            for trials in (before, after)
         )
         assert np.array_equal(a, b), f"trial {number}, baseline"
     assert not np.array_equal(before.test.x, after.test.x), "later trials did change"

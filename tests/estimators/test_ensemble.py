@@ -96,16 +96,8 @@ def test_ensembles_average_the_last_half_of_the_cycles_of_every_rate():
 
 
 def test_a_module_is_trained_from_its_weights_and_stays_as_it_is():
-    module = build_network(
-        "ShallowFBCSPNet",
-        {},
-        n_channels=5,
-        n_samples=230,
-        n_classes=3,
-        sfreq=100.0,
-        crop_samples=None,
-        seed=3,
-    ).module
+    shape = {"n_channels": 5, "n_samples": 230, "n_classes": 3, "sfreq": 100.0, "crop_samples": None}
+    module = build_network("ShallowFBCSPNet", {}, **shape, seed=3).module
     before = {name: value.clone() for name, value in module.state_dict().items()}
     ours = make(network=module, seed=3).fit(X, Y)
     named = make(seed=3).fit(X, Y)

@@ -1,4 +1,4 @@
-"""Fast forms equal braindecode's own forward and backward."""
+"""Fast forwards equal braindecode's own forward and backward."""
 
 import copy
 
@@ -19,25 +19,12 @@ from eeg_sgdr.networks.fast.sums import WindowSums
 from eeg_sgdr.networks.fast.tiles import Tiles
 from eeg_sgdr.networks.forward import BraindecodeForward
 
-SMALL_SHALLOW = {
-    "n_filters_time": 6,
-    "n_filters_spat": 5,
-    "filter_time_length": 7,
-    "pool_time_length": 11,
-    "pool_time_stride": 3,
-}
+SMALL_SHALLOW = {"n_filters_time": 6, "n_filters_spat": 5, "filter_time_length": 7, "pool_time_length": 11,
+                 "pool_time_stride": 3}  # fmt: skip
 ODD_EEGNET = {"kernel_length": 13, "F1": 3, "D": 3, "F2": 4, "depthwise_kernel_length": 5, "drop_prob": 0.5}
-SMALL_DEEP4 = {
-    "n_filters_time": 3,
-    "n_filters_spat": 4,
-    "n_filters_2": 3,
-    "n_filters_3": 5,
-    "n_filters_4": 4,
-    "filter_time_length": 5,
-    "filter_length_2": 4,
-    "filter_length_3": 3,
-    "filter_length_4": 2,
-}
+SMALL_DEEP4 = {"n_filters_time": 3, "n_filters_spat": 4, "n_filters_2": 3, "n_filters_3": 5, "n_filters_4": 4,
+               "filter_time_length": 5, "filter_length_2": 4, "filter_length_3": 3, "filter_length_4": 2,
+               }  # fmt: skip
 OTHER_POOLING = {"pool_time_length": 4, "pool_time_stride": 2, "drop_prob": 0.25}
 #: name, arguments, n_channels, n_samples, n_classes, crop_samples, number of crops in a batch
 CASES = {
@@ -58,19 +45,15 @@ CASES = {
 N_TRIALS = 8
 
 
+def build(name, arguments, n_channels=4, n_samples=450, n_classes=2, crop_samples=None):
+    shape = {"n_channels": n_channels, "n_samples": n_samples, "n_classes": n_classes}
+    return build_network(name, arguments, **shape, sfreq=160, crop_samples=crop_samples, seed=0)
+
+
 def make(case, dtype, *, training):
-    """Form, reference module, windows and the numbers of some crops."""
+    """Forward, reference module, windows and the numbers of some crops."""
     name, arguments, n_channels, n_samples, n_classes, crop_samples, n_crops = CASES[case]
-    network = build_network(
-        name,
-        arguments,
-        n_channels=n_channels,
-        n_samples=n_samples,
-        n_classes=n_classes,
-        sfreq=160,
-        crop_samples=crop_samples,
-        seed=0,
-    )
+    network = build(name, arguments, n_channels, n_samples, n_classes, crop_samples)
     torch.manual_seed(1)
     module = network.module.to(dtype).train(training)
     with torch.no_grad():  # away from the zeros and ones that weights and statistics begin with
@@ -81,10 +64,10 @@ def make(case, dtype, *, training):
                 buffer += 0.3 * torch.rand_like(buffer)
     windows = torch.randn(N_TRIALS, n_channels, n_samples, dtype=dtype)
     windows = windows + windows.roll(1, 2) + 0.2
-    form = choose(network)
-    assert form.name == "fast"
+    forward = choose(network)
+    assert forward.name == "fast"
     crops = torch.randperm(N_TRIALS * len(network.starts))[:n_crops]
-    return form, windows, crops
+    return forward, windows, crops
 
 
 class GivenMask(nn.Module):
@@ -118,15 +101,15 @@ def relative(ours, reference):
 @pytest.mark.parametrize("case", CASES)
 def test_same_logits_gradients_and_statistics(case, training, dtype):
     """In float32 too against braindecode in float64, whose own rounding would hide ours."""
-    form, windows, crops = make(case, dtype, training=training)
-    has_dropout = any(layer.p for layer in form.module.modules() if isinstance(layer, nn.Dropout))
-    plain = BraindecodeForward(form.network)
-    plain.module = copy.deepcopy(form.module).double()
+    forward, windows, crops = make(case, dtype, training=training)
+    has_dropout = any(layer.p for layer in forward.module.modules() if isinstance(layer, nn.Dropout))
+    plain = BraindecodeForward(forward.network)
+    plain.module = copy.deepcopy(forward.module).double()
     if training and has_dropout:
-        masks = form.dropout_masks(len(crops), 5)
+        masks = forward.dropout_masks(len(crops), 5)
         plain.module = with_masks(plain.module, [mask.double() for mask in masks])
 
-    logits = form.logits(form.prepare(windows), crops, 5)
+    logits = forward.logits(forward.prepare(windows), crops, 5)
     expected = plain.logits(windows.double(), crops, 5)
     gradient = torch.randn_like(logits)
     logits.backward(gradient)
@@ -137,13 +120,13 @@ def test_same_logits_gradients_and_statistics(case, training, dtype):
     largest = max(float(parameter.grad.abs().max()) for parameter in plain.module.parameters())
     zero = (1e-12 if exact else 1e-5) * largest
     for (name, parameter), other in zip(
-        form.module.named_parameters(), plain.module.parameters(), strict=True
+        forward.module.named_parameters(), plain.module.parameters(), strict=True
     ):
         if float(other.grad.abs().max()) < 1e-12 * largest:  # by construction, but for rounding
             assert float(parameter.grad.abs().max()) <= zero, name
         else:
             assert relative(parameter.grad, other.grad) < (1e-9 if exact else 1e-3), name
-    for (name, buffer), other in zip(form.module.named_buffers(), plain.module.buffers(), strict=True):
+    for (name, buffer), other in zip(forward.module.named_buffers(), plain.module.buffers(), strict=True):
         assert torch.allclose(
             buffer.to(other), other, rtol=1e-9 if exact else 1e-5, atol=1e-9 if exact else 1e-6
         ), name
@@ -151,28 +134,28 @@ def test_same_logits_gradients_and_statistics(case, training, dtype):
 
 @pytest.mark.parametrize("case", CASES)
 def test_same_evaluation(case):
-    form, windows, _ = make(case, torch.float64, training=True)
-    before = copy.deepcopy(form.module.state_dict())
-    plain = BraindecodeForward(form.network)
-    prepared = form.prepare(windows)
-    assert relative(form.trial_logits(prepared), plain.trial_logits(windows)) < 1e-9
-    ours, expected = form.batch_norm_statistics(prepared), plain.batch_norm_statistics(windows)
+    forward, windows, _ = make(case, torch.float64, training=True)
+    before = copy.deepcopy(forward.module.state_dict())
+    plain = BraindecodeForward(forward.network)
+    prepared = forward.prepare(windows)
+    assert relative(forward.trial_logits(prepared), plain.trial_logits(windows)) < 1e-9
+    ours, expected = forward.batch_norm_statistics(prepared), plain.batch_norm_statistics(windows)
     assert ours.keys() == expected.keys()
     for name in expected:
         assert relative(ours[name], expected[name]) < 1e-9, name
         assert ours[name].dtype == expected[name].dtype
-    assert form.module.training
-    assert all(torch.equal(value, before[name]) for name, value in form.module.state_dict().items())
+    assert forward.module.training
+    assert all(torch.equal(value, before[name]) for name, value in forward.module.state_dict().items())
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_same_call_twice_is_bit_equal(case):
     results = []
     for _ in range(2):
-        form, windows, crops = make(case, torch.float32, training=True)
-        logits = form.logits(form.prepare(windows), crops, 3)
+        forward, windows, crops = make(case, torch.float32, training=True)
+        logits = forward.logits(forward.prepare(windows), crops, 3)
         logits.sum().backward()
-        results.append([logits, *[parameter.grad for parameter in form.module.parameters()]])
+        results.append([logits, *[parameter.grad for parameter in forward.module.parameters()]])
         torch.rand(17)  # what ran before is of no effect, nor is torch's global random state
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
 
@@ -180,25 +163,25 @@ def test_same_call_twice_is_bit_equal(case):
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("case", ["shallow dense", "shallow trial-wise"])
 def test_gradcheck_shallow(case, training):
-    form, windows, _ = make(case, torch.float64, training=training)
-    spectra = form.first.spectra(form.prepare(windows), torch.tensor([3, 0, 5]))
-    (mask,) = form.dropout_masks(3, 0)
-    weight, bias = form.first.filters()
-    inputs = [weight, bias, form.norm.weight, form.norm.bias, form._readout()]
+    forward, windows, _ = make(case, torch.float64, training=training)
+    spectra = forward.first.spectra(forward.prepare(windows), torch.tensor([3, 0, 5]))
+    (mask,) = forward.dropout_masks(3, 0)
+    weight, bias = forward.first.filters()
+    inputs = [weight, bias, forward.norm.weight, forward.norm.bias, forward._readout()]
     inputs = [value.detach().requires_grad_() for value in inputs]
     assert torch.autograd.gradcheck(
-        lambda *inputs: _ShallowLogits.apply(*inputs, spectra, mask, form)[0], inputs
+        lambda *inputs: _ShallowLogits.apply(*inputs, spectra, mask, forward)[0], inputs
     )
 
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("case", ["Deep4Net", "Deep4Net, other pooling"])
 def test_gradcheck_deep4(case, training):
-    form, windows, _ = make(case, torch.float64, training=training)
-    first, second = form.stages[0], form.stages[1]
-    spectra = form.first.spectra(form.prepare(windows), torch.tensor([3, 0]))
-    weight, bias = form.first.filters()
-    norm = form.module.bnorm
+    forward, windows, _ = make(case, torch.float64, training=training)
+    first, second = forward.stages[0], forward.stages[1]
+    spectra = forward.first.spectra(forward.prepare(windows), torch.tensor([3, 0]))
+    weight, bias = forward.first.filters()
+    norm = forward.module.bnorm
     inputs = [spectra, weight, bias, norm.weight, norm.bias]
     inputs = [value.detach().requires_grad_() for value in inputs]
 
@@ -208,7 +191,7 @@ def test_gradcheck_deep4(case, training):
 
     assert torch.autograd.gradcheck(counted_features, inputs, fast_mode=True)
     features = torch.randn(4, 2, *first.times.shape, dtype=torch.float64, requires_grad=True)
-    mask = form._masks(2, 0)[0]
+    mask = forward._masks(2, 0)[0]
     assert torch.autograd.gradcheck(
         lambda features: AnalysePhases.apply(features, mask, first, second.tiles), [features], fast_mode=True
     )
@@ -254,10 +237,7 @@ def test_gradcheck_mixed_sensors():
     ],
 )
 def test_other_functions_are_left_to_braindecode(name, arguments):
-    network = build_network(
-        name, arguments, n_channels=4, n_samples=450, n_classes=2, sfreq=100, crop_samples=None, seed=0
-    )
-    assert choose(network).name == "braindecode"
+    assert choose(build(name, arguments)).name == "braindecode"
 
 
 @pytest.mark.parametrize(
@@ -273,32 +253,27 @@ def test_other_functions_are_left_to_braindecode(name, arguments):
     ],
 )
 def test_other_dense_functions_are_left_to_braindecode(arguments):
-    arguments = SMALL_DEEP4 | arguments
-    network = build_network(
-        "Deep4Net", arguments, n_channels=4, n_samples=800, n_classes=2, sfreq=100, crop_samples=800, seed=0
-    )
+    network = build("Deep4Net", SMALL_DEEP4 | arguments, n_samples=800, crop_samples=800)
     assert choose(network).name == "braindecode"
 
 
 def test_mixed_precision_is_left_to_braindecode():
-    network = build_network(
-        "ShallowFBCSPNet", {}, n_channels=4, n_samples=300, n_classes=2, sfreq=100, crop_samples=None, seed=0
-    )
+    network = build("ShallowFBCSPNet", {}, n_samples=300)
     assert choose(network).name == "fast"
     assert choose(network, "mixed").name == "braindecode"
 
 
 def test_a_clamped_power_has_no_gradient():
-    form, windows, crops = make("shallow dense", torch.float64, training=True)
+    forward, windows, crops = make("shallow dense", torch.float64, training=True)
     with torch.no_grad():  # some of the features lie below the logarithm's epsilon, others above
-        form.norm.weight.copy_(torch.tensor([1e-3, 1e-3, 1.0, 1.0, 0.0]))
-        form.norm.bias.zero_()
-    masks = form.dropout_masks(len(crops), 5)
-    reference = BraindecodeForward(form.network)
-    reference.module = with_masks(form.module, masks)
-    form.logits(form.prepare(windows), crops, 5).sum().backward()
+        forward.norm.weight.copy_(torch.tensor([1e-3, 1e-3, 1.0, 1.0, 0.0]))
+        forward.norm.bias.zero_()
+    masks = forward.dropout_masks(len(crops), 5)
+    reference = BraindecodeForward(forward.network)
+    reference.module = with_masks(forward.module, masks)
+    forward.logits(forward.prepare(windows), crops, 5).sum().backward()
     reference.logits(windows, crops, 5).sum().backward()
-    for parameter, other in zip(form.module.parameters(), reference.module.parameters(), strict=True):
+    for parameter, other in zip(forward.module.parameters(), reference.module.parameters(), strict=True):
         assert torch.allclose(parameter.grad, other.grad, rtol=1e-9, atol=1e-9)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from eeg_sgdr.parallel import interrupts
 from eeg_sgdr.parallel.interrupts import Interrupted, held_back, stop
-from eeg_sgdr.training.checkpoints import FileKeeper
+from eeg_sgdr.training.checkpoints import CheckpointFile
 
 
 @pytest.fixture(autouse=True)
@@ -56,10 +56,10 @@ def test_a_fit_that_is_stopped_keeps_its_checkpoint_and_loses_nothing(moment, tm
     from fits import DENSE, TRAINING, make_data, same, without_times
 
     from eeg_sgdr.schedules import WarmRestarts
-    from eeg_sgdr.training import loop
+    from eeg_sgdr.training import engines, loop
     from eeg_sgdr.training.optimizers import SGD
 
-    owner, name = (SGD, "step") if moment == "update" else (loop, "score")
+    owner, name = (SGD, "step") if moment == "update" else (engines, "score")
     original = getattr(owner, name)
     calls, at = [], 2
 
@@ -70,8 +70,8 @@ def test_a_fit_that_is_stopped_keeps_its_checkpoint_and_loses_nothing(moment, tm
         return original(*arguments)
 
     def train(interval_s):
-        keeper = FileKeeper(tmp_path / "checkpoint", {}, interval_s)
-        return loop.fit(make_data(), DENSE, TRAINING, WarmRestarts(0.05, 3), 1, keeper=keeper)
+        checkpoints = CheckpointFile(tmp_path / "checkpoint", {}, interval_s)
+        return loop.fit(make_data(), DENSE, TRAINING, WarmRestarts(0.05, 3), 1, checkpoints=checkpoints)
 
     expected = train(1e9)
     (tmp_path / "checkpoint").unlink()

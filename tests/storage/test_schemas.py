@@ -14,7 +14,7 @@ from eeg_sgdr.errors import UserError
 from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.storage import files, folders, schemas
 from eeg_sgdr.storage.results import Results, Subject
-from eeg_sgdr.training.checkpoints import FileKeeper
+from eeg_sgdr.training.checkpoints import CheckpointFile
 
 KEY = FitKey("restarts", 7, 0.05, 0)
 FIT = f"subjects/001/fits/{KEY.name}"
@@ -144,7 +144,7 @@ def test_arrays_of_folders_made_before_are_refused_or_the_same(root, bit):
 def test_no_checkpoint_is_made_of_anything(root, content):
     path = root / "checkpoint"
     path.write_bytes(content)
-    assert FileKeeper(path, {}, 60).load() is None
+    assert CheckpointFile(path, {}, 60).load() is None
 
 
 @pytest.mark.parametrize(

@@ -5,24 +5,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from fits import DENSE, TRAINING, make_data
+from fits import DENSE, EEGNET, TRAINING, make_data, stack
 
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.networks.forward import BraindecodeForward
 from eeg_sgdr.schedules import Step, WarmRestarts
-from eeg_sgdr.settings import NetworkSettings
-from eeg_sgdr.training import loop
-from eeg_sgdr.training.engines import Member, fit_stack
-from eeg_sgdr.training.loop import fit
-
-EEGNET = NetworkSettings(name="EEGNet")
+from eeg_sgdr.training import engines
+from eeg_sgdr.training.engines import Member, Stack
+from eeg_sgdr.training.loop import FitFailed, fit, train
 
 
 @pytest.mark.parametrize("network", [DENSE, EEGNET], ids=["ShallowFBCSPNet", "EEGNet"])
 @pytest.mark.parametrize("form", ["torch", "paper"])
 def test_a_stack_equals_its_members_alone(network, form, monkeypatch):
     """Two subjects, two seeds, rates, schedules and budgets: members end at different epochs."""
-    monkeypatch.setattr(loop, "choose", lambda network, precision: BraindecodeForward(network))
+    monkeypatch.setattr(engines, "choose", lambda network, precision: BraindecodeForward(network))
     training = TRAINING.model_copy(update={"momentum_form": form})
     first, second = make_data(np.float64), make_data(np.float64, seed=1)
     members = [
@@ -31,7 +28,7 @@ def test_a_stack_equals_its_members_alone(network, form, monkeypatch):
         Member(second, Step(0.05, 1), 0),
         Member(first, WarmRestarts(0.02, 1), 5),
     ]
-    stacked = fit_stack(members, network, training)
+    stacked = train(stack(members, network, training))
     for together, member in zip(stacked, members, strict=True):
         alone = fit(member.data, network, training, member.schedule, member.seed)
         assert list(together.scores) == list(alone.scores)
@@ -53,10 +50,10 @@ def test_a_stack_equals_its_members_alone(network, form, monkeypatch):
 def test_a_member_that_fails_leaves_the_others_alone():
     data = make_data()
     members = [Member(data, Step(0.02, 2), 0), Member(data, Step(1e30, 2), 0)]
-    good, bad = fit_stack(members, EEGNET, TRAINING)
-    assert isinstance(bad, loop.FitFailed)
+    good, bad = train(stack(members, EEGNET))
+    assert isinstance(bad, FitFailed)
     assert "epoch 1, at a rate of 1e+30" in str(bad)
-    (alone,) = fit_stack(members[:1], EEGNET, TRAINING)
+    (alone,) = train(stack(members[:1], EEGNET))
     np.testing.assert_allclose(good.scores[2].probabilities, alone.scores[2].probabilities, rtol=1e-4)
 
 
@@ -64,7 +61,7 @@ def test_shapes_must_be_equal():
     data = make_data()
     shorter = replace(data, x_train=data.x_train[:, :, :225])
     with pytest.raises(UserError, match="differ in shape"):
-        fit_stack([Member(data, Step(0.02, 1), 0), Member(shorter, Step(0.02, 1), 0)], EEGNET, TRAINING)
+        stack([Member(data, Step(0.02, 1), 0), Member(shorter, Step(0.02, 1), 0)], EEGNET)
 
 
 def test_a_stack_of_fits_has_its_members_in_their_folders(tmp_path, monkeypatch):
@@ -77,38 +74,29 @@ def test_a_stack_of_fits_has_its_members_in_their_folders(tmp_path, monkeypatch)
 
     class Prepared:
         title = "subject 001"
-
-        def __init__(self):
-            self.info = {"classes": ["a", "b", "c"], "sfreq": 100.0, "fingerprint": "x"}
+        info = {"classes": ["a", "b", "c"], "sfreq": 100.0, "fingerprint": "x"}  # noqa: RUF012
 
         def array(self, name):
-            data = make_data()
             extra = {"y_test": np.zeros(10, int), "trials_test": np.arange(10)}
-            return extra[name] if name in extra else getattr(data, name)
+            return extra[name] if name in extra else getattr(make_data(), name)
 
-    settings = make_settings(network={"name": "EEGNet"})
+    on_gpu = make_settings(network={"name": "EEGNet"}, training={"numerics": {"device": "cuda"}})
 
     def too_large(*arguments):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
-    on_gpu = settings.model_copy(
-        update={
-            "training": settings.training.model_copy(
-                update={"numerics": settings.training.numerics.model_copy(update={"device": "cuda"})}
-            )
-        }
-    )
     keys = [FitKey("restarts", 3, 0.05, 0), FitKey("step", 1, 0.05, 0)]
     steps = tmp_path / "steps"
     steps.mkdir()
     folder = folders.SubjectFolder(tmp_path / "001")
-    monkeypatch.setattr(tasks, "fit_stack", too_large)
+    monkeypatch.setattr(engines, "Stack", too_large)
     said = r"^subject 001, 2 fits in lock-step: memory ran out \(.*CUDA.*\); run .* lower compute.stack, or"
     with pytest.raises(UserError, match=said):
         tasks.make_fits(keys, on_gpu, Prepared(), folder, steps)
     assert not list(folder.root.rglob("*.json"))
-    monkeypatch.setattr(tasks, "fit_stack", lambda members, network, training, *rest: fit_stack(
-        members, network, TRAINING, *rest))  # fmt: skip
+    monkeypatch.setattr(
+        engines, "Stack", lambda members, networks, training: Stack(members, networks, TRAINING)
+    )
     tasks.make_fits(keys, on_gpu, Prepared(), folder, steps)
     assert sum(file.stat().st_size for file in steps.iterdir()) == 3 + 1
     for key, epochs in zip(keys, ([1, 3], [1]), strict=True):

@@ -13,8 +13,8 @@ from eeg_sgdr.networks.fast import choose
 from eeg_sgdr.networks.forward import BraindecodeForward
 from eeg_sgdr.schedules import Step, WarmRestarts
 from eeg_sgdr.settings import NetworkSettings, Training
-from eeg_sgdr.training import loop
-from eeg_sgdr.training.loop import crop_order, dropout_seed, fit
+from eeg_sgdr.training import engines, loop
+from eeg_sgdr.training.loop import crop_order, dropout_seed, fit, updates_per_epoch
 
 import_braindecode()
 from braindecode.models import ShallowFBCSPNet  # noqa: E402
@@ -83,7 +83,7 @@ def test_training_equals_plain_braindecode_without_dropout(dtype, tolerance):
 def test_training_equals_plain_braindecode_with_the_same_masks(dtype, tolerance):
     data = make_data(dtype)
     schedule = WarmRestarts(0.02, 7)
-    form = choose(loop.build_for(data, DENSE, 3))
+    form = choose(engines.build_for(data, DENSE, 3))
     form.module.to(torch.from_numpy(data.x_train).dtype)
 
     def masks_of(seed):
@@ -98,7 +98,7 @@ def test_the_plain_form_trains_to_the_same_weights_as_the_fast_one(monkeypatch):
     data = make_data(np.float64)
     network = DENSE.model_copy(update={"arguments": {"final_conv_length": 4, "drop_prob": 0.0}})
     fast = fit(data, network, TRAINING, Step(0.02, 4), seed=0)
-    monkeypatch.setattr(loop, "choose", lambda network, precision: BraindecodeForward(network))
+    monkeypatch.setattr(engines, "choose", lambda network, precision: BraindecodeForward(network))
     plain = fit(data, network, TRAINING, Step(0.02, 4), seed=0)
     assert (fast.form, plain.form) == ("fast", "braindecode")
     assert distance(fast.scores[4].state, plain.scores[4].state) <= 1e-10
@@ -170,15 +170,30 @@ def test_fewer_crops_than_a_batch_are_refused():
 
 @pytest.mark.parametrize("precision", ["float32", "mixed"])
 def test_precisions_train(precision):
-    training = TRAINING.model_copy(
-        update={"numerics": TRAINING.numerics.model_copy(update={"precision": precision})}
-    )
+    training = Training(batch_size=8, numerics={"precision": precision})
     result = fit(make_data(), WHOLE, training, Step(0.02, 8), seed=0)
     assert result.history[-1].loss < result.history[0].loss
 
 
 def test_cuda_that_is_absent_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    numerics = TRAINING.numerics.model_copy(update={"device": "cuda"})
+    training = Training(batch_size=8, numerics={"device": "cuda"})
     with pytest.raises(UserError, match="torch sees no CUDA here"):
-        fit(make_data(), DENSE, TRAINING.model_copy(update={"numerics": numerics}), Step(0.02, 1), seed=0)
+        fit(make_data(), DENSE, training, Step(0.02, 1), seed=0)
+
+
+def test_an_epoch_s_order_is_drawn_from_seed_and_epoch():
+    assert sorted(crop_order(0, 0, 50)) == list(range(50))
+    orders = [tuple(crop_order(seed, epoch, 50)) for seed in (0, 1) for epoch in (0, 1)]
+    assert len(set(orders)) == 4
+    assert tuple(crop_order(0, 0, 50)) == orders[0]
+
+
+def test_dropout_seeds_do_not_repeat():
+    assert len({dropout_seed(seed, update) for seed in range(5) for update in range(200)}) == 1000
+
+
+def test_an_epoch_has_full_batches_only():
+    assert [updates_per_epoch(n, 8) for n in (8, 15, 16)] == [1, 1, 2]
+    with pytest.raises(UserError, match="8 is more than the 7 training crops"):
+        updates_per_epoch(7, 8)

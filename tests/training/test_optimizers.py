@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from eeg_sgdr.training.optimizers import SGD
+from eeg_sgdr.settings import Training
+from eeg_sgdr.training.optimizers import SGD, optimizer_of
 
 
 def test_torch_form_is_torch_bit_by_bit():
@@ -34,7 +35,7 @@ def test_paper_form_across_a_restart():
     for rate, gradient in [(0.4, 1.0), (0.1, 2.0), (0.4, 1.0)]:
         x.grad = torch.tensor([gradient], dtype=torch.float64)
         sgd.step(rate)
-        seen.append((sgd.velocity[0].item(), x.item()))
+        seen.append((sgd.state_dict()["moments"]["velocity"][0].item(), x.item()))
     expected = [(-0.4, 0.6), (-0.4, 0.2), (-0.6, -0.4)]
     assert seen == [pytest.approx(pair, abs=1e-15) for pair in expected]
 
@@ -49,3 +50,33 @@ def test_forms_agree_while_the_rate_is_constant():
             sgd.step(0.05)
         results.append(x.detach())
     torch.testing.assert_close(*results, rtol=1e-13, atol=0)
+
+
+@pytest.mark.parametrize("form", ["torch", "paper"])
+def test_a_stack_is_its_fits_with_their_rates_also_after_a_restart_and_without_one_of_them(form):
+    torch.manual_seed(0)
+    training = Training(momentum_form=form, weight_decay=0.01)
+    starts, gradients = torch.randn(3, 4, 2, dtype=torch.float64), torch.randn(5, 3, 4, 2).double()
+    rates = torch.tensor([0.4, 0.1, 0.02], dtype=torch.float64)
+    alone = []
+    for i, start in enumerate(starts):
+        x = start.clone().requires_grad_()
+        optimizer = optimizer_of(training, [x])
+        for gradient in gradients[:, i]:
+            x.grad = gradient.clone()
+            optimizer.step(float(rates[i]))
+        alone.append(x.detach())
+    stack, members = starts.clone().requires_grad_(), [0, 1, 2]
+    optimizer = optimizer_of(training, [stack])
+    for k, gradient in enumerate(gradients):
+        if k == 2:
+            again = optimizer_of(training, [stack])
+            again.load_state_dict(optimizer.state_dict())
+            optimizer = again
+        if k == 3:
+            members = [0, 2]
+            stack = stack.detach()[members].clone().requires_grad_()
+            optimizer.keep(members, [stack])
+        stack.grad = gradient[members].clone()
+        optimizer.step(rates[members])
+    torch.testing.assert_close(stack.detach(), torch.stack([alone[0], alone[2]]), rtol=1e-12, atol=0)

@@ -1,4 +1,4 @@
-"""Where recordings come from: one module per source, each yielding MNE Raws of the same shape."""
+"""Sources of recordings: one module each, all yielding MNE Raws of the same form."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -17,77 +17,44 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Recording:
-    """One run of one subject.
-
-    Attributes
-    ----------
-    subject, session, run : str
-        Labels as the source gives them; a source without sessions says "0".
-    raw : mne.io.BaseRaw
-        EEG in volts with sensor names of the 10-05 system and their positions where known, other
-        channels typed as what they are; cues are annotations whose descriptions the
-        configuration's ``classes`` name. Not necessarily loaded into memory.
-    """
+    """One run of one subject; a source without sessions labels them "0"."""
 
     subject: str
     session: str
     run: str
+    #: EEG in volts, sensors named and placed as in the 10-05 system where known, other channels typed,
+    #: cues as annotations whose descriptions the configuration's ``classes`` name; not necessarily in
+    #: memory
     raw: "mne.io.BaseRaw"
 
 
 class Source(ABC):
-    """The recordings that a configuration names.
+    """The recordings that a configuration names."""
 
-    Attributes
-    ----------
-    simulated : bool
-        Whether everything made from them has to say that they are simulated.
-    """
-
-    simulated: bool = False
+    simulated: bool = False  # whether everything made from them has to say that they are simulated
 
     @classmethod
     def open(cls, settings: Any, data_dir: Path) -> "Source":
-        """The source that a section ``recordings`` is about."""
+        """The source of a section ``recordings``."""
         return cls(settings, data_dir)  # type: ignore[call-arg]
 
     @abstractmethod
     def subjects(self) -> list[str]:
-        """Labels of all subjects that the source has, without reading a recording."""
+        """Labels of all subjects, without reading a recording."""
 
     @abstractmethod
     def files(self, subject: str) -> dict[str, Path]:
-        """The files that a subject's recordings consist of, made or downloaded where necessary.
+        """A subject's files, made or downloaded if missing, by path relative to the source's root (with "/").
 
-        Returns
-        -------
-        files : dict of str to Path
-            Path relative to the source's root (with "/", the same on every machine) to path.
-
-        Raises
-        ------
-        UserError
-            If a file is missing and cannot be had.
+        Raises UserError if a file is not available.
         """
 
     @abstractmethod
     def recordings(self, subject: str) -> Iterator[Recording]:
-        """Yield a subject's recordings, one run at a time, in order of session and run.
+        """Yield a subject's recordings in order of session and run; UserError if a file cannot be read."""
 
-        Raises
-        ------
-        UserError
-            If a file is missing or cannot be read.
-        """
-
-    def at_hand(self, subject: str) -> list[Recording] | None:
-        """A subject's recordings, if they can be had with nothing written or downloaded, else None.
-
-        Raises
-        ------
-        UserError
-            If a file cannot be read.
-        """
+    def local_recordings(self, subject: str) -> list[Recording] | None:
+        """A subject's recordings if nothing has to be written or downloaded, else None."""
         return None
 
 
@@ -111,31 +78,15 @@ def open_source(settings: "Recordings", data_dir: Path) -> Source:
     return source.open(settings, data_dir)
 
 
-def natural(label: str) -> tuple[bool, int, str]:
-    """A key to sort labels by: numbers by value and before others, so that run 10 follows run 9."""
+def natural_key(label: str) -> tuple[bool, int, str]:
+    """Sort key of labels: numbers by value and first, so that run 10 follows run 9."""
     return (False, int(label), label) if label.isdigit() else (True, 0, label)
 
 
-def find_label(wanted: str, labels: list[str], what: str) -> str:
-    """The label that is meant: itself, or the only one of the same integer value.
+def find_label(wanted: str, labels: list[str], kind: str) -> str:
+    """The label that is wanted: itself, or the only one of the same integer value ("1" for "01").
 
-    Parameters
-    ----------
-    wanted : str
-        What the user wrote: "1" means the label "01", too.
-    labels : list of str
-        What there is.
-    what : str
-        What messages call it ("subject", "run").
-
-    Returns
-    -------
-    label : str
-
-    Raises
-    ------
-    UserError
-        If no label, or more than one, is meant.
+    Raises UserError, which calls it ``kind``, if no label or several match.
     """
     if wanted in labels:
         return wanted
@@ -144,4 +95,4 @@ def find_label(wanted: str, labels: list[str], what: str) -> str:
         return same[0]
     shown = ", ".join(labels[:20]) + (", ..." if len(labels) > 20 else "")
     problem = f"means {' and '.join(same)}" if same else "is not there"
-    raise UserError(f"{what} {wanted!r} {problem}; there are {shown or 'none'}.")
+    raise UserError(f"{kind} {wanted!r} {problem}; there are {shown or 'none'}.")

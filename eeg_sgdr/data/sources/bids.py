@@ -1,4 +1,4 @@
-"""EEG recordings from a BIDS dataset, read by mne-bids."""
+"""Source of recordings in a BIDS dataset, by mne-bids."""
 
 import csv
 import re
@@ -8,8 +8,8 @@ from pathlib import Path
 import mne
 from mne_bids import BIDSPath, get_bids_path_from_fname, read_raw_bids
 
-from eeg_sgdr.data.sources import Recording, Source, natural
-from eeg_sgdr.data.sources.lab import adapt, montage_1005, refused_if_cut_off
+from eeg_sgdr.data.sources import Recording, Source, natural_key
+from eeg_sgdr.data.sources.lab import apply_settings, montage_1005, refuse_truncated
 from eeg_sgdr.errors import UserError, in_words
 from eeg_sgdr.settings import BidsRecordings, LabRecordings
 
@@ -21,26 +21,17 @@ _DETERMINING = re.compile(r"(.*_)?(eeg|events|channels|electrodes|coordsystem)\.
 
 
 class Bids(Source):
-    """A BIDS EEG dataset.
+    """A BIDS EEG dataset; ``settings`` override what it says of its recordings.
 
-    Annotations come from events.tsv (the column trial_type), positions from electrodes.tsv, channel
-    types and bad channels from channels.tsv. Where one trial_type goes with several values, mne-bids
-    makes of them "trial_type/value". Without electrodes.tsv, sensors named as in the 10-05 system get
-    that system's positions. What the settings name goes over all that.
-
-    Parameters
-    ----------
-    root : Path
-        The dataset's folder.
-    task : str
-        Its task label.
-    settings : LabRecordings | None
-        What its recordings need beyond that.
+    Annotations come from events.tsv (the column trial_type), positions from electrodes.tsv, channel types
+    and bad channels from channels.tsv. Where one trial_type goes with several values, mne-bids makes of
+    them "trial_type/value". Without electrodes.tsv, sensors named as in the 10-05 system get that system's
+    positions.
     """
 
     @classmethod
     def open(cls, settings: BidsRecordings, data_dir: Path) -> "Bids":
-        """See `Source.open`; nothing is downloaded."""
+        """See `Source.open`."""
         return cls(Path(settings.root), settings.task, settings)
 
     def __init__(self, root: Path, task: str, settings: LabRecordings | None = None) -> None:
@@ -51,7 +42,7 @@ class Bids(Source):
         self.settings = settings
 
     def subjects(self) -> list[str]:
-        """Labels from participants.tsv; where there is none, from the folders."""
+        """Labels in participants.tsv, or of the folders."""
         table = self.root / "participants.tsv"
         if table.is_file():
             try:
@@ -72,7 +63,7 @@ class Bids(Source):
         return labels
 
     def files(self, subject: str) -> dict[str, Path]:
-        """See `Source.files`; sidecars that the subject inherits from the root are among them."""
+        """See `Source.files`; including sidecars inherited from the root."""
         self._runs(subject)
         found = [*self.root.iterdir(), *self._folder(subject).rglob("*")]
         paths = sorted(path for path in found if self._determines(path.name))
@@ -86,8 +77,8 @@ class Bids(Source):
         for (session, run), path in self._runs(subject).items():
             yield Recording(subject, session, run, self._read(path))
 
-    def at_hand(self, subject: str) -> list[Recording]:
-        """See `Source.at_hand`; nothing is ever made or downloaded."""
+    def local_recordings(self, subject: str) -> list[Recording]:
+        """See `Source.local_recordings`."""
         return list(self.recordings(subject))
 
     def _folder(self, subject: str) -> Path:
@@ -101,7 +92,7 @@ class Bids(Source):
         return bool(_DETERMINING.fullmatch(name)) and (task is None or task[1] == self.task)
 
     def _runs(self, subject: str) -> dict[tuple[str, str], BIDSPath]:
-        """Where each session and run is, in their order."""
+        """Path of each session and run, in order."""
         runs: dict[tuple[str, str], BIDSPath] = {}
         for file in sorted(self._folder(subject).rglob("eeg/*_eeg.*")):
             if file.suffix.lower() not in EXTENSIONS or f"_task-{self.task}_" not in file.name:
@@ -119,27 +110,27 @@ class Bids(Source):
                 f"{self.root}: subject {subject} has no EEG of task {self.task!r}; "
                 "correct recordings.task, or leave the subject out."
             )
-        return dict(sorted(runs.items(), key=lambda item: [natural(label) for label in item[0]]))
+        return dict(sorted(runs.items(), key=lambda item: [natural_key(label) for label in item[0]]))
 
     def _read(self, path: BIDSPath) -> mne.io.BaseRaw:
-        """Read one recording, and say what is wrong with it in one sentence."""
+        """Read one recording; UserError if it is damaged."""
         by_table = self.settings is None or self.settings.events == "annotations"
-        # mne-bids only warns, and then hands out whatever markers the EEG file itself has.
+        # mne-bids only warns, and then takes the markers of the EEG file itself.
         table = path.find_matching_sidecar(suffix="events", extension=".tsv", on_error="ignore")
         if by_table and table is None:
             raise UserError(f"{path.fpath}: there is no events.tsv beside it; add one, it tells the trials.")
         try:
-            with refused_if_cut_off(path.fpath):
+            with refuse_truncated(path.fpath):
                 raw = read_raw_bids(path, extra_params={"preload": False}, verbose="warning")
         except UserError:
             raise
-        except Exception as error:  # whatever the readers of half a dozen formats raise
+        except Exception as error:  # readers of several formats may raise anything
             raise UserError(
                 f"{path.fpath}: cannot be read ({in_words(error)}); "
                 "fetch it again, or check the dataset with the BIDS validator."
             ) from error
         if self.settings is not None:
-            raw = adapt(raw, self.settings, str(path.fpath))
+            raw = apply_settings(raw, self.settings, str(path.fpath))
         if raw.get_montage() is None:
             raw.set_montage(montage_1005(), match_case=False, on_missing="ignore", verbose="error")
         return raw

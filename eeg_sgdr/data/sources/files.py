@@ -1,4 +1,4 @@
-"""EEG recordings from files that lie anywhere, in any format that MNE reads."""
+"""Source of recordings in files of any format that MNE reads."""
 
 import glob
 import os
@@ -8,31 +8,23 @@ from pathlib import Path
 
 import mne
 
-from eeg_sgdr.data.sources import Recording, Source, natural
-from eeg_sgdr.data.sources.lab import adapt, refused_if_cut_off
+from eeg_sgdr.data.sources import Recording, Source, natural_key
+from eeg_sgdr.data.sources.lab import apply_settings, refuse_truncated
 from eeg_sgdr.errors import UserError, in_words
 from eeg_sgdr.settings import FilesRecordings
 
 _FIELD = re.compile(r"[{](subject|session|run)[}]")
 
 #: Formats of one file; of others, MNE says which files it reads.
-_ALONE = {".edf", ".bdf", ".gdf"}
+_SINGLE_FILE = {".edf", ".bdf", ".gdf"}
 
 
 class Files(Source):
-    """Files that a pattern names.
-
-    A field of the pattern stands for one or more characters without a separator, as few as possible.
-
-    Parameters
-    ----------
-    settings : FilesRecordings
-        The pattern, and what the recordings need.
-    """
+    """Files named by a pattern; a field matches one or more characters but separators, as few as possible."""
 
     @classmethod
     def open(cls, settings: FilesRecordings, data_dir: Path) -> "Files":
-        """See `Source.open`; nothing is downloaded."""
+        """See `Source.open`."""
         return cls(settings)
 
     def __init__(self, settings: FilesRecordings) -> None:
@@ -47,8 +39,8 @@ class Files(Source):
         self._regex = re.compile(regex)
 
     def subjects(self) -> list[str]:
-        """Labels as the paths have them."""
-        labels = sorted({subject for subject, _, _ in self._found()}, key=natural)
+        """Labels in the paths."""
+        labels = sorted({subject for subject, _, _ in self._matches()}, key=natural_key)
         if not labels:
             raise UserError(
                 f"recordings.pattern: no file is called like {self.settings.pattern}; correct the pattern."
@@ -63,24 +55,24 @@ class Files(Source):
     def recordings(self, subject: str) -> Iterator[Recording]:
         """See `Source.recordings`; the Raws are not loaded into memory."""
         for (session, run), path in self._runs(subject).items():
-            yield Recording(subject, session, run, adapt(_read(path), self.settings, str(path)))
+            yield Recording(subject, session, run, apply_settings(_read(path), self.settings, str(path)))
 
-    def at_hand(self, subject: str) -> list[Recording]:
-        """See `Source.at_hand`; nothing is ever made or downloaded."""
+    def local_recordings(self, subject: str) -> list[Recording]:
+        """See `Source.local_recordings`."""
         return list(self.recordings(subject))
 
     def _runs(self, subject: str) -> dict[tuple[str, str], Path]:
-        """Where each session and run of a subject is, in their order."""
-        runs = {key[1:]: path for key, path in self._found().items() if key[0] == subject}
+        """Path of each session and run of a subject, in order."""
+        runs = {key[1:]: path for key, path in self._matches().items() if key[0] == subject}
         if not runs:
             raise UserError(
                 f"{self.settings.pattern}: no file is of subject {subject}; leave the subject out."
             )
-        return dict(sorted(runs.items(), key=lambda item: [natural(label) for label in item[0]]))
+        return dict(sorted(runs.items(), key=lambda item: [natural_key(label) for label in item[0]]))
 
-    def _found(self) -> dict[tuple[str, str, str], Path]:
-        """Subject, session and run of every file that is called like the pattern."""
-        found = {}
+    def _matches(self) -> dict[tuple[str, str, str], Path]:
+        """Path by subject, session and run of every file that matches the pattern."""
+        paths = {}
         for path in glob.glob(self._glob):
             match = self._regex.fullmatch(path)
             if match is None:  # a field that the pattern holds twice differs
@@ -91,18 +83,18 @@ class Files(Source):
                     f"{path}: {labels['subject']!r} cannot be the label of a subject; rename the file, "
                     "or correct recordings.pattern."
                 )
-            found[labels["subject"], labels.get("session", "0"), labels.get("run", "0")] = Path(path)
-        return found
+            paths[labels["subject"], labels.get("session", "0"), labels.get("run", "0")] = Path(path)
+        return paths
 
 
 def _read(path: Path) -> mne.io.BaseRaw:
-    """Read one recording, and say what is wrong with it in one sentence."""
+    """Read one recording; UserError if it is damaged."""
     try:
-        with refused_if_cut_off(path):
+        with refuse_truncated(path):
             return mne.io.read_raw(path, preload=False, verbose="warning")
     except UserError:
         raise
-    except Exception as error:  # whatever the readers of a dozen formats raise
+    except Exception as error:  # readers of a dozen formats may raise anything
         raise UserError(
             f"{path}: cannot be read ({in_words(error)}); replace the file, or correct recordings.pattern."
         ) from error
@@ -110,7 +102,7 @@ def _read(path: Path) -> mne.io.BaseRaw:
 
 def _parts(path: Path) -> set[Path]:
     """All files of one recording."""
-    if path.suffix.lower() in _ALONE:
+    if path.suffix.lower() in _SINGLE_FILE:
         return {path}
     parts = {path, *(Path(name) for name in _read(path).filenames if name)}
     if path.suffix.lower() == ".vhdr":

@@ -1,4 +1,4 @@
-"""What recordings from files need before the rest of the program can read them."""
+"""Channel names and types, montage and cues of Raws read from files; refusal of truncated files."""
 
 import re
 import warnings
@@ -14,47 +14,31 @@ from eeg_sgdr.errors import UserError
 from eeg_sgdr.settings import LabRecordings, TriggerChannel
 
 
-def adapt(raw: Any, settings: LabRecordings, where: str) -> Any:
-    """Rename and type channels, place sensors, and find cues, as the settings say.
+def apply_settings(raw: Any, settings: LabRecordings, where: str) -> Any:
+    """Rename and type channels, set the montage, and find cues, in place; returns the Raw.
 
-    Parameters
-    ----------
-    raw : mne.io.BaseRaw
-        As its reader hands it out; it is changed. Only a trigger channel's samples are read.
-    settings : LabRecordings
-        What the recording needs.
-    where : str
-        What messages call it.
-
-    Returns
-    -------
-    raw : mne.io.BaseRaw
-        The same.
-
-    Raises
-    ------
-    UserError
-        If the recording lacks a channel, or a sensor has no position in the montage.
+    Only a trigger channel's samples are read. Raises UserError if the recording lacks a channel, or a
+    sensor has no position in the montage.
     """
     names = set(raw.ch_names)
-    _check_names(settings.rename, names, "recordings.rename", where)
+    _check_channels(settings.rename, names, "recordings.rename", where)
     try:
         raw.rename_channels(settings.rename, verbose="error")
     except ValueError as error:
         raise UserError(f"{where}: {error}; correct recordings.rename.") from error
-    _check_names(settings.channel_types, set(raw.ch_names), "recordings.channel_types", where)
+    _check_channels(settings.channel_types, set(raw.ch_names), "recordings.channel_types", where)
     try:
         raw.set_channel_types(settings.channel_types, verbose="error")
     except ValueError as error:
         raise UserError(f"{where}: {error}; correct recordings.channel_types.") from error
     if settings.montage is not None:
-        _place(raw, settings.montage, where)
+        _set_montage(raw, settings.montage, where)
     if isinstance(settings.events, TriggerChannel):
-        _annotate(raw, settings.events, where)
+        _set_annotations(raw, settings.events, where)
     return raw
 
 
-def _check_names(wanted: dict[str, str], names: set[str], key: str, where: str) -> None:
+def _check_channels(wanted: dict[str, str], names: set[str], key: str, where: str) -> None:
     missing = [name for name in wanted if name not in names]
     if missing:
         raise UserError(
@@ -62,10 +46,10 @@ def _check_names(wanted: dict[str, str], names: set[str], key: str, where: str) 
         )
 
 
-def _place(raw: Any, montage: str, where: str) -> None:
-    """Give every EEG sensor its position."""
-    places = _montage(montage)
-    known = {name.lower() for name in places.ch_names}
+def _set_montage(raw: Any, montage: str, where: str) -> None:
+    """Give every EEG sensor its position in the montage."""
+    positions = _montage(montage)
+    known = {name.lower() for name in positions.ch_names}
     sensors = [raw.ch_names[i] for i in mne.pick_types(raw.info, eeg=True, exclude=[])]
     missing = [name for name in sensors if name.lower() not in known]
     if missing:
@@ -73,7 +57,7 @@ def _place(raw: Any, montage: str, where: str) -> None:
             f"{where}: montage {montage} has no position of {', '.join(missing)}; rename them as there "
             "(recordings.rename), or give them another type (recordings.channel_types)."
         )
-    raw.set_montage(places, match_case=False, on_missing="ignore", verbose="error")
+    raw.set_montage(positions, match_case=False, on_missing="ignore", verbose="error")
 
 
 def _montage(name: str) -> Any:
@@ -89,15 +73,15 @@ def _montage(name: str) -> Any:
         )
     try:
         return mne.channels.read_custom_montage(name)
-    except Exception as error:  # whatever the readers of a dozen formats raise
+    except Exception as error:  # readers of a dozen formats may raise anything
         raise UserError(
             f"recordings.montage: {name} cannot be read ({type(error).__name__}: {error}); name another file."
         ) from error
 
 
-def _annotate(raw: Any, trigger: TriggerChannel, where: str) -> None:
+def _set_annotations(raw: Any, trigger: TriggerChannel, where: str) -> None:
     """Make annotations of a trigger channel's codes; of the others those stay that mark bad stretches."""
-    _check_names({trigger.channel: ""}, set(raw.ch_names), "recordings.events.channel", where)
+    _check_channels({trigger.channel: ""}, set(raw.ch_names), "recordings.events.channel", where)
     try:
         events = mne.find_events(
             raw,
@@ -126,50 +110,31 @@ def _annotate(raw: Any, trigger: TriggerChannel, where: str) -> None:
 
 
 def montage_1005() -> Any:
-    """MNE's montage of the 10-05 system, under the name that the installed MNE prefers.
-
-    Returns
-    -------
-    montage : mne.channels.DigMontage
-    """
-    import mne
-
+    """MNE's montage of the 10-05 system, by the name that the installed MNE prefers."""
     try:
         return mne.channels.make_standard_montage("colin27_1005")
     except ValueError:  # the name before MNE 1.13
         return mne.channels.make_standard_montage("standard_1005")
 
 
-#: What MNE warns of when EDF and BDF are shorter or longer than their header says, and when annotations lie
-#: after the last sample, where it leaves them out.
-_OTHER_LENGTH = "Number of records from the header does not match"
+#: Warnings of MNE: EDF or BDF with another length than in its header, and annotations after the last sample.
+_LENGTH_WARNING = "Number of records from the header does not match"
 
-_AFTER_THE_END = r"Omitted (\d+) annotation"
+_ANNOTATION_WARNING = r"Omitted (\d+) annotation"
 
 
 @contextmanager
-def refused_if_cut_off(path: Path | str) -> Iterator[None]:
-    """Refuse a recording that was cut off, while MNE reads it with ``verbose="warning"``.
-
-    Parameters
-    ----------
-    path : Path or str
-        The file.
-
-    Raises
-    ------
-    UserError
-        If it was.
-    """
-    with warnings.catch_warnings(record=True) as given:
+def refuse_truncated(path: Path | str) -> Iterator[None]:
+    """Refuse a truncated recording, while MNE reads it with ``verbose="warning"``."""
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield
-    for text in (str(warning.message) for warning in given):
-        if text.startswith(_OTHER_LENGTH):
+    for text in (str(warning.message) for warning in caught):
+        if text.startswith(_LENGTH_WARNING):
             raise UserError(
                 f"{path}: is not as long as its header says; fetch it again, or correct the header."
             )
-        if found := re.match(_AFTER_THE_END, text):
+        if match := re.match(_ANNOTATION_WARNING, text):
             raise UserError(
-                f"{path}: {found[1]} events come after its end; fetch it again, or correct the events."
+                f"{path}: {match[1]} events come after its end; fetch it again, or correct the events."
             )

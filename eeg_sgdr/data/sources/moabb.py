@@ -1,8 +1,9 @@
-"""Datasets of MOABB, by the names of their classes.
+"""Source of MOABB's datasets, by the names of their classes.
 
-The samples and cues are those of ``dataset.get_data``: a cue is where MOABB's interval of the dataset begins,
-and what MOABB marks as bad stays marked. (braindecode's ``MOABBDataset`` makes the cues anew. There the marks
-are lost, and where a dataset has no stimulus channel, cues are moved by the interval's begin once more.)
+Samples and cues are those of ``dataset.get_data``: a cue is where MOABB's interval of the dataset begins,
+and MOABB's bad annotations are kept. (braindecode's ``MOABBDataset`` makes annotations anew from events: it
+loses the bad ones, and in a dataset without stimulus channel it adds the interval's begin to the cues a
+second time.)
 """
 
 import difflib
@@ -22,20 +23,15 @@ from eeg_sgdr.data.sources.lab import montage_1005
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.settings import MoabbRecordings
 
-#: No host listens here: what would be downloaded fails at once.
-_NOWHERE = "http://127.0.0.1:9"
+#: A proxy without a listener, so that downloads fail at once.
+_NO_PROXY_SERVER = "http://127.0.0.1:9"
 
 
 class Moabb(Source):
     """A dataset of MOABB, which finds its files or downloads them.
 
-    Parameters
-    ----------
-    settings : MoabbRecordings
-        Which dataset.
-    data_dir : Path
-        Where files are looked for, and downloaded to, when neither ``MNE_DATA`` nor the dataset's own
-        ``MNE_DATASETS_..._PATH`` is set (in the environment or in MNE's configuration).
+    They are in ``data_dir`` unless ``MNE_DATA`` or the dataset's own ``MNE_DATASETS_..._PATH`` is set, in
+    the environment or in MNE's configuration.
     """
 
     def __init__(self, settings: MoabbRecordings, data_dir: Path) -> None:
@@ -43,11 +39,11 @@ class Moabb(Source):
         self.dataset = _dataset(settings.dataset, settings.arguments)
 
     def subjects(self) -> list[str]:
-        """Labels as MOABB has them: "1", "2", ..."""
+        """Labels "1", "2", ... as in MOABB."""
         return [str(subject) for subject in self.dataset.subject_list]
 
     def files(self, subject: str) -> dict[str, Path]:
-        """The files that MOABB lists for the subject; downloaded where they are missing."""
+        """Files that MOABB lists for the subject, downloaded if missing."""
         if mne.get_config("MNE_DATA") is None:
             self.data_dir.mkdir(parents=True, exist_ok=True)
         try:
@@ -65,7 +61,7 @@ class Moabb(Source):
         """See `Source.recordings`; MOABB loads all recordings of a subject into memory."""
         number = self._number(subject)
         try:
-            with self._undisturbed():
+            with self._quiet_upstream():
                 sessions = self.dataset.get_data([number])[number]
         except Exception as error:
             problem = " ".join(str(error).split())
@@ -79,30 +75,30 @@ class Moabb(Source):
                     raw.set_montage(montage_1005(), match_case=False, on_missing="ignore", verbose="error")
                 yield Recording(subject, str(session), str(run), raw)
 
-    def at_hand(self, subject: str) -> list[Recording] | None:
-        """See `Source.at_hand`; MOABB may leave the empty folder of a file that it does not find."""
+    def local_recordings(self, subject: str) -> list[Recording] | None:
+        """See `Source.local_recordings`; MOABB may leave the empty folder of a missing file."""
         try:
-            self._paths(subject, https_proxy=_NOWHERE, http_proxy=_NOWHERE, no_proxy="")
-        except Exception:  # whatever it raises, the files are not here
+            self._paths(subject, https_proxy=_NO_PROXY_SERVER, http_proxy=_NO_PROXY_SERVER, no_proxy="")
+        except Exception:  # of any kind: the files are not here
             return None
         return list(self.recordings(subject))
 
     def _number(self, subject: str) -> Any:
-        """The subject as MOABB calls it."""
+        """The subject as MOABB numbers it."""
         return dict(zip(self.subjects(), self.dataset.subject_list, strict=True))[subject]
 
     def _paths(self, subject: str, **environment: str) -> list[Path]:
         """All files of a subject, in order."""
-        with self._undisturbed(**environment):
+        with self._quiet_upstream(**environment):
             found = self.dataset.data_path(self._number(subject), update_path=False)
         tops = [Path(path) for path in ([found] if isinstance(found, str | Path) else found)]
         files = {file for top in tops for file in ([top] if top.is_file() else top.rglob("*"))}
         return sorted(file for file in files if file.is_file())
 
     @contextmanager
-    def _undisturbed(self, **environment: str) -> Iterator[None]:
-        """MOABB without mirror, questions and chatter, with downloads where they are looked for."""
-        # A mirror is another place, with other paths, for which MOABB asks first otherwise.
+    def _quiet_upstream(self, **environment: str) -> Iterator[None]:
+        """MOABB without mirror, questions and log messages, with downloads where files are looked for."""
+        # MOABB would ask a mirror first, whose files have other paths.
         environment["MOABB_DOWNLOAD_PROVIDER"] = "upstream"
         if mne.get_config("MNE_DATA") is None:
             environment["MNE_DATA"] = str(self.data_dir)
@@ -124,7 +120,7 @@ class Moabb(Source):
 
 
 def _dataset(name: str, arguments: dict[str, Any]) -> Any:
-    """An instance of a dataset's class."""
+    """An instance of MOABB's dataset class."""
     try:
         from moabb.datasets.utils import dataset_list
     except ImportError as error:

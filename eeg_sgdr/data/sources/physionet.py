@@ -14,7 +14,7 @@ import mne
 from mne.datasets import eegbci
 
 from eeg_sgdr.data.sources import Recording, Source
-from eeg_sgdr.data.sources.lab import montage_1005, refused_if_cut_off
+from eeg_sgdr.data.sources.lab import montage_1005, refuse_truncated
 from eeg_sgdr.errors import UserError, in_words
 from eeg_sgdr.settings import PhysioNetRecordings
 
@@ -36,16 +36,9 @@ CUES = {
 class PhysioNet(Source):
     """EEGMMIDB; MNE finds its files or downloads just the runs named.
 
-    The cues T1 and T2 mean different things in different runs; here they are called left_fist,
-    right_fist, both_fists and both_feet, and T0 rest.
-
-    Parameters
-    ----------
-    settings : PhysioNetRecordings
-        Which runs.
-    data_dir : Path
-        Where files are looked for, and downloaded to, when neither ``MNE_DATASETS_EEGBCI_PATH`` nor
-        ``MNE_DATA`` is set (in the environment or in MNE's configuration).
+    T1 and T2 mean different things in different runs: here they are left_fist, right_fist, both_fists and
+    both_feet, and T0 is rest. Files are in ``data_dir`` unless ``MNE_DATASETS_EEGBCI_PATH`` or ``MNE_DATA``
+    is set, in the environment or in MNE's configuration.
     """
 
     def __init__(self, settings: PhysioNetRecordings, data_dir: Path) -> None:
@@ -58,16 +51,16 @@ class PhysioNet(Source):
         return [str(subject) for subject in range(1, N_SUBJECTS + 1)]
 
     def files(self, subject: str) -> dict[str, Path]:
-        """One EDF file a run; downloaded where it is missing."""
+        """One EDF file for each run, downloaded if missing."""
         paths = [self._path(subject, run) for run in self.runs]
         return {f"{path.parent.name}/{path.name}": path for path in paths}
 
     def recordings(self, subject: str) -> Iterator[Recording]:
-        """Yield the runs in order of their numbers."""
+        """See `Source.recordings`; in order of run numbers."""
         for run in self.runs:
             path = self._path(subject, run)
             try:
-                with refused_if_cut_off(path):
+                with refuse_truncated(path):
                     raw = mne.io.read_raw_edf(path, preload=False, verbose="warning")
             except UserError:
                 raise
@@ -84,11 +77,11 @@ class PhysioNet(Source):
             )
             yield Recording(subject, "0", str(run), raw)
 
-    def at_hand(self, subject: str) -> list[Recording] | None:
-        """See `Source.at_hand`; None as soon as one file is missing."""
-        # Where MNE looks before it downloads.
-        place = "MNE-eegbci-data/files/eegmmidb/1.0.0/S{0:03d}/S{0:03d}R{1:02d}.edf"
-        missing = [run for run in self.runs if not (self.path / place.format(int(subject), run)).is_file()]
+    def local_recordings(self, subject: str) -> list[Recording] | None:
+        """See `Source.local_recordings`; None if one file is missing."""
+        # MNE looks here before it downloads.
+        path = "MNE-eegbci-data/files/eegmmidb/1.0.0/S{0:03d}/S{0:03d}R{1:02d}.edf"
+        missing = [run for run in self.runs if not (self.path / path.format(int(subject), run)).is_file()]
         return None if missing else list(self.recordings(subject))
 
     def _path(self, subject: str, run: int) -> Path:
@@ -113,5 +106,5 @@ def runs_of(settings: PhysioNetRecordings) -> tuple[int, ...]:
 
 
 def task_of(run: int) -> str:
-    """Name of the task of a run with one."""
+    """Name of a run's task."""
     return next(task for (task, _), runs in RUNS.items() if run in runs)

@@ -1,4 +1,4 @@
-"""Recordings that the program simulates, kept as a BIDS dataset."""
+"""Source of simulated recordings, kept as a BIDS dataset."""
 
 import shutil
 from collections.abc import Iterator
@@ -27,15 +27,7 @@ asked for, and may be deleted: the same settings write the same bytes again.
 
 
 class Simulated(Source):
-    """Simulated motor EEG, written as a BIDS dataset and read back like any other.
-
-    Parameters
-    ----------
-    settings : SimulatedRecordings
-        How many subjects, runs and trials, at which rate, from which seed.
-    data_dir : Path
-        The dataset is a folder under ``data_dir/simulated`` that bears these numbers.
-    """
+    """Simulated motor EEG, written as a BIDS dataset under ``data_dir/simulated`` and read like any other."""
 
     simulated = True
 
@@ -52,25 +44,25 @@ class Simulated(Source):
         self.root = data_dir / "simulated" / name
 
     def subjects(self) -> list[str]:
-        """Labels of all subjects; nothing is simulated."""
+        """Labels of all subjects, without simulating."""
         return [f"{number:02d}" for number in range(1, self.settings.n_subjects + 1)]
 
     def files(self, subject: str) -> dict[str, Path]:
-        """See `Source.files`; the subject is simulated where it is not there yet."""
+        """See `Source.files`; a missing subject is simulated."""
         return self._dataset(subject).files(subject)
 
     def recordings(self, subject: str) -> Iterator[Recording]:
-        """See `Source.recordings`; the subject is simulated where it is not there yet."""
+        """See `Source.recordings`; a missing subject is simulated."""
         yield from self._dataset(subject).recordings(subject)
 
-    def at_hand(self, subject: str) -> list[Recording]:
-        """See `Source.at_hand`; a subject that is not there yet is simulated in memory."""
+    def local_recordings(self, subject: str) -> list[Recording]:
+        """See `Source.local_recordings`; a missing subject is simulated in memory."""
         if (self.root / f"sub-{subject}").is_dir():
-            return Bids(self.root, TASK).at_hand(subject)
+            return Bids(self.root, TASK).local_recordings(subject)
         return [Recording(subject, "0", run, raw) for run, raw in self._runs(subject)]
 
     def _dataset(self, subject: str) -> Bids:
-        """Return the dataset, with the subject in it."""
+        """The dataset, with the subject in it."""
         if subject not in self.subjects():
             raise UserError(
                 f"subject {subject!r} is not simulated; raise recordings.n_subjects (at most 14)."
@@ -80,27 +72,27 @@ class Simulated(Source):
         return Bids(self.root, TASK)
 
     def _complete(self, subject: str) -> None:
-        """Simulate what is not there yet of the dataset and of the subject."""
-        # Beside the dataset, so that it holds nothing but BIDS: locks, and what is not whole yet.
-        workshop = self.root.with_name(f".{self.root.name}")
-        workshop.mkdir(parents=True, exist_ok=True)
+        """Simulate what is missing of the dataset and of the subject."""
+        # Locks and incomplete files stand beside the dataset, so that it holds nothing but BIDS.
+        partial = self.root.with_name(f".{self.root.name}")
+        partial.mkdir(parents=True, exist_ok=True)
         if not self.root.is_dir():
-            with FileLock(workshop / "dataset.lock"):
+            with FileLock(partial / "dataset.lock"):
                 if not self.root.is_dir():
-                    _fresh(workshop / "dataset")
-                    self._write_dataset(workshop / "dataset")
-                    (workshop / "dataset").rename(self.root)
+                    _make_empty(partial / "dataset")
+                    self._write_dataset(partial / "dataset")
+                    (partial / "dataset").rename(self.root)
         folder = f"sub-{subject}"
         if not (self.root / folder).is_dir():
-            with FileLock(workshop / f"{folder}.lock"):
+            with FileLock(partial / f"{folder}.lock"):
                 if not (self.root / folder).is_dir():
-                    _fresh(workshop / folder)
-                    self._write_subject(subject, workshop / folder)
-                    (workshop / folder / folder).rename(self.root / folder)
-                    shutil.rmtree(workshop / folder)
+                    _make_empty(partial / folder)
+                    self._write_subject(subject, partial / folder)
+                    (partial / folder / folder).rename(self.root / folder)
+                    shutil.rmtree(partial / folder)
 
     def _write_dataset(self, root: Path) -> None:
-        """Write what the dataset says about itself, and who is in it."""
+        """Write README, participants.tsv and dataset_description.json."""
         (root / "README").write_text(_README.format(**self.settings.model_dump()), encoding="utf-8")
         names = [f"sub-{subject}" for subject in self.subjects()]
         (root / "participants.tsv").write_text("\n".join(["participant_id", *names, ""]), encoding="utf-8")
@@ -122,14 +114,14 @@ class Simulated(Source):
             )
 
     def _runs(self, subject: str) -> Iterator[tuple[str, mne.io.RawArray]]:
-        """Simulate a subject's runs, one at a time, with their labels."""
+        """Labels and Raws of a subject's runs, simulated one at a time."""
         s = self.settings
         simulated = runs(int(subject), s.seed, s.n_runs, s.n_trials, s.sfreq)
         for number, raw in enumerate(simulated, start=1):
             yield f"{number:02d}", raw
 
 
-def _fresh(folder: Path) -> None:
-    """Make an empty folder; what a crash left there is removed."""
+def _make_empty(folder: Path) -> None:
+    """Make an empty folder; remains of a crash are removed."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()

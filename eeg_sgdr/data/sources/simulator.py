@@ -1,4 +1,4 @@
-"""Simulates motor EEG: rhythms of the hand and foot areas that fade by class, and what disturbs them."""
+"""Simulate motor EEG: rhythms of hand and foot areas that desynchronise by class, noise and artefacts."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from eeg_sgdr.data.sources.lab import montage_1005
 
 Floats = NDArray[np.float64]
 
-#: To be raised whenever the same seed gives other samples, so that none of the old ones is taken for new.
+#: Raised whenever the same seed gives other samples, so that old ones are not mistaken for new.
 REVISION = 1
 
 #: The motor sensors of the High-Gamma montage (Schirrmeister et al. 2017).
@@ -51,41 +51,20 @@ CLARITY = (0.82, 0.58, 0.84, 0.95, 0.80, 0.92, 0.36, 0.79, 0.50, 0.97, 0.90, 0.6
 
 @dataclass(frozen=True)
 class Person:
-    """What one simulated person keeps from run to run.
+    """Properties of a simulated person, the same in every run."""
 
-    Attributes
-    ----------
-    clarity : float
-        How clear the rhythms are, between 0 and 1 (see `CLARITY`).
-    mu_hz, beta_hz, alpha_hz : float
-        Centre frequencies of the rhythms of the motor areas and of the occipital alpha.
-    positions, orientations : ndarray, shape (n_dipoles, 3)
-        Dipoles in metres (head coordinates) and their unit directions: the motor areas (mu, then
-        beta), two occipital, two frontal ones for blinks, then the background.
-    """
-
-    clarity: float
-    mu_hz: float
+    clarity: float  # see `CLARITY`
+    mu_hz: float  # centre frequencies: motor areas' mu and beta, occipital alpha
     beta_hz: float
     alpha_hz: float
+    #: (n_dipoles, 3), metres, head coordinates: mu and beta areas, 2 occipital, 2 frontal (blinks),
+    #: background
     positions: Floats
-    orientations: Floats
+    orientations: Floats  # (n_dipoles, 3), unit vectors
 
 
 def person(number: int, seed: int) -> Person:
-    """Draw a person.
-
-    Parameters
-    ----------
-    number : int
-        From 1 to 14; it determines the clarity, whatever the seed.
-    seed : int
-        Seed of everything else.
-
-    Returns
-    -------
-    person : Person
-    """
+    """Draw person 1 to 14; the number determines the clarity, the seed everything else."""
     rng = np.random.default_rng([seed, number])
     motor = _below([name for name, _ in _AREAS.values()], 0.72)
     beta = motor + np.array([0.0, 0.006, 0.0])  # beta comes from further in front
@@ -110,34 +89,21 @@ def person(number: int, seed: int) -> Person:
 
 
 def runs(number: int, seed: int, n_runs: int, n_trials: int, sfreq: float) -> Iterator[mne.io.RawArray]:
-    """Simulate a person's runs, one at a time.
+    """Simulate a person's runs, one at a time: EEG and one EOG channel in volts, cues as annotations of 4 s.
 
-    Parameters
-    ----------
-    number : int
-        The person, from 1 to 14.
-    seed : int
-        Same seed, same samples.
-    n_runs, n_trials : int
-        Runs, and trials of each run (a multiple of the number of classes).
-    sfreq : float
-        Sampling rate in Hz, a whole number.
-
-    Yields
-    ------
-    raw : mne.io.RawArray
-        EEG and one EOG channel in volts, with the cues as annotations of 4 s.
+    ``n_trials`` (of a run) is a multiple of the number of classes, ``sfreq`` a whole number of Hz. The same
+    seed gives the same samples.
     """
     info = mne.create_info([*SENSORS, "EOG"], sfreq, ["eeg"] * len(SENSORS) + ["eog"])
     info.set_montage(montage_1005(), verbose="error")
     info["line_freq"] = LINE_HZ
-    somebody = person(number, seed)
+    participant = person(number, seed)
     for run in range(1, n_runs + 1):
         # A generator of its own, so that a run does not depend on how many others there are.
-        yield _run(somebody, info, n_trials, np.random.default_rng([seed, number, run]))
+        yield _run(participant, info, n_trials, np.random.default_rng([seed, number, run]))
 
 
-def _run(somebody: Person, info: mne.Info, n_trials: int, rng: np.random.Generator) -> mne.io.RawArray:
+def _run(participant: Person, info: mne.Info, n_trials: int, rng: np.random.Generator) -> mne.io.RawArray:
     """Simulate one run."""
     sfreq = info["sfreq"]
     onsets, cues = _protocol(n_trials, sfreq, rng)
@@ -145,12 +111,12 @@ def _run(somebody: Person, info: mne.Info, n_trials: int, rng: np.random.Generat
     blinks = _blinks(times, rng)
     moments = np.concatenate(
         [
-            _motor(somebody, onsets, cues, times, rng),
-            60e-9 * _rhythms(np.full(2, somebody.alpha_hz), 1.0, times, rng),
+            _motor(participant, onsets, cues, times, rng),
+            60e-9 * _rhythms(np.full(2, participant.alpha_hz), 1.0, times, rng),
             250e-9 * np.stack([blinks, blinks]),
         ]
     )
-    gains = _gains(somebody, info, rng)
+    gains = _gains(participant, info, rng)
     # Double precision, so that the order in which a processor sums does not show in a file's 16 bits.
     eeg = gains[:, : len(moments)] @ moments
     # In blocks, for the memory that long runs need.
@@ -173,11 +139,11 @@ def _protocol(n_trials: int, sfreq: float, rng: np.random.Generator) -> tuple[Fl
     return np.round(onsets * sfreq) / sfreq, cues
 
 
-def _gains(somebody: Person, info: mne.Info, rng: np.random.Generator) -> Floats:
+def _gains(participant: Person, info: mne.Info, rng: np.random.Generator) -> Floats:
     """Volts at each sensor per ampere metre of each dipole; the cap sits a little differently each run."""
     tilt = rng.normal(0, 0.02, 3)
-    positions = somebody.positions + np.cross(tilt, somebody.positions - _CENTRE)
-    orientations = _unit(somebody.orientations + np.cross(tilt, somebody.orientations))
+    positions = participant.positions + np.cross(tilt, participant.positions - _CENTRE)
+    orientations = _unit(participant.orientations + np.cross(tilt, participant.orientations))
     n = len(positions)
     dipoles = mne.Dipole(np.zeros(n), positions, np.ones(n), orientations, np.ones(n), verbose="error")
     sphere = mne.make_sphere_model(_CENTRE, _RADIUS, verbose="error")
@@ -187,10 +153,10 @@ def _gains(somebody: Person, info: mne.Info, rng: np.random.Generator) -> Floats
 
 
 def _motor(
-    somebody: Person, onsets: Floats, cues: NDArray[np.int64], times: Floats, rng: np.random.Generator
+    participant: Person, onsets: Floats, cues: NDArray[np.int64], times: Floats, rng: np.random.Generator
 ) -> Floats:
     """Moments of the motor areas' mu and beta rhythms (A m), faded by class; shape (6, n_samples)."""
-    clarity = somebody.clarity
+    clarity = participant.clarity
     # How well each trial is done; now and then it is not done at all.
     effort = rng.uniform(0.5, 1.0, len(cues)) * (rng.random(len(cues)) > 0.15 * (1 - clarity))
     depth = (0.15 + 0.75 * clarity) * effort
@@ -201,7 +167,7 @@ def _motor(
         near = slice(*np.searchsorted(times, [onset, onset + TRIAL_S + 1.0]))
         course = _step(times[near], onset + reaction[i], 0.5) - _step(times[near], onset + TRIAL_S, 0.8)
         envelope[:, near] -= depth[i] * fading[:, [cues[i]]] * course
-    hz = np.repeat([somebody.mu_hz, somebody.beta_hz], 3) + rng.normal(0, 0.15, 6)
+    hz = np.repeat([participant.mu_hz, participant.beta_hz], 3) + rng.normal(0, 0.15, 6)
     width = np.repeat([1.0, 2.0], 3)
     strength = np.repeat([45e-9, 22e-9], 3) * (0.3 + 0.9 * clarity) * np.exp(rng.normal(0, 0.1, 6))
     return strength[:, None] * np.tile(envelope, (2, 1)) * _rhythms(hz, width, times, rng)

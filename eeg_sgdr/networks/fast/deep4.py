@@ -1,4 +1,4 @@
-"""Deep4Net in dense form: later convolutions too as matrix products over frequencies."""
+"""Deep4Net, dense: all convolutions as matrix products over frequencies."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -9,8 +9,8 @@ from torch import Tensor
 from eeg_sgdr.networks.build import Network
 from eeg_sgdr.networks.dropout import dropout_mask
 from eeg_sgdr.networks.fast.blocks import Scratch
-from eeg_sgdr.networks.fast.first import FirstConvolution, over_trial
-from eeg_sgdr.networks.fast.norm import Statistics, unbiased_moments, update_running_statistics
+from eeg_sgdr.networks.fast.first import FirstConvolution, trial_readout
+from eeg_sgdr.networks.fast.norm import Statistics, by_buffer, unbiased_moments, update_running_statistics
 from eeg_sgdr.networks.fast.stages import AnalysePhases, ConvolveNormalisePool, Readout, Stage, running_maxima
 from eeg_sgdr.networks.fast.sums import WindowSums
 from eeg_sgdr.networks.forward import Forward
@@ -44,11 +44,9 @@ class Deep4Forward(Forward):
     """Deep4Net's mean logits, block by block in the order of phases (see `Stage`).
 
     Each block convolves, normalises, takes ELU and the maximum of neighbours, and drops out before the
-    next. Convolutions are products over frequencies (see `Tiles`), for 10 taps with half to a third
-    of the operations. ELU is monotonic, so it is applied to the maxima. As in `ShallowForm`, the
-    classifier and the mean over positions are one readout.
-
-    What is prepared is described at `FirstConvolution`.
+    next. Convolutions are products over frequencies (see `Tiles`), for 10 taps with half to a third of the
+    operations. ELU is monotonic, so it is applied to the maxima. As in `ShallowForward`, the classifier and
+    the mean over positions are one readout. Windows are prepared by `FirstConvolution`.
     """
 
     name = "fast"
@@ -65,8 +63,8 @@ class Deep4Forward(Forward):
         self.trial_stages = self._stages(self.first.n_trial_outputs, self.first.n_trial_outputs)
 
     @staticmethod
-    def fits(network: Network) -> bool:
-        """Whether the network is one that this form computes exactly."""
+    def supports(network: Network) -> bool:
+        """Whether the network is computed exactly."""
         from braindecode import models
 
         module: Any = network.module
@@ -87,11 +85,11 @@ class Deep4Forward(Forward):
         )
 
     def prepare(self, windows: Tensor) -> Tensor:
-        """See `Form.prepare`."""
+        """See `Forward.prepare`."""
         return self.first.prepare(windows)
 
     def logits(self, prepared: Tensor, crops: Tensor, dropout_seed: int) -> Tensor:
-        """See `Form.logits`."""
+        """See `Forward.logits`."""
         masks: Sequence[Tensor | None] = [None, None, None]
         if self.module.training and self.module.drop_2.p > 0:
             masks = self._masks(len(crops), dropout_seed)
@@ -118,11 +116,11 @@ class Deep4Forward(Forward):
         return in_order
 
     def trial_logits(self, prepared: Tensor) -> Tensor:
-        """See `Form.trial_logits`."""
+        """See `Forward.trial_logits`."""
         statistics = [(norm.running_mean, norm.running_var) for norm in self.norms]
         classifier = self.module.final_layer.conv_classifier
         with torch.no_grad():
-            smear = self.trial_stages[-1].weights(over_trial(self._smear(), self.network.starts))
+            smear = self.trial_stages[-1].weights(trial_readout(self._smear(), self.network.starts))
             readout = (classifier.weight[..., 0] @ smear).flatten(1)
             logits = [
                 self._pooled(3, outputs, statistics[3]).transpose(0, 1).flatten(1) @ readout.T
@@ -131,21 +129,17 @@ class Deep4Forward(Forward):
             return torch.cat(logits) + classifier.bias
 
     def batch_norm_statistics(self, prepared: Tensor) -> dict[str, Tensor]:
-        """See `Form.batch_norm_statistics`; each sample counts as often as there are crops over it."""
+        """See `Forward.batch_norm_statistics`; each sample counts as often as crops contain it."""
         statistics: list[Statistics] = []
         starts = self.network.starts
         with torch.no_grad():
             for i, norm in enumerate(self.norms):
                 ones = torch.ones(self.stages[i].n_times, dtype=torch.float64, device=prepared.device)
-                counts = self.trial_stages[i].weights(len(starts) * over_trial(ones, starts))
+                counts = self.trial_stages[i].weights(len(starts) * trial_readout(ones, starts))
                 outputs = self._trial_outputs(i, prepared, statistics)
-                mean, variance = unbiased_moments((some.flatten(2) for some in outputs), counts)
+                mean, variance = unbiased_moments((chunk.flatten(2) for chunk in outputs), counts)
                 statistics.append((mean.to(norm.running_mean), variance.to(norm.running_var)))
-        return {
-            f"{name}.running_{kind}": value
-            for name, values in zip(NORMS, statistics, strict=True)
-            for kind, value in zip(("mean", "var"), values, strict=True)
-        }
+        return by_buffer(dict(zip(NORMS, statistics, strict=True)))
 
     def _stages(self, n_outputs: int, n_steps: int) -> list[Stage]:
         """Stages of all blocks for ``n_outputs`` of the first convolution, in rows of ``n_steps``."""
@@ -158,7 +152,7 @@ class Deep4Forward(Forward):
         return stages
 
     def _block(self, i: int, weight: Tensor, bias: Tensor, spectra: Tensor) -> Tensor:
-        """One block from spectra to features, shape (n_filters, n, n_phases, n_steps)."""
+        """Features of one block from spectra, shape (n_filters, n, n_phases, n_steps)."""
         norm, stage = self.norms[i], self.stages[i]
         features, mean, variance, n = ConvolveNormalisePool.apply(
             spectra, weight, bias, norm.weight, norm.bias, norm, stage
@@ -168,7 +162,7 @@ class Deep4Forward(Forward):
         return features
 
     def _masks(self, n: int, seed: int) -> list[Tensor]:
-        """Masks of the three dropouts, shape (n_filters, n, n_phases, n_steps) as the next block sees it."""
+        """Masks of the three dropouts, shape (n_filters, n, n_phases, n_steps) of the next block."""
         weight = self.module.conv_2.weight
         generator = torch.Generator(weight.device).manual_seed(seed)
         shapes = [stage.split(stage.times).shape for stage in self.stages[:3]]
@@ -178,19 +172,16 @@ class Deep4Forward(Forward):
         ]
 
     def _smear(self) -> Tensor:
-        """Means over positions as weights of each time, for each tap of the classifier."""
+        """Weights of each time in the mean over positions, for each tap of the classifier."""
         classifier = self.module.final_layer.conv_classifier
         n_times = self.stages[-1].n_pooled
         sums = WindowSums(n_times, self.network.n_positions, classifier.dilation[0])
         return sums.matrix(classifier.weight).T / self.network.n_positions
 
     def _trial_outputs(self, i: int, prepared: Tensor, statistics: list[Statistics]) -> Iterator[Tensor]:
-        """Input of block i's batch norm over whole trials, some at a time, without dropout.
-
-        Shape (n_filters, n, n_phases, n_steps).
-        """
+        """Input of block i's batch norm, without dropout: chunks (n_filters, n_trials, n_phases, n_steps)."""
         _, bias = self.first.filters()
-        for y in self.first.over_trials(prepared):
+        for y in self.first.trial_outputs(prepared):
             outputs = y.add_(bias[:, None, None])[:, :, None]
             for k in range(i):
                 stage, tiles = self.trial_stages[k], self.trial_stages[k + 1].tiles

@@ -1,4 +1,4 @@
-"""Convolution of every signal with the filter of its group, as products with Toeplitz matrices."""
+"""Depthwise convolution as products with Toeplitz matrices."""
 
 from typing import Any
 
@@ -8,10 +8,7 @@ from torch.autograd.function import once_differentiable
 
 
 def tile_size(n_samples: int, n_taps: int) -> int:
-    """Length of the tiles into which rows of at least ``n_samples`` are cut.
-
-    At least ``n_taps - 1``, and with few taps as many as keep matrix products busy.
-    """
+    """Length of tiles: at least n_taps - 1, and with few taps enough to keep matrix products busy."""
     n_tiles = max(1, n_samples // max(n_taps - 1, 32))
     return max(-(-n_samples // n_tiles), n_taps - 1)
 
@@ -36,21 +33,10 @@ class DepthwiseConvolution(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, signals: Tensor, weight: Tensor, size: int) -> Tensor:
-        """Convolve.
+        """Convolve contiguous signals (n_groups, n_rows, n_samples) with weights (n_groups, n_taps).
 
-        Parameters
-        ----------
-        signals : Tensor, shape (n_groups, n_rows, n_samples)
-            Contiguous; n_samples is a multiple of ``size``.
-        weight : Tensor, shape (n_groups, n_taps)
-        size : int
-            Length of the tiles, at least n_taps - 1.
-
-        Returns
-        -------
-        outputs : Tensor, shape (n_groups, n_rows, n_samples)
-            The last n_taps - 1 of every row are without meaning. They have no gradient: that of what is
-            made of them must be zero.
+        n_samples is a multiple of the tiles' ``size``, at least n_taps - 1. The last n_taps - 1 outputs of
+        every row are meaningless and have no gradient: that of what is made of them must be zero.
         """
         ctx.save_for_backward(signals, weight)
         ctx.size = size

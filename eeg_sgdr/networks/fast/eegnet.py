@@ -1,6 +1,7 @@
 """EEGNet, trial-wise: sensors are mixed before time is filtered."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,11 +13,10 @@ from torch.nn import functional
 from eeg_sgdr.networks.build import Network
 from eeg_sgdr.networks.dropout import dropout_mask
 from eeg_sgdr.networks.fast.depthwise import DepthwiseConvolution, tile_size
-from eeg_sgdr.networks.fast.lags import LaggedWindows, lagged
-from eeg_sgdr.networks.fast.norm import Statistics, normalise, unbiased_moments, update_running_statistics
+from eeg_sgdr.networks.fast.norm import Statistics, by_buffer, unbiased_moments, update_running_statistics
 from eeg_sgdr.networks.forward import CHUNK, Forward
 
-#: Layers that this form stands for, after those that only rearrange axes.
+#: Layers, after those that only rearrange axes.
 LAYERS = [
     "conv_temporal: Conv2d",
     "bnorm_temporal: BatchNorm2d",
@@ -35,6 +35,21 @@ LAYERS = [
 ]
 
 Masks = list[Tensor] | None
+
+
+@dataclass(frozen=True)
+class LaggedWindows:
+    """Windows, and their sums at each lag of a temporal filter, from which its statistics follow.
+
+    With x the windows padded with zeros for the temporal convolution, which has T outputs,
+
+        sums[i, l] = sum over c, t < T of x[i, c, t + l],
+        products[i, l, k] = sum over c, t < T of x[i, c, t + l] x[i, c, t + k].
+    """
+
+    windows: Tensor  # (n_trials, n_channels, n_samples)
+    sums: Tensor  # float64, (n_trials, n_taps)
+    products: Tensor  # float64, (n_trials, n_taps, n_taps)
 
 
 class EEGNetForward(Forward):
@@ -73,8 +88,8 @@ class EEGNetForward(Forward):
         self.n_features = self.n_depth_outputs // module.pool_2.kernel_size[1]
 
     @staticmethod
-    def fits(network: Network) -> bool:
-        """Whether the network is one that this form computes exactly."""
+    def supports(network: Network) -> bool:
+        """Whether the network is computed exactly."""
         from braindecode import models
 
         module: Any = network.module
@@ -89,16 +104,16 @@ class EEGNetForward(Forward):
         )
 
     def prepare(self, windows: Tensor) -> LaggedWindows:
-        """See `Form.prepare`; the windows are not copied, if they are where torch would have put them.
+        """See `Forward.prepare`; windows are copied only if torch would have aligned them otherwise.
 
         How a matrix product rounds may depend on where in a cache line its factors begin.
         """
         if windows.data_ptr() % 64:
             windows = windows.clone()
-        return lagged(windows, self.n_taps, self.margin)
+        return _lagged(windows, self.n_taps, self.margin)
 
     def logits(self, prepared: LaggedWindows, crops: Tensor, dropout_seed: int) -> Tensor:
-        """See `Form.logits`."""
+        """See `Forward.logits`."""
         if self.module.training:
             statistics: dict[str, Statistics] = {}
             masks = [mask.transpose(0, 1) for mask in self.dropout_masks(len(crops), dropout_seed)]
@@ -107,10 +122,7 @@ class EEGNetForward(Forward):
         return self._classify(self._condensed(prepared, crops, statistics, masks), statistics, masks)
 
     def dropout_masks(self, n: int, seed: int) -> list[Tensor]:
-        """Masks of both dropouts: zeros, and 1 / (1 - drop_prob).
-
-        Of shapes (n, n_mixed, n_pooled) and (n, n_condensed, n_features).
-        """
+        """Masks of both dropouts, (n, n_mixed, n_pooled) and (n, n_condensed, n_features)."""
         module = self.module
         weight = module.conv_separable_point.weight
         n_condensed, n_mixed = weight.shape[:2]
@@ -120,18 +132,16 @@ class EEGNetForward(Forward):
         return [first.transpose(0, 1), second.transpose(0, 1)]
 
     def trial_logits(self, prepared: LaggedWindows) -> Tensor:
-        """See `Form.trial_logits`."""
+        """See `Forward.trial_logits`."""
         statistics = self._running_statistics()
         with torch.no_grad():
-            return torch.cat(
-                [
-                    self._classify(self._condensed(prepared, trials, statistics, None), statistics, None)
-                    for trials in self._chunks(prepared)
-                ]
+            condensed = (
+                self._condensed(prepared, chunk, statistics, None) for chunk in self._chunks(prepared)
             )
+            return torch.cat([self._classify(values, statistics, None) for values in condensed])
 
     def batch_norm_statistics(self, prepared: LaggedWindows) -> dict[str, Tensor]:
-        """See `Form.batch_norm_statistics`."""
+        """See `Forward.batch_norm_statistics`."""
         statistics = self._running_statistics()
         ones = partial(torch.ones, dtype=torch.float64, device=prepared.sums.device)
         with torch.no_grad():
@@ -150,18 +160,14 @@ class EEGNetForward(Forward):
                 for trials in self._chunks(prepared)
             )
             self._put(statistics, "bnorm_2", *unbiased_moments(condensed, ones(self.n_depth_outputs)))
-        return {
-            f"{name}.running_{kind}": value
-            for name, values in statistics.items()
-            for kind, value in zip(("mean", "var"), values, strict=True)
-        }
+        return by_buffer(statistics)
 
     def _running_statistics(self) -> dict[str, Statistics]:
         layers = {name: self.module.get_submodule(name) for name in ("bnorm_temporal", "bnorm_1", "bnorm_2")}
         return {name: (layer.running_mean, layer.running_var) for name, layer in layers.items()}
 
     def _put(self, statistics: dict[str, Statistics], name: str, mean: Tensor, variance: Tensor) -> None:
-        """Replace a layer's statistics by others, of the type that the layer keeps."""
+        """Replace a layer's statistics, keeping their type."""
         like = statistics[name][0]
         statistics[name] = mean.to(like), variance.to(like)
 
@@ -171,7 +177,7 @@ class EEGNetForward(Forward):
     def _mixed(self, windows: Tensor, trials: Tensor) -> Tensor:
         """Windows after both first filters, less the affine map of the batch norm between them.
 
-        Shape (n_mixed, n, at least n_outputs), less what is beyond n_outputs.
+        Shape (n_mixed, n, at least n_outputs), meaningless beyond n_outputs.
         """
         spatial = self.module.conv_spatial.weight[:, 0, :, 0]
         temporal = self.module.conv_temporal.weight[:, 0, 0]
@@ -192,7 +198,7 @@ class EEGNetForward(Forward):
         return mean.to(weight), (square - mean.square()).to(weight)
 
     def _temporal_affine(self, statistics: Statistics) -> tuple[Tensor, Tensor]:
-        """What the first batch norm does to the mixed signals: scale and shift, of shape (n_mixed,)."""
+        """Scale and shift (n_mixed,) of the mixed signals by the first batch norm."""
         norm, spatial = self.module.bnorm_temporal, self.module.conv_spatial.weight
         mean, variance = statistics
         gain = norm.weight / (variance + norm.eps).sqrt()
@@ -203,7 +209,7 @@ class EEGNetForward(Forward):
     def _condensed(
         self, prepared: LaggedWindows, trials: Tensor, statistics: dict[str, Statistics], masks: Masks
     ) -> Tensor:
-        """The input of the last batch norm, shape (n_condensed, n, at least n_depth_outputs)."""
+        """Input of the last batch norm, shape (n_condensed, n, at least n_depth_outputs)."""
         module = self.module
         temporal = statistics.get("bnorm_temporal")
         if temporal is None:
@@ -212,7 +218,7 @@ class EEGNetForward(Forward):
             update_running_statistics(module.bnorm_temporal, *temporal, n)
         scale, shift = self._temporal_affine(temporal)
         mixed = self._mixed(prepared.windows, trials)
-        normal = normalise(module.bnorm_1, mixed, self.n_outputs, statistics.get("bnorm_1"), scale, shift)
+        normal = _normalise(module.bnorm_1, mixed, self.n_outputs, statistics.get("bnorm_1"), scale, shift)
         pooled = _elu_and_pool(normal, self.n_pooled, module.pool_1.kernel_size[1])
         if masks is not None:
             pooled = pooled * masks[0]
@@ -222,14 +228,13 @@ class EEGNetForward(Forward):
         beyond = -(-n_padded // size) * size - n_padded
         padded = functional.pad(pooled, (self.depth_margin, self.depth_margin + beyond))
         filtered = DepthwiseConvolution.apply(padded, weight, size)
-        return (module.conv_separable_point.weight[:, :, 0, 0] @ filtered.flatten(1)).unflatten(
-            1, filtered.shape[1:]
-        )
+        point = module.conv_separable_point.weight[:, :, 0, 0]
+        return (point @ filtered.flatten(1)).unflatten(1, filtered.shape[1:])
 
     def _classify(self, condensed: Tensor, statistics: dict[str, Statistics], masks: Masks) -> Tensor:
         module = self.module
         one = condensed.new_ones(len(condensed))
-        normal = normalise(
+        normal = _normalise(
             module.bnorm_2, condensed, self.n_depth_outputs, statistics.get("bnorm_2"), one, 0 * one
         )
         features = _elu_and_pool(normal, self.n_features, module.pool_2.kernel_size[1])
@@ -240,7 +245,7 @@ class EEGNetForward(Forward):
 
 
 class _MixSensors(torch.autograd.Function):
-    """Spatial filters applied to some trials, with zeros around them.
+    """Spatial filters applied to numbered trials, with zeros around them.
 
     A product for each trial, on the windows where they are: copying them first costs as much again.
     """
@@ -272,3 +277,61 @@ class _MixSensors(torch.autograd.Function):
 def _elu_and_pool(values: Tensor, n: int, width: int) -> Tensor:
     """Means of ELU over ``n`` stretches of a width, shape (n_filters, n_crops, n)."""
     return functional.elu(values[..., : n * width]).unflatten(2, (n, width)).mean(3)
+
+
+def _lagged(windows: Tensor, n_taps: int, margin: int) -> LaggedWindows:
+    """Sums and products of windows, not copied, in float64; ``margin`` is the convolution's zero padding."""
+    moments = [_moments(chunk, n_taps, margin) for chunk in windows.split(CHUNK)]
+    sums, products = (torch.cat(parts) for parts in zip(*moments, strict=True))
+    return LaggedWindows(windows, sums, products)
+
+
+def _moments(windows: Tensor, n_taps: int, margin: int) -> tuple[Tensor, Tensor]:
+    """Sums and products of a chunk of windows (see `LaggedWindows`).
+
+    From one pair of lags to the next, (l, k) to (l + 1, k + 1), the product only loses its first term and
+    gains one: with G[t, u] = sum over c of x[c, t] x[c, u],
+
+        products[l + 1, k + 1] = products[l, k] - G[l, k] + G[T + l, T + k].
+
+    So only those with l = 0 are summed over time: with time t < T cut into stretches of n_taps they are
+    sums over diagonals of the product of these with the stretches twice as long that begin with them.
+    """
+    x = functional.pad(windows.double(), (margin, margin))
+    T = x.shape[2] - n_taps + 1
+    sums = x.sum(1).unfold(1, T, 1).sum(2)
+    beyond = -T % n_taps
+    stretches = functional.pad(x[..., :T], (0, beyond)).unfold(2, n_taps, n_taps)
+    longer = functional.pad(x, (0, beyond)).unfold(2, 2 * n_taps - 1, n_taps)
+    gram = stretches.flatten(1, 2).mT @ longer.flatten(1, 2)
+    strides = (gram.stride(0), 1, 2 * n_taps)
+    products = torch.zeros(len(x), n_taps, n_taps, dtype=x.dtype, device=x.device)
+    products[:, 0] = products[:, :, 0] = gram.as_strided((len(x), n_taps, n_taps), strides).sum(2)
+    first, last = x[..., : n_taps - 1], x[..., T:]
+    change = last.mT @ last - first.mT @ first
+    for lag in range(n_taps - 1):
+        products[:, lag + 1, 1:] = products[:, lag, :-1] + change[:, lag]
+    return sums, products
+
+
+def _normalise(
+    layer: Any, values: Tensor, n: int, statistics: Statistics | None, scale: Tensor, shift: Tensor
+) -> Tensor:
+    """Batch norm of ``scale * values + shift``, which is not itself computed, shape of ``values``.
+
+    ``values`` (n_filters, n_crops, at least n) have no effect on the statistics beyond ``n``. Without
+    ``statistics`` those of the batch are taken, and the running ones updated; then shift (n_filters,) is
+    without effect (its gradient is zero), and scale nearly so.
+    """
+    if statistics is None:
+        centre = values[..., :n].mean((1, 2))
+    else:
+        (mean, variance), centre = statistics, torch.zeros_like(scale)
+    centred = values - centre[:, None, None]
+    if statistics is None:
+        variance = centred[..., :n].square().mean((1, 2))
+        mean, variance = scale * centre + shift, scale.square() * variance
+        update_running_statistics(layer, mean, variance, values.shape[1] * n)
+    gain = layer.weight / (variance + layer.eps).sqrt()
+    offset = layer.bias + (scale * centre + shift - mean) * gain
+    return centred * (scale * gain)[:, None, None] + offset[:, None, None]

@@ -1,4 +1,4 @@
-"""The convolution over time and sensors that ShallowFBCSPNet and Deep4Net begin with."""
+"""First convolution of ShallowFBCSPNet and Deep4Net, over time and sensors."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,21 +14,9 @@ from eeg_sgdr.networks.forward import CHUNK
 class FirstConvolution:
     """braindecode's ``conv_time_spat`` for crops of windows whose spectra are prepared.
 
-    Prepared are the spectra of the crops' tiles (see `Tiles`), shape (n_frequencies, n_crops, n_tiles,
-    2 * n_channels): for crops of 44 sensors and 1000 samples under filters of 25 taps 1.5 times the
-    memory of the crops.
-
-    Parameters
-    ----------
-    network : Network
-        Whose module has a ``conv_time_spat``.
-
-    Attributes
-    ----------
-    tiles : Tiles
-    n_filters : int
-    n_trial_outputs : int
-        Outputs in time over the stretch of a trial on which there are crops.
+    Prepared are the spectra of the crops' tiles (see `Tiles`), shape (n_frequencies, n_crops, n_tiles, 2 *
+    n_channels): for crops of 44 sensors and 1000 samples under filters of 25 taps 1.5 times the memory of
+    the crops. ``n_trial_outputs`` is the number of outputs over all crops of a trial.
     """
 
     def __init__(self, network: Network) -> None:
@@ -47,31 +35,27 @@ class FirstConvolution:
         return torch.einsum("tl,stc->scl", time, spat), spat.sum(2) @ self._time.bias
 
     def prepare(self, windows: Tensor) -> Tensor:
-        """Spectra of all crops of some windows (n_trials, n_channels, n_samples), as described above."""
+        """Spectra of all crops of windows (n_trials, n_channels, n_samples)."""
         n_crops = len(windows) * len(self._starts)
         tiles = self.tiles
         spectra = windows.new_empty(tiles.n_frequencies, n_crops, tiles.n_tiles, 2 * windows.shape[1])
-        n_done = 0
-        for some in windows.split(CHUNK):
-            crops = torch.stack([some[..., start : start + self._crop_samples] for start in self._starts], 1)
-            of_some = tiles.analyse(crops.flatten(0, 1).transpose(0, 1)).unflatten(2, (-1, tiles.n_tiles))
-            n_some = of_some.shape[2]
-            spectra[:, n_done : n_done + n_some] = of_some.permute(0, 2, 3, 1)
-            n_done += n_some
+        first = 0
+        for chunk in windows.split(CHUNK):
+            crops = torch.stack([chunk[..., start : start + self._crop_samples] for start in self._starts], 1)
+            values = tiles.analyse(crops.flatten(0, 1).transpose(0, 1)).unflatten(2, (-1, tiles.n_tiles))
+            last = first + values.shape[2]
+            spectra[:, first:last] = values.permute(0, 2, 3, 1)
+            first = last
         return spectra
 
     def spectra(self, prepared: Tensor, crops: Tensor) -> Tensor:
-        """Spectra of some crops, shape (n_frequencies, 2 * n_channels, n * n_tiles)."""
+        """Spectra of numbered crops, shape (n_frequencies, 2 * n_channels, n * n_tiles)."""
         return prepared.index_select(1, crops.to(prepared.device)).flatten(1, 2).mT
 
-    def over_trials(self, prepared: Tensor) -> Iterator[Tensor]:
-        """Convolutions of whole trials, less the bias, some trials at a time.
+    def trial_outputs(self, prepared: Tensor) -> Iterator[Tensor]:
+        """Convolutions of whole trials, less the bias, in chunks (n_filters, n, n_trial_outputs).
 
-        They are put together from tiles of the trials' crops, of which just enough are taken.
-
-        Yields
-        ------
-        outputs : Tensor, shape (n_filters, n, n_trial_outputs)
+        They are put together from a minimal set of the crops' tiles.
         """
         tiles, starts = self.tiles, self._starts
         weight, _ = self.filters()
@@ -80,26 +64,17 @@ class FirstConvolution:
         cover = _cover(stretches)
         chosen = torch.tensor([tile for tile, _, _ in cover], device=prepared.device)
         per_trial = prepared.unflatten(1, (-1, len(starts))).flatten(2, 3)
-        for some in per_trial.split(CHUNK, 1):
-            spectra = some.index_select(2, chosen).flatten(1, 2).mT
+        for chunk in per_trial.split(CHUNK, 1):
+            spectra = chunk.index_select(2, chosen).flatten(1, 2).mT
             y = tiles.synthesise(tiles.products(weight, spectra), len(cover))
             y = y.unflatten(2, (len(cover), tiles.size))
             yield torch.cat([y[:, :, i, first:last] for i, (_, first, last) in enumerate(cover)], 2)
 
 
-def over_trial(readout: Tensor, starts: tuple[int, ...]) -> Tensor:
-    """What reads the mean over a trial's crops from the features of the trial.
+def trial_readout(readout: Tensor, starts: tuple[int, ...]) -> Tensor:
+    """Weights (..., starts[-1] + n_times) of a trial's features for the mean over its crops of a readout.
 
-    Parameters
-    ----------
-    readout : Tensor, shape (..., n_times)
-        What is multiplied with the features of a crop.
-    starts : tuple of int
-        First sample of each crop.
-
-    Returns
-    -------
-    readout : Tensor, shape (..., starts[-1] + n_times)
+    ``readout`` (..., n_times) is multiplied with the features of one crop.
     """
     n_times = readout.shape[-1]
     result = readout.new_zeros(*readout.shape[:-1], starts[-1] + n_times)
@@ -109,7 +84,7 @@ def over_trial(readout: Tensor, starts: tuple[int, ...]) -> Tensor:
 
 
 def _cover(stretches: list[tuple[int, int]]) -> list[tuple[int, int, int]]:
-    """Few of some stretches (first, end) that leave no gap, each with the part of it that is taken."""
+    """Few stretches (first, end) without a gap: number of each, and the part of it that is taken."""
     cover, reached = [], 0
     while reached < max(end for _, end in stretches):
         best = max(

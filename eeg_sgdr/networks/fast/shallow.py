@@ -9,7 +9,7 @@ from torch.autograd.function import once_differentiable
 from eeg_sgdr.networks.build import Network
 from eeg_sgdr.networks.dropout import dropout_mask
 from eeg_sgdr.networks.fast.blocks import Scratch, blocks
-from eeg_sgdr.networks.fast.first import FirstConvolution, over_trial
+from eeg_sgdr.networks.fast.first import FirstConvolution, trial_readout
 from eeg_sgdr.networks.fast.norm import unbiased_moments, update_running_statistics
 from eeg_sgdr.networks.fast.sums import WindowSums
 from eeg_sgdr.networks.forward import Forward
@@ -30,7 +30,7 @@ class ShallowForward(Forward):
     where S[k, t] = 1 / U if D k <= t < D k + U, and 0 otherwise. The readout R has as many entries as
     the features of one crop, so that 467 positions cost no more than one.
 
-    What is prepared is described at `FirstConvolution`.
+    Windows are prepared by `FirstConvolution`.
     """
 
     name = "fast"
@@ -47,8 +47,8 @@ class ShallowForward(Forward):
         self.pool = WindowSums(self.tiles.n_outputs, module.pool.kernel_size[0], module.pool.stride[0])
 
     @staticmethod
-    def fits(network: Network) -> bool:
-        """Whether the network is one that this form computes exactly."""
+    def supports(network: Network) -> bool:
+        """Whether the network is computed exactly."""
         from braindecode import models, modules
 
         module: Any = network.module
@@ -64,11 +64,11 @@ class ShallowForward(Forward):
         ]
 
     def prepare(self, windows: Tensor) -> Tensor:
-        """See `Form.prepare`."""
+        """See `Forward.prepare`."""
         return self.first.prepare(windows)
 
     def logits(self, prepared: Tensor, crops: Tensor, dropout_seed: int) -> Tensor:
-        """See `Form.logits`."""
+        """See `Forward.logits`."""
         spectra = self.first.spectra(prepared, crops)
         mask = None
         if self.module.training and self.drop_prob > 0:
@@ -97,7 +97,7 @@ class ShallowForward(Forward):
         return weight @ smear.matrix(weight).T / n_positions
 
     def trial_logits(self, prepared: Tensor) -> Tensor:
-        """See `Form.trial_logits`."""
+        """See `Forward.trial_logits`."""
         norm = self.norm
         with torch.no_grad():
             _, bias = self.first.filters()
@@ -105,30 +105,27 @@ class ShallowForward(Forward):
             shift = norm.bias / self.pool.window**0.5 + (bias - norm.running_mean) * scale
             scale, shift = scale[:, None, None], shift[:, None, None]
             pool = WindowSums(self.first.n_trial_outputs, self.pool.window, self.pool.stride)
-            readout = over_trial(self._readout(), self.network.starts)
+            readout = trial_readout(self._readout(), self.network.starts)
             logits, scratch = [], Scratch(bias)
-            for y in self.first.over_trials(prepared):
+            for y in self.first.trial_outputs(prepared):
                 power = pool.sums((y * scale).add_(shift).square_(), scratch)
                 features = power.clamp(min=self.epsilon).log_()
                 logits.append(torch.einsum("ftp,cfp->tc", features, readout))
             return torch.cat(logits) + self.classifier.bias
 
     def batch_norm_statistics(self, prepared: Tensor) -> dict[str, Tensor]:
-        """See `Form.batch_norm_statistics`; each sample counts as often as there are crops over it."""
+        """See `Forward.batch_norm_statistics`; each sample counts as often as crops contain it."""
         with torch.no_grad():
             _, bias = self.first.filters()
-            counts = over_trial(bias.new_ones(self.pool.n, dtype=torch.float64), self.network.starts)
+            counts = trial_readout(bias.new_ones(self.pool.n, dtype=torch.float64), self.network.starts)
             mean, variance = unbiased_moments(
-                self.first.over_trials(prepared), counts * len(self.network.starts)
+                self.first.trial_outputs(prepared), counts * len(self.network.starts)
             )
-            return {
-                "bnorm.running_mean": (mean + bias).to(bias),
-                "bnorm.running_var": variance.to(bias),
-            }
+            return {"bnorm.running_mean": (mean + bias).to(bias), "bnorm.running_var": variance.to(bias)}
 
 
 class _ShallowLogits(torch.autograd.Function):
-    """From spectra to mean logits (less the classifier's bias), some filters at a time.
+    """From spectra to mean logits (less the classifier's bias), a block of filters at a time.
 
     Between the convolution and the readout filters have nothing to do with each other, batch norm
     included. So all steps are done for a few filters before the next few, on arrays that stay in the
@@ -161,9 +158,9 @@ class _ShallowLogits(torch.autograd.Function):
         readout: Tensor,
         spectra: Tensor,
         mask: Tensor | None,
-        form: ShallowForward,
+        network: ShallowForward,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        tiles, pool, norm = form.tiles, form.pool, form.norm
+        tiles, pool, norm = network.tiles, network.pool, network.norm
         n_crops, n_filters = spectra.shape[2] // tiles.n_tiles, len(weight)
         n = n_crops * tiles.n_outputs
         products = tiles.products(weight, spectra)
@@ -175,37 +172,35 @@ class _ShallowLogits(torch.autograd.Function):
         if norm.training:
             mean, variance = weight.new_empty(by_filter), weight.new_empty(by_filter)
         else:
-            mean, variance = (
-                (norm.running_mean - bias).view(by_filter),
-                norm.running_var.clone().view(by_filter),
-            )
+            mean = (norm.running_mean - bias).view(by_filter)
+            variance = norm.running_var.clone().view(by_filter)
         gain, shift = (value.view(by_filter) / pool.window**0.5 for value in (norm_weight, norm_bias))
         scratch = Scratch(weight)
-        for some in blocks(n_filters, centred[0].nbytes):
-            y = tiles.synthesise(products[:, :, some], tiles.n_tiles, out=centred[some])
+        for block in blocks(n_filters, centred[0].nbytes):
+            y = tiles.synthesise(products[:, :, block], tiles.n_tiles, out=centred[block])
             u = scratch.array("u", y.shape)
             if norm.training:
                 valid = y[..., : tiles.n_outputs]
-                torch.sum(valid, (1, 2), keepdim=True, out=mean[some]).div_(n)
-                y -= mean[some]
+                torch.sum(valid, (1, 2), keepdim=True, out=mean[block]).div_(n)
+                y -= mean[block]
                 y[..., tiles.n_outputs :] = 0
-                _inner_products(y, y, out=variance[some]).div_(n)
+                _inner_products(y, y, out=variance[block]).div_(n)
             else:
-                y -= mean[some]
-            scale = gain[some] / (variance[some] + norm.eps).sqrt_()
-            power = pool.sums(torch.mul(y, scale, out=u).add_(shift[some]).square_(), scratch)
-            torch.clamp(power, min=form.epsilon, out=features[some]).log_()
-            torch.threshold_(power, form.epsilon, torch.inf)
+                y -= mean[block]
+            scale = gain[block] / (variance[block] + norm.eps).sqrt_()
+            power = pool.sums(torch.mul(y, scale, out=u).add_(shift[block]).square_(), scratch)
+            torch.clamp(power, min=network.epsilon, out=features[block]).log_()
+            torch.threshold_(power, network.epsilon, torch.inf)
             if mask is None:
-                torch.reciprocal(power, out=slopes[some])
+                torch.reciprocal(power, out=slopes[block])
             else:
-                some_mask = mask.transpose(0, 1)[some]
-                torch.div(some_mask, power, out=slopes[some])
-                features[some] *= some_mask
+                block_mask = mask.transpose(0, 1)[block]
+                torch.div(block_mask, power, out=slopes[block])
+                features[block] *= block_mask
             # A product for each filter is faster than one of all, and than its transpose.
-            logits += torch.bmm(readout[:, some].transpose(0, 1), features[some].mT).sum(0)
+            logits += torch.bmm(readout[:, block].transpose(0, 1), features[block].mT).sum(0)
         ctx.save_for_backward(norm_weight, norm_bias, readout, spectra, centred, features, slopes, variance)
-        ctx.form, ctx.training = form, norm.training
+        ctx.network, ctx.training = network, norm.training
         mean, variance = mean.flatten() + bias, variance.flatten()
         ctx.mark_non_differentiable(mean, variance)
         return logits.T, mean, variance
@@ -215,35 +210,31 @@ class _ShallowLogits(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
         """Gradients by weight, bias, batch norm's weight and bias, and readout."""
         norm_weight, norm_bias, readout, spectra, centred, features, slopes, variance = ctx.saved_tensors
-        form, tiles, pool = ctx.form, ctx.form.tiles, ctx.form.pool
+        tiles, pool = ctx.network.tiles, ctx.network.pool
         n_filters, n_crops, _ = centred.shape
         n = n_crops * tiles.n_outputs
-        spread = variance + form.norm.eps
+        spread = variance + ctx.network.norm.eps
         root = pool.window**-0.5
         scale = norm_weight.view(spread.shape) * root / spread.sqrt()
         shift = norm_bias.view(spread.shape) * root
-        total, moment, d_readout = (
-            torch.empty_like(spread),
-            torch.empty_like(spread),
-            torch.empty_like(readout),
-        )
+        total, moment, d_readout = (torch.empty_like(like) for like in (spread, spread, readout))
         d_products = centred.new_empty(tiles.n_frequencies, 2, n_filters, n_crops * tiles.n_tiles)
         scratch = Scratch(centred)
-        for some in blocks(n_filters, centred[0].nbytes):
-            for i in range(some.start, some.stop):
+        for block in blocks(n_filters, centred[0].nbytes):
+            for i in range(block.start, block.stop):
                 torch.mm(gradient.T, features[i], out=d_readout[:, i])
-            y, slope = centred[some], slopes[some]
+            y, slope = centred[block], slopes[block]
             d_power = scratch.array("d_power", slope.shape)
-            torch.bmm(gradient.expand(len(y), -1, -1), readout[:, some].transpose(0, 1), out=d_power)
+            torch.bmm(gradient.expand(len(y), -1, -1), readout[:, block].transpose(0, 1), out=d_power)
             d_squares = pool.adjoint(d_power, slope, y.shape[2], scratch)
-            e = torch.mul(y, scale[some], out=scratch.array("e", y.shape)).add_(shift[some])
+            e = torch.mul(y, scale[block], out=scratch.array("e", y.shape)).add_(shift[block])
             e *= d_squares
-            torch.sum(e, (1, 2), keepdim=True, out=total[some])
-            _inner_products(e, y, out=moment[some])
+            torch.sum(e, (1, 2), keepdim=True, out=total[block])
+            _inner_products(e, y, out=moment[block])
             if ctx.training:
-                e.addcmul_(y, moment[some] / (n * spread[some]), value=-1).sub_(total[some] / n)
+                e.addcmul_(y, moment[block] / (n * spread[block]), value=-1).sub_(total[block] / n)
                 e[..., tiles.n_outputs :] = 0
-            tiles.synthesise_adjoint(e, out=d_products[:, :, some])
+            tiles.synthesise_adjoint(e, out=d_products[:, :, block])
         d_weight = tiles.products_adjoint(d_products, spectra) * (2 * scale)
         d_bias = torch.zeros_like(norm_bias) if ctx.training else 2 * (scale * total).flatten()
         d_norm_weight = 2 * root * (moment / spread.sqrt()).flatten()
@@ -251,6 +242,6 @@ class _ShallowLogits(torch.autograd.Function):
 
 
 def _inner_products(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
-    """Sum of a b for each of the first axis: one reading, without an array of products."""
-    # The others of all pairs are for nothing, but few, and cost less than a call for each that is wanted.
+    """Sum of a b for each of the first axis in one reading, without an array of products."""
+    # The other pairs are few, and cost less than a call for each pair that is wanted.
     return out.copy_((a.flatten(1) @ b.flatten(1).T).diagonal().reshape(out.shape))

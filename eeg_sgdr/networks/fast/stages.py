@@ -1,4 +1,4 @@
-"""One block of a dense network: convolution, batch norm, ELU and maxima, in the order of phases."""
+"""One block of a dense network, in the order of phases: convolution, batch norm, ELU and maxima."""
 
 from typing import Any
 
@@ -24,16 +24,9 @@ class Stage:
     beyond the last time is computed from whatever is there, has no weight in batch norm and in the
     readout, and no gradient.
 
-    Attributes
-    ----------
-    n_times, n_pooled : int
-        Number of times after the convolution, and after the pooling.
-    times : Tensor of int64, shape (n_phases, n_steps)
-        Of the convolution's outputs, and of the windows of the pooling that begin there.
-    n_kept : int
-        Steps after the pooling that the next block splits.
-    tiles : Tiles
-        How the convolution is computed.
+    ``times`` (n_phases, n_steps) are those of the convolution's outputs, and of the pooling windows that
+    begin there; ``n_times`` and ``n_pooled`` count the times after convolution and pooling, ``n_kept`` the
+    steps after the pooling that the next block splits.
     """
 
     def __init__(self, times: Tensor, n_times: int, window: int, stride: int, tiles: Tiles) -> None:
@@ -60,17 +53,14 @@ class Stage:
         return values[..., : self.n_kept].unflatten(-1, (-1, self.stride)).mT.flatten(-3, -2)
 
     def weights(self, by_time: Tensor) -> Tensor:
-        """Weights (..., n) of the times 0 ... n - 1 in the order of phases, and 0 for all others.
-
-        Shape (..., n_phases * n_steps).
-        """
+        """Weights (..., n) of times 0 to n - 1 in the order of phases (..., n_phases * n_steps), else 0."""
         times = self.times.flatten().to(by_time.device)
         inside = times < by_time.shape[-1]
         return by_time[..., times.where(inside, 0)] * inside
 
 
 class ConvolveNormalisePool(torch.autograd.Function):
-    """One block: convolution, batch norm, maximum of neighbours, ELU; some filters at a time.
+    """One block: convolution, batch norm, maximum of neighbours, ELU; a block of filters at a time.
 
     As in `_ShallowLogits`, whose notation this is: with v the weights (0 or 1) of times, n their sum
     over crops,
@@ -94,7 +84,7 @@ class ConvolveNormalisePool(torch.autograd.Function):
         norm: Any,
         stage: Stage,
     ) -> tuple[Tensor, Tensor, Tensor, int]:
-        """Features, and mean and variance of batch norm's input with their number of values."""
+        """Features, and mean, variance and number of values of batch norm's input."""
         tiles, n_filters = stage.tiles, len(weight)
         products = tiles.products(weight, spectra)
         n_crops = products.shape[3] // (tiles.n_tiles * len(stage.times))
@@ -105,22 +95,22 @@ class ConvolveNormalisePool(torch.autograd.Function):
         mean = torch.empty_like(bias) if norm.training else norm.running_mean - bias
         variance = torch.empty_like(bias) if norm.training else norm.running_var.clone()
         scratch = Scratch(weight)
-        for some in blocks(n_filters, centred[0].nbytes):
-            y = centred[some]
+        for block in blocks(n_filters, centred[0].nbytes):
+            y = centred[block]
             rows = y.view(len(y), -1, tiles.n_tiles * tiles.size)
-            tiles.synthesise(products[:, :, some], tiles.n_tiles, out=rows)
+            tiles.synthesise(products[:, :, block], tiles.n_tiles, out=rows)
             z = scratch.array("z", y.shape)
             if norm.training:
-                mean[some] = (y @ counted).sum(1) / n
-                y -= mean[some, None, None]
-                variance[some] = (torch.square(y, out=z) @ counted).sum(1) / n
+                mean[block] = (y @ counted).sum(1) / n
+                y -= mean[block, None, None]
+                variance[block] = (torch.square(y, out=z) @ counted).sum(1) / n
             else:
-                y -= mean[some, None, None]
-            scale = norm_weight[some] / (variance[some] + norm.eps).sqrt()
-            torch.mul(y, scale[:, None, None], out=z).add_(norm_bias[some, None, None])
+                y -= mean[block, None, None]
+            scale = norm_weight[block] / (variance[block] + norm.eps).sqrt()
+            torch.mul(y, scale[:, None, None], out=z).add_(norm_bias[block, None, None])
             *_, maxima = running_maxima(z.flatten(), stage.window, scratch)
-            features[some] = maxima.view(y.shape)
-            torch.nn.functional.elu_(features[some])
+            features[block] = maxima.view(y.shape)
+            torch.nn.functional.elu_(features[block])
         ctx.save_for_backward(spectra, weight, norm_weight, norm_bias, centred, features, variance, counted)
         ctx.norm, ctx.stage, ctx.n, ctx.training = norm, stage, n, norm.training
         mean = mean + bias
@@ -140,21 +130,21 @@ class ConvolveNormalisePool(torch.autograd.Function):
         n_columns = spectra.shape[2]
         d_products = centred.new_empty(tiles.n_frequencies, 2, len(weight), n_columns)
         scratch = Scratch(centred)
-        for some in blocks(len(weight), centred[0].nbytes):
-            y = centred[some]
-            z = torch.mul(y, scale[some, None, None], out=scratch.array("z", y.shape))
-            z += norm_bias[some, None, None]
-            d_maxima = torch.ops.aten.elu_backward(gradient[some], 1, 1, 1, True, features[some])
+        for block in blocks(len(weight), centred[0].nbytes):
+            y = centred[block]
+            z = torch.mul(y, scale[block, None, None], out=scratch.array("z", y.shape))
+            z += norm_bias[block, None, None]
+            d_maxima = torch.ops.aten.elu_backward(gradient[block], 1, 1, 1, True, features[block])
             e = _maxima_adjoint(d_maxima.flatten(), z.flatten(), stage.window, scratch).view(y.shape)
-            total[some] = (e @ counted).sum(1)
+            total[block] = (e @ counted).sum(1)
             product = torch.mul(e, y, out=z)
-            moment[some] = (product @ counted).sum(1)
+            moment[block] = (product @ counted).sum(1)
             if ctx.training:
-                torch.mul(y, (moment / (n * spread))[some, None, None], out=product)
-                e -= product.add_((total / n)[some, None, None])
+                torch.mul(y, (moment / (n * spread))[block, None, None], out=product)
+                e -= product.add_((total / n)[block, None, None])
             e *= counted
             rows = e.view(len(y), -1, tiles.n_tiles * tiles.size)
-            tiles.synthesise_adjoint(rows, out=d_products[:, :, some])
+            tiles.synthesise_adjoint(rows, out=d_products[:, :, block])
         d_bias = torch.zeros_like(norm_bias) if ctx.training else scale * total
         scale = scale[:, None, None]
         d_weight = tiles.products_adjoint(d_products, spectra) * scale

@@ -1,4 +1,4 @@
-"""Sums over windows of time, without adding the same numbers for every window."""
+"""Sums over windows of time, by doubling."""
 
 from functools import cache
 
@@ -19,16 +19,6 @@ class WindowSums:
     in eight additions a value for w = 75 (1, 3, 6, 12, 24, 25, 75). Nothing is ever subtracted, as with
     running sums, so a quiet stretch after a loud one loses no digits. With longer strides it is a
     product with a matrix of zeros and ones.
-
-    Parameters
-    ----------
-    n : int
-        Length of what is summed.
-    window, stride : int
-
-    Attributes
-    ----------
-    n_windows : int
     """
 
     def __init__(self, n: int, window: int, stride: int) -> None:
@@ -38,47 +28,21 @@ class WindowSums:
         self.n_windows = (n - window) // stride + 1
 
     def sums(self, values: Tensor, scratch: Scratch) -> Tensor:
-        """Sum over each window.
-
-        Parameters
-        ----------
-        values : Tensor, shape (..., at least n)
-            Contiguous; of no effect beyond ``n``.
-        scratch : Scratch
-            The result lies there, or in ``values``.
-
-        Returns
-        -------
-        sums : Tensor, shape (..., n_windows)
-        """
+        """Sums over each window, (..., n_windows); contiguous values (..., at least n) may be overwritten."""
         if self.stride == 1:
             return _moving_sums(values, self.window, scratch)[..., : self.n_windows]
         return values[..., : self.n] @ self.matrix(values)
 
     def adjoint(self, gradient: Tensor, slopes: Tensor, length: int, scratch: Scratch) -> Tensor:
-        """Gradient by the values from the gradient by a function of the sums.
+        """Gradient by the values (..., length), zero beyond ``n``, from that by a function of the sums.
 
-        It is again a sum over windows, of the gradient by the sums with zeros before and behind it. The
-        zeros behind one row are those before the next.
-
-        Parameters
-        ----------
-        gradient : Tensor, shape (..., n_windows)
-        slopes : Tensor, shape (..., n_windows)
-            Derivatives of the function; multiplied here, where the products are wanted.
-        length : int
-            Length of the rows, at least ``n``.
-        scratch : Scratch
-            The result may lie there.
-
-        Returns
-        -------
-        gradient : Tensor, shape (..., length)
-            Zero beyond ``n``.
+        ``slopes`` are the function's derivatives, multiplied here, where the products are wanted. It is
+        again a sum over windows, of the gradient by the sums with zeros before and behind it; the zeros
+        behind one row are those before the next. The result may lie in ``scratch``.
         """
         if self.stride > 1:
-            of_values = (gradient * slopes) @ self.matrix(gradient).T
-            return torch.nn.functional.pad(of_values, (0, length - self.n))
+            summed = (gradient * slopes) @ self.matrix(gradient).T
+            return torch.nn.functional.pad(summed, (0, length - self.n))
         margin, shape = self.window - 1, (*gradient.shape[:-1], length)
         size = torch.Size(shape).numel()
         padded = scratch.array("padded", (margin + size,))
@@ -89,19 +53,19 @@ class WindowSums:
         return _moving_sums(padded, self.window, scratch)[:size].view(shape)
 
     def matrix(self, like: Tensor) -> Tensor:
-        """The sums as a matrix of zeros and ones, shape (n, n_windows), of the type of a tensor."""
+        """The sums as a matrix of zeros and ones, shape (n, n_windows), of a tensor's type and device."""
         start = self.stride * torch.arange(self.n_windows, device=like.device)
         after_start = torch.arange(self.n, device=like.device)[:, None] - start
         return ((after_start >= 0) & (after_start < self.window)).to(like.dtype)
 
 
 def _moving_sums(values: Tensor, window: int, scratch: Scratch) -> Tensor:
-    """Sums over ``window`` neighbours, the last ``window - 1`` of each row being without meaning.
+    """Sums over ``window`` neighbours, the last ``window - 1`` of each row without meaning.
 
-    All rows are summed as one long row, which is why these run on into the next row.
+    All rows are summed as one long row, so these run on into the next row.
     """
     flat = values.flatten()
-    sums, here, there = flat, scratch.array("sums", flat.shape), scratch.array("more sums", flat.shape)
+    sums, spare, last = flat, scratch.array("sums", flat.shape), scratch.array("more sums", flat.shape)
     n, width = len(flat), 1
     for factor in _factors(window):
         if factor == 1:
@@ -110,17 +74,17 @@ def _moving_sums(values: Tensor, window: int, scratch: Scratch) -> Tensor:
             width += 1
             continue
         n -= (factor - 1) * width
-        longer = torch.add(sums[:n], sums[width : width + n], out=here[:n])
+        longer = torch.add(sums[:n], sums[width : width + n], out=spare[:n])
         if factor == 3:
             longer += sums[2 * width :]
-        sums, here, there = longer, there, here
+        sums, spare, last = longer, last, spare
         width *= factor
-    return flat.view(values.shape) if window == 1 else there.view(values.shape)
+    return flat.view(values.shape) if window == 1 else last.view(values.shape)
 
 
 @cache
 def _factors(width: int) -> tuple[int, ...]:
-    """How to lengthen windows of 1 to ``width``: times 2 or 3, or 1 longer (1), in the fewest additions."""
+    """Steps from windows of 1 to ``width`` in the fewest additions: times 2 or 3, or 1 longer (1)."""
     if width == 1:
         return ()
     ways = [(*_factors(width // factor), factor) for factor in (2, 3) if width % factor == 0]

@@ -35,27 +35,12 @@ MOVE = 20
 
 
 class Tiles:
-    """How the outputs of one convolution are cut into tiles, and the matrices of its transforms.
+    """Tiles of the outputs of one convolution, and the matrices of their transforms.
 
-    Parameters
-    ----------
-    n_outputs : int
-        Outputs in time for each stretch of the signal, which has ``n_samples = n_outputs + n_taps - 1``
-        samples.
-    n_taps : int
-        Length of the filters.
-    n_inputs, n_filters : int
-        Numbers of inputs and filters; with them the number of tiles is chosen that takes the least
-        time, from the operations and from what the spectra move through the memory.
-    analysed_once : bool
-        Whether the spectra of the inputs are prepared, and their cost is of no interest.
-
-    Attributes
-    ----------
-    n_tiles, size, length : int
-        Number of tiles, outputs in each (m) and samples in each (N). The last tile may reach beyond
-        the stretch, where the signal is taken to be zero.
-    n_frequencies : int
+    A stretch of ``n_outputs + n_taps - 1`` samples has n_tiles tiles of ``size`` outputs (m) from
+    ``length`` samples (N); the last may reach beyond it, where the signal is taken to be zero. Their number
+    is that of the least time, from the operations and from the memory traffic of the spectra;
+    ``analysed_once`` leaves out the cost of the inputs' spectra, which are prepared.
     """
 
     def __init__(
@@ -81,16 +66,9 @@ class Tiles:
         self._matrices: dict[tuple[torch.dtype, torch.device], tuple[Tensor, Tensor, Tensor]] = {}
 
     def analyse(self, signals: Tensor) -> Tensor:
-        """Spectra of the tiles of some stretches (X above).
+        """Spectra (X above) of signals (n_inputs, n, n_samples): (n_frequencies, 2 * n_inputs, n * n_tiles).
 
-        Parameters
-        ----------
-        signals : Tensor, shape (n_inputs, n, n_samples)
-
-        Returns
-        -------
-        spectra : Tensor, shape (n_frequencies, 2 * n_inputs, n * n_tiles)
-            Real parts of all inputs, then imaginary ones.
+        Real parts of all inputs, then imaginary ones.
         """
         analysis, _, _ = self._transforms(signals)
         beyond = self.n_tiles * self.size - self.n_outputs
@@ -112,16 +90,9 @@ class Tiles:
         return signals[..., : self.n_samples]
 
     def products(self, weight: Tensor, spectra: Tensor) -> Tensor:
-        """Spectra of the outputs' tiles (Y above): the sum over inputs, for each frequency.
+        """Spectra of the outputs' tiles (Y above), shape (n_frequencies, 2, n_filters, n * n_tiles).
 
-        Parameters
-        ----------
-        weight : Tensor, shape (n_filters, n_inputs, n_taps)
-        spectra : Tensor, shape (n_frequencies, 2 * n_inputs, n * n_tiles)
-
-        Returns
-        -------
-        products : Tensor, shape (n_frequencies, 2, n_filters, n * n_tiles)
+        The sum over inputs, for each frequency; weights are (n_filters, n_inputs, n_taps).
         """
         return torch.bmm(self._filter_matrices(weight), spectra).unflatten(1, (2, -1))
 
@@ -141,20 +112,7 @@ class Tiles:
         return torch.bmm(self._filter_matrices(weight).mT, gradient.flatten(1, 2))
 
     def synthesise(self, products: Tensor, n_tiles: int, out: Tensor | None = None) -> Tensor:
-        """Outputs from the spectra of their tiles.
-
-        Parameters
-        ----------
-        products : Tensor, shape (n_frequencies, 2, n_filters, n * n_tiles)
-        n_tiles : int
-            Number of tiles in a row.
-        out : Tensor, shape (n_filters, n, n_tiles * size)
-            Contiguous; where to put the outputs.
-
-        Returns
-        -------
-        outputs : Tensor, shape (n_filters, n, n_tiles * size)
-        """
+        """Outputs (n_filters, n, n_tiles * size) from the spectra of their tiles; ``out`` is contiguous."""
         _, _, outputs = self._transforms(products)
         if out is None:
             n = products.shape[3] // n_tiles
@@ -175,7 +133,7 @@ class Tiles:
         return torch.cat([torch.cat([real, -imaginary], 2), torch.cat([imaginary, real], 2)], 1)
 
     def _transforms(self, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Matrices from samples, from taps, and to outputs, on the device and of the type of a tensor."""
+        """Matrices from samples, from taps, and to outputs, of a tensor's type and device."""
         key = (like.dtype, like.device)
         if key not in self._matrices:
             frequency = torch.arange(self.n_frequencies, dtype=torch.float64)[:, None]
