@@ -1,4 +1,4 @@
-"""What a run would train and how long it would take: the answer to --dry-run."""
+"""Dry run: what a run would train, and how long it would take on this machine."""
 
 import heapq
 import math
@@ -8,17 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eeg_sgdr.data.sources import Source
-from eeg_sgdr.data.splits import Fold
 from eeg_sgdr.data.trials import make_trials
 from eeg_sgdr.errors import UserError
-from eeg_sgdr.jobs.submit import absent_fits, processes
+from eeg_sgdr.jobs.submit import Unit, processes
 from eeg_sgdr.parallel import workers
 from eeg_sgdr.schedules import Step
 from eeg_sgdr.settings import Settings, plan
 from eeg_sgdr.settings.plan import FitKey
-from eeg_sgdr.storage import folders
-from eeg_sgdr.storage.results import Subject
 from eeg_sgdr.training import loop
 from eeg_sgdr.training.loop import Data
 
@@ -27,39 +23,8 @@ N_EPOCHS, N_UPDATES = 6, 3
 
 
 @dataclass(frozen=True)
-class Unit:
-    """A subject, or a fold, that a run is asked to train.
-
-    Attributes
-    ----------
-    label : str
-        Its label, or its number.
-    folder : store.SubjectFolder
-        Where its results are, or would be.
-    fold : Fold | None
-        Which subjects a fold is made of; None for a subject.
-    """
-
-    label: str
-    folder: folders.SubjectFolder
-    fold: Fold | None
-
-
-@dataclass(frozen=True)
 class Shape:
-    """As much of a unit's trials as costs depend on.
-
-    Attributes
-    ----------
-    n_train, n_test : int
-        Trials that train and test, rejected ones left out.
-    n_channels, n_samples : int
-        Shape of a window.
-    n_classes : int
-        Number of classes.
-    sfreq : float
-        Sampling rate in Hz.
-    """
+    """As much of a unit's trials as costs depend on; rejected trials are left out, the rate is in Hz."""
 
     n_train: int
     n_test: int
@@ -71,73 +36,46 @@ class Shape:
 
 @dataclass(frozen=True)
 class Measured:
-    """Times on this machine, of one process that has it to itself.
+    """Times on this machine, of one process that has it to itself."""
 
-    Attributes
-    ----------
-    update : float
-        Seconds of one update, the median of several.
-    fastest, slowest : float
-        The range of them.
-    n_updates : int
-        How many were measured, warm-up left out.
-    scoring : float
-        Seconds that scoring one state takes for each training trial, the test trials that belong to it
-        included.
-    form : str
-        Which form of the network was computed.
-    """
-
+    #: Seconds of one update: the median, and the range, of `n_updates` (the warm-up left out).
     update: float
     fastest: float
     slowest: float
     n_updates: int
+    #: Seconds of scoring one state for each training trial, its share of the test trials included.
     scoring: float
+    #: The form of the network that was computed.
     form: str
 
 
-def missing_fits(units: Sequence[Unit], settings: Settings) -> dict[str, list[FitKey]]:
-    """The fits that each unit lacks, by its label."""
-    return {unit.label: absent_fits(Subject(unit.folder), settings) for unit in units}
-
-
-def known_shape(folder: folders.SubjectFolder) -> Shape | None:
+def known_shape(unit: Unit) -> Shape | None:
     """The shape of a unit whose trials an earlier run has listed; None where there is no list."""
-    if not (folder.trials.is_file() and folder.data.is_file()):
+    if not (unit.folder.trials.is_file() and unit.folder.data.is_file()):
         return None
-    subject = Subject(folder)
-    kept = subject.trials[subject.trials["rejected"] == ""]
-    start, stop = subject.data["window_samples"]
+    data, trials = unit.subject.data, unit.subject.trials
+    n_of = trials.loc[trials["rejected"] == "", "split"].value_counts()
+    start, stop = data["window_samples"]
     return Shape(
-        n_train=int((kept["split"] == "train").sum()),
-        n_test=int((kept["split"] == "test").sum()),
-        n_channels=len(subject.data["sensors"]),
+        n_train=int(n_of.get("train", 0)),
+        n_test=int(n_of.get("test", 0)),
+        n_channels=len(data["sensors"]),
         n_samples=stop - start,
-        n_classes=len(subject.data["classes"]),
-        sfreq=subject.data["sfreq"],
+        n_classes=len(data["classes"]),
+        sfreq=data["sfreq"],
     )
 
 
-def prepared_shape(unit: Unit, source: Source, settings: Settings) -> Shape | None:
-    """The shape of a unit from recordings that are prepared in memory, nothing of which is written.
+def prepared_shape(unit: Unit) -> Shape | None:
+    """The shape of a unit from recordings prepared in memory; None where they would have to be downloaded.
 
     Of a fold, only the first training subject is prepared: all others are taken to have as many trials.
-
-    Returns
-    -------
-    shape : Shape | None
-        None where the recordings would have to be downloaded.
-
-    Raises
-    ------
-    UserError
-        If the recordings do not fit the configuration.
     """
-    recordings = source.local_recordings(unit.fold.train[0] if unit.fold else unit.label)
+    recordings = unit.source.local_recordings(unit.fold.train[0] if unit.fold else unit.label)
     if recordings is None:
         return None
     # No network needs the baseline's covariances.
-    trials = make_trials(recordings, settings.model_copy(update={"baseline": None}))
+    trials = make_trials(recordings, unit.settings.model_copy(update={"baseline": None}))
     n_train, n_channels, n_samples = trials.train.x.shape
     n_test = len(trials.test.x)
     if unit.fold:
@@ -145,36 +83,20 @@ def prepared_shape(unit: Unit, source: Source, settings: Settings) -> Shape | No
     return Shape(n_train, n_test, n_channels, n_samples, len(trials.info["classes"]), trials.info["sfreq"])
 
 
-def crops_per_trial(shape: Shape, settings: Settings) -> int:
-    """Crops that each window is trained in.
+def missing_fits(units: Sequence[Unit]) -> dict[str, list[FitKey]]:
+    """The fits that each unit lacks, by its label; `UserError` if one that is there is damaged."""
+    for unit in units:
+        unit.subject.fits  # noqa: B018 (a run would refuse it)
+    return {unit.label: unit.missing for unit in units}
 
-    Raises
-    ------
-    UserError
-        If the network does not fit the windows.
-    """
+
+def crops_per_trial(shape: Shape, settings: Settings) -> int:
+    """Crops that each window is trained in; `UserError` if the network does not fit the windows."""
     return len(loop.build_for(_noise(shape, 1, 1), settings.network, seed=0).starts)
 
 
 def measure(shape: Shape, settings: Settings) -> Measured:
-    """Train the configured network for some updates on noise of the right shape.
-
-    Parameters
-    ----------
-    shape : Shape
-        Of the windows; no more of them are made than the updates need.
-    settings : Settings
-        The configuration: network, crops, batch size, numerics.
-
-    Returns
-    -------
-    measured : Measured
-
-    Raises
-    ------
-    UserError
-        As `eeg_sgdr.training.loop.fit`.
-    """
+    """Train the configured network for some updates on noise, of which no more is made than they need."""
     training = settings.training.model_copy(update={"store": "epochs"})
     n = math.ceil(N_UPDATES * training.batch_size / crops_per_trial(shape, settings))
     n_train = min(n, shape.n_train)
@@ -218,28 +140,7 @@ def seconds_of(
     settings: Settings,
     n_crops: int,
 ) -> tuple[dict[str, list[float]], float]:
-    """Seconds of every missing fit, alone.
-
-    Parameters
-    ----------
-    missing : mapping of str to sequence of FitKey
-        The fits that each unit lacks.
-    shapes : mapping of str to Shape
-        Of each unit.
-    measured : Measured
-        Times of an update and of a scoring.
-    settings : Settings
-        The configuration.
-    n_crops : int
-        Crops of a trial.
-
-    Returns
-    -------
-    seconds : dict of str to list of float
-        For each unit those of its fits, in order.
-    scoring : float
-        How much of all of them is scoring.
-    """
+    """Seconds of each unit's missing fits, one by one in order, and the share of all that is scoring."""
     seconds: dict[str, list[float]] = {}
     scoring = 0.0
     for label, keys in missing.items():
@@ -252,30 +153,14 @@ def seconds_of(
 
 
 def updates_per_epoch(shape: Shape, settings: Settings, n_crops: int) -> int:
-    """U of a unit with so many crops of a trial.
-
-    Raises
-    ------
-    UserError
-        If there is none.
-    """
+    """Updates an epoch of a unit, given the crops of a trial; `UserError` if there is none."""
     return loop.updates_per_epoch(shape.n_train * n_crops, settings.training.batch_size)
 
 
 def elapsed(seconds: Iterable[Sequence[float]], n_at_a_time: int) -> float:
-    """Time from first to last when subjects come in order, and of each the longest fits first.
+    """Seconds from first to last when units come in order, and of each the longest fits first.
 
-    Parameters
-    ----------
-    seconds : iterable of sequence of float
-        Of each fit, subject by subject; each fit takes the next free process.
-    n_at_a_time : int
-        Processes.
-
-    Returns
-    -------
-    elapsed : float
-        Seconds.
+    ``seconds`` are those of each fit, unit by unit; each fit takes the next free process.
     """
     free = [0.0] * n_at_a_time
     for of_unit in seconds:
@@ -284,43 +169,25 @@ def elapsed(seconds: Iterable[Sequence[float]], n_at_a_time: int) -> float:
     return max(free)
 
 
-def answer(units: Sequence[Unit], source: Source, settings: Settings, jobs: int | None) -> Iterator[str]:
-    """Say what a run would train and how long it would take; nothing is written.
+def answer(units: Sequence[Unit], jobs: int | None) -> Iterator[str]:
+    """Lines on what a run would train and how long it would take, as they become known; nothing is written.
 
-    Parameters
-    ----------
-    units : sequence of Unit
-        The subjects or folds that are asked for.
-    source : Source
-        Where recordings come from.
-    settings : Settings
-        The configuration, lists as they would grow.
-    jobs : int | None
-        Fits at a time, as asked for on the command line.
-
-    Yields
-    ------
-    line : str
-        In the order in which they become known: measuring takes seconds.
-
-    Raises
-    ------
-    UserError
-        If the recordings cannot be had without a download, or do not fit the configuration.
+    Raises `UserError` if the recordings cannot be had without a download, or do not fit the configuration.
     """
     yield "Dry run: nothing is written or trained."
-    missing = missing_fits(units, settings)
+    settings = units[0].settings
+    missing = missing_fits(units)
     lacking = [unit for unit in units if missing[unit.label]]
     if not lacking:
         yield from _table(missing, settings, {})
-        yield from _baselines(units, settings)
+        yield from _baselines(units)
         yield f"No fit is missing of {_named(units)}."
         return
-    shapes = {unit.label: shape for unit in units if (shape := known_shape(unit.folder))}
-    of_first = shapes.get(lacking[0].label) or prepared_shape(lacking[0], source, settings)
+    shapes = {unit.label: shape for unit in units if (shape := known_shape(unit))}
+    of_first = shapes.get(lacking[0].label) or prepared_shape(lacking[0])
     if of_first is None:
         yield from _table(missing, settings, {})
-        yield from _baselines(units, settings)
+        yield from _baselines(units)
         raise UserError(
             f"Updates and time are not known: they depend on the trials of {_named(lacking[:1])}, whose "
             "recordings are not here, and a dry run downloads nothing; download them, then ask again."
@@ -332,7 +199,7 @@ def answer(units: Sequence[Unit], source: Source, settings: Settings, jobs: int 
         label: updates_per_epoch(shapes[label], settings, n_crops) for label, keys in missing.items() if keys
     }
     yield from _table(missing, settings, updates)
-    yield from _baselines(units, settings)
+    yield from _baselines(units)
     yield _basis(lacking[0], of_first, assumed, settings, n_crops, updates[lacking[0].label])
     measured = measure(of_first, settings)
     seconds, scoring = seconds_of(missing, shapes, measured, settings, n_crops)
@@ -353,9 +220,9 @@ def _named(units: Sequence[Unit]) -> str:
     return f"{noun} {units[0].label}"
 
 
-def _baselines(units: Sequence[Unit], settings: Settings) -> Iterator[str]:
+def _baselines(units: Sequence[Unit]) -> Iterator[str]:
     """A line that counts the baselines that are missing, where any is."""
-    n = sum(Subject(unit.folder).baseline is None for unit in units) if settings.baseline else 0
+    n = sum(unit.lacks_baseline for unit in units)
     if n:
         yield f"Baselines missing: {n}."
 

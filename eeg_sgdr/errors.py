@@ -34,32 +34,19 @@ _MEMORY_WORDS = ("can't allocate memory", "not enough memory", "out of memory", 
 
 
 @contextmanager
-def memory_errors(what: str, remedy: str) -> Iterator[None]:
-    """Say so in one sentence where memory runs out.
-
-    Parameters
-    ----------
-    what : str
-        What needed it.
-    remedy : str
-        What needs less.
-
-    Raises
-    ------
-    UserError
-        If numpy or torch cannot get the memory that it asks for, on the CPU or on a GPU.
-    """
+def memory_errors(task: str, remedy: str) -> Iterator[None]:
+    """Turn memory that ran out, on the CPU or a GPU, into a `UserError` with the task and a remedy."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, MemoryError) or any(words in str(error) for words in _MEMORY_WORDS):
-            raise UserError(f"{what}: memory ran out ({in_words(error)}); {remedy}.") from error
+            raise UserError(f"{task}: memory ran out ({in_words(error)}); {remedy}.") from error
         raise
 
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Say in one sentence what the disk refuses."""
+    """Turn what the disk refuses into a `CannotGoOnError`."""
     try:
         yield
     except OSError as error:

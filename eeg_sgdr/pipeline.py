@@ -1,138 +1,183 @@
-"""Run a study: prepare, train missing fits, evaluate, report."""
+"""Run a study: prepare, check, train what is missing, evaluate and report each unit; then compare."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from eeg_sgdr import settings as config
-from eeg_sgdr.data.cache import Trials
 from eeg_sgdr.data.quality import rejection_warning
 from eeg_sgdr.errors import CannotGoOnError, UserError
 from eeg_sgdr.evaluation import tables
-from eeg_sgdr.jobs.submit import Jobs, Unit, begin, cards, check, epochs_missing, processes
+from eeg_sgdr.jobs.submit import (
+    Jobs,
+    Unit,
+    cards,
+    check,
+    check_same,
+    processes,
+    with_lists_of,
+    write_trials,
+)
 from eeg_sgdr.parallel.progress import Progress, say
 from eeg_sgdr.parallel.workers import Pool, local_pool
 from eeg_sgdr.settings import Settings, plan
 from eeg_sgdr.storage import files
-from eeg_sgdr.storage.folders import Study, SubjectFolder
-from eeg_sgdr.storage.results import Results, Subject
+from eeg_sgdr.storage.folders import Study
+from eeg_sgdr.storage.results import Results, Subject, load_results
 from eeg_sgdr.storage.schemas import environment
 
+# Reports and comparisons take seconds to import, which fits need not wait for: imported where used.
 
-def train(
-    units: Mapping[str, Callable[[Settings], Trials]],
-    subjects: Sequence[str],
-    settings: Settings,
-    study: Study,
-    n_jobs: int | None,
-    debug: bool,
-) -> list[str]:
-    """Make what is missing, and bring all reports up to date.
 
-    Parameters
-    ----------
-    units : mapping of str to callable
-        By label, what prepares each subject or fold that is to be done.
-    subjects : sequence of str
-        Labels of the study's subjects that are asked for.
-    settings : Settings
-        The configuration.
-    study : Study
-        The results folder.
-    n_jobs : int | None
-        Fits at a time, as asked for on the command line.
-    debug : bool
-        Whether to raise the first problem.
-
-    Returns
-    -------
-    problems : list of str
-        What kept single subjects, folds or fits from being done.
-
-    Raises
-    ------
-    UserError
-        If nothing can be done.
-    """
-    settings = grown_settings(settings, subjects, study)
+def train(units: Sequence[Unit], study: Study, n_jobs: int | None, debug: bool) -> list[str]:
+    """Train what is missing of a study and bring its reports up to date; returns the problems met."""
+    settings, recorded = units[0].settings, None
     problems: list[str] = []
-    evaluated = _make(units, subjects, settings, study, n_jobs, problems, debug)
-    with told_at_the_end(problems, debug):
-        from eeg_sgdr.evaluation.comparison import update
-
-        compared = update(study.root, evaluated) if evaluated else None
-        if compared:
-            from eeg_sgdr.reports.study import publish
-
-            print(compared, *publish(Results(study.root)), sep="\n")
-    return problems
-
-
-def _make(
-    units: Mapping[str, Callable[[Settings], Trials]],
-    subjects: Sequence[str],
-    settings: Settings,
-    study: Study,
-    n_jobs: int | None,
-    problems: list[str],
-    debug: bool,
-) -> list[str]:
-    """Make what is missing, and report subject by subject; returns the labels of those that are evaluated."""
-    folder_of = study.fold if settings.split.by == "subject" else study.subject
     evaluated: list[str] = []
     waiting: list[Unit] = []
 
     def complete(ended: Iterable[Unit]) -> None:
         for unit in ended:
-            with told_at_the_end(problems, debug):
+            with collected(problems, debug):
                 if unit.failure:
                     raise unit.failure
                 if unit.others:
                     waiting.append(unit)
                 else:
-                    problems.extend(_report(unit, study))
+                    problems.extend(_evaluate(unit, study))
                     evaluated.append(unit.label)
+                    # A fold holds the tables of all its subjects.
+                    del unit.trials, unit.subject
 
-    n_epochs = epochs_missing(map(folder_of, units), settings)
     with (
         _pool(settings, study.root, n_jobs, len(units)) as pool,
-        Progress(n_epochs, settings.name, shared=_shared(settings)) as steps,
+        Progress(sum(map(_epochs_missing, units)), settings.name, shared=_shared(settings)) as steps,
     ):
         jobs = Jobs(pool, steps)
         # Enough that no worker idles while the next is prepared, but not all at once: that takes memory.
         ahead = 2 * pool.size + len(plan.fits(settings))
-        for label, prepare in units.items():
-            with told_at_the_end(problems, debug):
-                prepared = prepare(settings)
-                check(prepared, folder_of(label), settings, pool)
-                # Not before the first subject that something can be made of: what is refused leaves nothing.
-                settings = record_settings(settings, subjects, study)
-                warn_of_rejections(prepared)
-                begin(Unit(label, prepared, folder_of(label), settings), jobs)
+        for unit in units:
+            with collected(problems, debug):
+                check(unit, pool)
+                # Not before the first unit that something can be made of: what is refused leaves nothing.
+                recorded = recorded or record_settings(settings, study)
+                warn_of_rejections(unit)
+                write_trials(unit)
+                jobs.begin(unit)
             complete(jobs.ended(at_most=ahead))
         complete(jobs.ended())
         for unit in list(waiting):
-            say(f"{unit.prepared.title}: waiting for {len(unit.others)} fits of another process.", sys.stderr)
+            say(f"{unit.trials.title}: waiting for {len(unit.others)} fits of another process.", sys.stderr)
             jobs.wait_for_others(unit)
         complete(jobs.ended())
-    return evaluated
+    with collected(problems, debug):
+        if evaluated:
+            _compare(study, evaluated)
+    return problems
 
 
-def _report(unit: Unit, study: Study) -> list[str]:
-    """Evaluate a subject or fold and write its report; returns what failed of it."""
-    # Another process may have added to the study's lists.
-    settings = Results(study.root).settings.model_copy(update={"compute": unit.settings.compute})
-    subject = finish(unit.folder, settings)
+def describe(units: Sequence[Unit], study: Study, debug: bool) -> list[str]:
+    """Prepare, check and report the recordings of a study, and train nothing; returns the problems met."""
+    from eeg_sgdr.reports.data import data_report
+
+    recorded = None
+    problems: list[str] = []
+    for unit in units:
+        with collected(problems, debug):
+            check_same(unit)
+            recorded = recorded or record_settings(unit.settings, study)
+            write_trials(unit)
+            warn_of_rejections(unit)
+            if not unit.subject.done:  # a report of fits says all of this, too
+                data_report(Results(study.root), unit.subject)
+            print(unit.folder.report)
+    return problems
+
+
+def report(study: Study) -> bool:
+    """Evaluate and report a study again from its folder alone; returns whether all reports are there."""
+    from eeg_sgdr.reports.data import data_report
+
+    results = load_results(study.root)
+    if not results.subjects:
+        raise UserError(f"{study.root}: holds no subjects yet; run eeg_sgdr.run with --out {study.root}.")
+    untrained = [subject for subject in results.subjects if subject.fits and not subject.done]
+    for subject in results.subjects:
+        if subject in untrained:
+            print(f"{subject.title}: no fit is done; run it again.", file=sys.stderr)
+            continue
+        if subject.done:
+            _report(results, subject)
+        else:
+            data_report(results, subject)
+        print(subject.folder.report)
+    _compare(study, [subject.label for subject in results.subjects])
+    return not untrained
+
+
+def _evaluate(unit: Unit, study: Study) -> list[str]:
+    """Evaluate and report a unit whose fits have ended; returns what failed of it."""
+    subject = unit.results()
     if subject.done:
-        # Takes a second to import, which fits need not wait for.
-        from eeg_sgdr.reports.folds import fold_report
-        from eeg_sgdr.reports.subject import subject_report
-
-        write = fold_report if subject.fold else subject_report
-        write(Results(study.root), subject)
+        # Read now: another process may have added to the study's lists.
+        _report(Results(study.root), subject)
         say(str(subject.folder.report), sys.stdout)
     return [f"{subject.title}, {name}: {why}." for name, why in subject.failed.items()]
+
+
+def _report(results: Results, subject: Subject) -> None:
+    """Write evaluation.csv and report.html of a subject or fold."""
+    from eeg_sgdr.reports.folds import fold_report
+    from eeg_sgdr.reports.subject import subject_report
+
+    files.write_csv(subject.folder.evaluation, tables.evaluation(subject, results.settings))
+    write = fold_report if subject.fold else subject_report
+    write(results, subject)
+
+
+def _compare(study: Study, evaluated: Collection[str]) -> None:
+    """Bring comparison.csv, Figure 4 and the study's report up to date, if there is anything to compare."""
+    from eeg_sgdr.evaluation.comparison import update
+
+    if results := update(study.root, evaluated):
+        from eeg_sgdr.reports.study import publish
+
+        print(study.comparison, *publish(results), sep="\n")
+
+
+def record_settings(settings: Settings, study: Study) -> Settings:
+    """Write config.yaml, with what the folder was asked for before, and environment.json."""
+    with files.lock(study.root / ".config.lock"):
+        files.clean(study.root)
+        settings = with_lists_of(study, settings)
+        files.write_text(study.config, config.to_yaml(settings))
+        files.write_json(study.environment, environment())
+    return settings
+
+
+@contextmanager
+def collected(problems: list[str], debug: bool) -> Iterator[None]:
+    """Collect one unit's error, which does not keep the others from being done."""
+    try:
+        yield
+    except UserError as error:
+        if debug or isinstance(error, CannotGoOnError):
+            raise
+        problems.append(str(error))
+
+
+def warn_of_rejections(unit: Unit) -> None:
+    """Say so where most trials of a unit are rejected."""
+    if sentence := rejection_warning(unit.trials.table):
+        say(f"{unit.trials.title}: {sentence}", sys.stderr)
+
+
+def _epochs_missing(unit: Unit) -> int:
+    """Epochs of all fits that are missing; none of a folder that cannot be read, which is told later."""
+    with suppress(UserError):
+        return sum(key.budget for key in unit.missing)
+    return 0
 
 
 def _pool(settings: Settings, out: Path, n_jobs: int | None, n_units: int) -> AbstractContextManager[Pool]:
@@ -150,79 +195,3 @@ def _pool(settings: Settings, out: Path, n_jobs: int | None, n_units: int) -> Ab
 def _shared(settings: Settings) -> Path | None:
     """A folder that all workers see, where they are not all here."""
     return Path(settings.compute.data_dir) if settings.compute.backend == "dask" else None
-
-
-def warn_of_rejections(prepared: Trials) -> None:
-    """Say so where most trials of a subject or fold are rejected."""
-    if sentence := rejection_warning(prepared.table):
-        say(f"{prepared.title}: {sentence}", sys.stderr)
-
-
-@contextmanager
-def told_at_the_end(problems: list[str], debug: bool) -> Iterator[None]:
-    """Let one subject's problem not keep the others from being done."""
-    try:
-        yield
-    except UserError as error:
-        if debug or isinstance(error, CannotGoOnError):
-            raise
-        problems.append(str(error))
-
-
-def record_settings(settings: Settings, subjects: Sequence[str], study: Study) -> Settings:
-    """Write config.yaml and environment.json; lists grow by what is asked for now.
-
-    Parameters
-    ----------
-    settings : Settings
-        What is asked for.
-    subjects : sequence of str
-        Labels of the subjects that are asked for.
-    study : store.Study
-        The results folder.
-
-    Returns
-    -------
-    settings : Settings
-        With the union of the lists that the folder has and those that are asked for.
-
-    Raises
-    ------
-    UserError
-        If the folder was made with other settings.
-    """
-    with files.locked(study.root / ".config.lock"):
-        files.clean(study.root)
-        settings = grown_settings(settings, subjects, study)
-        files.write_text(study.config, config.to_yaml(settings))
-        files.write_json(study.environment, environment())
-    return settings
-
-
-def grown_settings(settings: Settings, subjects: Sequence[str], study: Study) -> Settings:
-    """What `record_settings` would write to config.yaml, with nothing written."""
-    recordings = settings.recordings.model_copy(update={"subjects": tuple(subjects)})
-    settings = settings.model_copy(update={"recordings": recordings})
-    there = config.read(study.config) if study.config.is_file() else settings
-    return config.union(there, settings, str(study.root))
-
-
-def finish(folder: SubjectFolder, settings: Settings) -> Subject:
-    """Write evaluation.csv of a subject or fold whose fits have ended.
-
-    Parameters
-    ----------
-    folder : store.SubjectFolder
-        Where its results are.
-    settings : Settings
-        The configuration.
-
-    Returns
-    -------
-    subject : Subject
-        What is on disk now.
-    """
-    subject = Subject(folder)
-    if subject.done:
-        files.write_csv(folder.evaluation, tables.evaluation(subject, settings))
-    return subject

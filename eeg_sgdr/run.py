@@ -4,18 +4,10 @@ import argparse
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from eeg_sgdr.errors import UserError, memory_errors
-
-if TYPE_CHECKING:
-    from eeg_sgdr.data.sources import Source
-    from eeg_sgdr.data.splits import Fold
-    from eeg_sgdr.settings import Settings
-
 
 # Nothing heavy is imported before it is needed, so that --help and refusals come at once.
 
@@ -84,18 +76,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command.
-
-    Parameters
-    ----------
-    arguments : sequence of str, optional
-        The command line; the process's own by default.
-
-    Returns
-    -------
-    status : int
-        0: all that was asked is there. 2: refused, or some of it is missing. 130: interrupted.
-    """
+    """Run the command: 0 when all that was asked is there, 2 when refused or some is not, 130 interrupted."""
     options = parser().parse_args(arguments)
     if threading.current_thread() is threading.main_thread():
         # Clusters and systems that shut down send it; it is answered as Ctrl-C is.
@@ -129,167 +110,36 @@ def _run(options: argparse.Namespace) -> int:
 
         save(schedules(settings), options.schedule_figure)
         return 0
-    if options.dry_run:
-        return _tell(options, settings)
-    return _look(options, settings) if options.only else _train(options, settings)
+    if not (options.dry_run or options.only):
+        # Before anything else is imported: the server of the workers imports beside it.
+        from eeg_sgdr.parallel import workers
 
+        workers.warm_up()
+    from eeg_sgdr.jobs.submit import open_units
+    from eeg_sgdr.storage.folders import Study
 
-def _tell(options: argparse.Namespace, settings: "Settings") -> int:
-    """Answer --dry-run."""
-    from eeg_sgdr import dry_run
-    from eeg_sgdr.data.sources import open_source
-    from eeg_sgdr.dry_run import Unit
-    from eeg_sgdr.pipeline import grown_settings
-    from eeg_sgdr.storage import folders
-
-    source = open_source(settings.recordings, Path(settings.compute.data_dir))
-    study = folders.Study(options.out or Path("results") / settings.name)
-    subjects, chosen = _chosen(options, settings, source)
-    units = [
-        Unit(label, study.fold(label) if fold else study.subject(label), fold)
-        for label, fold in chosen.items()
-    ]
-    for line in dry_run.answer(units, source, grown_settings(settings, subjects, study), options.jobs):
-        print(line, flush=True)
-    return 0
-
-
-def _look(options: argparse.Namespace, settings: "Settings") -> int:
-    """Answer --only data."""
-    from eeg_sgdr.data.sources import open_source
-    from eeg_sgdr.jobs.submit import check_sameness, describe
-    from eeg_sgdr.pipeline import grown_settings, record_settings, told_at_the_end, warn_of_rejections
-    from eeg_sgdr.reports.data import data_report
-    from eeg_sgdr.storage import folders
-    from eeg_sgdr.storage.results import Results
-
-    source = open_source(settings.recordings, Path(settings.compute.data_dir))
-    study = folders.Study(options.out or Path("results") / settings.name)
-    subjects, units = _selected(options, settings, source)
-    settings = grown_settings(settings, subjects, study)
-    problems: list[str] = []
-    for label, prepare in units.items():
-        with told_at_the_end(problems, options.debug):
-            prepared = prepare(settings)
-            folder = study.fold(label) if settings.split.by == "subject" else study.subject(label)
-            check_sameness(prepared, folder, settings)
-            settings = record_settings(settings, subjects, study)
-            subject = describe(prepared, folder)
-            warn_of_rejections(prepared)
-            if not subject.done:  # a report of fits says all of this, too
-                data_report(Results(study.root), subject)
-            print(folder.report)
-    for problem in dict.fromkeys(problems):
-        print(problem, file=sys.stderr)
-    return 2 if problems else 0
-
-
-def _train(options: argparse.Namespace, settings: "Settings") -> int:
-    from eeg_sgdr.parallel import workers
-    from eeg_sgdr.storage import folders
-
-    workers.warm_up()
-    from eeg_sgdr.data.sources import open_source
-    from eeg_sgdr.pipeline import train
-
-    out = options.out or Path("results") / settings.name
+    study = Study(options.out or Path("results") / settings.name)
     if settings.compute.backend == "dask":
         # Its workers run in other folders.
-        out = out.resolve()
+        study = Study(study.root.resolve())
         here = {"data_dir": str(Path(settings.compute.data_dir).resolve())}
         settings = settings.model_copy(update={"compute": settings.compute.model_copy(update=here)})
-    source = open_source(settings.recordings, Path(settings.compute.data_dir))
-    study = folders.Study(out)
-    subjects, units = _selected(options, settings, source)
-    problems = train(units, subjects, settings, study, options.jobs, options.debug)
+    units = open_units(settings, study, options.subject, options.fold)
+    if options.dry_run:
+        from eeg_sgdr.dry_run import answer
+
+        for line in answer(units, options.jobs):
+            print(line, flush=True)
+        return 0
+    from eeg_sgdr import pipeline
+
+    if options.only:
+        problems = pipeline.describe(units, study, options.debug)
+    else:
+        problems = pipeline.train(units, study, options.jobs, options.debug)
     for problem in dict.fromkeys(problems):
         print(problem, file=sys.stderr)
     return 2 if problems else 0
-
-
-def _selected(
-    options: argparse.Namespace, settings: "Settings", source: "Source"
-) -> tuple[list[str], dict[str, Callable[["Settings"], Any]]]:
-    """Subjects of the study, and by its label what prepares each subject or fold that is done now."""
-    from eeg_sgdr.data.cache import prepare, prepare_fold
-
-    data_dir = Path(settings.compute.data_dir)
-    subjects, chosen = _chosen(options, settings, source)
-    return subjects, {
-        label: partial(prepare_fold, fold, source, data_dir=data_dir)
-        if fold
-        else partial(prepare, source, label, data_dir=data_dir)
-        for label, fold in chosen.items()
-    }
-
-
-def _chosen(
-    options: argparse.Namespace, settings: "Settings", source: "Source"
-) -> tuple[list[str], dict[str, "Fold | None"]]:
-    """Subjects of the study, and the labels of the subjects or folds that are done now with their folds."""
-    from eeg_sgdr.data.splits import folds
-    from eeg_sgdr.settings import SubjectSplit
-
-    if not isinstance(settings.split, SubjectSplit):
-        if options.fold:
-            raise UserError("--fold: there are folds only with split.by subject; choose with --subject.")
-        subjects = select(options.subject, settings.recordings.subjects, source.subjects())
-        return subjects, dict.fromkeys(subjects)
-    if options.subject:
-        raise UserError(
-            "--subject: with split.by subject, networks belong to folds; choose these with --fold, and "
-            "subjects with recordings.subjects."
-        )
-    subjects = select(None, settings.recordings.subjects, source.subjects())
-    of_label = {fold.label: fold for fold in folds(settings.split, subjects)}
-    labels = select(options.fold, "all", list(of_label), "fold")
-    return subjects, {label: of_label[label] for label in labels}
-
-
-def select(
-    asked: list[str] | None, configured: str | Sequence[str], available: list[str], what: str = "subject"
-) -> list[str]:
-    """Labels of the subjects, or folds, to be done now.
-
-    Parameters
-    ----------
-    asked : list of str | None
-        Words of the option: labels, ranges, or "all"; None means all.
-    configured : "all" or sequence of str
-        What the configuration says "all" is: labels and ranges.
-    available : list of str
-        What there is.
-    what : str
-        What messages call it, and the option.
-
-    Returns
-    -------
-    labels : list of str
-        Without repetition, in the order asked for.
-
-    Raises
-    ------
-    UserError
-        If one is not there.
-    """
-    from eeg_sgdr.data.sources import find_label
-
-    words: list[str] = []
-    for word in asked or ["all"]:
-        everything = available if configured == "all" else configured
-        words += everything if word == "all" else [word]
-    labels = [label for word in words for label in _range(word, available)]
-    if not labels:
-        raise UserError(f"--{what} {' '.join(words)}: names nobody; a range goes from low to high.")
-    return list(dict.fromkeys(find_label(label, available, what) for label in labels))
-
-
-def _range(word: str, available: list[str]) -> list[str]:
-    """The labels that a word such as 5-9 stands for; itself where it is a label."""
-    first, dash, last = word.partition("-")
-    if dash and first.isdigit() and last.isdigit() and word not in available:
-        return [str(number) for number in range(int(first), int(last) + 1)]
-    return [word]
 
 
 if __name__ == "__main__":

@@ -1,12 +1,11 @@
 """One small study of simulated recordings, trained from end to end."""
 
 from eeg_sgdr import settings as config
-from eeg_sgdr.data.cache import prepare
-from eeg_sgdr.data.sources import open_source
-from eeg_sgdr.jobs.submit import Jobs, Unit, begin
+from eeg_sgdr.evaluation import tables
+from eeg_sgdr.jobs.submit import Jobs, check_same, open_units, write_trials
 from eeg_sgdr.parallel.workers import local_pool
-from eeg_sgdr.pipeline import finish, record_settings
-from eeg_sgdr.storage import folders
+from eeg_sgdr.pipeline import record_settings
+from eeg_sgdr.storage import files, folders
 
 STUDY = {
     "name": "small",
@@ -29,14 +28,17 @@ def configuration(**changes):
 
 def run(data_dir, out, jobs=1, **changes):
     """Make what is missing of the first subject, and read it."""
-    settings = config.validate(configuration(**changes), "test")
-    source = open_source(settings.recordings, data_dir)
+    settings = config.validate(configuration(compute={"data_dir": str(data_dir)}, **changes), "test")
     study = folders.Study(out)
-    settings = record_settings(settings, ["01"], study)
-    unit = Unit("01", prepare(source, "01", settings, data_dir), study.subject("01"), settings)
+    (unit,) = open_units(settings, study, ["1"])
+    record_settings(unit.settings, study)
+    check_same(unit)
+    write_trials(unit)
     with local_pool(jobs) as pool:
         under_way = Jobs(pool, data_dir)
-        begin(unit, under_way)
+        under_way.begin(unit)
         assert list(under_way.ended()) == [unit]
     assert unit.failure is None
-    return finish(unit.folder, settings)
+    subject = unit.results()
+    files.write_csv(subject.folder.evaluation, tables.evaluation(subject, unit.settings))
+    return subject

@@ -1,7 +1,6 @@
 """Across subjects: folds, their trials put together, and a small study of two folds."""
 
 from dataclasses import asdict
-from functools import partial
 
 import mne
 import numpy as np
@@ -15,8 +14,8 @@ from eeg_sgdr.data.splits import folds
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.estimators.trained import load_classifier
 from eeg_sgdr.evaluation.comparison import update
-from eeg_sgdr.pipeline import record_settings, train
-from eeg_sgdr.run import select
+from eeg_sgdr.jobs.submit import open_units, select
+from eeg_sgdr.pipeline import train
 from eeg_sgdr.settings import SubjectSplit
 from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.storage import folders
@@ -154,12 +153,10 @@ def test_another_rate_is_resampled_and_named_or_refused(data_dir, tmp_path):
 def study(source, data_dir, tmp_path_factory):
     """Two folds, done."""
     made = folders.Study(tmp_path_factory.mktemp("results"))
-    settings = across()
-    units = {
-        fold.label: partial(prepare_fold, fold, source, data_dir=data_dir)
-        for fold in folds(settings.split, PEOPLE)
-    }
-    assert train(units, PEOPLE, settings, made, n_jobs=1, debug=True) == []
+    settings = across().model_copy(update={"compute": config.Compute(data_dir=str(data_dir))})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("eeg_sgdr.jobs.submit.open_source", lambda *_: source)
+        assert train(open_units(settings, made), made, n_jobs=1, debug=True) == []
     return made
 
 
@@ -236,12 +233,13 @@ def test_folds_are_the_units_of_the_comparison(study):
     assert set(comparison.loc[tested, "n_units"]) == {2}
 
 
-def test_other_subjects_are_another_study(study):
+def test_other_subjects_are_another_study(study, source, monkeypatch):
+    monkeypatch.setattr("eeg_sgdr.jobs.submit.open_source", lambda *_: source)
     before = study.config.read_text()
     with pytest.raises(UserError, match=r"folds are made of other subjects \(4 there, 3 asked for\)"):
-        record_settings(across(PEOPLE[:3]), PEOPLE[:3], study)
+        open_units(across(PEOPLE[:3]), study)
     with pytest.raises(UserError, match=r"split\.seed: 0 here, 1 asked for"):
-        record_settings(across(seed=1), PEOPLE, study)
+        open_units(across(seed=1), study)
     assert study.config.read_text() == before
 
 

@@ -7,8 +7,9 @@ from results_folder import study_settings, write_study
 from eeg_sgdr import dry_run
 from eeg_sgdr import settings as config
 from eeg_sgdr.data.sources import open_source
-from eeg_sgdr.dry_run import Measured, Shape, Unit
+from eeg_sgdr.dry_run import Measured, Shape
 from eeg_sgdr.errors import UserError
+from eeg_sgdr.jobs.submit import Unit
 from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.storage import folders
 from eeg_sgdr.training import loop
@@ -16,8 +17,8 @@ from eeg_sgdr.training import loop
 SHAPE = Shape(n_train=40, n_test=20, n_channels=3, n_samples=250, n_classes=2, sfreq=100.0)
 
 
-def unit(root, label="01"):
-    return Unit(label, folders.Study(root).subject(label), None)
+def unit(root, settings, label="01", source=None):
+    return Unit(label, None, source, settings, folders.Study(root).subject(label))
 
 
 def times(root):
@@ -33,7 +34,8 @@ def test_the_paper_s_budgets_are_counted(tmp_path):
     """(30 + 60 + 120 + 240 + 480 + 511) epochs of steps and 511 of restarts, at two rates, of each seed."""
     changes = ["schedules.step.budgets=[30,60,120,240,480,511]", "schedules.restarts.epochs=511"]
     for name in ("demo", "physionet_fists_feet", "physionet_left_right"):
-        fits = dry_run.missing_fits([unit(tmp_path)], config.load(name, [*changes, "training.seeds=[0,1]"]))
+        settings = config.load(name, [*changes, "training.seeds=[0,1]"])
+        fits = dry_run.missing_fits([unit(tmp_path, settings)])
         assert len(fits["01"]) == 2 * 2 * 7
         assert epochs(fits["01"]) == 2 * 2 * (1441 + 511)
 
@@ -42,13 +44,21 @@ def test_what_is_there_is_not_missing(tmp_path):
     settings = study_settings(["01", "02"])
     lacks = ("step-b7-r0.05-s0", "restarts-b7-r0.025-s0")
     write_study(tmp_path, settings, lambda *_: [], missing=["02", *(("01", name) for name in lacks)])
-    missing = dry_run.missing_fits([unit(tmp_path), unit(tmp_path, "02")], settings)
+    missing = dry_run.missing_fits([unit(tmp_path, settings), unit(tmp_path, settings, "02")])
     assert {key.name for key in missing["01"]} == set(lacks)
     assert (epochs(missing["01"]), epochs(missing["02"])) == (14, 2 * (1 + 3 + 7) + 2 * 7)
     # Every fit is made again where epochs are to be stored that it lacks: all but budgets of one epoch.
     training = settings.training.model_copy(update={"store": "epochs"})
-    missing = dry_run.missing_fits([unit(tmp_path)], settings.model_copy(update={"training": training}))
+    missing = dry_run.missing_fits([unit(tmp_path, settings.model_copy(update={"training": training}))])
     assert {key.budget for key in missing["01"]} == {3, 7}
+
+
+def test_a_damaged_fit_is_refused_as_by_a_run(tmp_path):
+    settings = study_settings(["01"])
+    write_study(tmp_path, settings, lambda *_: [])
+    (tmp_path / "subjects/001/fits/step-b7-r0.05-s0/fit.json").write_text("{")
+    with pytest.raises(UserError, match=r"fit\.json: is not as it was written .* run again"):
+        dry_run.missing_fits([unit(tmp_path, settings)])
 
 
 @pytest.mark.parametrize(("stored", "scored"), [("ends", (1, 2)), ("epochs", (3, 3))])
@@ -101,10 +111,10 @@ def test_fewer_crops_than_a_batch_are_refused():
 def test_a_simulated_subject_is_the_same_in_memory_and_on_disk(tmp_path):
     settings = config.load("demo", ["recordings.n_runs=2", "recordings.n_trials=4", "split.test=[02]"])
     source = open_source(settings.recordings, tmp_path)
-    before = dry_run.prepared_shape(unit(tmp_path), source, settings)
+    before = dry_run.prepared_shape(unit(tmp_path, settings, source=source))
     assert not list(tmp_path.iterdir())
     assert before == Shape(n_train=4, n_test=4, n_channels=44, n_samples=1125, n_classes=4, sfreq=250.0)
     source.files("01")
     written = times(tmp_path)
-    assert dry_run.prepared_shape(unit(tmp_path), source, settings) == before
+    assert dry_run.prepared_shape(unit(tmp_path, settings, source=source)) == before
     assert times(tmp_path) == written

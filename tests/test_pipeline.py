@@ -1,18 +1,23 @@
-"""Several subjects on one pool: the same files however many processes; one's failure is its own."""
+"""Several subjects on one pool: the same files however many processes; what a finished study is read for."""
 
+import io
 import os
 import signal
 import time
+from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import killing
 import pytest
 from killing import SHORT
+from results_folder import study_settings, write_study
 
-from eeg_sgdr.errors import UserError
-from eeg_sgdr.jobs.submit import Jobs, Unit
-from eeg_sgdr.parallel.workers import local_pool
-from eeg_sgdr.settings.plan import FitKey
+from eeg_sgdr import pipeline
+from eeg_sgdr.jobs.submit import Unit
+from eeg_sgdr.settings import plan
+from eeg_sgdr.storage import folders
+from eeg_sgdr.storage.results import Subject
 
 
 def test_two_processes_make_the_same_files(one_call):
@@ -51,55 +56,62 @@ def test_array_calls_and_one_that_compares_equal_one_call(one_call):
     assert killing.differing(expected, killing.files(folder / "array")) == []
 
 
-def call(keys, settings, prepared, folder, steps, patience_s):
-    if keys[0].seed == 1:
-        raise UserError("seed 1 is refused.")
-    (Path(folder) / keys[0].name).touch()
-    return [key for key in keys if patience_s == 0 and key.seed == 2]
+SUBJECTS = ("01", "02")
 
 
 @pytest.fixture
-def jobs(monkeypatch, tmp_path):
-    """A pool of one process; what it is given is done as `call` says."""
-    monkeypatch.setattr("eeg_sgdr.jobs.submit.make_fits", call)
-    with local_pool(1) as pool:
-        yield Jobs(pool, tmp_path)
+def reads(monkeypatch):
+    """How often each file was opened to be read."""
+    counts = Counter()
+    opened = io.open
+
+    def count(path, mode="r", *rest, **options):
+        if isinstance(path, Path) and "r" in mode:
+            counts[path] += 1
+        return opened(path, mode, *rest, **options)
+
+    monkeypatch.setattr(io, "open", count)
+    return counts
 
 
-def units(n, folder):
-    from conftest import make_settings
-
-    return [Unit(str(i), None, folder, make_settings()) for i in range(n)]
-
-
-def test_a_failure_is_of_its_subject_alone(jobs, tmp_path):
-    bad, good, empty = units(3, tmp_path)
-    jobs.begin(bad, [FitKey("step", budget, 0.05, 1) for budget in range(1, 9)])
-    jobs.begin(good, [FitKey("step", 9, 0.05, 0)])
-    jobs.begin(empty, [])
-    assert set(jobs.ended()) == {bad, good, empty}
-    assert str(bad.failure) == "seed 1 is refused."
-    assert good.failure is None
-    assert [path.name for path in tmp_path.iterdir()] == ["step-b9-r0.05-s0"]
+@pytest.fixture
+def writes(monkeypatch):
+    """How often each file was written; they all appear by being renamed."""
+    counts = Counter()
+    replace = os.replace
+    monkeypatch.setattr(os, "replace", lambda old, new: (counts.update([Path(new)]), replace(old, new)))
+    return counts
 
 
-def test_a_subject_ends_when_its_last_fit_does_and_others_are_waited_for(jobs, tmp_path):
-    first, second = units(2, tmp_path)
-    keys = [FitKey("step", budget, 0.05, 2) for budget in (1, 3)]
-    jobs.begin(first, keys)
-    jobs.begin(second, [FitKey("step", 9, 0.05, 0)])
-    ended = jobs.ended()
-    assert next(ended) is first
-    assert sorted(first.others) == keys
-    assert list(ended) == [second]
-    jobs.wait_for_others(first)
-    assert list(jobs.ended()) == [first]
-    assert first.others == []
-
-
-def test_no_more_is_waited_for_than_is_asked(jobs, tmp_path):
-    first, second = units(2, tmp_path)
-    jobs.begin(first, [FitKey("step", 1, 0.05, 0)])
-    jobs.begin(second, [FitKey("step", budget, 0.05, 0) for budget in (2, 3, 4)])
-    assert list(jobs.ended(at_most=3)) in ([], [first])
-    assert second in list(jobs.ended())
+@pytest.mark.parametrize(("store", "n_seeds"), [("ends", 3), ("epochs", 1)])
+def test_a_command_with_nothing_to_do_reads_each_fit_twice_and_writes_the_configuration_once(
+    store, n_seeds, tmp_path, monkeypatch, reads, writes
+):
+    settings = study_settings(SUBJECTS, seeds=range(n_seeds), training={"store": store}, baseline=None)
+    study = folders.Study(tmp_path)
+    write_study(tmp_path, settings, lambda *_: [])
+    monkeypatch.setattr(plan, "fingerprint", lambda *_: "made up")
+    reported = []
+    monkeypatch.setattr(
+        "eeg_sgdr.reports.subject.subject_report",
+        lambda results, subject: reported.append((subject.label, len(subject.done))),
+    )
+    units = []
+    for label in SUBJECTS:
+        unit = Unit(label, None, None, settings, study.subject(label))
+        there = Subject(unit.folder)
+        unit.trials = SimpleNamespace(
+            title=there.title, info=there.data, table=there.trials, summary=there.summary
+        )
+        units.append(unit)
+    n_fits = len(plan.fits(settings))
+    reads.clear()
+    writes.clear()
+    assert pipeline.train(units, study, n_jobs=1, debug=True) == []
+    assert reported == [(label, n_fits) for label in SUBJECTS]
+    # 48 fits, or 16 whose probabilities are stored at every epoch.
+    of_fits = [reads[path] for path in tmp_path.rglob("fit.json")]
+    assert len(of_fits) == 2 * n_fits
+    assert 1 <= min(of_fits) <= max(of_fits) <= 2
+    assert writes[study.config] == 1
+    assert writes[study.comparison] == 1

@@ -1,4 +1,4 @@
-"""The command as a user runs it: selection, refusals, exit status, and real recordings from end to end."""
+"""The command as a user runs it: refusals, exit status, and real recordings from end to end."""
 
 import subprocess
 import sys
@@ -8,31 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from eeg_sgdr.errors import UserError
-from eeg_sgdr.run import main, select
+from eeg_sgdr.run import main
 from eeg_sgdr.storage.results import load_results
-
-LABELS = ["01", "02", "03", "10"]
-
-
-@pytest.mark.parametrize(
-    ("asked", "configured", "expected"),
-    [
-        (None, "all", LABELS),
-        (["all"], ["02", "10"], ["02", "10"]),
-        (["1", "10"], "all", ["01", "10"]),
-        (["1-3"], "all", ["01", "02", "03"]),
-        (["3", "1-3", "03"], "all", ["03", "01", "02"]),
-    ],
-)
-def test_subjects_are_selected(asked, configured, expected):
-    assert select(asked, configured, LABELS) == expected
-
-
-@pytest.mark.parametrize("asked", [["7"], ["3-5"], ["3-1"], ["x"]])
-def test_unknown_subjects_are_refused(asked):
-    with pytest.raises(UserError, match="subject"):
-        select(asked, "all", LABELS)
 
 
 def command(*arguments, **kwargs):

@@ -1,6 +1,7 @@
 """A small study from end to end: what is on disk, what is trained again, what is refused."""
 
 import itertools
+import json
 import os
 import shutil
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 from killing import files
 from sklearn.metrics import accuracy_score
-from small_study import run
+from small_study import configuration, run
 
 from eeg_sgdr import settings as config
 from eeg_sgdr.compat import import_braindecode
@@ -17,11 +18,12 @@ from eeg_sgdr.data.cache import prepare
 from eeg_sgdr.data.sources import open_source
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.evaluation import tables
-from eeg_sgdr.jobs.submit import Jobs, cards, make_baseline, missing_fits, processes
+from eeg_sgdr.jobs.submit import Jobs, Unit, check_same, open_units
+from eeg_sgdr.jobs.tasks import make_baseline
+from eeg_sgdr.pipeline import record_settings
 from eeg_sgdr.settings import plan
 from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.storage import folders
-from eeg_sgdr.storage.files import read_json
 from eeg_sgdr.storage.results import load_results, of_fit, of_prediction
 
 
@@ -87,6 +89,19 @@ def test_nothing_is_trained_twice_and_lists_grow(subject, data_dir, copied):
     assert results.settings.recordings.subjects == ("01",)
 
 
+def test_lists_that_another_process_adds_meanwhile_stay(data_dir, tmp_path):
+    """Both have read the folder before either writes."""
+    study = folders.Study(tmp_path)
+    both = [
+        open_units(config.validate(configuration(training={"seeds": [seed]}), "test"), study, [label])
+        for seed, label in ((0, "1"), (1, "2"))
+    ]
+    for (unit,) in both:
+        record_settings(unit.settings, study)
+    settings = load_results(tmp_path).settings
+    assert (settings.training.seeds, settings.recordings.subjects) == ((0, 1), ("01", "02"))
+
+
 def test_other_settings_do_not_mix(small_study):
     data_dir, out = small_study
     before = files(out)
@@ -132,7 +147,7 @@ def test_a_singular_covariance_fails_the_baseline_alone(subject, settings, tmp_p
 
     folder = folders.FitFolder(tmp_path)
     make_baseline(settings, Zeros(), folder)
-    outcome = read_json(folder.fit)
+    outcome = json.loads(folder.fit.read_text())
     assert outcome["state"] == "failed"
     assert "covariance of trial 7 is singular" in outcome["why"]
     assert not folder.predictions.exists()
@@ -142,9 +157,10 @@ def test_a_fit_of_other_data_is_refused(subject, settings, data_dir):
     other = settings.model_copy(
         update={"preprocessing": settings.preprocessing.model_copy(update={"highpass_hz": 8.0})}
     )
-    prepared = prepare(open_source(settings.recordings, data_dir), "01", other, data_dir)
+    other = other.model_copy(update={"compute": config.Compute(data_dir=str(data_dir))})
+    source = open_source(settings.recordings, data_dir)
     with pytest.raises(UserError, match="made with other settings or recordings"):
-        missing_fits(subject, other, prepared)
+        check_same(Unit("01", None, source, other, subject.folder))
 
 
 def test_predictions_hold_the_test_trials_and_nothing_else(subject, settings):
@@ -242,7 +258,7 @@ def test_a_checkpoint_stays_only_where_a_fit_is_made_again(data_dir, copied, mon
     for path in (fit.checkpoint, fit.lock):
         path.write_bytes(b"")
         os.utime(path, (0, 0))
-    monkeypatch.setattr(Jobs, "begin", lambda self, unit, *_: self._units.append(unit))
+    monkeypatch.setattr(Jobs, "_submit", lambda *_: None)
     run(data_dir, copied, training={"store": stored})
     assert fit.checkpoint.exists() == kept
 
@@ -306,20 +322,3 @@ def test_results_are_read_as_tables(small_study):
 def test_what_is_no_results_folder_is_refused(tmp_path):
     with pytest.raises(UserError, match="config.yaml: is not there, so .* is no results folder"):
         load_results(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("device", "visible", "jobs", "n", "shared_out"),
-    [
-        ("cuda", "0,1,2", None, 3, ["0", "1", "2"]),
-        ("cuda", "1", 2, 2, ["1"]),
-        ("cuda", "", None, 1, []),
-        ("cuda:1", "0,1", None, 1, []),
-        ("cpu", "0,1", 4, 4, []),
-    ],
-)
-def test_a_process_trains_on_each_card(device, visible, jobs, n, shared_out, monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    settings = config.load("demo", [f"training.numerics.device={device}"])
-    assert processes(settings, jobs) == n
-    assert cards(settings) == shared_out

@@ -20,7 +20,7 @@ from eeg_sgdr.parallel import workers
 from eeg_sgdr.parallel.progress import Progress, tick
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.storage import schemas
-from eeg_sgdr.storage.files import clean, locked, write_array, write_csv, write_json, write_npz
+from eeg_sgdr.storage.files import clean, lock, write_array, write_csv, write_json, write_npz
 
 #: Version of the cache's entries; those of another version are made again.
 CACHE_VERSION = 2
@@ -109,7 +109,7 @@ def prepare(source: Source, subject: str, settings: Settings, data_dir: Path) ->
         {"data": fingerprint, **config.baseline_settings(settings), "edition": CACHE_VERSION}
     )
     folder = cache / "trials" / contents[:32]
-    with locked(cache / "trials" / f"{folder.name}.lock"):
+    with lock(cache / "trials" / f"{folder.name}.lock"):
         if not (folder / "data.json").is_file():
             shutil.rmtree(folder, ignore_errors=True)
             _make_entry(
@@ -160,7 +160,7 @@ def n_parallel(recordings: Sequence[Recording], settings: Settings, n_cores: int
 def _file_hashes(files: dict[str, Path], cache: Path) -> dict[str, str]:
     """SHA-256 of the source files, remembered by path, size and time."""
     index = cache / "hashes.json"
-    with locked(cache / "hashes.lock"):
+    with lock(cache / "hashes.lock"):
         clean(cache)
         known = _read_index(index)
         hashes = {}

@@ -38,12 +38,12 @@ def comparison(results: Results) -> pd.DataFrame:
     return table.fillna(dict.fromkeys(TEXTS, "")).astype(dict.fromkeys(COUNTS, "Int64"))
 
 
-def update(root: Path, evaluated: Collection[str]) -> Path | None:
+def update(root: Path, evaluated: Collection[str]) -> Results | None:
     """Write comparison.csv of a study of several subjects, or of one that has it already.
 
     ``evaluated`` are the subjects whose evaluation.csv is new. Those of the others are computed again first:
-    with other settings of the evaluation they would be of another kind. Returns None when there is nothing to
-    compare.
+    with other settings of the evaluation they would be of another kind. Returns the folder with the table, or
+    None when there is nothing to compare.
     """
     results = Results(root)
     path = folders.Study(root).comparison
@@ -57,4 +57,4 @@ def update(root: Path, evaluated: Collection[str]) -> Path | None:
             files.write_csv(subject.folder.evaluation, tables.evaluation(subject, results.settings))
     # Tables are read when they are asked for, so these are the new ones.
     files.write_csv(path, comparison(results))
-    return path
+    return results

@@ -22,29 +22,11 @@ PATIENCE_S = 60
 
 @contextmanager
 def dask_pool(address: str | None, folders: Sequence[Path]) -> Iterator[Pool]:
-    """Workers of a cluster that is there.
+    """Workers of a running cluster; every worker must see the folders (absolute paths).
 
     A call whose worker dies is made by another. When the context ends early, calls that have not begun are
-    given up; those under way end by themselves.
-
-    Parameters
-    ----------
-    address : str | None
-        The scheduler's.
-    folders : sequence of Path
-        Absolute; every worker must see them.
-
-    Yields
-    ------
-    pool : Pool
-
-    Raises
-    ------
-    UserError
-        If there is no scheduler or no worker, if one makes several calls at a time or does not see a
-        folder.
-    CannotGoOnError
-        If the scheduler ends, or a call has cost several workers their lives.
+    given up; those under way end by themselves. Raises `UserError` if the cluster cannot serve,
+    `CannotGoOnError` if the scheduler ends, or a call has cost several workers their lives.
     """
     with _connected(address) as client:
         _check_threads(client)
@@ -67,7 +49,7 @@ def dask_pool(address: str | None, folders: Sequence[Path]) -> Iterator[Pool]:
 
 @contextmanager
 def _connected(address: str | None) -> Iterator["Client"]:
-    """A client of a scheduler that has a worker."""
+    """Connect to a scheduler that has a worker."""
     if not address:
         raise UserError("--backend dask: needs --dask-address, that of a scheduler (tcp://HOST:PORT).")
     try:
@@ -92,7 +74,7 @@ def _connected(address: str | None) -> Iterator["Client"]:
 
 
 def _check_threads(client: "Client") -> None:
-    """Threads of one process would share torch's random state: initial weights would be anybody's."""
+    """Refuse workers of several threads: these would share torch's random state, and so initial weights."""
     for worker, n_threads in client.nthreads().items():
         if n_threads > 1:
             raise UserError(

@@ -1,4 +1,4 @@
-"""A request to stop, answered where nothing is half done."""
+"""Interruptions (SIGINT, SIGTERM), deferred while something is half done."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,13 +22,8 @@ _state = _State()
 
 
 def stop(*signal: object) -> None:
-    """Answer a signal; as a handler, it is called between any two steps of the program.
-
-    Raises
-    ------
-    Interrupted
-        At once, unless `held_back`; only once, so that a second signal does not disturb the keeping.
-    """
+    """Raise `Interrupted` at a signal, unless it is `held_back`; as a handler, between any two steps."""
+    # Once only, so that a second signal does not disturb the keeping.
     first, _state.asked = not _state.asked, True
     if first and not _state.held:
         raise Interrupted
@@ -36,13 +31,7 @@ def stop(*signal: object) -> None:
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Do something as a whole: a request to stop that comes meanwhile is answered at its end.
-
-    Raises
-    ------
-    Interrupted
-        At the end, if it was asked for.
-    """
+    """Do something as a whole: a signal that comes meanwhile raises `Interrupted` at its end."""
     _state.held += 1
     try:
         yield
@@ -53,5 +42,5 @@ def held_back() -> Iterator[None]:
 
 
 def forget() -> None:
-    """Begin as if nothing had been asked."""
+    """Forget signals that were received."""
     _state.asked = False

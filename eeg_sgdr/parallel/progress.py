@@ -1,4 +1,4 @@
-"""A progress bar with the time left, fed by several processes through files."""
+"""Progress bars with the time left, fed by several processes through files."""
 
 import os
 import sys
@@ -34,23 +34,13 @@ def say(text: str, file: TextIO) -> None:
 class Progress:
     """Shows how many steps are done: as a bar on a terminal, as lines elsewhere.
 
-    Steps are bytes in files (`tick`), because every kind of worker can append to a file.
-
-    Parameters
-    ----------
-    total : int
-        Steps in all.
-    what : str
-        What is going on.
-    unit : str
-        What a step is called.
-    shared : Path, optional
-        A folder that all who count see; where it is None, they are on this machine.
+    Steps are bytes in files (`tick`), because every kind of worker can append to a file. They are in a folder
+    of ``shared``, which all who count see; where it is None, they are on this machine.
     """
 
-    def __init__(self, total: int, what: str, unit: str = "epoch", shared: Path | None = None) -> None:
+    def __init__(self, total: int, title: str, unit: str = "epoch", shared: Path | None = None) -> None:
         self.total = total
-        self.what = what
+        self.title = title
         self.unit = unit
         self.place = shared or Path(gettempdir())
 
@@ -80,7 +70,7 @@ class Progress:
 
     def _show_bar(self) -> None:
         with tqdm(
-            total=self.total, desc=self.what, unit=self.unit, file=sys.stderr, disable=not self.total
+            total=self.total, desc=self.title, unit=self.unit, file=sys.stderr, disable=not self.total
         ) as bar:
             while not self._stop.wait(0.2):
                 bar.update(self._done() - bar.n)
@@ -98,7 +88,7 @@ class Progress:
                 passed = tqdm.format_interval(now - began)
                 left = tqdm.format_interval((now - began) / done * max(0, self.total - done))
                 print(
-                    f"{self.what}: {done} of {self.total} {self.unit}s, {passed} passed, {left} left",
+                    f"{self.title}: {done} of {self.total} {self.unit}s, {passed} passed, {left} left",
                     file=sys.stderr,
                     flush=True,
                 )

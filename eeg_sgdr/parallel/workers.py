@@ -29,11 +29,9 @@ TOGETHER_S = 2
 
 
 def context() -> BaseContext:
-    """Fork from a server process where the system can, else spawn.
-
-    Importing torch and braindecode takes seconds and hundreds of megabytes; forked processes share
-    both. The server itself computes nothing, so no threads or devices are forked with it.
-    """
+    """Fork from a server process where the system can, else spawn."""
+    # Importing torch and braindecode takes seconds and hundreds of megabytes; forked processes share both.
+    # The server itself computes nothing, so no threads or devices are forked with it.
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     forking = multiprocessing.get_context("forkserver")
@@ -42,7 +40,7 @@ def context() -> BaseContext:
 
 
 def warm_up() -> None:
-    """Let the server begin to import, beside whatever this process does next."""
+    """Start the fork server, which imports beside whatever this process does next."""
     if context().get_start_method() == "forkserver":
         from multiprocessing import forkserver
 
@@ -51,18 +49,11 @@ def warm_up() -> None:
 
 @dataclass(frozen=True)
 class Pool:
-    """Workers, wherever they are.
+    """Workers, on this machine or on a cluster."""
 
-    Attributes
-    ----------
-    submit : callable
-        Takes a function that is importable by name and its arguments; returns a Future of what a worker
-        makes of them when it is free.
-    size : float
-        Calls at a time; infinite where it is not this machine that bears them.
-    """
-
+    #: Takes a function that is importable by name, and its arguments; returns a Future of its result.
     submit: Callable[..., Future]
+    #: Maximum number of concurrent calls (inf on a cluster).
     size: float
 
     @property
@@ -73,69 +64,41 @@ class Pool:
 
 @contextmanager
 def local_pool(n_processes: int, cards: Sequence[str] = ()) -> Iterator[Pool]:
-    """Processes of this machine, for as long as the context lasts; see `run_all` for how it ends.
+    """Processes of this machine, all started with the first call; see `run_all` for how they end.
 
-    Parameters
-    ----------
-    n_processes : int
-        Calls at a time; as many processes are started with the first call.
-    cards : sequence of str
-        GPUs as `CUDA_VISIBLE_DEVICES` names them, dealt out in turn: each process sees one. If empty, all see
-        what this one does.
-
-    Yields
-    ------
-    pool : Pool
+    ``cards`` are GPUs as `CUDA_VISIBLE_DEVICES` names them, dealt out in turn: each process sees one. If
+    empty, all see what this one does.
     """
     with _executor(n_processes, cards) as executor:
         yield Pool(executor.submit, n_processes)
 
 
 def run_all(function: Callable[..., Any], calls: Iterable[tuple], n_processes: int) -> list[Any]:
-    """Call a function with several arguments, in parallel.
+    """Call a function, importable by name, with each of several arguments; results are in their order.
 
-    Parameters
-    ----------
-    function : callable
-        Importable by name.
-    calls : iterable of tuple
-        The arguments of each call; they are begun in this order.
-    n_processes : int
-        Calls at a time.
-
-    Returns
-    -------
-    results : list
-        In the order of ``calls``.
-
-    Raises
-    ------
-    CannotGoOnError
-        If a process was killed from outside.
-    Exception
-        The first that a call raises; of several within `TOGETHER_S`, that of the first call. Whatever ends
-        it, what is still running is asked to stop (`eeg_sgdr.parallel.interrupts`), and killed if it
-        does not.
+    Raises the first error; of several within `TOGETHER_S`, that of the first call. `CannotGoOnError` if a
+    process was killed from outside. Whatever ends it, what is still running is asked to stop
+    (`eeg_sgdr.parallel.interrupts`), and killed if it does not.
     """
     calls = list(calls)
     with _executor(max(1, min(n_processes, len(calls)))) as executor:
         futures = [executor.submit(function, *arguments) for arguments in calls]
         wait(futures, return_when=FIRST_EXCEPTION)
         failed = next((i for i, future in enumerate(futures) if future.done() and future.exception()), 0)
-        # What is wrong with one is often wrong with those before it: which is told is not left to chance.
+        # What is wrong with one is often wrong with those before it: which is raised is not left to chance.
         wait(futures[:failed], TOGETHER_S, FIRST_EXCEPTION)
         return [future.result() for future in futures if future.done()]  # all of them, or the error is raised
 
 
 class _Executor(ProcessPoolExecutor):
-    """Its processes begin together, and its calls answer a request to stop."""
+    """An executor whose processes begin together, and whose calls answer a request to stop."""
 
     def __init__(self, n_processes: int, cards: Sequence[str] = ()) -> None:
         forking = context()
-        hand = forking.SimpleQueue()
+        dealt = forking.SimpleQueue()
         for card in itertools.islice(itertools.cycle(cards), n_processes):
-            hand.put(card)
-        super().__init__(n_processes, forking, _begin, (hand,) if cards else ())
+            dealt.put(card)
+        super().__init__(n_processes, forking, _begin, (dealt,) if cards else ())
         # A process that began with a later call would be watched only when something else happens (in
         # Python 3.11 to 3.14 at least): killed before, nobody would ever know. This is what the executor
         # does by itself for processes that are forked from its own.
@@ -200,13 +163,11 @@ def free_memory() -> int:
     return 4_000_000_000
 
 
-def _begin(hand: SimpleQueue | None = None) -> None:
-    """Have a worker stop when it is asked to, and with the process in charge, however that ends.
-
-    Where cards are dealt out, it takes one; CUDA looks for them when it is first used, which is later.
-    """
-    if hand is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = hand.get()
+def _begin(dealt: SimpleQueue | None = None) -> None:
+    """Initialise a worker: its GPU, if cards are dealt out, its signals, and its end with its parent."""
+    # CUDA looks for cards when it is first used, which is later.
+    if dealt is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = dealt.get()
     # Ctrl-C reaches every process of a terminal; only the one in charge answers it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
@@ -214,7 +175,7 @@ def _begin(hand: SimpleQueue | None = None) -> None:
 
 
 def _call(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function; a request to stop is answered by it."""
+    """Call a function, during which a request to stop raises `Interrupted`."""
     signal.signal(signal.SIGTERM, interrupts.stop)
     try:
         return function(*arguments)
@@ -226,12 +187,13 @@ def _call(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _leave(*signal: object) -> None:
-    """Leave while nothing is called."""
-    # An exception would be told as one where the worker only begins.
+    """End a worker that is not in a call."""
+    # An exception would be reported as one where the worker only begins.
     os._exit(interrupts.STATUS)
 
 
 def _leave_with_parent() -> None:
+    """End a worker when its parent has ended, however that was."""
     parent = multiprocessing.parent_process()
     if parent:
         parent.join()

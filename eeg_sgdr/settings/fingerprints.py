@@ -1,4 +1,4 @@
-"""What makes two results the same: fingerprints, and which settings may share a folder."""
+"""Fingerprints of settings, and which settings may share a results folder."""
 
 import hashlib
 import json
@@ -8,36 +8,17 @@ from eeg_sgdr.errors import UserError
 from eeg_sgdr.settings.loading import validate
 from eeg_sgdr.settings.preprocessing import SubjectSplit
 from eeg_sgdr.settings.study import Settings
+from eeg_sgdr.settings.types import identifying
 
-#: Keys that sections got after folders had been made without them: at their default they enter no
-#: fingerprint, so that these folders stay what they are.
-ADDED: dict[str, dict[str, Any]] = {
-    "recordings": {"rename": {}, "channel_types": {}, "montage": None, "events": "annotations"},
-    "preprocessing": {"reference": None, "reject_ptp_uv": None, "notch_hz": None},
-}
+#: Lists that only grow, and what is stored of a fit: they change no fit.
+GROWING = {"initial_rates", "seeds", "store"}
 
 
 def union(there: Settings, asked: Settings, where: str) -> Settings:
     """Settings of a results folder after it has been asked for more.
 
     Lists (subjects, rates, seeds, budgets, arms, the baseline) only grow; everything else that enters a
-    fingerprint must be equal. What only tables depend on is taken as asked.
-
-    Parameters
-    ----------
-    there, asked : Settings
-        What the folder was made with, and what is asked for now.
-    where : str
-        What messages call the folder.
-
-    Returns
-    -------
-    settings : Settings
-
-    Raises
-    ------
-    UserError
-        If they differ in anything that would mix results.
+    fingerprint must be equal, or a `UserError` says what is not. What only tables depend on is as asked.
     """
     differences = _differences(_identity(there, asked), _identity(asked, there))
     if differences:
@@ -66,18 +47,15 @@ def union(there: Settings, asked: Settings, where: str) -> Settings:
 
 def _identity(settings: Settings, other: Settings) -> dict[str, Any]:
     """All that must not differ between what is put into one folder."""
-    shared = [name for name in settings.schedules if name in other.schedules]
-    both_have_baselines = settings.baseline and other.baseline
-    return {
-        **data_settings(settings),
-        "split": settings.split.model_dump(mode="json"),
-        "network": settings.network.model_dump(mode="json"),
-        "training": settings.training.model_dump(mode="json", exclude={"initial_rates", "seeds", "store"}),
-        "schedules": {
-            name: settings.schedules[name].model_dump(mode="json", exclude={"budgets"}) for name in shared
-        },
-        **(baseline_settings(settings) if both_have_baselines else {}),
-    }
+    data = settings.model_dump(
+        mode="json",
+        include={"recordings", "split", "preprocessing", "network", "training", "schedules", "baseline"},
+        exclude={"recordings": {"subjects"}, "training": GROWING, "schedules": {"__all__": {"budgets"}}},
+    )
+    data["schedules"] = {name: arm for name, arm in data["schedules"].items() if name in other.schedules}
+    if not (settings.baseline and other.baseline):
+        del data["baseline"]
+    return data
 
 
 def _differences(there: Any, asked: Any, path: str = "") -> list[str]:
@@ -100,28 +78,21 @@ def fingerprint(data: Any) -> str:
 def data_settings(settings: Settings) -> dict[str, Any]:
     """The settings that determine a subject's trials; into which fold it falls is not among them."""
     return {
-        "recordings": _as_ever(settings, "recordings", {"subjects"}),
-        "split": settings.split.model_dump(mode="json", exclude={"folds", "seed"}),
-        "preprocessing": _as_ever(settings, "preprocessing", set()),
+        "recordings": identifying(settings.recordings, {"subjects"}),
+        "split": identifying(settings.split, {"folds", "seed"}),
+        "preprocessing": identifying(settings.preprocessing),
     }
-
-
-def _as_ever(settings: Settings, section: str, exclude: set[str]) -> dict[str, Any]:
-    """A section as plain data, without keys that were added later and are at their default."""
-    data = getattr(settings, section).model_dump(mode="json", exclude=exclude)
-    added = ADDED[section]
-    return {key: value for key, value in data.items() if key not in added or value != added[key]}
 
 
 def baseline_settings(settings: Settings) -> dict[str, Any]:
     """The settings, beyond the trials, that determine the baseline."""
-    return {"baseline": settings.model_dump(mode="json")["baseline"]}
+    return {"baseline": identifying(settings.baseline) if settings.baseline else None}
 
 
 def fit_settings(settings: Settings, arm: str) -> dict[str, Any]:
     """The settings, beyond the trials, that determine a fit of an arm given budget, rate and seed."""
     return {
-        "network": settings.network.model_dump(mode="json"),
-        "training": settings.training.model_dump(mode="json", exclude={"initial_rates", "seeds", "store"}),
-        "schedule": settings.schedules[arm].model_dump(mode="json", exclude={"budgets", "epochs"}),
+        "network": identifying(settings.network),
+        "training": identifying(settings.training, GROWING),
+        "schedule": identifying(settings.schedules[arm], {"budgets", "epochs"}),
     }

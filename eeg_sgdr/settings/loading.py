@@ -1,4 +1,4 @@
-"""Configurations as text: read, overridden, refused in words, written."""
+"""Reading, overriding, validating and writing configurations (YAML)."""
 
 import difflib
 import re
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from eeg_sgdr.errors import UserError, in_words
 from eeg_sgdr.settings.study import Settings
-from eeg_sgdr.settings.types import Model, kinds, tags
+from eeg_sgdr.settings.types import FOLDER, Model, kinds, tags
 
 #: What pydantic puts around names.
 QUOTE = "'"
@@ -47,20 +47,7 @@ _Loader.add_implicit_resolver(
 
 
 def parse_yaml(text: str, where: str = "configuration") -> Any:
-    """Read YAML safely, as YAML 1.2's core schema has it.
-
-    Parameters
-    ----------
-    text : str
-        The text.
-    where : str
-        What messages call it.
-
-    Raises
-    ------
-    UserError
-        If the text is no YAML.
-    """
+    """Read YAML safely, as YAML 1.2's core schema has it; ``where`` is what messages call the text."""
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -68,7 +55,7 @@ def parse_yaml(text: str, where: str = "configuration") -> Any:
 
 
 def shipped() -> dict[str, Path]:
-    """Paths of the configurations that come with the program, by name."""
+    """Paths of the shipped configurations, by name."""
     packaged = Path(str(resources.files("eeg_sgdr") / "configs"))
     # In a clone that is installed editable, the configurations are where they are edited.
     folder = packaged if packaged.is_dir() else Path(__file__).parents[2] / "configs"
@@ -76,23 +63,9 @@ def shipped() -> dict[str, Path]:
 
 
 def load(config: str | Path, overrides: Sequence[str] = ()) -> Settings:
-    """Read a configuration.
+    """Read a configuration, given by its path or the name of a shipped one.
 
-    Parameters
-    ----------
-    config : str or Path
-        A path, or the name of a shipped configuration.
-    overrides : sequence of str
-        ``key.of.section=value`` each, the value in YAML.
-
-    Returns
-    -------
-    settings : Settings
-
-    Raises
-    ------
-    UserError
-        If there is no such configuration, or it is not valid.
+    ``overrides`` are texts such as ``training.batch_size=30``, the value in YAML.
     """
     path = Path(config)
     if not path.is_file():
@@ -106,18 +79,14 @@ def load(config: str | Path, overrides: Sequence[str] = ()) -> Settings:
     data = _table(path)
     for text in overrides:
         _override(data, text)
-    return validate(data, str(path))
+    # What a report says to run again names the folder's own configuration.
+    of_folder = path.name == "config.yaml" and (path.parent / "environment.json").is_file()
+    return validate(data, str(path), FOLDER if of_folder else None)
 
 
 def read(path: Path) -> Settings:
-    """Read the configuration that a results folder was made with.
-
-    Raises
-    ------
-    UserError
-        If the file is damaged.
-    """
-    return validate(_table(path), str(path))
+    """Read the configuration that a results folder was made with."""
+    return validate(_table(path), str(path), FOLDER)
 
 
 def _table(path: Path) -> dict[str, Any]:
@@ -131,27 +100,10 @@ def _table(path: Path) -> dict[str, Any]:
     return data
 
 
-def validate(data: dict[str, Any], where: str) -> Settings:
-    """Turn plain data into settings.
-
-    Parameters
-    ----------
-    data : dict
-        As read from YAML.
-    where : str
-        What messages call it.
-
-    Returns
-    -------
-    settings : Settings
-
-    Raises
-    ------
-    UserError
-        If anything in it is wrong; one sentence for the first problem, and the number of others.
-    """
+def validate(data: dict[str, Any], where: str, context: str | None = None) -> Settings:
+    """Turn plain data into settings; `UserError`: where, the first problem, and the number of others."""
     try:
-        return Settings.model_validate(data)
+        return Settings.model_validate(data, context=context)
     except ValidationError as error:
         problems = [_sentence(problem, data) for problem in error.errors()]
         more = f" ({len(problems) - 1} more like this)" if len(problems) > 1 else ""

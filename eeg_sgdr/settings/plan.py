@@ -51,44 +51,11 @@ def schedule_of(key: FitKey, settings: Settings) -> Schedule:
 
 
 def baseline_fingerprint(settings: Settings, data: str) -> str:
-    """What the baseline's result depends on.
-
-    Parameters
-    ----------
-    settings : Settings
-        The configuration; it has a baseline.
-    data : str
-        Fingerprint of the subject's trials.
-
-    Returns
-    -------
-    fingerprint : str
-    """
+    """Fingerprint of the baseline's result, given that of the trials; the configuration has a baseline."""
     return config.fingerprint({"data": data, **config.baseline_settings(settings)})
 
 
 def fingerprint(key: FitKey, settings: Settings, data: str) -> str:
-    """What a fit's result depends on.
-
-    Parameters
-    ----------
-    key : FitKey
-        The fit.
-    settings : Settings
-        The configuration.
-    data : str
-        Fingerprint of the subject's trials.
-
-    Returns
-    -------
-    fingerprint : str
-    """
-    return config.fingerprint(
-        {
-            "data": data,
-            **config.fit_settings(settings, key.schedule),
-            "budget": key.budget,
-            "rate": key.rate,
-            "seed": key.seed,
-        }
-    )
+    """Fingerprint of a fit's result, given that of the trials."""
+    arm = config.fit_settings(settings, key.schedule)
+    return config.fingerprint({"data": data, **arm, "budget": key.budget, "rate": key.rate, "seed": key.seed})

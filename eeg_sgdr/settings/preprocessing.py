@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from eeg_sgdr.settings.types import Hertz, Labels, Model, unique
+from eeg_sgdr.settings.types import Hertz, Labels, Later, Model, unique
 
 
 class Split(Model):
@@ -98,11 +98,11 @@ class Preprocessing(Model):
 
     sensors: Labels | None = None
     bads: Literal["interpolate", "drop", "keep"] = "interpolate"
-    reference: Literal["average"] | Labels | None = None
+    reference: Annotated[Literal["average"] | Labels | None, Later(None)] = None
     reject_uv: Annotated[float, Field(gt=0)] | None = 800.0
-    reject_ptp_uv: Annotated[float, Field(gt=0)] | None = None
+    reject_ptp_uv: Annotated[Annotated[float, Field(gt=0)] | None, Later(None)] = None
     resample_hz: Hertz | None = None
-    notch_hz: Annotated[Notches, BeforeValidator(listed)] | None = None
+    notch_hz: Annotated[Annotated[Notches, BeforeValidator(listed)] | None, Later(None)] = None
     highpass_hz: Hertz | None = 4.0
     lowpass_hz: Hertz | None = None
     standardize: Standardize | None = Standardize()

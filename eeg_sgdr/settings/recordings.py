@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, SerializeAsAny, model_validator
 
-from eeg_sgdr.settings.types import Hertz, Label, Labels, Model, of_kind, unique
+from eeg_sgdr.settings.types import Hertz, Label, Labels, Later, Model, of_kind, unique
 
 
 class Recordings(Model):
@@ -185,10 +185,10 @@ class LabRecordings(Recordings):
         What the cues are.
     """
 
-    rename: dict[str, str] = Field(default_factory=dict)
-    channel_types: dict[str, str] = Field(default_factory=dict)
-    montage: str | None = None
-    events: Literal["annotations"] | TriggerChannel = "annotations"
+    rename: Annotated[dict[str, str], Later({})] = Field(default_factory=dict)
+    channel_types: Annotated[dict[str, str], Later({})] = Field(default_factory=dict)
+    montage: Annotated[str | None, Later(None)] = None
+    events: Annotated[Literal["annotations"] | TriggerChannel, Later("annotations")] = "annotations"
 
 
 class FilesRecordings(LabRecordings):

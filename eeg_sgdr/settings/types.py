@@ -1,10 +1,20 @@
-"""What all sections of a configuration are made of."""
+"""Types that the sections of a configuration share."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 
@@ -43,10 +53,58 @@ Hertz = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 ArmName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
+@dataclass(frozen=True)
+class Later:
+    """Metadata of a field that came after folders had been made without it: what these were made with.
+
+    As `Annotated[str, Later("shared")] = "own"` says it: a value as in config.yaml, not necessarily the
+    default. With it the field enters no fingerprint, so that these folders stay what they are.
+    """
+
+    before: Any
+
+
+#: Context in which the configuration of a results folder is validated: what it lacks is as `Later` says.
+FOLDER = "results folder"
+
+
 class Model(BaseModel):
     """A section of the configuration: unknown keys are refused, nothing is changed once read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_folder(cls, data: Any, info: ValidationInfo) -> Any:
+        return {**_later(cls), **data} if info.context == FOLDER and isinstance(data, dict) else data
+
+
+def _later(model: type[Model]) -> dict[str, Any]:
+    """The later fields of a section, with what folders without them were made with."""
+    return {
+        name: mark.before
+        for name, field in model.model_fields.items()
+        for mark in field.metadata
+        if isinstance(mark, Later)
+    }
+
+
+def identifying(section: Model, exclude: Collection[str] = ()) -> dict[str, Any]:
+    """A section as plain data, without fields that are as in the folders made before there were any."""
+    return _identifying(section, section.model_dump(mode="json", exclude=set(exclude)))
+
+
+def _identifying(value: Any, data: Any) -> Any:
+    if isinstance(value, Model):
+        later = _later(type(value))
+        kept = {name: one for name, one in data.items() if name not in later or one != later[name]}
+        return {name: _identifying(getattr(value, name), one) for name, one in kept.items()}
+    if isinstance(value, Mapping):
+        # Names of arms and classes are texts, in the data as here.
+        return {name: _identifying(value[name], one) for name, one in data.items()}
+    if isinstance(value, tuple):
+        return [_identifying(*pair) for pair in zip(value, data, strict=True)]
+    return data
 
 
 Section = TypeVar("Section", bound=Model)
@@ -72,7 +130,7 @@ def of_kind(base: type[Section], tag: str) -> BeforeValidator:
     Unlike pydantic's own union it is open: a subclass that is defined later, or elsewhere, is known, too.
     """
 
-    def pick(value: Any) -> Any:
+    def pick(value: Any, info: ValidationInfo) -> Any:
         if not isinstance(value, dict):
             return value
         known = {name: model for model in kinds(base) for name in tags(model)}
@@ -82,7 +140,7 @@ def of_kind(base: type[Section], tag: str) -> BeforeValidator:
         if value[tag] not in known:
             problem = {**context, "tag": str(value[tag])}
             raise PydanticCustomError("union_tag_invalid", "there is no such section", problem)
-        return known[value[tag]].model_validate(value)
+        return known[value[tag]].model_validate(value, context=info.context)
 
     return BeforeValidator(pick)
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from filelock import SoftFileLease, Timeout
 
-from eeg_sgdr.errors import UserError, disk_errors
+from eeg_sgdr.errors import disk_errors
 
 try:
     import fcntl
@@ -27,23 +27,9 @@ PART = ".part"
 
 
 def write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
-    """Write a file that appears whole or not at all.
-
-    Written beside its place, flushed to the disk, then renamed. Whoever writes holds a lock on the file
-    beside, which dies with its process: so `clean` knows it from what a crash has left.
-
-    Parameters
-    ----------
-    path : Path
-        Where; folders above it are made.
-    fill : callable
-        Writes the content into the binary file that it is given.
-
-    Raises
-    ------
-    CannotGoOnError
-        If it cannot be written.
-    """
+    """Write a file, by a function that fills an open one, so that it appears whole or not at all."""
+    # Written beside its place, flushed to the disk, then renamed. Whoever writes holds a lock on the file
+    # beside, which dies with its process: so `clean` knows it from what a crash has left.
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with _beside(path) as file:
@@ -63,7 +49,7 @@ def write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
 
 
 def _beside(path: Path) -> BinaryIO:
-    """A new file beside a path, open and locked."""
+    """Open and lock a new file beside a path."""
     while True:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=PART, dir=path.parent)
         os.close(handle)
@@ -76,7 +62,7 @@ def _beside(path: Path) -> BinaryIO:
 
 
 def clean(folder: Path) -> None:
-    """Remove what writes that were cut off have left in a folder; nothing that is being written."""
+    """Remove the leftovers of interrupted writes from a folder; nothing that is being written."""
     for path in folder.glob(f".*{PART}"):
         with suppress(OSError), path.open("r+b") as file:
             if _try_lock(file):
@@ -124,30 +110,13 @@ EMPTY_S = 10
 
 
 @contextmanager
-def lock(path: Path, patience_s: float) -> Iterator[bool]:
-    """Hold a lock, or say that somebody else holds it.
+def lock(path: Path, patience_s: float = -1) -> Iterator[bool]:
+    """Hold a lock file; yields False if another process still holds it after the patience (negative: no end).
 
     The file says which process of which machine holds it, and its time is renewed as a sign of life
     (filelock's lease). It is free when it is gone, when its process has ended on this machine, or when it has
     been watched for `STALE_S` without a sign of life from another machine. So nothing depends on whether a
     file system knows locks. Who is taken for dead and is not makes the same files once more.
-
-    Parameters
-    ----------
-    path : Path
-        The lock file; folders above it are made.
-    patience_s : float
-        How long to wait for whoever holds it; for ever if negative.
-
-    Yields
-    ------
-    held : bool
-        False if somebody else still holds it.
-
-    Raises
-    ------
-    CannotGoOnError
-        If it cannot be written.
     """
     lease = SoftFileLease(path, lease_duration=float(STALE_S))
     with disk_errors(path):
@@ -162,7 +131,7 @@ def lock(path: Path, patience_s: float) -> Iterator[bool]:
 
 
 def _remove_orphaned(path: Path) -> None:
-    """Remove a lock file that names nobody, for whom everybody would wait for ever."""
+    """Remove an orphaned lock file: one without content, which a power failure has left."""
     with suppress(OSError):
         status = path.stat()
         if status.st_size == 0 and time.time() - status.st_mtime > EMPTY_S:
@@ -199,82 +168,3 @@ def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
     buffer = BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
     write_bytes(path, buffer.getvalue())
-
-
-def read_json(path: Path) -> Any:
-    """Read plain data.
-
-    Raises
-    ------
-    UserError
-        If the file is missing or damaged.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); delete it and run again.") from error
-
-
-def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """Read arrays.
-
-    Raises
-    ------
-    UserError
-        If the file is missing or damaged.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
-    except Exception as error:  # a damaged archive can raise anything
-        raise UserError(f"{path}: cannot be read ({error}); delete it and run again.") from error
-
-
-def read_weights(path: Path) -> dict[str, np.ndarray]:
-    """Read the weights of a snapshot.
-
-    Raises
-    ------
-    UserError
-        If the file is missing or damaged.
-    """
-    from safetensors.numpy import load_file
-
-    try:
-        return load_file(path)
-    except Exception as error:  # safetensors raises its own
-        raise UserError(
-            f"{path}: cannot be read ({error}); delete its fit's folder and run again."
-        ) from error
-
-
-def read_csv(path: Path, **kwargs: Any) -> pd.DataFrame:
-    """Read a table; labels stay texts.
-
-    Raises
-    ------
-    UserError
-        If the file is missing or damaged.
-    """
-    try:
-        return pd.read_csv(path, keep_default_na=False, na_values=[""], **kwargs)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); delete it and run again.") from error
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a lock that dies with its process.
-
-    Parameters
-    ----------
-    path : Path
-        The lock file; folders above it are made.
-
-    Raises
-    ------
-    CannotGoOnError
-        If it cannot be written.
-    """
-    with lock(path, -1):
-        yield

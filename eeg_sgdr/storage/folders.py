@@ -11,25 +11,7 @@ from eeg_sgdr.storage.files import clean, lock, remove
 
 @contextmanager
 def held(folder: "FitFolder", patience_s: float) -> Iterator[bool]:
-    """Be the only one who writes a fit, until the end or the end of the process.
-
-    Parameters
-    ----------
-    folder : FitFolder
-        The fit's folder; what a crash has left in it is removed.
-    patience_s : float
-        How long to wait for whoever holds it; for ever if negative.
-
-    Yields
-    ------
-    held : bool
-        False if somebody else still holds it.
-
-    Raises
-    ------
-    CannotGoOnError
-        If the folder cannot be written.
-    """
+    """Be the only process that writes a fit; yields False if another still is after the patience."""
     with lock(folder.lock, patience_s) as held:
         if held:
             clean(folder.root)
@@ -46,13 +28,7 @@ def tidy(folder: "FitFolder") -> None:
 
 
 class Study:
-    """Paths in the results folder of a study.
-
-    Parameters
-    ----------
-    root : Path
-        The folder.
-    """
+    """Paths in the results folder of a study."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -77,13 +53,7 @@ class Study:
 
 
 class SubjectFolder:
-    """Paths in the folder of one subject or, across subjects, of one fold.
-
-    Parameters
-    ----------
-    root : Path
-        The folder.
-    """
+    """Paths in the folder of one subject or, across subjects, of one fold."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -104,13 +74,7 @@ class SubjectFolder:
 
 
 class FitFolder:
-    """Paths in the folder of one fit.
-
-    Parameters
-    ----------
-    root : Path
-        The folder.
-    """
+    """Paths in the folder of one fit."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -126,13 +90,7 @@ class FitFolder:
 
 
 def folder_name(label: str) -> str:
-    """A label as the name of a folder: digits padded to three, nothing that leads elsewhere.
-
-    Raises
-    ------
-    UserError
-        If the label cannot be a folder's name.
-    """
+    """A label as the name of a folder: digits padded to three, nothing that leads elsewhere."""
     name = label.zfill(3) if label.isdigit() else label
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise UserError(

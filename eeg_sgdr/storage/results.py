@@ -1,7 +1,7 @@
-"""What is on disk of one subject or fold, read when asked."""
+"""A results folder, its subjects and folds, read when asked."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,22 @@ from eeg_sgdr.settings import Settings
 from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.storage import folders, schemas
 
+__all__ = ["Results", "Subject", "load_results"]
+
 
 @dataclass(frozen=True)
 class Subject:
-    """What is on disk of one subject or, across subjects, of one fold.
+    """The results of one subject or, across subjects, of one fold.
 
     Attributes
     ----------
-    folder : store.SubjectFolder
+    folder : SubjectFolder
         Its folder.
     """
 
     folder: folders.SubjectFolder
+    #: fit.json of the fits that were read, by their names.
+    _fits: dict[str, dict[str, Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def data(self) -> dict[str, Any]:
@@ -78,14 +82,19 @@ class Subject:
     @cached_property
     def fits(self) -> dict[FitKey, dict[str, Any]]:
         """fit.json of every fit that ended, done or failed."""
-        found = {}
-        for folder in self.folder.fits():
+        contents = map(self._fit, self.folder.fits())
+        return {FitKey(**content["fit"]): content for content in contents}
+
+    def _fit(self, folder: folders.FitFolder) -> dict[str, Any]:
+        """fit.json of a fit, read once."""
+        name = folder.root.name
+        if name not in self._fits:
             content = schemas.read_plain(folder.fit, schemas.FIT)
-            key = FitKey(**content["fit"])
-            if key.name != folder.root.name:
-                raise schemas.not_as_written(folder.fit, f"it is about {key.name}", delete=folder.root)
-            found[key] = content
-        return found
+            found = FitKey(**content["fit"]).name
+            if found != name:
+                raise schemas.altered(folder.fit, f"it is about {found}", delete=folder.root)
+            self._fits[name] = content
+        return self._fits[name]
 
     @cached_property
     def baseline(self) -> dict[str, Any] | None:
@@ -100,10 +109,12 @@ class Subject:
 
     def has(self, key: FitKey, every_epoch: bool) -> bool:
         """Whether a fit has ended, with probabilities of every epoch if these are wanted."""
-        if key not in self.fits:
-            return False
-        enough = not every_epoch or self.fits[key]["state"] == "failed"
-        return enough or len(self.predictions(key)["epochs"]) == key.budget
+        folder = self.folder.fit(key.name)
+        # fit.json is a fit's last file: that it is there is enough.
+        if not every_epoch or not folder.fit.is_file():
+            return folder.fit.is_file()
+        content = self._fit(folder)
+        return content["state"] == "failed" or len(_predictions(folder, content)["epochs"]) == key.budget
 
     @property
     def failed(self) -> dict[str, str]:
@@ -147,14 +158,14 @@ class Subject:
         UserError
             If they are of other trials or classes than trials.csv and data.json list.
         """
-        arrays = self._of_trials(self.predictions(key), self.folder.fit(key.name))
+        arrays = self._checked(self.predictions(key), self.folder.fit(key.name))
         name = "probabilities" if statistics == "recomputed" else "probabilities_running"
         return dict(zip(arrays["epochs"].tolist(), arrays[name], strict=True))
 
     def baseline_probabilities(self) -> np.ndarray:
         """Test probabilities of the baseline, which is done; shape (n_trials, n_classes)."""
         folder = self.folder.baseline
-        arrays = self._of_trials(_predictions(folder, self.baseline or {}), folder)
+        arrays = self._checked(_predictions(folder, self.baseline or {}), folder)
         return arrays["probabilities"][0]
 
     def history(self, key: FitKey) -> pd.DataFrame:
@@ -162,8 +173,8 @@ class Subject:
         folder = self.folder.fit(key.name)
         return schemas.read_table(folder.history, schemas.HISTORY, folder.root)
 
-    def _of_trials(self, arrays: dict[str, np.ndarray], folder: folders.FitFolder) -> dict[str, np.ndarray]:
-        """What is stored, if it is of the trials that are listed, with their classes."""
+    def _checked(self, arrays: dict[str, np.ndarray], folder: folders.FitFolder) -> dict[str, np.ndarray]:
+        """Stored predictions, refused unless they are of the trials that are listed, and their classes."""
         listed = self.tested
         classes = self.data["classes"]
         if (
@@ -179,16 +190,13 @@ class Subject:
 
 
 def _listed_digest(path: Path, content: Mapping[str, Any]) -> str | None:
-    """What fit.json says of a file beside it; first versions of the program said nothing."""
+    """SHA-256 of a file in its fit.json; first versions of the program wrote none."""
     return content.get("sha256", {}).get(path.name)
 
 
 def _predictions(folder: folders.FitFolder, content: Mapping[str, Any]) -> dict[str, np.ndarray]:
     path = folder.predictions
     return schemas.read_arrays(path, schemas.PREDICTIONS, folder.root, _listed_digest(path, content))
-
-
-__all__ = ["Results", "Subject", "load_results"]
 
 
 @dataclass(frozen=True)
@@ -219,26 +227,14 @@ class Results:
         return [Subject(folder) for folder in folders.Study(self.root).subjects()]
 
     def subject(self, label: str | int) -> Subject:
-        """One subject.
-
-        Raises
-        ------
-        UserError
-            If there is nothing of it.
-        """
+        """One subject, by its label; `UserError` if there is nothing of it."""
         folder = folders.Study(self.root).subject(str(label))
         if not folder.trials.is_file():
             raise UserError(f"{self.root}: has no subject {label}; run it first (--subject {label}).")
         return Subject(folder)
 
     def fold(self, label: str | int) -> Subject:
-        """One fold, across subjects.
-
-        Raises
-        ------
-        UserError
-            If there is nothing of it.
-        """
+        """One fold, across subjects, by its number; `UserError` if there is nothing of it."""
         folder = folders.Study(self.root).fold(str(label))
         if not folder.trials.is_file():
             raise UserError(f"{self.root}: has no fold {label}; run it first (--fold {label}).")
@@ -380,12 +376,12 @@ def load_results(path: str | Path) -> Results:
 
 
 def of_fit(content: Mapping[str, Any]) -> float:
-    """Seconds of a whole fit, from its fit.json; first versions of the program held nothing else."""
+    """Seconds of a whole fit, from its fit.json; first versions of the program wrote that number alone."""
     seconds = content["seconds"]
     return seconds["fit"] if isinstance(seconds, Mapping) else seconds
 
 
 def of_prediction(content: Mapping[str, Any]) -> float | None:
-    """Seconds of predicting one trial, from a fit.json; None where that was not measured."""
+    """Seconds of predicting one trial, from a fit.json; None where they were not measured."""
     seconds = content["seconds"]
     return seconds.get("prediction") if isinstance(seconds, Mapping) else None

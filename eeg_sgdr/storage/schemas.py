@@ -1,6 +1,7 @@
-"""What a file of a results folder must hold to be taken for results."""
+"""Columns, shapes and forms of the files in a results folder, and readers that refuse others."""
 
 import hashlib
+import json
 import os
 import platform
 import time
@@ -16,7 +17,8 @@ import pandas as pd
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from eeg_sgdr.errors import UserError, in_words
-from eeg_sgdr.storage import files, folders
+from eeg_sgdr.settings.plan import FitKey
+from eeg_sgdr.storage import folders
 
 #: Columns of trials.csv, evaluation.csv and history.csv.
 TRIALS = {
@@ -164,18 +166,10 @@ PREDICTIONS = {
     "trials": "n",
     "y": "n",
     "classes": "k",
-    "probabilities": "snk",
-    "probabilities_running": "snk",
+    **dict.fromkeys(("probabilities", "probabilities_running"), "snk"),
 }
 
 SUMMARY = {"positions": "c3", "frequencies": "f", "spectra": "kcf", "covariance": "cc"}
-
-
-class _Key(BaseModel):
-    schedule: str
-    budget: int
-    rate: float
-    seed: int
 
 
 class _Ended(BaseModel):
@@ -186,7 +180,7 @@ class _Ended(BaseModel):
 
 
 class _Fit(_Ended):
-    fit: _Key
+    fit: FitKey
     stack: list[str]
     cpu_capability: str
 
@@ -254,22 +248,9 @@ DATA: TypeAdapter = TypeAdapter(_SubjectData | _FoldData)
 
 
 def read_plain(path: Path, form: TypeAdapter) -> dict[str, Any]:
-    """Read plain data.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    form : TypeAdapter
-        `FIT`, `BASELINE` or `DATA`.
-
-    Raises
-    ------
-    UserError
-        If the file is missing, damaged, or holds something else.
-    """
-    with _told(path, path):
-        content = files.read_json(path)
+    """Read JSON of a form: `FIT`, `BASELINE` or `DATA`; `UserError` if it holds anything else."""
+    with _read_errors(path, path):
+        content = json.loads(path.read_text(encoding="utf-8"))
         form.validate_python(content)
     return content
 
@@ -277,27 +258,14 @@ def read_plain(path: Path, form: TypeAdapter) -> dict[str, Any]:
 def read_arrays(
     path: Path, shapes: Mapping[str, str], delete: Path, sha256: str | None = None
 ) -> dict[str, np.ndarray]:
-    """Read arrays.
+    """Read arrays of shapes: `PREDICTIONS` or `SUMMARY`; `UserError` says what to delete if they are others.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    shapes : mapping of str to str
-        `PREDICTIONS` or `SUMMARY`.
-    delete : Path
-        What to delete so that it is made again.
-    sha256 : str, optional
-        What the file must hash to.
-
-    Raises
-    ------
-    UserError
-        If the file is missing, damaged or replaced, or lacks an array, or shapes do not go together.
+    So it does if the file has another hash than ``sha256``.
     """
-    with _told(path, delete):
+    with _read_errors(path, delete):
         _check_digest(path, sha256)
-        arrays = files.read_npz(path)
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = dict(stored)
         lengths = {"3": 3}
         for name, letters in shapes.items():
             shape = arrays[name].shape if name in arrays else ()
@@ -305,73 +273,65 @@ def read_arrays(
                 lengths.setdefault(letter, length) != length
                 for letter, length in zip(letters, shape, strict=True)
             ):
-                raise ValueError(f"array {name} is missing or of another shape")
+                raise _AlteredError(f"array {name} is missing or of another shape")
     return arrays
 
 
 def read_weights(path: Path, delete: Path, sha256: str | None = None) -> dict[str, np.ndarray]:
-    """Read the weights of a snapshot; see `read_arrays`."""
-    with _told(path, delete):
+    """Read the weights of a snapshot; errors as of `read_arrays`."""
+    from safetensors.numpy import load_file
+
+    with _read_errors(path, delete):
         _check_digest(path, sha256)
-        return files.read_weights(path)
+        return load_file(path)
 
 
 def read_table(path: Path, columns: Mapping[str, Any], delete: Path) -> pd.DataFrame:
-    """Read a table; what is empty is NaN.
-
-    Parameters
-    ----------
-    path, delete : Path
-        As for `read_arrays`.
-    columns : mapping of str to type
-        `TRIALS`, `EVALUATION`, `HISTORY` or `COMPARISON`: what it must have, and of which type.
-
-    Raises
-    ------
-    UserError
-        If the file is missing or damaged, lacks a column, or has something of another type in it.
-    """
-    with _told(path, delete):
-        table = files.read_csv(path, dtype=columns)
+    """Read a table that has columns of their types; what is empty is NaN, and errors as of `read_arrays`."""
+    with _read_errors(path, delete):
+        table = pd.read_csv(path, dtype=columns, keep_default_na=False, na_values=[""])
         missing = [name for name in columns if name not in table.columns]
         if missing:
-            raise ValueError(f"it lacks the column {missing[0]}")
+            raise _AlteredError(f"it lacks the column {missing[0]}")
         # The last line of a table that was cut off may still be one.
         if not path.read_bytes().endswith(b"\n"):
-            raise ValueError("it is cut off")
+            raise _AlteredError("it is cut off")
     return table
 
 
 def digests(folder: folders.FitFolder) -> dict[str, str]:
-    """SHA-256 of the files of a fit that hold its results, by their names."""
+    """SHA-256 of the files that hold a fit's results, by their names."""
     paths = [folder.predictions, *sorted(folder.root.glob("snapshot-*.safetensors"))]
     return {path.name: _digest(path) for path in paths}
 
 
-def not_as_written(path: Path, why: str, delete: Path) -> UserError:
-    """What is said of a file that is not what the program wrote there."""
+class _AlteredError(Exception):
+    """A file can be read, and holds something else than was written."""
+
+
+def altered(path: Path, why: str, delete: Path) -> UserError:
+    """The error of a file that is not what the program wrote there."""
     return UserError(f"{path}: is not as it was written ({why}); delete {delete} and run again.")
 
 
 @contextmanager
-def _told(path: Path, delete: Path) -> Iterator[None]:
+def _read_errors(path: Path, delete: Path) -> Iterator[None]:
     """Say in one sentence what is wrong with a file."""
     try:
         yield
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"][1:]))
-        raise not_as_written(path, f"{where}: {first['msg']}" if where else first["msg"], delete) from error
-    except UserError as error:
-        cause = error.__cause__ or error
-        raise not_as_written(path, in_words(cause), delete) from cause
-    except (OSError, ValueError, OverflowError, RecursionError) as error:
-        raise not_as_written(path, str(error), delete) from error
+        raise altered(path, f"{where}: {first['msg']}" if where else first["msg"], delete) from error
+    except _AlteredError as error:
+        raise altered(path, str(error), delete) from error
+    except Exception as error:  # a damaged file can raise anything
+        raise altered(path, in_words(error), delete) from error
 
 
 def _check_digest(path: Path, sha256: str | None) -> None:
     if sha256 is not None and _digest(path) != sha256:
-        raise ValueError("it was changed or replaced")
+        raise _AlteredError("it was changed or replaced")
 
 
 def _digest(path: Path) -> str:
@@ -400,17 +360,5 @@ def environment() -> dict[str, Any]:
 
 
 def contents(fit: float, prediction: float | None) -> dict[str, float]:
-    """What fit.json holds as ``seconds``.
-
-    Parameters
-    ----------
-    fit : float
-        Seconds of the whole fit: start, training and scoring.
-    prediction : float | None
-        Seconds in which what was fitted predicts one trial; None when it failed.
-
-    Returns
-    -------
-    seconds : dict of str to float
-    """
+    """Seconds in fit.json: of the whole fit, and of predicting one trial (None if it failed)."""
     return {"fit": fit} if prediction is None else {"fit": fit, "prediction": prediction}

@@ -20,7 +20,7 @@ from eeg_sgdr.evaluation.units import read_errors
 from eeg_sgdr.run import main
 from eeg_sgdr.settings import SubjectSplit
 from eeg_sgdr.storage import files, folders
-from eeg_sgdr.storage.results import Results, Subject
+from eeg_sgdr.storage.results import Results
 from eeg_sgdr.storage.schemas import COMPARISON, QUANTITIES
 
 SUBJECTS = ("01", "02", "03", "04")
@@ -325,12 +325,12 @@ def test_one_subject_says_little_but_does_not_fail(tmp_path):
 def test_the_table_is_written_read_and_brought_up_to_date(tmp_path):
     settings = study_settings(SUBJECTS)
     write_study(tmp_path, settings, counts)
-    path = update(tmp_path, evaluated=[])
-    assert path == tmp_path / "comparison.csv"
+    path = tmp_path / "comparison.csv"
+    assert update(tmp_path, evaluated=[])
     before = path.read_bytes()
     fresh = comparison(Results(tmp_path))
     pd.testing.assert_frame_equal(Results(tmp_path).comparison, fresh, check_dtype=False)
-    assert update(tmp_path, evaluated=SUBJECTS) == path
+    assert update(tmp_path, evaluated=SUBJECTS)
     assert path.read_bytes() == before
     # An evaluation of another kind is not mixed in.
     folder = folders.Study(tmp_path).subject("01")
@@ -410,18 +410,17 @@ def test_one_subjects_failure_loses_no_other(tmp_path, monkeypatch, capsys):
             raise UserError("subject 02: its recordings are damaged.")
         return label
 
-    def begin(unit, jobs):
+    def write_trials(unit):
         shutil.copytree(folders.Study(tmp_path / "made").subject(unit.label).root, unit.folder.root)
-        jobs.begin(unit, [])
+        unit.missing, unit.lacks_baseline = [], False
 
-    monkeypatch.setattr("eeg_sgdr.data.cache.prepare", prepare)
-    monkeypatch.setattr("eeg_sgdr.pipeline.check", lambda *_: None)
+    monkeypatch.setattr("eeg_sgdr.jobs.submit.prepare", prepare)
+    monkeypatch.setattr("eeg_sgdr.pipeline.check", lambda unit, pool: unit.trials)
     monkeypatch.setattr("eeg_sgdr.pipeline.warn_of_rejections", lambda *_: None)
-    monkeypatch.setattr("eeg_sgdr.pipeline.begin", begin)
-    monkeypatch.setattr("eeg_sgdr.pipeline.finish", lambda folder, settings: Subject(folder))
+    monkeypatch.setattr("eeg_sgdr.pipeline.write_trials", write_trials)
     monkeypatch.setattr("eeg_sgdr.reports.subject.subject_report", lambda *_: None)
     monkeypatch.setattr(
-        "eeg_sgdr.data.sources.open_source", lambda *_: Mock(subjects=lambda: list(SUBJECTS[:3]))
+        "eeg_sgdr.jobs.submit.open_source", lambda *_: Mock(subjects=lambda: list(SUBJECTS[:3]))
     )
     config = tmp_path / "mine.yaml"
     config.write_text((tmp_path / "made" / "config.yaml").read_text())

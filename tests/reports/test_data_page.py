@@ -1,5 +1,6 @@
 """--only data: what it writes, what the report says without fits, and that nothing is trained."""
 
+import json
 import re
 import shutil
 
@@ -15,7 +16,6 @@ from eeg_sgdr import report
 from eeg_sgdr.reports.data import page, recordings, rejections
 from eeg_sgdr.reports.methods import preprocessing
 from eeg_sgdr.run import main
-from eeg_sgdr.storage import files
 from eeg_sgdr.storage.results import Subject, load_results
 
 NAMES = (*SENSORS, "F3", "F4")
@@ -70,7 +70,7 @@ def test_it_says_what_there_is_and_trains_nothing(tmp_path, capsys):
     assert {path.name for path in folder.root.iterdir()} == {
         "trials.csv", "data.json", "summary.npz", "report.html"
     }  # fmt: skip
-    data = files.read_json(folder.data)
+    data = json.loads(folder.data.read_text())
     assert data["flat"] == {"0/0": [NAMES[5]]}
     assert NAMES[6] in data["noisy"]["0/0"]
     assert data["bridged"] == {"0/0": [[NAMES[7], NAMES[8]]]}

@@ -1,6 +1,7 @@
 """The study's report and Figure 4: each number is one of comparison.csv, nothing unfinished is hidden."""
 
 import codecs
+import json
 import re
 
 import numpy as np
@@ -219,7 +220,7 @@ def test_a_baseline_that_is_not_there_is_missing(tmp_path):
 def test_a_failed_fit_is_told_with_its_reason_and_escaped(tmp_path):
     results = study(tmp_path)
     fit = results.subject("01").folder.fit("step-b1-r0.05-s0").fit
-    files.write_json(fit, {**files.read_json(fit), "state": "failed", "why": "<b>no loss</b>"})
+    files.write_json(fit, {**json.loads(fit.read_text()), "state": "failed", "why": "<b>no loss</b>"})
     html = page(Results(tmp_path))
     assert "Failed: subject 01, step-b1-r0.05-s0 (<b>no loss</b>)." in visible(html)
     assert "<b>no loss" not in html
@@ -253,7 +254,7 @@ def test_the_report_is_the_same_whenever_it_is_made_but_for_one_element(tmp_path
     results = study(tmp_path / "study")
     for subject in results.subjects:
         for fit in subject.folder.fits():
-            files.write_json(fit.fit, {**files.read_json(fit.fit), "seconds": 1234.5})
+            files.write_json(fit.fit, {**json.loads(fit.fit.read_text()), "seconds": 1234.5})
     again = page(Results(tmp_path / "study"))
     assert "took 24 s" in MADE.findall(html)[0]
     assert "took 24 s" not in again

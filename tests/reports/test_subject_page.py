@@ -1,6 +1,7 @@
 """The subject's report: its numbers are the tables', and it says what a reader must know."""
 
 import base64
+import json
 import re
 
 import numpy as np
@@ -15,7 +16,7 @@ from eeg_sgdr.reports.headline import headline, side_by_side
 from eeg_sgdr.reports.methods import deviations, methods, references
 from eeg_sgdr.reports.subject import activation_patterns, page, result, warnings
 from eeg_sgdr.settings import CosineArm, CyclicArm, FilesRecordings, MoabbRecordings
-from eeg_sgdr.storage.files import read_json, write_json
+from eeg_sgdr.storage.files import write_json
 from eeg_sgdr.storage.results import Subject
 
 NAME = "study"  # a folder's name stands in its report
@@ -35,7 +36,7 @@ def html(plain):
 def test_a_report_is_the_same_whenever_it_is_made_but_for_one_element(tmp_path, html):
     results, subject = write_folder(tmp_path / NAME, MadeUp())
     for fit in subject.folder.fits():
-        content = read_json(fit.fit)
+        content = json.loads(fit.fit.read_text())
         write_json(fit.fit, {**content, "seconds": 1234.5})
     again = page(results, Subject(subject.folder))
     (first,), (second,) = MADE.findall(html), MADE.findall(again)
@@ -249,7 +250,7 @@ def test_the_command_refuses_in_one_sentence(tmp_path, capsys):
 def test_the_command_says_when_nothing_is_done(tmp_path, capsys):
     _, subject = write_folder(tmp_path, MadeUp())
     for fit in subject.folder.fits():
-        write_json(fit.fit, {**read_json(fit.fit), "state": "failed", "why": "x"})
+        write_json(fit.fit, {**json.loads(fit.fit.read_text()), "state": "failed", "why": "x"})
     assert report.main([str(tmp_path)]) == 2
     assert "subject 1: no fit is done" in capsys.readouterr().err
 

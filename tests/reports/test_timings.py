@@ -1,5 +1,8 @@
 """What comparisons took: sums over the trainings of a predictor, prediction times the networks averaged."""
 
+import json
+
+import pandas as pd
 import pytest
 from results_folder import BASELINE, study_settings, write_study
 
@@ -28,10 +31,10 @@ def root(tmp_path):
     write_study(tmp_path, settings, lambda *_: [], missing=lacking)
     for folder in folders.Study(tmp_path).subjects():
         for fit in folder.fits():
-            content = files.read_json(fit.fit)
+            content = json.loads(fit.fit.read_text())
             rate = content["fit"]["rate"]
             seconds = {0.025: 1.0, 0.05: 3.0}[rate]
-            history = files.read_csv(fit.history)
+            history = pd.read_csv(fit.history)
             files.write_csv(fit.history, history.assign(seconds=seconds))
             files.write_json(fit.fit, {**content, "seconds": schemas.contents(99, seconds / 1000)})
         files.write_json(folder.baseline.fit, {**BASELINE, "seconds": schemas.contents(0.25, 0.004)})
@@ -52,7 +55,7 @@ def test_training_and_predicting_of_both_sides(root):
 
 def test_what_folders_made_before_do_not_hold_was_not_measured(root):
     for path in root.rglob("fit.json"):
-        files.write_json(path, {**files.read_json(path), "seconds": 12.5})
+        files.write_json(path, {**json.loads(path.read_text()), "seconds": 12.5})
     _, one, many = timings(Results(root))
     assert "5.00 s of training, not measured against not measured to predict a trial." in one
     assert "60.00 s against 12.50 s of training" in many
@@ -60,5 +63,5 @@ def test_what_folders_made_before_do_not_hold_was_not_measured(root):
 
 def test_without_both_sides_nothing_is_said(root):
     for path in root.rglob("fit.json"):
-        files.write_json(path, {**files.read_json(path), "state": "failed", "why": "it did"})
+        files.write_json(path, {**json.loads(path.read_text()), "state": "failed", "why": "it did"})
     assert timings(Results(root)) == []

@@ -242,57 +242,12 @@ def test_named_comparisons_need_no_step_schedule():
     assert [c.name for c in settings.evaluation.comparisons] == ["x"]
 
 
-def test_fingerprints_see_what_changes_results_and_nothing_else():
-    base = make_settings()
-    same = base.model_copy(update={"name": "other", "compute": config.Compute(jobs=3)})
-    assert config.data_settings(same) == config.data_settings(base)
-    grown = make_settings(
-        training={"initial_rates": [0.1, 0.025], "seeds": [3], "batch_size": 4, "store": "epochs"}
-    )
-    assert config.fit_settings(grown, "step") == config.fit_settings(base, "step")
-    for changes in ({"training": {"momentum": 0.8}}, {"network": {"name": "EEGNet"}}):
-        assert config.fit_settings(make_settings(**changes), "step") != config.fit_settings(base, "step")
-    other_window = make_settings(preprocessing={"window_s": [0.0, 2.0]})
-    assert config.data_settings(other_window) != config.data_settings(base)
-
-
-def test_keys_that_came_later_leave_older_folders_what_they_are():
-    """The fingerprint of these settings before there were such keys."""
-    assert config.fingerprint(config.data_settings(make_settings())) == (
-        "a21c5b4d11925f378d60df26f69888bc42fe313cd967f137c7884551c103116c"
-    )
-    for key, value in {"reference": "average", "reject_ptp_uv": 200, "notch_hz": 50}.items():
-        changed = make_settings(preprocessing={key: value})
-        assert config.data_settings(changed) != config.data_settings(make_settings())
-        with pytest.raises(UserError, match=f"preprocessing.{key}: None here"):
-            config.union(make_settings(), changed, "results/x")
-
-
 def test_one_notch_or_several():
     assert make_settings(preprocessing={"notch_hz": 50}).preprocessing.notch_hz == (50.0,)
     assert make_settings(preprocessing={"notch_hz": [50, 100]}).preprocessing.notch_hz == (50.0, 100.0)
     for wrong in (0, [50, 50], [], "mains", True):
         with pytest.raises(UserError, match="notch_hz"):
             make_settings(preprocessing={"notch_hz": wrong})
-
-
-def test_union_lets_lists_grow():
-    there = make_settings(training={"seeds": [1], "batch_size": 4, "initial_rates": [0.05]})
-    asked = make_settings(training={"seeds": [0], "batch_size": 4, "initial_rates": [0.025]},
-                          schedules={"step": {"kind": "step", "budgets": [3, 7]}})  # fmt: skip
-    union = config.union(there, asked, "results/x")
-    assert union.training.seeds == (0, 1)
-    assert union.training.initial_rates == (0.025, 0.05)
-    assert union.schedules["step"].budgets == (1, 3, 7)
-
-
-def test_union_refuses_to_mix():
-    there = make_settings()
-    asked = make_settings(training={"batch_size": 5}, preprocessing={"highpass_hz": 8})
-    with pytest.raises(UserError) as refusal:
-        config.union(there, asked, "results/x")
-    assert "preprocessing.highpass_hz: 4.0 here, 8.0 asked for" in str(refusal.value)
-    assert "training.batch_size: 4 here, 5 asked for" in str(refusal.value)
 
 
 JUNK = st.recursive(

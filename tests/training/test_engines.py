@@ -1,5 +1,6 @@
 """A stack of fits equals the fits one by one, to rounding."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -70,7 +71,7 @@ def test_a_stack_of_fits_has_its_members_in_their_folders(tmp_path, monkeypatch)
 
     from eeg_sgdr.jobs import tasks
     from eeg_sgdr.settings.plan import FitKey
-    from eeg_sgdr.storage import files, folders
+    from eeg_sgdr.storage import folders
 
     class Prepared:
         title = "subject 001"
@@ -100,8 +101,8 @@ def test_a_stack_of_fits_has_its_members_in_their_folders(tmp_path, monkeypatch)
     tasks.make_fits(keys, on_gpu, Prepared(), folder, steps)
     assert sum(file.stat().st_size for file in steps.iterdir()) == 3 + 1
     for key, epochs in zip(keys, ([1, 3], [1]), strict=True):
-        content = files.read_json(folder.fit(key.name).fit)
+        content = json.loads(folder.fit(key.name).fit.read_text())
         assert content["stack"] == ["restarts-b3-r0.05-s0", "step-b1-r0.05-s0"]
         assert content["state"] == "done"
-        assert files.read_npz(folder.fit(key.name).predictions)["epochs"].tolist() == epochs
+        assert np.load(folder.fit(key.name).predictions)["epochs"].tolist() == epochs
         assert all(folder.fit(key.name).snapshot(epoch).is_file() for epoch in epochs)
