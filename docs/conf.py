@@ -10,7 +10,8 @@ sys.path.insert(0, str(Path(__file__).parent / "extensions"))
 project = "eeg_sgdr"
 author = "The eeg_sgdr developers"
 version = release = eeg_sgdr.__version__
-extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc", "command_line", "links", "mathml", "sections"]
+extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc"]
+extensions += ["columns", "command_line", "links", "mathml", "sections"]
 exclude_patterns = ["_build"]
 
 # Nothing is fetched while it builds or when it is read: no intersphinx, and formulas are MathML.

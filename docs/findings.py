@@ -4,72 +4,48 @@ python docs/findings.py results/NAME [results/OTHER ...]
 """
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+
+from eeg_sgdr import load_results
 
 HEAD = (
     *("a", "b", "epochs", "rate", "units", "error of a", "error of b"),
     *("a better by, points (95 % interval)", "p (Holm)", "better : equal : worse"),
 )
-SIDES = ["a", "b", "epoch_a", "epoch_b", "rate"]
-
-
-def read(folder: Path) -> pd.DataFrame:
-    """comparison.csv of a results folder, every cell as it stands there."""
-    return pd.read_csv(folder / "comparison.csv", dtype=str, keep_default_na=False)
 
 
 def findings(comparison: pd.DataFrame) -> list[str]:
-    """Lines of the table, one for each tested comparison.
-
-    Parameters
-    ----------
-    comparison : DataFrame
-        As `read` gives it.
-
-    Returns
-    -------
-    lines : list of str
-    """
-    tested = comparison[comparison["family"] == "tested"]
-    lines = [_row(HEAD), "|---" * len(HEAD) + "|"]
-    for sides, rows in tested.groupby(SIDES, sort=False):
-        of = {row["quantity"]: row for row in rows.to_dict("records")}
-        a, b, epoch_a, epoch_b, rate = sides
-        difference = of["mean difference"]
-        if not difference["estimate"]:
-            why = [difference["missing"], *[""] * 5]
-            lines.append(_row([a, b, _either(epoch_a, epoch_b), rate, *why]))
-            continue
-        interval = f"{_points(difference['low'])} to {_points(difference['high'])}"
-        cells = [
-            a,
-            b,
-            _either(epoch_a, epoch_b),
-            rate,
-            difference["n_units"],
-            f"{100 * float(of['mean error of a']['estimate']):.1f} %",
-            f"{100 * float(of['mean error of b']['estimate']):.1f} %",
-            f"{_points(difference['estimate'])} ({interval})",
-            f"{float(difference['p']):.3f} ({float(difference['p_holm']):.3f})",
-            f"{difference['better']} : {difference['equal']} : {difference['worse']}",
-        ]
-        lines.append(_row(cells))
-    return lines
+    """Lines of the table, one for each tested comparison of comparison.csv."""
+    tested = comparison[comparison["family"] == "tested"].set_index("comparison")
+    errors = tested[tested["quantity"] == "mean error"].pivot(columns="side", values="estimate")
+    rows = tested[tested["quantity"] == "mean difference"].join(errors)
+    cells = [_cells(row) for row in rows.to_dict("records")]
+    head, *lines = (f"| {' | '.join(line)} |" for line in (HEAD, *cells))
+    return [head, "|---" * len(HEAD) + "|", *lines]
 
 
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def _cells(row: dict[str, Any]) -> list[str]:
+    both = [row["label_a"], row["label_b"], _once(row, "epochs", ", "), _once(row, "rates", " : ")]
+    if row["status"] == "left out" or not row["n_units"]:
+        return [*both, f"{row['status']}: {row['missing']}", *[""] * 5]
+    low, high = ("?" if pd.isna(row[name]) else f"{100 * row[name]:+.1f}" for name in ("low", "high"))
+    return [
+        *both,
+        str(row["n_units"]),
+        *(f"{100 * row[side]:.1f} %" for side in "ab"),
+        f"{100 * row['estimate']:+.1f} ({low} to {high})",
+        f"{row['p']:.3f} ({row['p_holm']:.3f})",
+        f"{row['better']} : {row['equal']} : {row['worse']}",
+    ]
 
 
-def _either(a: str, b: str) -> str:
-    return a if a == b else f"{a}, {b}"
-
-
-def _points(fraction: str) -> str:
-    return f"{100 * float(fraction):+.1f}" if fraction else "?"
+def _once(row: dict[str, Any], column: str, between: str) -> str:
+    """Both sides' values, once where they are the same; the baseline has no rates."""
+    values = (str(row[f"{column}_{side}"]) for side in "ab")
+    return between.join(dict.fromkeys(value for value in values if value))
 
 
 def main() -> None:
@@ -78,7 +54,7 @@ def main() -> None:
     parser.add_argument("results", nargs="+", type=Path)
     for folder in parser.parse_args().results:
         print(f"{folder.name}:\n")
-        print("\n".join(findings(read(folder))), end="\n\n")
+        print("\n".join(findings(load_results(folder).comparison)), end="\n\n")
 
 
 if __name__ == "__main__":

@@ -25,8 +25,7 @@ def shows(text, value, row, column):
     if column in ("p", "p_holm"):
         return value < 0.001 if text == "0.001" else abs(value - float(text)) <= 0.5 * 10**-digits + 1e-9
     is_fraction = row["metric"] in ("error", "fraction") and column in ("estimate", "low", "high")
-    plain = row["quantity"] == "effect size dz" or not is_fraction
-    factor = 1 if plain else 100
+    factor = 100 if is_fraction else 1
     signs = (1, -1) if "-" not in text else (1,)
     near = [abs(factor * value - sign * float(text)) for sign in signs]
     return min(near) <= 0.5 * 10**-digits + 1e-9

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from results_folder import study_settings, write_study
 
+from eeg_sgdr import load_results
 from eeg_sgdr.evaluation.comparison import update
 
 SCRIPT = Path(__file__).parents[1] / "docs" / "findings.py"
@@ -35,7 +36,7 @@ def test_a_row_for_each_tested_comparison(findings, tmp_path):
     settings = study_settings(("01", "02", "03"), baseline=None, evaluation=evaluation)
     write_study(tmp_path / "study", settings, wrong)
     update(tmp_path / "study", set())
-    lines = findings.findings(findings.read(tmp_path / "study"))
+    lines = findings.findings(load_results(tmp_path / "study").comparison)
     assert {line.count("|") for line in lines} == {11}
     assert lines[2] == (
         "| restarts single | step single | 7 | each | 3 | 25.0 % | 30.0 % | +5.0 (-7.4 to +17.4) "

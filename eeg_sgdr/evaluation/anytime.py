@@ -1,26 +1,26 @@
 """How good a schedule is at any moment: areas, and the first epochs at which it is good enough."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import numpy as np
 
-from eeg_sgdr.evaluation.curves import reference
-from eeg_sgdr.evaluation.predictors import Predictor, members_at, seed_groups
+from eeg_sgdr.evaluation.predictors import Predictor, last_snapshot, members_at, reference, seed_groups
 from eeg_sgdr.evaluation.statistics import TOLERANCE, quartiles
 from eeg_sgdr.evaluation.units import (
-    Errors,
-    Gathered,
     Group,
     Row,
+    UnitErrors,
+    UnitValues,
+    completeness,
     counts_of,
     describe,
-    gather,
     mean_of,
     mean_over_seeds,
     median_of,
     sample_size,
+    unit_values,
 )
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.settings.plan import FitKey, schedule_of
@@ -30,21 +30,9 @@ Points = list[tuple[int, float]]
 
 
 def area(points: Points, chance: float, last: int) -> float:
-    """Area under the error over log2 epochs from 1 to ``last``.
+    """Area under the error over log2 epochs from 1 to ``last``, from ``chance`` before the first point.
 
-    Parameters
-    ----------
-    points : list of (int, float)
-        Error from each epoch on.
-    chance : float
-        Error before the first.
-    last : int
-        Where the area ends.
-
-    Returns
-    -------
-    area : float
-        Error times doublings of the epochs; divided by log2(last) it is the mean error over log epochs.
+    Divided by log2(last) it is the mean error over log epochs.
     """
     knots = [(1, chance), *((epoch, error) for epoch, error in points if epoch < last)]
     edges = [*(epoch for epoch, _ in knots[1:]), last]
@@ -57,24 +45,12 @@ def first_within(points: Points, target: float, last: int) -> float:
     return min(good, default=np.inf)
 
 
-def anytime(settings: Settings, errors: Errors) -> list[Row]:
-    """Rows for every arm of warm restarts against every arm with three budgets or more.
+def anytime(settings: Settings, errors: UnitErrors) -> list[Row]:
+    """Rows for every arm that leaves snapshots against every other with three budgets or more.
 
-    The error at an epoch is that of the last completed cycle, or of the largest completed budget.
-    Described, not tested.
-
-    Parameters
-    ----------
-    settings : Settings
-        The configuration.
-    errors : Errors
-        Of all units.
-
-    Returns
-    -------
-    rows : list of Row
-        First epochs are medians over seeds and rates, then over units; infinite means not reached by
-        the common last epoch.
+    The error at an epoch is that of the last completed cycle, or of the largest completed budget. Described,
+    not tested. First epochs are medians over seeds and rates, then over units; infinite means not reached by
+    the common last epoch.
     """
     arms = settings.schedules
     restarts = [name for name, arm in arms.items() if arm.leaves_snapshots]
@@ -86,9 +62,11 @@ def anytime(settings: Settings, errors: Errors) -> list[Row]:
                 for members in ("single", "cycles"):
                     rows += _pair(settings, errors, (name, members), (rival, "single"))
             else:
-                missing = f"left out: needs three budgets, {rival} has {n_budgets}"
-                names = {"a": name, "b": rival, "metric": "error", "n_units": 0, "n_seeds": 0}
-                rows.append({"family": "anytime", "quantity": "left out", **names, "missing": missing})
+                why = f"needs three budgets, {rival} has {n_budgets}"
+                arms_only = {"arm_a": name, "arm_b": rival, "label_a": name, "label_b": rival}
+                left_out = sample_size(UnitValues(errors.kind, (), np.empty((0, 2)), 0, why, left_out=True))
+                about = {"family": "anytime", "quantity": "difference of areas", "metric": "error"}
+                rows.append({**about, **arms_only, **left_out})
     return rows
 
 
@@ -96,10 +74,7 @@ def moments(settings: Settings, name: str, members: str, rate: float, seed: int)
     """What an arm offers as its epochs pass: its cycle ends, or a fit of each budget, ascending."""
     arm = settings.schedules[name]
     if not arm.leaves_snapshots:
-        return [
-            Predictor((FitKey(name, budget, rate, seed),), (budget,), members)
-            for budget in sorted(arm.budgets)
-        ]
+        return [last_snapshot(FitKey(name, budget, rate, seed)) for budget in sorted(arm.budgets)]
     key = FitKey(name, max(arm.budgets), rate, seed)
     ends = schedule_of(key, settings).ends
     return [
@@ -113,7 +88,7 @@ def _median_over_seeds(values: np.ndarray) -> np.ndarray:
     return np.array([quartiles(side)[1] for side in values.T])
 
 
-def _pair(settings: Settings, errors: Errors, a: tuple[str, str], b: tuple[str, str]) -> list[Row]:
+def _pair(settings: Settings, errors: UnitErrors, a: tuple[str, str], b: tuple[str, str]) -> list[Row]:
     rates, groups = settings.training.initial_rates, seed_groups(settings, 1)
     offers = {
         group: [[moments(settings, *side, rate, *group) for side in (a, b)] for rate in rates]
@@ -140,19 +115,19 @@ def _pair(settings: Settings, errors: Errors, a: tuple[str, str], b: tuple[str, 
 
     pairs = offers[groups[0]]
     a_side, b_side = ([_latest(pair[i], last) for pair in pairs] for i in (0, 1))
-    common = {"family": "anytime", **describe(a_side, b_side), "epoch_a": last, "epoch_b": last}
-    rows = _areas(common, gather(errors, groups, 2, areas, mean_over_seeds))
-    for points, words in ((1, "within 1 point of the reference"), (2, "within 2 points of the reference")):
-        within = gather(errors, groups, 2, partial(first_epochs, points / 100), _median_over_seeds)
-        rows += _first_epochs(common, within, words)
-    return rows
+    common = {"family": "anytime", **describe(a_side, b_side), "epochs_a": last, "epochs_b": last}
+    rows = [*_areas(unit_values(errors, groups, 2, areas, mean_over_seeds))]
+    for points in (1, 2):
+        within = unit_values(errors, groups, 2, partial(first_epochs, points / 100), _median_over_seeds)
+        rows += [{**row, "points": points} for row in _first_epochs(within)]
+    return [{**common, **row} for row in rows]
 
 
 def _latest(offered: Sequence[Predictor], last: int) -> Predictor:
     return [predictor for predictor in offered if predictor.epoch <= last][-1]
 
 
-def _curves(errors: Errors, unit: str, offers: list[list[list[Predictor]]]) -> list[list[Points]] | None:
+def _curves(errors: UnitErrors, unit: str, offers: list[list[list[Predictor]]]) -> list[list[Points]] | None:
     """Errors of both sides at every rate; None unless all of them are there."""
     found = errors.of_unit[unit]
     if not all(one in found for pair in offers for side in pair for one in side):
@@ -160,34 +135,37 @@ def _curves(errors: Errors, unit: str, offers: list[list[list[Predictor]]]) -> l
     return [[[(one.epoch, found[one]) for one in side] for side in pair] for pair in offers]
 
 
-def _areas(common: Row, gathered: Gathered) -> list[Row]:
-    common = {**common, "metric": "error x log2 epochs", **sample_size(gathered)}
-    x = gathered.difference
-    sides = [
-        {**common, "quantity": f"area under the error of {letter}", **mean_of(values)}
-        for letter, values in zip("ab", gathered.values.T, strict=True)
-    ]
-    return [*sides, {**common, "quantity": "difference of areas", **mean_of(x), **counts_of(x)}]
+def _areas(areas: UnitValues) -> Iterator[Row]:
+    common = {"metric": "error x log2 epochs", **sample_size(areas)}
+    for letter, values in zip("ab", areas.values.T, strict=True):
+        yield {**common, "quantity": "area", "side": letter, **mean_of(values)}
+    x = areas.difference
+    yield {**common, "quantity": "difference of areas", **mean_of(x), **counts_of(x)}
 
 
-def _first_epochs(common: Row, gathered: Gathered, within: str) -> list[Row]:
+def _first_epochs(first: UnitValues) -> Iterator[Row]:
     """First epochs of both sides, how many units reached it, and the ratio of b's epochs to a's."""
-    common = {**common, "metric": "epochs", **sample_size(gathered)}
-    rows = []
-    for letter, epochs in zip("ab", gathered.values.T, strict=True):
-        rows.append({**common, "quantity": f"first epoch of {letter} {within}", **median_of(epochs)})
-        reached = {"estimate": float(np.mean(np.isfinite(epochs))) if len(epochs) else np.nan}
-        rows.append({**common, "quantity": f"reached, {letter} {within}", "metric": "fraction", **reached})
-    known = np.isfinite(gathered.values).any(axis=1)
-    a, b = gathered.values[known].T
-    neither = [unit for unit, is_known in zip(gathered.units, known, strict=True) if not is_known]
-    missing = [gathered.missing] if gathered.missing else []
+    common = sample_size(first)
+    for letter, epochs in zip("ab", first.values.T, strict=True):
+        of_side = {**common, "side": letter}
+        yield {**of_side, "quantity": "first epoch", "metric": "epochs", **median_of(epochs)}
+        reached = float(np.mean(np.isfinite(epochs))) if len(epochs) else np.nan
+        yield {**of_side, "quantity": "reached", "metric": "fraction", "estimate": reached}
+    known = np.isfinite(first.values).any(axis=1)
+    a, b = first.values[known].T
+    neither = [unit for unit, is_known in zip(first.units, known, strict=True) if not is_known]
+    missing = [first.missing] if first.missing else []
     missing += [f"reached by neither: {', '.join(neither)}"] if neither else []
+    n_units = int(known.sum())
     # An infinite ratio: b did not reach it; zero: a did not.
-    ratio = {**common, "metric": "ratio", "n_units": int(known.sum()), **median_of(b / a), **_sooner(a, b)}
-    rows.append({**ratio, "quantity": f"ratio of epochs, b to a, {within}", "missing": "; ".join(missing)})
-    return rows
-
-
-def _sooner(a: np.ndarray, b: np.ndarray) -> Row:
-    return {"better": int(np.sum(a < b)), "equal": int(np.sum(a == b)), "worse": int(np.sum(a > b))}
+    yield {
+        **common,
+        "quantity": "ratio of epochs",
+        "metric": "ratio",
+        "n_units": n_units,
+        **completeness(n_units, "; ".join(missing)),
+        **median_of(b / a),
+        "better": int(np.sum(a < b)),
+        "equal": int(np.sum(a == b)),
+        "worse": int(np.sum(a > b)),
+    }

@@ -9,64 +9,41 @@ from eeg_sgdr.evaluation import tables
 from eeg_sgdr.evaluation.anytime import anytime
 from eeg_sgdr.evaluation.curves import curve, descriptive, diverged
 from eeg_sgdr.evaluation.ensembles import ensemble
-from eeg_sgdr.evaluation.tested import tested
-from eeg_sgdr.evaluation.units import COLUMNS, read_errors, read_people
+from eeg_sgdr.evaluation.inference import hypothesis_tests
+from eeg_sgdr.evaluation.units import read_errors, read_subject_errors
 from eeg_sgdr.storage import files, folders
 from eeg_sgdr.storage.results import Results
-from eeg_sgdr.storage.schemas import COUNTS, TEXTS
+from eeg_sgdr.storage.schemas import COMPARISON, COUNTS, TEXTS
 
 
 def comparison(results: Results) -> pd.DataFrame:
-    """One row per number that the study's report shows.
-
-    Parameters
-    ----------
-    results : Results
-        A results folder in which at least one subject has an evaluation.
-
-    Returns
-    -------
-    table : DataFrame
-        The columns of comparison.csv. ``estimate``, ``low`` and ``high`` are a mean with its 95 % t
-        interval, or a median (so the quantity says) with the quartiles; errors are fractions between 0
-        and 1, differences positive where a is better. ``n_seeds`` is the least of any unit; ``missing``
-        names what was expected and is not there.
-    """
+    """One row per number that the study's report shows; columns as `storage.schemas` documents them."""
     settings = results.settings
     errors = read_errors(results.evaluation, settings)
-    people = read_people(results.evaluation, settings)
+    subject_errors = read_subject_errors(results.evaluation, settings)
     updates = {
         subject.label: content["updates_per_epoch"]
         for subject in results.subjects
         for content in [subject.fits[key] for key in subject.done[:1]]
     }
     rows = [
-        *tested(settings, errors, people, updates),
-        *curve(settings, people),
+        *hypothesis_tests(settings, errors, subject_errors, updates),
+        *curve(settings, subject_errors),
         *descriptive(settings, errors),
         *ensemble(settings, errors, results.subjects),
         *anytime(settings, errors),
         *diverged(settings, errors, results.subjects),
     ]
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    table = pd.DataFrame(rows, columns=list(COMPARISON))
     return table.fillna(dict.fromkeys(TEXTS, "")).astype(dict.fromkeys(COUNTS, "Int64"))
 
 
 def update(root: Path, evaluated: Collection[str]) -> Results | None:
     """Write comparison.csv of a study of several subjects, or of one that has it already.
 
-    Parameters
-    ----------
-    root : Path
-        The results folder.
-    evaluated : collection of str
-        Labels of the subjects whose evaluation.csv is new. Those of the others are computed again first:
-        with other settings of the evaluation they would be of another kind.
-
-    Returns
-    -------
-    results : Results | None
-        The folder with the table; None when there is nothing to compare.
+    ``evaluated`` are the subjects whose evaluation.csv is new. Those of the others are computed again first:
+    with other settings of the evaluation they would be of another kind. Returns the folder with the table, or
+    None when there is nothing to compare.
     """
     results = Results(root)
     path = folders.Study(root).comparison
@@ -78,5 +55,6 @@ def update(root: Path, evaluated: Collection[str]) -> Results | None:
     for subject in done:
         if subject.label not in evaluated:
             files.write_csv(subject.folder.evaluation, tables.evaluation(subject, results.settings))
+    # Tables are read when they are asked for, so these are the new ones.
     files.write_csv(path, comparison(results))
     return results

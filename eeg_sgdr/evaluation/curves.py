@@ -1,17 +1,26 @@
-"""Errors against epochs: described, never tested."""
+"""Errors against epochs, and diverged trainings: described, never tested."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from eeg_sgdr.evaluation.predictors import CLASSICAL, Predictor, members_at, predictors, seed_groups
+from eeg_sgdr.evaluation.predictors import (
+    CLASSICAL,
+    Predictor,
+    last_snapshot,
+    members_at,
+    predictors,
+    reference,
+    seed_groups,
+)
 from eeg_sgdr.evaluation.units import (
-    Errors,
+    Group,
     Row,
+    UnitErrors,
     counts_of,
     describe,
-    gather_means,
+    mean_errors,
     mean_of,
     median_of,
     sample_size,
@@ -21,77 +30,45 @@ from eeg_sgdr.settings.plan import FitKey, schedule_of
 from eeg_sgdr.storage.results import Subject
 
 
-def reference(settings: Settings, seed: int) -> Predictor:
-    """The predictor that others are measured against."""
-    named = settings.evaluation.reference
-    assert named is not None
-    return Predictor((FitKey(named.schedule, named.budget, named.rate, seed),), (named.budget,), "single")
+def curve(settings: Settings, subject_errors: UnitErrors) -> list[Row]:
+    """Every predictor of one seed and the baseline: error, and improvement over the reference (Figure 4).
 
-
-def curve(settings: Settings, people: Errors) -> list[Row]:
-    """Every predictor of one seed and the baseline: improvement over the reference, and error (Figure 4).
-
-    Parameters
-    ----------
-    settings : Settings
-        The configuration.
-    people : Errors
-        Of all subjects that are tested.
-
-    Returns
-    -------
-    rows : list of Row
-        Medians over subjects with quartiles; improvement is positive where the error is below the
-        reference's.
+    Medians over subjects with quartiles; improvement is positive where the error is below the reference's.
     """
-    series: dict[tuple[object, ...], dict[int, Predictor]] = {}
-    for predictor in predictors(settings, plan.fits(settings)):
-        key = predictor.fits[0]
-        if len({key.seed for key in predictor.fits}) == 1:
-            name = (key.schedule, key.budget, predictor.rates, predictor.members, predictor.epoch)
-            series.setdefault(name, {})[key.seed] = predictor
-    if settings.baseline:
-        series["baseline",] = dict.fromkeys(settings.training.seeds, CLASSICAL)
+    series: dict[tuple[object, ...], dict[Group, Predictor]] = {}
+    for one in predictors(settings, plan.fits(settings)):
+        if len(one.seed_group) == 1:
+            name = (one.schedule, one.budget, one.rates, one.members, one.epoch)
+            series.setdefault(name, {})[one.seed_group] = one
     rows = []
     for by_seed in series.values():
-        rows += _point(settings, people, by_seed)
+        rows += _point(settings, subject_errors, by_seed)
+    if settings.baseline:
+        rows += _point(settings, subject_errors, {CLASSICAL.seed_group: CLASSICAL})
     return rows
 
 
-def _point(settings: Settings, people: Errors, by_seed: dict[int, Predictor]) -> list[Row]:
-    seed = settings.training.seeds[0]
-    first, rival = by_seed[seed], reference(settings, seed)
-    # The baseline has no seeds: one group of none.
-    alone = gather_means(
-        people, {() if one == CLASSICAL else (seed,): [[one]] for seed, one in by_seed.items()}
-    )
-    both = gather_means(
-        people, {(seed,): [[one], [reference(settings, seed)]] for seed, one in by_seed.items()}
-    )
+def _point(settings: Settings, errors: UnitErrors, by_seed: dict[Group, Predictor]) -> list[Row]:
+    groups = seed_groups(settings, 1)
+    # The baseline has no seeds; it is set beside the reference of each.
+    pairs = {group: [[by_seed.get(group, CLASSICAL)], [reference(settings, *group)]] for group in groups}
+    alone = mean_errors(errors, {group: [[one]] for group, one in by_seed.items()})
+    both = mean_errors(errors, pairs)
+    a, b = pairs[groups[0]]
     common = {"family": "curve", "metric": "error"}
-    improvement = "median improvement over the reference"
+    x = both.difference
     return [
-        {**common, "quantity": "median error", **describe([first]), **sample_size(alone)}
+        {**common, "quantity": "median error", "side": "a", **describe(a), **sample_size(alone)}
         | median_of(alone.values[:, 0]),
-        {**common, "quantity": improvement, **describe([first], [rival]), **sample_size(both)}
-        | {"rate": first.rates, **median_of(both.difference), **counts_of(both.difference)},
+        {**common, "quantity": "median improvement", **describe(a, b), **sample_size(both)}
+        | {**median_of(x), **counts_of(x)},
     ]
 
 
-def descriptive(settings: Settings, errors: Errors) -> list[Row]:
-    """The last completed cycle beside every budget of the other arms, and the rates of step schedules.
+def descriptive(settings: Settings, errors: UnitErrors) -> list[Row]:
+    """The last completed cycle beside every budget of the other arms, and the rates of conventional arms.
 
-    Parameters
-    ----------
-    settings : Settings
-        The configuration.
-    errors : Errors
-        Of all units.
-
-    Returns
-    -------
-    rows : list of Row
-        Nothing here is tested: epochs of a and b differ, or rates were not chosen in advance.
+    Nothing here is tested: epochs of a and b differ, or rates were not chosen in advance.
     """
     arms = settings.schedules
     restarts = [name for name, arm in arms.items() if arm.leaves_snapshots]
@@ -109,7 +86,7 @@ def descriptive(settings: Settings, errors: Errors) -> list[Row]:
     return rows
 
 
-def _beside(settings: Settings, errors: Errors, name: str, rival: str, budget: int) -> list[Row]:
+def _beside(settings: Settings, errors: UnitErrors, name: str, rival: str, budget: int) -> list[Row]:
     """Restarts at their last cycle end that is not after the rival's budget, both rate by rate."""
     own_budget = settings.schedules[name].budgets[0]
     ends = schedule_of(FitKey(name, own_budget, settings.training.initial_rates[0], 0), settings).ends
@@ -121,15 +98,15 @@ def _beside(settings: Settings, errors: Errors, name: str, rival: str, budget: i
         sides = {
             group: [
                 [Predictor((key,), epochs, members) for key in _keys(settings, name, own_budget, *group)],
-                [Predictor((key,), (budget,), "single") for key in _keys(settings, rival, budget, *group)],
+                [last_snapshot(key) for key in _keys(settings, rival, budget, *group)],
             ]
             for group in seed_groups(settings, 1)
         }
-        gathered = gather_means(errors, sides)
+        found = mean_errors(errors, sides)
         a, b = next(iter(sides.values()))
-        x = gathered.difference
+        x = found.difference
         described = {"family": "descriptive", "quantity": "mean difference", "metric": "error"}
-        rows.append({**described, **describe(a, b), **sample_size(gathered), **mean_of(x), **counts_of(x)})
+        rows.append({**described, **describe(a, b), **sample_size(found), **mean_of(x), **counts_of(x)})
     return rows
 
 
@@ -137,73 +114,49 @@ def _keys(settings: Settings, name: str, budget: int, seed: int) -> list[FitKey]
     return [FitKey(name, budget, rate, seed) for rate in settings.training.initial_rates]
 
 
-def _rates(settings: Settings, errors: Errors, name: str) -> list[Row]:
+def _rates(settings: Settings, errors: UnitErrors, name: str) -> list[Row]:
     """Mean error of a step schedule at every rate, and where in the list the best one lies."""
     named = settings.evaluation.reference
     budget = named.budget if named and named.schedule == name else max(settings.schedules[name].budgets)
     sides = {
-        group: [[Predictor((key,), (budget,), "single")] for key in _keys(settings, name, budget, *group)]
+        group: [[last_snapshot(key)] for key in _keys(settings, name, budget, *group)]
         for group in seed_groups(settings, 1)
     }
     rates = settings.training.initial_rates
-    gathered = gather_means(errors, sides)
-    common = {"family": "descriptive", "metric": "error", **sample_size(gathered)}
+    found = mean_errors(errors, sides)
+    common = {"family": "descriptive", "metric": "error", **sample_size(found)}
     of_rate = [
-        {**common, "quantity": "mean error", **describe(side), **mean_of(x)}
-        for side, x in zip(next(iter(sides.values())), gathered.values.T, strict=True)
+        {**common, "quantity": "mean error", "side": "a", **describe(side), **mean_of(x)}
+        for side, x in zip(next(iter(sides.values())), found.values.T, strict=True)
     ]
-    if not gathered.units:
+    if not found.units:
         return of_rate
-    best = int(np.argmin(gathered.values.mean(axis=0)))
+    best = int(np.argmin(found.values.mean(axis=0)))
     where = "at the edge of" if rates[best] in (min(rates), max(rates)) else "inside"
     return [*of_rate, {**of_rate[best], "quantity": f"best rate, {where} the list"}]
 
 
-def diverged(settings: Settings, errors: Errors, units: Sequence[Subject]) -> list[Row]:
-    """The fraction of trainings, by arm (at its longest budget) and rate, whose last loss is above ln(k).
+def diverged(settings: Settings, errors: UnitErrors, units: Sequence[Subject]) -> list[Row]:
+    """The fraction of fits, by arm (at its longest budget) and rate, whose last loss is above ln(k).
 
-    That is the cross-entropy of equal probabilities of all k classes. Trainings that failed are missing.
-
-    Parameters
-    ----------
-    settings : Settings
-        The configuration.
-    errors : Errors
-        Of the units of inference; says which of them are expected.
-    units : sequence of Subject
-        The subjects, or folds, as they are on disk.
-
-    Returns
-    -------
-    rows : list of dict
-        Of the family ``training``.
+    That is the cross-entropy of equal probabilities of all k classes. Fits that failed are missing.
     """
+    seeds = settings.training.seeds
     guessing = np.log(len(settings.recordings.classes))
     above = {
         unit.label: {
-            Predictor((key,), (key.budget,), "single"): float(unit.history(key)["loss"].iloc[-1] > guessing)
-            for key in unit.done
+            last_snapshot(key): float(unit.history(key)["loss"].iloc[-1] > guessing) for key in unit.done
         }
         for unit in units
     }
     counted = replace(errors, of_unit=above)
     rows: list[Row] = []
     for name, arm in settings.schedules.items():
-        budget = max(arm.budgets)
         for rate in settings.training.initial_rates:
-            sides = {
-                group: [[Predictor((FitKey(name, budget, rate, *group),), (budget,), "single")]]
-                for group in seed_groups(settings, 1)
-            }
-            gathered = gather_means(counted, sides)
-            rows.append(
-                {
-                    "family": "training",
-                    "quantity": "ended with a loss above that of guessing",
-                    **describe(next(iter(sides.values()))[0]),
-                    "metric": "loss",
-                    **sample_size(gathered),
-                    "estimate": float(gathered.values.mean()) if gathered.units else np.nan,
-                }
-            )
+            ends = {seed: last_snapshot(FitKey(name, max(arm.budgets), rate, seed)) for seed in seeds}
+            found = mean_errors(counted, {(seed,): [[end]] for seed, end in ends.items()})
+            estimate = float(found.values.mean()) if found.units else np.nan
+            common = {"family": "training", "quantity": "diverged", "side": "a", "metric": "fraction"}
+            described = {**describe([ends[seeds[0]]]), **sample_size(found)}
+            rows.append({**common, **described, "estimate": estimate})
     return rows

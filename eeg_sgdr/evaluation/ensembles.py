@@ -1,22 +1,23 @@
 """Error against how many fits and snapshots are averaged, from stored probabilities alone."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from eeg_sgdr.evaluation import metrics, tables
-from eeg_sgdr.evaluation.predictors import Predictor, seed_groups
+from eeg_sgdr.evaluation.predictors import Predictor, fit_keys, seed_groups
 from eeg_sgdr.evaluation.units import (
-    Errors,
     Group,
     Row,
+    UnitErrors,
     describe,
-    gather,
-    gather_means,
+    mean_errors,
     mean_of,
     mean_over_seeds,
     median_of,
     sample_size,
+    unit_values,
 )
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.settings.plan import FitKey, schedule_of
@@ -29,18 +30,8 @@ Cell = dict[Group, list[Predictor]]
 def cells(settings: Settings) -> list[Cell]:
     """The surface of N fits and M snapshots, at the last end of every arm (the paper's Figure 3, Table 2).
 
-    N grows over seeds, at each rate alone or over all rates together; M, for warm restarts, over the
-    last cycle ends and, where every epoch is stored, over the last epochs of the last cycle, the
-    paper's control.
-
-    Parameters
-    ----------
-    settings : Settings
-        The configuration.
-
-    Returns
-    -------
-    cells : list of dict
+    N grows over seeds, at each rate alone or over all rates together; M, for warm restarts, over the last
+    cycle ends and, where every epoch is stored, over the last epochs of the last cycle, the paper's control.
     """
     rates = settings.training.initial_rates
     rate_groups = [[(rate,) for rate in rates]] + ([[rates]] if len(rates) > 1 else [])
@@ -57,7 +48,7 @@ def cells(settings: Settings) -> list[Cell]:
                 found += [
                     {
                         group: [
-                            Predictor(_fits(name, budget, together, group), snapshots, members)
+                            Predictor(fit_keys(name, budget, together, group), snapshots, members)
                             for together in over
                         ]
                         for group in seed_groups(settings, size)
@@ -65,10 +56,6 @@ def cells(settings: Settings) -> list[Cell]:
                     for over in rate_groups
                 ]
     return found
-
-
-def _fits(name: str, budget: int, rates: Sequence[float], seeds: Group) -> tuple[FitKey, ...]:
-    return tuple(FitKey(name, budget, rate, seed) for seed in seeds for rate in rates)
 
 
 def _snapshots(ends: Sequence[int], restarts: bool, every_epoch: bool) -> list[tuple[str, tuple[int, ...]]]:
@@ -86,21 +73,7 @@ def _snapshots(ends: Sequence[int], restarts: bool, every_epoch: bool) -> list[t
 def stored_errors(
     subject: Subject, settings: Settings, wanted: Iterable[Predictor]
 ) -> dict[Predictor, float]:
-    """Errors of the predictors whose fits and epochs are stored.
-
-    Parameters
-    ----------
-    subject : Subject
-        What is on disk of a unit.
-    settings : Settings
-        The configuration.
-    wanted : iterable of Predictor
-        Which predictors.
-
-    Returns
-    -------
-    errors : dict of Predictor to float
-    """
+    """Errors of the predictors whose fits and epochs are stored."""
     wanted = list(wanted)
     needed = {key for predictor in wanted for key in predictor.fits} & set(subject.done)
     statistics = settings.evaluation.batch_norm_statistics
@@ -113,24 +86,11 @@ def stored_errors(
     }
 
 
-def ensemble(settings: Settings, errors: Errors, subjects: Iterable[Subject]) -> list[Row]:
+def ensemble(settings: Settings, errors: UnitErrors, subjects: Iterable[Subject]) -> list[Row]:
     """Rows of the surface: mean error over units with its t interval; described, not tested.
 
-    N is ``epochs_spent_a / epoch_a``, and M is ``n_networks_a / N``. For each N, seeds are taken in
-    disjoint groups, whose errors are averaged. The last row says on how many test trials they stand.
-
-    Parameters
-    ----------
-    settings : Settings
-        The configuration.
-    errors : Errors
-        Says which units are expected.
-    subjects : iterable of Subject
-        The units.
-
-    Returns
-    -------
-    rows : list of Row
+    For each N, seeds are taken in disjoint groups, whose errors are averaged. The last row says on how many
+    test trials they stand.
     """
     surface = cells(settings)
     wanted = list(dict.fromkeys(one for cell in surface for side in cell.values() for one in side))
@@ -139,21 +99,19 @@ def ensemble(settings: Settings, errors: Errors, subjects: Iterable[Subject]) ->
         for subject in subjects
         if subject.label in errors.of_unit
     }
-    stored = Errors(errors.noun, errors.expected, of_unit, errors.n_test)
+    stored = replace(errors, of_unit=of_unit)
     rows = []
     for cell in surface:
-        gathered = gather_means(stored, {group: [side] for group, side in cell.items()})
-        described = {"family": "ensemble", "quantity": "mean error", "metric": "error"}
+        found = mean_errors(stored, {group: [side] for group, side in cell.items()})
+        described = {"family": "ensemble", "quantity": "mean error", "side": "a", "metric": "error"}
         side = next(iter(cell.values()))
-        rows.append(
-            {**described, **describe(side), **sample_size(gathered), **mean_of(gathered.values[:, 0])}
-        )
+        rows.append({**described, **describe(side), **sample_size(found), **mean_of(found.values[:, 0])})
     return [*rows, _n_test(stored)]
 
 
-def _n_test(errors: Errors) -> Row:
+def _n_test(errors: UnitErrors) -> Row:
     """How many test trials the units have."""
     # They hang on no seed: one group of none.
-    trials = gather(errors, [()], 1, lambda unit, _: np.array([[errors.n_test[unit]]]), mean_over_seeds)
+    trials = unit_values(errors, [()], 1, lambda unit, _: np.array([[errors.n_test[unit]]]), mean_over_seeds)
     described = {"family": "ensemble", "quantity": "median test trials", "metric": "trials"}
     return {**described, **sample_size(trials), **median_of(trials.values[:, 0])}

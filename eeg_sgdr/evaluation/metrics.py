@@ -39,14 +39,10 @@ def brier(y: np.ndarray, probabilities: np.ndarray) -> float:
 
 
 def ece(y: np.ndarray, probabilities: np.ndarray) -> float:
-    """Expected calibration error of the most probable class, in 15 bins of equal width.
+    """Expected calibration error in 15 bins of equal width (Guo et al., 2017, ICML).
 
-    The mean over bins, weighted by their trials, of the distance between the fraction of correct
-    trials and the mean confidence [1]_.
-
-    References
-    ----------
-    .. [1] Guo, C., et al. (2017). On calibration of modern neural networks. ICML.
+    The mean over bins, weighted by their trials, of the distance between the fraction of correct trials and
+    the mean confidence.
     """
     return sum(
         count / len(y) * abs(correct - confidence)
@@ -57,18 +53,7 @@ def ece(y: np.ndarray, probabilities: np.ndarray) -> float:
 def reliability(y: np.ndarray, probabilities: np.ndarray, n_bins: int = 15) -> list[tuple[int, float, float]]:
     """Trials, fraction correct, and mean confidence, of each bin of confidence that is not empty.
 
-    Parameters
-    ----------
-    y : ndarray of int, shape (n_trials,)
-        Classes.
-    probabilities : ndarray, shape (n_trials, n_classes)
-        Predicted probabilities.
-    n_bins : int
-        Bins of equal width between 0 and 1; a confidence on an edge belongs to the bin below.
-
-    Returns
-    -------
-    bins : list of (int, float, float)
+    A confidence on an edge belongs to the bin below.
     """
     confidence = probabilities.max(axis=1).astype(float)
     correct = probabilities.argmax(axis=1) == y

@@ -1,4 +1,4 @@
-"""What is scored: which fits and snapshots are averaged into one prediction."""
+"""Predictors: which fits and snapshots are averaged into one prediction, and what that costs."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -8,31 +8,34 @@ import numpy as np
 from eeg_sgdr.schedules import n_averaged
 from eeg_sgdr.settings import Settings, Side
 from eeg_sgdr.settings.plan import FitKey, schedule_of
+from eeg_sgdr.storage.results import Subject, of_fit
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """N fits times M snapshots, whose probabilities are averaged with equal weights.
+    """N fits times M snapshots, whose probabilities are averaged with equal weights."""
 
-    Attributes
-    ----------
-    fits : tuple of FitKey
-        Of one arm and budget, at one or several rates, with one or several seeds; none for the baseline.
-    epochs : tuple of int
-        The snapshots taken of each fit, ascending; the prediction is that of the last one's moment.
-    members : str
-        "single" (the last snapshot), "cycles" (those of the last cycles), "consecutive" (those of the
-        last epochs), or "baseline".
-    """
-
+    #: Of one arm and budget, at one or several rates, with one or several seeds; none for the baseline.
     fits: tuple[FitKey, ...]
+    #: The snapshots taken of each fit, ascending; the prediction is that of the last one's moment.
     epochs: tuple[int, ...]
+    #: "single" (the last snapshot), "cycles" (of the last cycles), "consecutive" (epochs), or "baseline".
     members: str
 
     @property
+    def schedule(self) -> str:
+        """Name of the arm, or "baseline"."""
+        return self.fits[0].schedule if self.fits else "baseline"
+
+    @property
+    def budget(self) -> int:
+        """Epochs that the schedule is laid out for."""
+        return self.fits[0].budget if self.fits else 0
+
+    @property
     def epoch(self) -> int:
-        """Epochs done when the prediction can be made."""
-        return self.epochs[-1]
+        """Epochs of each fit after which the prediction can be made."""
+        return max(self.epochs, default=0)
 
     @property
     def rates(self) -> str:
@@ -42,47 +45,51 @@ class Predictor:
     @property
     def seeds(self) -> str:
         """Seeds, joined by a plus."""
-        return "+".join(dict.fromkeys(str(key.seed) for key in self.fits))
+        return "+".join(str(seed) for seed in self.seed_group)
+
+    @property
+    def seed_group(self) -> tuple[int, ...]:
+        """Seeds whose probabilities are averaged; none for the baseline."""
+        return tuple(dict.fromkeys(key.seed for key in self.fits))
+
+    @property
+    def n_fits(self) -> int:
+        """Fits that are averaged, N."""
+        return len(self.fits)
+
+    @property
+    def n_snapshots(self) -> int:
+        """Snapshots of each fit that are averaged, M."""
+        return len(self.epochs)
+
+    @property
+    def n_networks(self) -> int:
+        """Networks that are averaged, N times M."""
+        return self.n_fits * self.n_snapshots
+
+    @property
+    def epochs_spent(self) -> int:
+        """Epochs of training of all fits together."""
+        return self.n_fits * self.epoch
 
     def probabilities(self, stored: Mapping[FitKey, Mapping[int, np.ndarray]]) -> np.ndarray:
-        """Averaged probabilities.
-
-        Parameters
-        ----------
-        stored : mapping of FitKey to mapping of int to ndarray
-            Probabilities of each fit by epoch, shape (n_trials, n_classes).
-
-        Returns
-        -------
-        probabilities : ndarray of float64, shape (n_trials, n_classes)
-        """
+        """Average probabilities stored by fit and epoch; shape (n_trials, n_classes), float64."""
         return np.mean(
             [stored[key][epoch] for key in self.fits for epoch in self.epochs], axis=0, dtype=float
         )
 
 
 #: The classical baseline, which is no average of fits.
-CLASSICAL = Predictor((), (0,), "baseline")
+CLASSICAL = Predictor((), (), "baseline")
 
 
 def predictors(settings: Settings, available: Iterable[FitKey]) -> list[Predictor]:
-    """All predictors whose fits are there, named by the configuration before any label is read.
+    """All predictors whose fits are available, named by the configuration before any label is read.
 
-    Each snapshot alone and, for warm restarts, the ensemble of the last cycles, at every end; for
+    Each snapshot alone and, for arms that leave them, the ensemble of the last cycles, at every end; for
     each rate, and over all rates. Those over several seeds only where a comparison names them.
-
-    Parameters
-    ----------
-    settings : Settings
-        The configuration.
-    available : iterable of FitKey
-        Fits that are done.
-
-    Returns
-    -------
-    predictors : list of Predictor
     """
-    there = set(available)
+    done = set(available)
     rates = settings.training.initial_rates
     groups = [(rate,) for rate in rates] + ([rates] if len(rates) > 1 else [])
     found = []
@@ -90,8 +97,8 @@ def predictors(settings: Settings, available: Iterable[FitKey]) -> list[Predicto
         for budget in arm.budgets:
             for seed in settings.training.seeds:
                 for group in groups:
-                    fits = tuple(FitKey(name, budget, rate, seed) for rate in group)
-                    if there.issuperset(fits):
+                    fits = fit_keys(name, budget, group, (seed,))
+                    if done.issuperset(fits):
                         found += _of_fits(settings, fits)
     over_seeds = [
         predictor
@@ -100,9 +107,14 @@ def predictors(settings: Settings, available: Iterable[FitKey]) -> list[Predicto
         if side.seeds > 1
         for group in seed_groups(settings, side.seeds)
         for predictor in side_predictors(settings, side, group)
-        if there.issuperset(predictor.fits)
+        if done.issuperset(predictor.fits)
     ]
     return found + list(dict.fromkeys(over_seeds))
+
+
+def fit_keys(schedule: str, budget: int, rates: Iterable[float], seeds: Iterable[int]) -> tuple[FitKey, ...]:
+    """Fits of one arm at all of these rates with all of these seeds."""
+    return tuple(FitKey(schedule, budget, rate, seed) for seed in seeds for rate in rates)
 
 
 def _of_fits(settings: Settings, fits: tuple[FitKey, ...]) -> list[Predictor]:
@@ -127,19 +139,7 @@ def seed_groups(settings: Settings, size: int) -> list[tuple[int, ...]]:
 def side_predictors(settings: Settings, side: Side, seeds: tuple[int, ...]) -> list[Predictor]:
     """The predictors of one side of a comparison, at the last end of its budget.
 
-    Parameters
-    ----------
-    settings : Settings
-        The configuration.
-    side : Side
-        One side; with ``rates: each`` there is a predictor for each rate, with ``all`` a single one.
-    seeds : tuple of int
-        As many as are averaged, or a multiple: then the predictors of each such group. The baseline has
-        no seeds.
-
-    Returns
-    -------
-    predictors : list of Predictor
+    With ``rates: each`` there is one for each rate; with more seeds than are averaged, for each group.
     """
     if side.schedule == "baseline":
         return [CLASSICAL]
@@ -150,8 +150,46 @@ def side_predictors(settings: Settings, side: Side, seeds: tuple[int, ...]) -> l
     for start in range(0, len(seeds), side.seeds):
         together = seeds[start : start + side.seeds]
         for group in groups:
-            fits = tuple(FitKey(side.schedule, budget, rate, seed) for seed in together for rate in group)
+            fits = fit_keys(side.schedule, budget, group, together)
             ends = schedule_of(fits[0], settings).ends
             epochs = members_at(ends, len(ends)) if side.members == "cycles" else ends[-1:]
             found.append(Predictor(fits, epochs, side.members))
     return found
+
+
+def reference(settings: Settings, seed: int) -> Predictor:
+    """The predictor that others are measured against."""
+    named = settings.evaluation.reference
+    assert named is not None
+    return last_snapshot(FitKey(named.schedule, named.budget, named.rate, seed))
+
+
+def last_snapshot(key: FitKey) -> Predictor:
+    """One fit at its end."""
+    return Predictor((key,), (key.budget,), "single")
+
+
+def is_done(subject: Subject, predictor: Predictor) -> bool:
+    """Whether a subject has all fits of a predictor, or the baseline if it is that."""
+    if predictor == CLASSICAL:
+        return subject.baseline is not None and subject.baseline["state"] == "done"
+    return set(predictor.fits) <= set(subject.done)
+
+
+class Clock:
+    """Seconds of training, scoring left out; every history.csv is read once."""
+
+    def __init__(self) -> None:
+        self._after_epochs: dict[tuple[str, FitKey], np.ndarray] = {}
+
+    def seconds(self, subject: Subject, predictor: Predictor) -> float:
+        """Seconds that all fits of a predictor took up to its epoch, or the baseline's whole fit."""
+        if predictor == CLASSICAL:
+            return of_fit(subject.baseline or {})
+        return float(sum(self._of_fit(subject, key)[predictor.epoch - 1] for key in predictor.fits))
+
+    def _of_fit(self, subject: Subject, key: FitKey) -> np.ndarray:
+        name = (subject.label, key)
+        if name not in self._after_epochs:
+            self._after_epochs[name] = subject.history(key)["seconds"].cumsum().to_numpy()
+        return self._after_epochs[name]

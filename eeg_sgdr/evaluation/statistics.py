@@ -8,60 +8,26 @@ from scipy import optimize, stats
 
 @dataclass(frozen=True)
 class McNemar:
-    """Exact McNemar test of two predictors on the same trials.
+    """Exact McNemar test of two predictors on the same trials."""
 
-    Attributes
-    ----------
-    only_a, only_b : int
-        Trials that a alone, and b alone, got right; the others do not enter.
-    p : float
-        Two-sided; 1 when there is no such trial.
-    """
-
+    #: Trials that a alone, and b alone, got right; the others do not enter.
     only_a: int
     only_b: int
+    #: Two-sided; 1 when there is no such trial.
     p: float
 
 
 def binomial_interval(count: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Exact interval of a proportion [1]_: it covers the truth at least as often as it says.
-
-    Parameters
-    ----------
-    count : int
-        Trials of the kind that is counted.
-    n : int
-        All trials, taken as independent.
-    confidence : float
-        Coverage.
-
-    Returns
-    -------
-    low, high : float
-
-    References
-    ----------
-    .. [1] Clopper, C. J., & Pearson, E. S. (1934). The use of confidence or fiducial limits
-           illustrated in the case of the binomial. Biometrika 26, 404-413.
-    """
+    """Exact interval of a proportion (Clopper and Pearson, 1934, Biometrika 26)."""
     interval = stats.binomtest(count, n).proportion_ci(confidence, method="exact")
     return float(interval.low), float(interval.high)
 
 
 def mcnemar(a_correct: np.ndarray, b_correct: np.ndarray) -> McNemar:
-    """Test whether two predictors are right equally often, trial by trial.
+    """Test whether two predictors are right equally often; arguments are bool, shape (n_trials,).
 
-    Of the trials that just one of them got right, half would be a's if they were equally good: a
-    two-sided binomial test, exact however few there are.
-
-    Parameters
-    ----------
-    a_correct, b_correct : ndarray of bool, shape (n_trials,)
-        Whether each got each trial right.
-
-    Returns
-    -------
-    test : McNemar
+    Of the trials that just one of them got right, half would be a's if they were equally good: a two-sided
+    binomial test, exact however few there are.
     """
     only_a = int(np.sum(a_correct & ~b_correct))
     only_b = int(np.sum(b_correct & ~a_correct))
@@ -74,19 +40,9 @@ TOLERANCE = 1e-9
 
 
 def mean_interval(x: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
-    """Student's t interval of a mean.
+    """Student's t interval of a mean, exact for independent normal values; shape (n_units,).
 
-    Parameters
-    ----------
-    x : ndarray, shape (n_units,)
-        One value of each unit.
-    confidence : float
-        Coverage, exact for independent normal values.
-
-    Returns
-    -------
-    low, high : float
-        NaN when the values do not vary: an interval of no width would claim certainty.
+    NaN when the values do not vary: an interval of no width would claim certainty.
     """
     if _constant(x):
         return np.nan, np.nan
@@ -95,26 +51,10 @@ def mean_interval(x: np.ndarray, confidence: float = 0.95) -> tuple[float, float
 
 
 def bootstrap_interval(x: np.ndarray, confidence: float = 0.95, seed: int = 0) -> tuple[float, float]:
-    """Bias-corrected and accelerated bootstrap interval of a mean [1]_, units drawn with replacement.
+    """Bias-corrected and accelerated bootstrap interval of a mean (Efron, 1987, JASA 82); shape (n_units,).
 
-    Parameters
-    ----------
-    x : ndarray, shape (n_units,)
-        One value of each unit.
-    confidence : float
-        Coverage aimed at; with few units it is less (docs/statistics.md).
-    seed : int
-        Seed of the 9,999 draws; the order of the units does not matter.
-
-    Returns
-    -------
-    low, high : float
-        NaN when the values do not vary.
-
-    References
-    ----------
-    .. [1] Efron, B. (1987). Better bootstrap confidence intervals. Journal of the American Statistical
-           Association 82, 171-185.
+    With few units it covers less than it aims at (docs/statistics.md). The order of the units does not
+    matter; NaN when the values do not vary.
     """
     if _constant(x):
         return np.nan, np.nan
@@ -129,31 +69,12 @@ def bootstrap_interval(x: np.ndarray, confidence: float = 0.95, seed: int = 0) -
 
 
 def sign_flip(x: np.ndarray, n_exact: int = 20, n_samples: int = 99_999, seed: int = 0) -> float:
-    """Test of a mean difference of zero: how often random signs give one at least as large.
+    """Test of a mean difference of zero: how often random signs give one at least as large; shape (n_units,).
 
-    Exact when each difference is as likely as its negative, which holds under the null hypothesis of
-    paired units whose two conditions could be exchanged [1]_.
-
-    Parameters
-    ----------
-    x : ndarray, shape (n_units,)
-        One difference of each unit.
-    n_exact : int
-        Up to so many units all 2 ** n signs are tried; beyond, they are drawn, the observed ones counted
-        among them.
-    n_samples : int
-        Signs that are drawn.
-    seed : int
-        Seed of the draws; the order of the units does not matter.
-
-    Returns
-    -------
-    p : float
-        Two-sided; NaN without units.
-
-    References
-    ----------
-    .. [1] Fisher, R. A. (1935). The design of experiments. Oliver and Boyd, section 21.
+    Exact when each difference is as likely as its negative, which holds under the null hypothesis of paired
+    units whose two conditions could be exchanged (Fisher, 1935, The design of experiments, section 21). Up to
+    ``n_exact`` units all 2 ** n signs are tried; beyond, ``n_samples`` are drawn, the observed ones counted
+    among them. Returns a two-sided p, NaN without units; the order of the units does not matter.
     """
     if not len(x):
         return np.nan
@@ -173,24 +94,11 @@ def sign_flip(x: np.ndarray, n_exact: int = 20, n_samples: int = 99_999, seed: i
 
 
 def wilcoxon(x: np.ndarray) -> float:
-    """Wilcoxon's signed-rank test [1]_, two-sided; differences of zero do not enter.
+    """Two-sided signed-rank test (Wilcoxon, 1945, Biometrics Bulletin 1); differences of zero do not enter.
 
     The sign-flip test of the signed ranks, so that it is exact with ties too, as differences of few trials
     have them. (scipy's is exact with ties only in newer versions and up to 13 units, and takes seconds.)
-
-    Parameters
-    ----------
-    x : ndarray, shape (n_units,)
-        One difference of each unit.
-
-    Returns
-    -------
-    p : float
-        1 when all differences are zero, NaN without units.
-
-    References
-    ----------
-    .. [1] Wilcoxon, F. (1945). Individual comparisons by ranking methods. Biometrics Bulletin 1, 80-83.
+    Returns p: 1 when all differences are zero, NaN without units.
     """
     if not len(x):
         return np.nan
@@ -209,21 +117,7 @@ def detectable_difference(x: np.ndarray, power: float = 0.8, alpha: float = 0.05
     """True mean difference that a two-sided t test of so many units that vary so much would have found.
 
     The noncentrality at which |t| exceeds its critical value with the probability ``power``, times the
-    standard error.
-
-    Parameters
-    ----------
-    x : ndarray, shape (n_units,)
-        One difference of each unit; only their number and standard deviation matter.
-    power : float
-        Probability of finding it.
-    alpha : float
-        Level of the test.
-
-    Returns
-    -------
-    difference : float
-        In the unit of ``x``; NaN if the differences do not vary.
+    standard error; NaN if the differences do not vary.
     """
     if _constant(x):
         return np.nan
@@ -239,21 +133,9 @@ def detectable_difference(x: np.ndarray, power: float = 0.8, alpha: float = 0.05
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """Holm's adjustment: p-values that keep the probability of any false finding at the level [1]_.
+    """Adjust p-values to keep the probability of any false finding (Holm, 1979, Scand. J. Statistics 6).
 
-    Parameters
-    ----------
-    p : ndarray, shape (n_tests,)
-        NaN is no test: it is not counted, and stays.
-
-    Returns
-    -------
-    adjusted : ndarray, shape (n_tests,)
-
-    References
-    ----------
-    .. [1] Holm, S. (1979). A simple sequentially rejective multiple test procedure. Scandinavian Journal
-           of Statistics 6, 65-70.
+    NaN is no test: it is not counted, and stays.
     """
     adjusted = np.full(len(p), np.nan)
     order = [i for i in np.argsort(p, kind="stable") if not np.isnan(p[i])]

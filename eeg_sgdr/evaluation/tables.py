@@ -1,4 +1,4 @@
-"""The table of every predictor of a subject: evaluation.csv."""
+"""The table of every predictor of a subject or fold: evaluation.csv."""
 
 from typing import Any
 
@@ -6,64 +6,39 @@ import numpy as np
 import pandas as pd
 
 from eeg_sgdr.evaluation.metrics import METRICS
-from eeg_sgdr.evaluation.predictors import CLASSICAL, Predictor, predictors
+from eeg_sgdr.evaluation.predictors import CLASSICAL, Predictor, is_done, predictors
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.storage.results import Subject
 
 #: Columns of evaluation.csv that tell predictors apart.
 ROW = ("schedule", "budget", "epoch", "rates", "seeds", "members")
 
-#: What the baseline has in the columns that tell predictors apart and say what they cost.
-BASELINE = {
-    "schedule": "baseline",
-    "budget": 0,
-    "epoch": 0,
-    "rates": "",
-    "seeds": "",
-    "members": "baseline",
-    "n_fits": 0,
-    "n_snapshots": 0,
-    "n_networks": 0,
-    "epochs_spent": 0,
-}
+#: Those that say what one averages and costs.
+COST = ("n_fits", "n_snapshots", "n_networks", "epochs_spent")
 
 
 def evaluation(subject: Subject, settings: Settings) -> pd.DataFrame:
     """One row per predictor of a subject, and one of the baseline where it is done.
 
-    In a fold there is one for each test subject, and one for all of them.
-
-    Parameters
-    ----------
-    subject : Subject
-        With at least one fit that is done.
-    settings : Settings
-        The configuration.
-
-    Returns
-    -------
-    table : DataFrame
-        The columns of evaluation.csv; fractions between 0 and 1.
+    In a fold there is one for each test subject, and one for all of them ("all").
     """
     statistics = settings.evaluation.batch_norm_statistics
     stored = {key: subject.probabilities(key, statistics) for key in subject.done}
     y = labels(subject)
-    scored = [
-        (_described(predictor), predictor.probabilities(stored)) for predictor in predictors(settings, stored)
-    ]
-    if subject.baseline and subject.baseline["state"] == "done":
-        scored.append((BASELINE, subject.baseline_probabilities()))
+    scored = [(predictor, predictor.probabilities(stored)) for predictor in predictors(settings, stored)]
+    if is_done(subject, CLASSICAL):
+        scored.append((CLASSICAL, subject.baseline_probabilities()))
     return pd.DataFrame(
         [
             {
                 "fold": subject.fold,
                 "subject": label,
-                **described,
-                "n_test": int(theirs.sum()),
-                **{name: metric(y[theirs], probabilities[theirs]) for name, metric in METRICS.items()},
+                **{name: getattr(predictor, name) for name in (*ROW, *COST)},
+                "n_test": int(trials.sum()),
+                **{name: metric(y[trials], probabilities[trials]) for name, metric in METRICS.items()},
             }
-            for described, probabilities in scored
-            for label, theirs in _trials_of(subject).items()
+            for predictor, probabilities in scored
+            for label, trials in _trials_of(subject).items()
         ]
     )
 
@@ -86,18 +61,8 @@ def labels(subject: Subject) -> np.ndarray:
 
 
 def row_of(predictor: Predictor) -> tuple[object, ...]:
-    """What tells a predictor's row in evaluation.csv; the columns are those of `ROW`."""
-    if predictor == CLASSICAL:
-        return tuple(BASELINE[name] for name in ROW)
-    first = predictor.fits[0]
-    return (
-        first.schedule,
-        first.budget,
-        predictor.epoch,
-        predictor.rates,
-        predictor.seeds,
-        predictor.members,
-    )
+    """A predictor's values in the columns of `ROW`."""
+    return tuple(getattr(predictor, name) for name in ROW)
 
 
 def distinct(evaluation: pd.DataFrame) -> pd.DataFrame:
@@ -115,14 +80,3 @@ def seed_by_seed(evaluation: pd.DataFrame) -> pd.DataFrame:
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """A table's rows by name of column."""
     return table.to_dict("records")  # type: ignore[return-value]
-
-
-def _described(predictor: Predictor) -> dict[str, object]:
-    n_fits, n_snapshots = len(predictor.fits), len(predictor.epochs)
-    return {
-        **dict(zip(ROW, row_of(predictor), strict=True)),
-        "n_fits": n_fits,
-        "n_snapshots": n_snapshots,
-        "n_networks": n_fits * n_snapshots,
-        "epochs_spent": n_fits * predictor.epoch,
-    }

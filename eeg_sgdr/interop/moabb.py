@@ -7,13 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from eeg_sgdr.evaluation.predictors import CLASSICAL, Predictor, predictors
-from eeg_sgdr.evaluation.tables import ROW, row_of
-from eeg_sgdr.evaluation.units import Gathered, Group, gather_means, read_people
+from eeg_sgdr.evaluation.predictors import CLASSICAL, Clock, Predictor, is_done, predictors
+from eeg_sgdr.evaluation.units import Group, mean_errors, read_subject_errors
 from eeg_sgdr.reports.wording import counted
 from eeg_sgdr.settings import Settings, plan
-from eeg_sgdr.settings.plan import FitKey
-from eeg_sgdr.storage.results import Results, Subject, of_fit
+from eeg_sgdr.storage.results import Results, Subject
 
 #: The same predictor by the seeds whose probabilities it averages; of the baseline there is one.
 Pipeline = Mapping[Group, Predictor]
@@ -59,27 +57,29 @@ def to_moabb(results: Results) -> pd.DataFrame:
     >>> table = to_moabb(load_results("results/demo14"))  # doctest: +SKIP
     >>> compute_dataset_statistics(table.query("budget == 31 and epoch == 31"))  # doctest: +SKIP
     """
-    errors = read_people(results.evaluation, results.settings)
-    of_person = {label: subject for subject in results.subjects for label in subject.test_subjects}
-    clocks = _clocks(results)
-    people = {label: _described(subject, label) for label, subject in of_person.items()}
+    errors = read_subject_errors(results.evaluation, results.settings)
+    units = {label: subject for subject in results.subjects for label in subject.test_subjects}
+    recordings = {label: _recordings(subject, label) for label, subject in units.items()}
+    clock = Clock()
     rows: list[dict[str, Any]] = []
     lacking: dict[str, int] = {}
     for name, pipeline in _pipelines(results.settings).items():
-        gathered = gather_means(errors, {group: [[one]] for group, one in pipeline.items()})
-        if gathered.missing:
-            lacking[gathered.missing] = lacking.get(gathered.missing, 0) + 1
-        for label, error in zip(gathered.units, gathered.values[:, 0], strict=True):
-            subject = of_person[label]
+        found = mean_errors(errors, {group: [[one]] for group, one in pipeline.items()})
+        if found.missing:
+            lacking[found.missing] = lacking.get(found.missing, 0) + 1
+        first = next(iter(pipeline.values()))
+        for label, error in zip(found.units, found.values[:, 0], strict=True):
+            done = [one for one in pipeline.values() if is_done(units[label], one)]
             rows.append(
                 {
                     "score": 1 - error,
-                    "time": _seconds(subject, pipeline, clocks),
+                    "time": float(np.mean([clock.seconds(units[label], one) for one in done])),
                     "samples_test": errors.n_test[label],
-                    **people[label],
+                    **recordings[label],
                     "dataset": results.settings.name,
                     "pipeline": name,
-                    **_columns(next(iter(pipeline.values())), gathered),
+                    **{column: getattr(first, column) for column in _PREDICTOR},
+                    "n_seeds": found.n_seeds,
                 }
             )
     if lacking:
@@ -92,11 +92,13 @@ def to_moabb(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(_COLUMNS))
 
 
+#: What tells pipelines apart, and what they cost.
+_PREDICTOR = ("schedule", "budget", "epoch", "rates", "members", "n_networks", "epochs_spent")
+
 #: First those of MOABB, in its order.
 _COLUMNS = (
     *("score", "time", "samples", "samples_test", "n_classes", "subject", "session", "channels"),
-    *("n_sessions", "dataset", "pipeline"),
-    *("schedule", "budget", "epoch", "rates", "members", "n_networks", "epochs_spent", "n_seeds"),
+    *("n_sessions", "dataset", "pipeline", *_PREDICTOR, "n_seeds"),
 )
 
 
@@ -104,59 +106,29 @@ def _pipelines(settings: Settings) -> dict[str, Pipeline]:
     """All predictors of the configuration by what they are called; those of several seeds are one."""
     found: dict[str, dict[Group, Predictor]] = {}
     for predictor in predictors(settings, plan.fits(settings)):
-        if predictor.members != "cycles" or len(predictor.epochs) > 1:
-            seeds = tuple(dict.fromkeys(key.seed for key in predictor.fits))
-            found.setdefault(_name(predictor, len(seeds)), {})[seeds] = predictor
+        if predictor.members != "cycles" or predictor.n_snapshots > 1:
+            found.setdefault(_name(predictor), {})[predictor.seed_group] = predictor
     return {**found, **({"baseline": {(): CLASSICAL}} if settings.baseline else {})}
 
 
-def _name(predictor: Predictor, n_seeds: int) -> str:
+def _name(predictor: Predictor) -> str:
     """Without spaces, at which MOABB's plots cut long names."""
-    first = predictor.fits[0]
-    name = f"{first.schedule}-b{first.budget}-r{predictor.rates}-e{predictor.epoch}-{predictor.members}"
+    n_seeds = len(predictor.seed_group)
+    name = (
+        f"{predictor.schedule}-b{predictor.budget}-r{predictor.rates}-e{predictor.epoch}-{predictor.members}"
+    )
     return name if n_seeds == 1 else f"{name}-{n_seeds}seeds"
 
 
-def _columns(predictor: Predictor, gathered: Gathered) -> dict[str, Any]:
-    """What tells pipelines apart, and what they cost."""
-    return {
-        **dict(zip(ROW, row_of(predictor), strict=True)),
-        "n_networks": len(predictor.fits) * len(predictor.epochs),
-        "epochs_spent": len(predictor.fits) * predictor.epoch,
-        "n_seeds": gathered.n_seeds,
-    }
-
-
-def _described(subject: Subject, label: str) -> dict[str, Any]:
+def _recordings(subject: Subject, label: str) -> dict[str, Any]:
     """What MOABB's columns say of a person's recordings."""
     trials, data = subject.trials, subject.data
-    theirs = subject.tested[subject.tested["subject"] == label]
+    tested = subject.tested[subject.tested["subject"] == label]
     return {
         "subject": label,
-        "session": "+".join(sorted(theirs["session"].unique())),
+        "session": "+".join(sorted(tested["session"].unique())),
         "n_sessions": trials.loc[trials["subject"] == label, "session"].nunique(),
         "samples": int(((trials["split"] == "train") & (trials["rejected"] == "")).sum()),
         "n_classes": len(data["classes"]),
         "channels": len(data["sensors"]),
     }
-
-
-def _clocks(results: Results) -> dict[tuple[str, FitKey], np.ndarray]:
-    """Seconds of training after each epoch of every fit, by subject or fold."""
-    return {
-        (subject.label, key): subject.history(key)["seconds"].cumsum().to_numpy()
-        for subject in results.subjects
-        for key in subject.done
-    }
-
-
-def _seconds(subject: Subject, pipeline: Pipeline, clocks: Mapping[tuple[str, FitKey], np.ndarray]) -> float:
-    """Mean over the seeds that are there."""
-    there = [one for one in pipeline.values() if all((subject.label, key) in clocks for key in one.fits)]
-    seconds = [
-        sum(clocks[subject.label, key][one.epoch - 1] for key in one.fits)
-        if one.fits
-        else of_fit(subject.baseline or {})
-        for one in there
-    ]
-    return float(np.mean(seconds))

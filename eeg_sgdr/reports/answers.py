@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from eeg_sgdr.evaluation.tested import GIVEN_NETWORKS
 from eeg_sgdr.evaluation.units import expected_units
 from eeg_sgdr.reports import html
 from eeg_sgdr.reports.html import Html, Row, phrase
@@ -18,31 +17,29 @@ from eeg_sgdr.storage.results import Results
 #: Folds below which their number limits what a study across subjects can find.
 FEW_FOLDS = 10
 
+#: Units below which no sign-flip test can reach 5 %: with five, 2 / 2 ** 5 is more.
+FEW_UNITS = 6
+
 
 @dataclass(frozen=True)
 class Answer:
-    """A comparison of the configuration, with its rows.
-
-    Attributes
-    ----------
-    comparison : Comparison
-        What was tested.
-    rows : dict of str to Row
-        Its rows of the family ``tested``, by quantity.
-    """
+    """A comparison of the configuration, with its rows of comparison.csv."""
 
     comparison: Comparison
-    rows: dict[str, Row]
+    #: Rows over all units, by quantity and side.
+    rows: dict[tuple[str, str], Row]
+    #: Errors of single units, by kind and label of the unit and side.
+    errors: dict[tuple[str, str, str], Row]
 
     @property
     def difference(self) -> Row:
         """The row that holds difference, interval, test and counts."""
-        return self.rows["mean difference"]
+        return self.rows["mean difference", ""]
 
     @property
-    def people(self) -> Row | None:
-        """Across subjects, the row that counts people; None where they are the units."""
-        return self.rows.get(GIVEN_NETWORKS)
+    def conditional(self) -> Row | None:
+        """Across subjects, the row that counts subjects, given these trained networks."""
+        return self.rows.get(("conditional mean difference", ""))
 
     @property
     def left_out(self) -> bool:
@@ -51,41 +48,42 @@ class Answer:
 
 
 def answers(comparison: pd.DataFrame, settings: Settings) -> list[Answer]:
-    """Every comparison of the configuration; its rows follow each other in comparison.csv."""
-    found: list[dict[str, Row]] = []
+    """Every comparison of the configuration with its rows of comparison.csv."""
+    found = {one.name: Answer(one, {}, {}) for one in settings.evaluation.comparisons or ()}
     for row in html.numbered_lines(comparison, "tested"):
-        if row["quantity"] == "mean difference":
-            found.append({})
-        found[-1][row["quantity"]] = row
-    comparisons = settings.evaluation.comparisons or ()
-    return [Answer(one, rows) for one, rows in zip(comparisons, found, strict=True)]
+        answer = found[row["comparison"]]
+        if row["unit"]:
+            answer.errors[row["unit_kind"], row["unit"], row["side"]] = row
+        else:
+            answer.rows[row["quantity"], row["side"]] = row
+    return list(found.values())
 
 
 def unfinished(results: Results, found: Sequence[Answer]) -> list[str]:
     """What a reader must know before any number: what is missing, failed, or mixed."""
     settings = results.settings
     asked = plan.fits(settings)
-    there = {subject.label: subject for subject in results.subjects}
-    named = expected_units(settings) or there
-    absent = [label for label in named if label not in there or not there[label].done]
+    by_label = {subject.label: subject for subject in results.subjects}
+    expected = expected_units(settings) or by_label
+    absent = [label for label in expected if label not in by_label or not by_label[label].done]
     texts: list[str] = []
     if absent:
         texts.append(f"Unfinished: no fit is done of {_units(settings, absent)}.")
-    for label, subject in there.items():
+    for label, subject in by_label.items():
         missing = [key.name for key in asked if key not in subject.fits]
         if missing and label not in absent:
             texts.append(f"Unfinished: of {subject.title}, these fits are missing: {', '.join(missing)}.")
         texts += [f"Failed: {subject.title}, {name} ({why})." for name, why in subject.failed.items()]
     by_missing: dict[str, list[Answer]] = {}
     for answer in found:
-        if answer.difference["missing"] and not _could_not_be_asked(answer):
+        if answer.difference["status"] in ("incomplete", "missing"):
             by_missing.setdefault(answer.difference["missing"], []).append(answer)
-    for lacks, those in by_missing.items():
-        names = joined(f"“{answer.comparison.name}”" for answer in those)
-        row = those[0].difference
-        texts.append(phrase(f"Missing from {names}: {lacks}. It stands on ", *_basis(settings, row), "."))
+    for lacking, affected in by_missing.items():
+        names = joined(f"“{answer.comparison.name}”" for answer in affected)
+        row = affected[0].difference
+        texts.append(phrase(f"Missing from {names}: {lacking}. It stands on ", *_basis(settings, row), "."))
     made_with = sorted(
-        {made_with_versions(subject.fits[key]) for subject in there.values() for key in subject.done}
+        {made_with_versions(subject.fits[key]) for subject in by_label.values() for key in subject.done}
     )
     if len(made_with) > 1:
         texts.append(
@@ -98,13 +96,8 @@ def unfinished(results: Results, found: Sequence[Answer]) -> list[str]:
 def complete(settings: Settings, found: Sequence[Answer]) -> list[str]:
     """What a study says at its beginning when nothing is missing."""
     text = f"Complete: no fit is missing of any {settings.unit} or seed of the configuration"
-    stands = [answer.difference for answer in found if not answer.left_out]
-    return [phrase(f"{text} (", *_basis(settings, stands[0]), ").") if stands else f"{text}."]
-
-
-def _could_not_be_asked(answer: Answer) -> bool:
-    """Whether the configuration itself leaves a comparison without numbers."""
-    return str(answer.difference["missing"]).startswith("left out")
+    answered = [answer.difference for answer in found if not answer.left_out]
+    return [phrase(f"{text} (", *_basis(settings, answered[0]), ").") if answered else f"{text}."]
 
 
 def _units(settings: Settings, labels: Sequence[str]) -> str:
@@ -126,7 +119,8 @@ def sentence(settings: Settings, answer: Answer) -> Html:
     row = answer.difference
     name = f"{answer.comparison.name[0].upper()}{answer.comparison.name[1:]}: "
     if answer.left_out:
-        why = row["missing"] if _could_not_be_asked(answer) else "nothing of it is there"
+        too_few = row["status"] == "left out"
+        why = f"left out: {row['missing']}" if too_few else "nothing of it is there"
         return phrase(f"{name}not answered ({why}).")
     was = "was" if answer.comparison.a.schedule == "baseline" else "were"
     parts: list[str] = [f"{name}{a} {was} ", *_verdict(row), f" {b} ("]
@@ -136,16 +130,16 @@ def sentence(settings: Settings, answer: Answer) -> Html:
         parts += [f"95 % interval {of}", html.interval(row), "; "]
     parts += [html.p(row), ", corrected for the number of comparisons ", html.p(row, "p_holm"), "). "]
     parts += ["Of ", *_tally(row, settings.unit)]
-    if answer.people:
-        parts += [" (given these trained networks, of ", *_tally(answer.people, "subject"), ")"]
+    if answer.conditional:
+        parts += [" (given these trained networks, of ", *_tally(answer.conditional, "subject"), ")"]
     parts.append(". ")
     parts.append(
         "So they differ. "
         if row["p_holm"] < 0.05
         else "So this study does not tell them apart, which does not mean that they are equal. "
     )
-    parts += ["Mean errors: ", html.points(answer.rows["mean error of a"]), " and "]
-    parts += [html.points(answer.rows["mean error of b"]), " %. Cost: ", *_cost(row, "a"), " against "]
+    parts += ["Mean errors: ", html.points(answer.rows["mean error", "a"]), " and "]
+    parts += [html.points(answer.rows["mean error", "b"]), " %. Cost: ", *_cost(row, "a"), " against "]
     return phrase(*parts, *_cost(row, "b"), ".")
 
 
@@ -165,7 +159,7 @@ def _verdict(row: Row) -> tuple[str, ...]:
 
 def _cost(row: Row, letter: str) -> tuple[str, ...]:
     """Networks and epochs of one predictor of a side; the baseline has none."""
-    if row[f"n_networks_{letter}"] == 0 or pd.isna(row[f"n_networks_{letter}"]):
+    if not row[f"n_networks_{letter}"]:
         return ("no network",)
     networks = _count(row, f"n_networks_{letter}", "network")
     return (*networks, " from ", *_count(row, f"epochs_spent_{letter}", "epoch"), " of training")
@@ -186,70 +180,21 @@ def side_words(settings: Settings, side: Side) -> str:
     return f"single networks trained with {schedule}"
 
 
-def diverged(training: Sequence[Row]) -> list[Html]:
-    """An alarm for each arm and rate of which a training ended worse than guessing."""
-    return [
-        phrase(
-            f"Of the trainings of {row['a'].split(' ')[0]} at rate {row['rate']}, ",
-            html.points(row),
-            " % ended with a training loss above that of guessing: this rate is too high for this network "
-            "on these recordings. Comparisons that include it say which schedule bears such a rate, not "
-            "which is better where both learn. Lower rates (training.initial_rates) add to this study.",
-        )
-        for row in training
-        if row["estimate"] > 0
-    ]
-
-
-def how_sure(settings: Settings, found: Iterable[Answer], descriptive: Sequence[Row]) -> list[str]:
+def how_sure(settings: Settings, found: Iterable[Answer], descriptive: Sequence[Row]) -> Html:
     """What these numbers can and cannot say."""
-    unit = settings.unit
-    texts: list[str] = [
-        f"The unit is the {unit}: its errors are averaged over seeds, and over rates where a comparison goes "
-        f"rate by rate. Intervals are t intervals over {unit}s, p-values two-sided sign-flip tests of the "
-        "mean difference, corrected by Holm's method over the comparisons of the configuration. Nothing else "
-        "is tested.",
-        f"With one seed, variation between trainings was not measured: how much of a {unit}'s difference is "
-        "luck of one training is not known."
-        if len(settings.training.seeds) == 1
-        else f"Trainings were repeated with several seeds and averaged; every {unit} shares the seeds.",
-    ]
-    if unit == "fold":
-        texts.append(
-            "Subjects of a fold share their networks, so folds are counted, not subjects; a fold's error is "
-            "that of all its test trials together. Training sets of folds overlap, which makes their "
-            "differences alike beyond what tests and intervals know."
-        )
-        n_folds = len(expected_units(settings))
-        if 0 < n_folds < FEW_FOLDS:
-            texts.append(
-                f"The configuration has {n_folds} folds; with fewer than ten, only large differences can be "
-                "found, however many people are tested. More folds (split.folds) help."
-            )
+    n_folds = len(expected_units(settings)) if settings.unit == "fold" else 0
+    comparisons = []
     for answer in found:
-        row = answer.rows["detectable difference"]
-        if not pd.isna(row["estimate"]):
-            texts.append(
-                phrase(
-                    f"{answer.comparison.name}: a true mean difference of ",
-                    html.points(row),
-                    f" points would have been found four times in five (uncorrected, {unit}s varying as they "
-                    "did); smaller ones may be there unseen.",
-                )
-            )
-        if answer.difference["n_units"] in (1, 2, 3, 4, 5):
-            texts.append(
-                f"{answer.comparison.name}: with so few {unit}s no sign-flip test can reach 5 %, whatever "
-                "they show."
-            )
-    for row in descriptive:
-        if row["quantity"].startswith("best rate, at the edge"):
-            texts.append(
-                phrase(
-                    f"Of the rates of {row['a'].split(' ')[0]}, {row['rate']} was best on the test trials (",
-                    html.points(row),
-                    " %). It lies at the edge of the list, so a better rate may lie outside: this rival "
-                    "was not tuned.",
-                )
-            )
-    return texts
+        row = answer.rows["detectable difference", ""]
+        detectable: Html | None = None if pd.isna(row["estimate"]) else html.points(row)
+        is_small = 0 < answer.difference["n_units"] < FEW_UNITS
+        comparisons.append((answer.comparison.name, detectable, is_small))
+    edge = [row for row in descriptive if row["quantity"] == "best rate, at the edge of the list"]
+    return html.render(
+        "how_sure.html",
+        unit=settings.unit,
+        n_seeds=len(settings.training.seeds),
+        few_folds=n_folds if n_folds < FEW_FOLDS else 0,
+        comparisons=comparisons,
+        best_at_the_edge=[(row, html.points(row)) for row in edge],
+    )

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from eeg_sgdr.evaluation.inference import Pairs
 from eeg_sgdr.evaluation.predictors import CLASSICAL
 from eeg_sgdr.evaluation.statistics import binomial_interval
 from eeg_sgdr.evaluation.tables import ROW, records, row_of
-from eeg_sgdr.evaluation.tested import GIVEN_NETWORKS, Pairs
 from eeg_sgdr.reports import html
 from eeg_sgdr.reports.answers import Answer
 from eeg_sgdr.reports.data import members, resampled_subjects
@@ -93,7 +93,7 @@ def people(found: Sequence[Answer]) -> Html:
     rows = []
     for answer in found:
         if not answer.left_out:
-            row = answer.rows[GIVEN_NETWORKS]
+            row = answer.rows["conditional mean difference", ""]
             numbers = html.points(row), html.interval(row), html.p(row), html.tally(row)
             rows.append([answer.comparison.name, *numbers, *html.basis(row)])
     return render("given_networks.html", rows=rows)
@@ -105,5 +105,5 @@ def errors(found: Sequence[Answer], labels: Sequence[str]) -> Html:
     return render(
         "subject_errors.html",
         comparisons=[answer.comparison.name for answer in answered],
-        rows=[[label, *(unit_pair(answer, f"subject {label}") for answer in answered)] for label in labels],
+        rows=[[label, *(unit_pair(answer, "subject", label) for answer in answered)] for label in labels],
     )

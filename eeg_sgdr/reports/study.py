@@ -1,18 +1,24 @@
 """The study's report: what all subjects together say, every number from comparison.csv."""
 
 import time
-from collections.abc import Callable, Sequence
-from html import escape
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from eeg_sgdr import settings as config
-from eeg_sgdr.evaluation.curves import reference
-from eeg_sgdr.evaluation.predictors import CLASSICAL, Predictor, seed_groups, side_predictors
-from eeg_sgdr.evaluation.tested import pairs
-from eeg_sgdr.evaluation.units import tested_in
+from eeg_sgdr.evaluation.inference import pairs
+from eeg_sgdr.evaluation.predictors import (
+    CLASSICAL,
+    Clock,
+    Predictor,
+    is_done,
+    reference,
+    seed_groups,
+    side_predictors,
+)
+from eeg_sgdr.evaluation.units import folds_of_subjects
 from eeg_sgdr.reports import answers, folds, methods, tables
 from eeg_sgdr.reports.answers import Answer
 from eeg_sgdr.reports.figures.curves import save, slopes
@@ -21,40 +27,27 @@ from eeg_sgdr.reports.html import (
     Html,
     assemble,
     bullets,
-    code,
-    folded,
     heading,
+    image,
     interval,
     numbered_lines,
     paragraphs,
     phrase,
-    picture,
     points,
+    render,
     whole,
 )
 from eeg_sgdr.reports.methods import PAPERS_RECORDINGS, references
 from eeg_sgdr.reports.subject import question
-from eeg_sgdr.reports.wording import counted, versions
+from eeg_sgdr.reports.wording import versions
 from eeg_sgdr.settings import Settings, Side
-from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.settings.types import joined, plain
 from eeg_sgdr.storage import files, folders
 from eeg_sgdr.storage.results import Results, Subject, of_fit, of_prediction
 
 
 def publish(results: Results) -> list[Path]:
-    """Write Figure 4 and the study's report, where two subjects, or folds, have the reference.
-
-    Parameters
-    ----------
-    results : Results
-        A results folder with comparison.csv.
-
-    Returns
-    -------
-    paths : list of Path
-        What was written.
-    """
+    """Write Figure 4 and the study's report, where two subjects, or folds, have the reference."""
     settings = results.settings
     wanted = {key for seed in settings.training.seeds for key in reference(settings, seed).fits}
     if sum(not wanted.isdisjoint(subject.done) for subject in results.subjects) < 2:
@@ -68,18 +61,7 @@ def publish(results: Results) -> list[Path]:
 
 
 def study_report(results: Results) -> None:
-    """Write report.html at the top of a results folder.
-
-    Parameters
-    ----------
-    results : Results
-        A results folder with comparison.csv, in which the reference is there.
-
-    Raises
-    ------
-    UserError
-        If what is on disk cannot be read, or the report cannot be written.
-    """
+    """Write report.html at the top of a results folder, which has comparison.csv."""
     files.write_text(folders.Study(results.root).report, page(results))
 
 
@@ -95,10 +77,10 @@ def page(results: Results) -> str:
         {
             "Result": _result(results, found),
             "Figure 4: improvement against epochs": _figure4(comparison, settings),
-            "What was tested": tables.tested(found, unit) if found else paragraphs([_NOTHING]),
+            "What was tested": tables.comparisons(found, unit) if found else paragraphs([_NOTHING]),
             f"{unit.capitalize()}s": _units(results, found),
             **(_across(results, found) if unit == "fold" else {}),
-            "How sure this is": bullets(answers.how_sure(settings, found, descriptive)),
+            "How sure this is": answers.how_sure(settings, found, descriptive),
             "How many networks are averaged": tables.averaged(comparison, settings),
             "Before the end": tables.anytime(comparison, unit),
             "Beside the tests": tables.descriptive(descriptive, unit),
@@ -115,89 +97,52 @@ def _is_simulated(settings: Settings) -> bool:
     return settings.recordings.source == "simulated"
 
 
-def _result(results: Results, found: list[Answer]) -> str:
+def _result(results: Results, found: list[Answer]) -> Html:
     settings = results.settings
-    alarms = answers.unfinished(results, found)
-    first = paragraphs(alarms, "warning") if alarms else paragraphs(answers.complete(settings, found))
-    if _is_simulated(settings):
-        first += paragraphs(
-            ["Simulated recordings: nothing on this page says anything of people's EEG."], "warning"
-        )
-    first += paragraphs(answers.diverged(numbered_lines(results.comparison, "training")), "warning")
-    sentences: list[str] = [answers.sentence(settings, answer) for answer in found]
-    return (
-        first
-        + Html(f'<div class="answers">{bullets(sentences or [_NOTHING])}</div>\n')
-        + paragraphs(
-            [
-                *question(settings),
-                "Every number is one of comparison.csv: pointing at it tells line and column.",
-            ]
-        )
+    training = numbered_lines(results.comparison, "training")
+    return render(
+        "study_result.html",
+        unfinished=answers.unfinished(results, found),
+        complete=answers.complete(settings, found),
+        simulated=_is_simulated(settings),
+        diverged=[(row, points(row)) for row in training if row["estimate"] > 0],
+        answers=[answers.sentence(settings, answer) for answer in found] or [_NOTHING],
+        question=question(settings),
     )
 
 
-def _figure4(comparison: pd.DataFrame, settings: Settings) -> str:
-    line = int(reference_row(comparison, settings).name) + 2  # type: ignore[call-overload]
-    (named,) = (row for row in numbered_lines(comparison, "curve") if row["line"] == line)
+def _figure4(comparison: pd.DataFrame, settings: Settings) -> Html:
+    reference = reference_row(numbered_lines(comparison, "curve"), settings)
     arms, left_out = arms_drawn(settings)
-    caption = [
-        "Improvement over the reference error against the epochs of each training, on a logarithmic axis: "
-        "the paper's Figure 4.",
-        phrase(
-            f"The reference is {named['a']} after ",
-            whole(named, "epoch_a"),
-            f" epochs with initial rate {named['rate']}: median error ",
-            points(named),
-            " % (quartiles ",
-            interval(named),
-            " %), over ",
-            whole(named, "n_units"),
-            " subjects and ",
-            whole(named, "n_seeds"),
-            " seeds." if named["n_seeds"] != 1 else " seed.",
-        ),
-        "Above: every schedule, at each rate. Below: warm restarts alone, the ensemble of the snapshots of "
-        "the last half of the cycles (from two snapshots on), and the same over all rates together. Lines "
-        f"are medians over subjects, bands (where a panel has {MOST_BANDS} lines at most) their quartiles; "
-        "the dotted line is chance. The axis is linear near zero and compressed beyond, since early networks "
-        "are far from the reference.",
-        "How to judge it: what lies above zero was better than the reference in half of the subjects or "
-        "more. A point of warm restarts is a moment of one training; one of any other schedule is a training "
-        "of its own. Medians and bands are no test: that is the table below.",
-    ]
-    if settings.unit == "fold":
-        caption.append(
-            "Each of these subjects is tested by the networks of the fold that it tests in. Subjects of a "
-            "fold share these, so bands show how people differ, not how sure the medians are."
-        )
-    if left_out:
-        caption.append(
-            f"Not drawn, since more than {counted(len(arms), 'arm')} hide each other: {joined(left_out)}."
-        )
-    # figure4 says itself that recordings are simulated, since it is also a file of its own.
-    return picture(figure4(comparison, settings), caption, "svg", simulated=False) + folded(
-        "The numbers of this figure", tables.curves(comparison)
+    return render(
+        "figure4.html",
+        # figure4 says itself that recordings are simulated, since it is also a file of its own.
+        image=image(figure4(comparison, settings), "svg", simulated=False),
+        reference=reference,
+        epochs=whole(reference, "epochs_a"),
+        error=points(reference),
+        quartiles=interval(reference),
+        n_units=whole(reference, "n_units"),
+        n_seeds=whole(reference, "n_seeds"),
+        most_bands=MOST_BANDS,
+        across=settings.unit == "fold",
+        n_arms=len(arms),
+        left_out=left_out,
+        numbers=tables.curves(comparison),
     )
 
 
-def _units(results: Results, found: list[Answer]) -> str:
-    tested_pairs = pairs(results.comparison, results.settings)
+def _units(results: Results, found: list[Answer]) -> Html:
     unit = results.settings.unit
-    html = tables.units(results, found)
-    if not tested_pairs:
-        return html
-    caption = [
-        f"Error of every {unit} on both sides of each comparison; each line is a {unit} of the table above.",
-        "How to judge it: lines that nearly all fall to the right are a finding that does not hang on one "
-        f"{unit}; lines that cross are none.",
-    ]
-    return html + picture(slopes(tested_pairs, unit), caption, "svg", _is_simulated(results.settings))
+    errors = pairs(results.comparison, results.settings)
+    simulated = _is_simulated(results.settings)
+    picture = image(slopes(errors, unit), "svg", simulated) if errors else None
+    return render("units.html", unit=unit, image=picture, numbers=tables.units(results, found))
 
 
 def _across(results: Results, found: list[Answer]) -> dict[str, str]:
     """What is said only across subjects, by title."""
-    labels = list(tested_in(results.settings))
+    labels = list(folds_of_subjects(results.settings))
     people = folds.people(found) + folds.errors(found, labels) if found else paragraphs([_NOTHING])
     return {
         "Who trains and who tests": folds.membership(results.subjects),
@@ -208,8 +153,8 @@ def _across(results: Results, found: list[Answer]) -> dict[str, str]:
 def _deviations(settings: Settings, found: list[Answer]) -> str:
     simulated = ", simulated" if _is_simulated(settings) else ""
     classes = joined(map(plain, settings.recordings.classes))
-    stands = [answer for answer in found if not answer.left_out]
-    people = [part for answer in stands[:1] for part in _people(answer)]
+    answered = [answer for answer in found if not answer.left_out]
+    people = [part for answer in answered[:1] for part in _people(answer)]
     texts = [
         phrase(f"{PAPERS_RECORDINGS} Here it is ", *people, f"{classes}{simulated}."),
         *(methods.across(settings) if settings.unit == "fold" else []),
@@ -222,58 +167,30 @@ def _deviations(settings: Settings, found: list[Answer]) -> str:
 
 def _people(answer: Answer) -> list[str]:
     """How many subjects a comparison stands on, across subjects in how many folds."""
-    if answer.people:
+    if answer.conditional:
         of_folds = whole(answer.difference, "n_units")
-        return [whole(answer.people, "n_units"), " subjects in ", of_folds, " folds, "]
+        return [whole(answer.conditional, "n_units"), " subjects in ", of_folds, " folds, "]
     return [whole(answer.difference, "n_units"), " subjects, "]
 
 
-def _origin(results: Results) -> str:
+def _origin(results: Results) -> Html:
     contents = [subject.fits[key] for subject in results.subjects for key in subject.done]
-    seconds = sum(map(of_fit, contents))
-    folder = f"results/{results.root.resolve().name}"
-    made = (
-        f"Training {counted(len(contents), 'fit')} took {seconds:.0f} s of processes in all; this page was "
-        f"made on {time.strftime('%Y-%m-%d at %H:%M:%S %z')}."
-    )
-    return (
-        heading("This report again")
-        + paragraphs(["From the results folder alone, with nothing trained:"])
-        + code(f"python -m eeg_sgdr.report {folder}")
-        + paragraphs(["What is missing, trained, and then all reports again:"])
-        + code(f"python -m eeg_sgdr.run --config {folder}/config.yaml --out {folder}")
-        + Html(f'<p id="made">{"<br>".join(map(escape, [made, *took(results)]))}</p>\n')
-        + heading("Versions")
-        + bullets(sorted({f"{versions(content)}." for content in contents}))
-        + folded("Configuration (config.yaml)", code(config.to_yaml(results.settings)))
+    return render(
+        "study_made.html",
+        folder=f"results/{results.root.resolve().name}",
+        n_fits=len(contents),
+        seconds=sum(map(of_fit, contents)),
+        moment=time.strftime("%Y-%m-%d at %H:%M:%S %z"),
+        timings=timings(results),
+        versions=sorted({f"{versions(content)}." for content in contents}),
+        configuration=config.to_yaml(results.settings),
     )
 
 
-#: Of a subject, the seconds after each epoch of a fit.
-Clock = Callable[[Subject, FitKey], np.ndarray]
-
-
-def took(results: Results) -> list[str]:
-    """A sentence on each comparison of which both sides are there, and before them what they mean.
-
-    Parameters
-    ----------
-    results : Results
-        The results folder.
-
-    Returns
-    -------
-    sentences : list of str
-    """
+def timings(results: Results) -> list[str]:
+    """A sentence on each comparison of which both sides are there, and before them what they mean."""
     settings = results.settings
-    read: dict[tuple[str, FitKey], np.ndarray] = {}
-
-    def clock(subject: Subject, key: FitKey) -> np.ndarray:
-        name = (subject.label, key)
-        if name not in read:
-            read[name] = subject.history(key)["seconds"].cumsum().to_numpy()
-        return read[name]
-
+    clock = Clock()
     sentences = []
     for one in settings.evaluation.comparisons or ():
         sides = [_of_side(results.subjects, settings, side, clock) for side in (one.a, one.b)]
@@ -299,31 +216,14 @@ def _of_side(
     """Seconds of training of each predictor of a side in each subject, and of predicting one trial."""
     groups = seed_groups(settings, side.seeds)
     predictors = dict.fromkeys(one for group in groups for one in side_predictors(settings, side, group))
-    training, predicting = [], []
-    for subject in subjects:
-        for predictor in predictors:
-            if _is_there(subject, predictor):
-                training.append(_training(subject, predictor, clock))
-                predicting += _predicting(subject, predictor)
-    return training, predicting
-
-
-def _is_there(subject: Subject, predictor: Predictor) -> bool:
-    if predictor == CLASSICAL:
-        return subject.baseline is not None and subject.baseline["state"] == "done"
-    return {*predictor.fits} <= {*subject.done}
-
-
-def _training(subject: Subject, predictor: Predictor, clock: Clock) -> float:
-    if predictor == CLASSICAL and subject.baseline:
-        return of_fit(subject.baseline)
-    return float(sum(clock(subject, key)[predictor.epoch - 1] for key in predictor.fits))
+    done = [(subject, one) for subject in subjects for one in predictors if is_done(subject, one)]
+    return [clock.seconds(*pair) for pair in done], [s for pair in done for s in _predicting(*pair)]
 
 
 def _predicting(subject: Subject, predictor: Predictor) -> list[float]:
     """Seconds of one trial; empty where they were not measured."""
     if predictor == CLASSICAL:
-        each = [of_prediction(subject.baseline)] if subject.baseline else []
+        each = [of_prediction(subject.baseline or {})]
     else:
         each = [of_prediction(subject.fits[key]) for key in predictor.fits for _ in predictor.epochs]
     known = [seconds for seconds in each if seconds is not None]

@@ -86,8 +86,8 @@ def _rates(a: Predictor, b: Predictor) -> str:
 
 
 def _cost(a: Predictor, b: Predictor) -> list[str]:
-    networks = [len(one.fits) * len(one.epochs) for one in (a, b)]
-    epochs = [len(one.fits) * one.epoch for one in (a, b)]
+    networks = [one.n_networks for one in (a, b)]
+    epochs = [one.epochs_spent for one in (a, b)]
     return [f"{networks[0]} : {networks[1]}", f"{epochs[0]} : {epochs[1]}"]
 
 

@@ -1,6 +1,8 @@
 """Tables of the study's report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import pandas as pd
 
@@ -13,318 +15,265 @@ from eeg_sgdr.reports.html import (
     Row,
     basis,
     decimal,
+    image,
     interval,
     link,
     median,
     numbered_lines,
     pair,
-    paragraphs,
     phrase,
-    picture,
     points,
+    render,
     table,
     tally,
     whole,
 )
+from eeg_sgdr.reports.wording import counted
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.storage.results import Results
 
+#: A header, and what its cells show of an item.
+Column = tuple[str, Callable[[Any], str]]
 
-def tested(found: Sequence[Answer], unit: str) -> Html:
+
+def _table(columns: Sequence[Column], items: Iterable[object], caption: str) -> Html:
+    """A table with a line for each item."""
+    cells = [[cell(item) for _, cell in columns] for item in items]
+    return table([header for header, _ in columns], cells, caption)
+
+
+def _basis(unit: str, row_of: Callable[[Any], Row] = lambda row: row) -> list[Column]:
+    """How many units and seeds an item's row stands on, and which are missing."""
+
+    def cell(i: int, item: object) -> str:
+        return basis(row_of(item))[i]
+
+    headers = (f"{unit.capitalize()}s", "Seeds", "Missing")
+    return [(header, partial(cell, i)) for i, header in enumerate(headers)]
+
+
+def comparisons(found: Sequence[Answer], unit: str) -> Html:
     """Differences, intervals and tests of every comparison, and what its sides cost."""
-    results, costs = [], []
     # What is left out has no numbers; the sentences say why.
-    for answer in (answer for answer in found if not answer.left_out):
-        rows, row = answer.rows, answer.difference
-        results.append(
-            [
-                answer.comparison.name,
-                html.points(row),
-                html.interval(row),
-                html.interval(rows["mean difference, bootstrap"]),
-                html.median(rows["median difference"]),
-                html.p(row),
-                html.p(row, "p_holm"),
-                html.p(rows["Wilcoxon signed-rank"]),
-                html.decimal(rows["effect size dz"]),
-                html.points(rows["detectable difference"]),
-                html.tally(row),
-            ]
-        )
-        costs.append(
-            [
-                answer.comparison.name,
-                _both(rows, "mean error"),
-                _both(rows, "median error"),
-                row["rate"].replace("+", " + "),
-                html.pair(row, "epoch"),
-                html.pair(row, "n_networks"),
-                html.pair(row, "epochs_spent"),
-                Html(" : ".join(html.whole(rows[f"updates of {letter}"], "estimate") for letter in "ab")),
-                *html.basis(row),
-            ]
-        )
-    return Html(
-        table(
-            [
-                *("Comparison (a against b)", "Mean difference (points)", "95 % interval, t"),
-                *(
-                    "95 % interval, bootstrap",
-                    "Median (quartiles)",
-                    "Sign-flip test",
-                    "Holm",
-                    "Wilcoxon test",
-                ),
-                *("dz", "Detectable (points)", "Better : equal : worse"),
-            ],
-            results,
-            "What was tested: errors of b less those of a, positive where a is better. The test that counts "
-            "is the sign-flip test after Holm's correction; all else stands beside it.",
-        )
-        + table(
-            [
-                *("Comparison (a : b)", "Mean errors (%)", "Median errors (%)", "Initial rates", "Epochs"),
-                *(
-                    "Networks averaged",
-                    "Epochs spent",
-                    "Updates, mean",
-                    f"{unit.capitalize()}s",
-                    "Seeds",
-                    "Missing",
-                ),
-            ],
-            costs,
-            "What the sides of each comparison are and cost: epochs spent and updates are those of one "
-            "predictor's trainings together.",
-        )
+    answered = [answer for answer in found if not answer.left_out]
+    results: list[Column] = [
+        ("Comparison (a against b)", lambda one: one.comparison.name),
+        ("Mean difference (points)", lambda one: points(one.difference)),
+        ("95 % interval, t", lambda one: interval(one.difference)),
+        ("95 % interval, bootstrap", lambda one: interval(one.rows["bootstrap mean difference", ""])),
+        ("Median (quartiles)", lambda one: median(one.rows["median difference", ""])),
+        ("Sign-flip test", lambda one: html.p(one.difference)),
+        ("Holm", lambda one: html.p(one.difference, "p_holm")),
+        ("Wilcoxon test", lambda one: html.p(one.rows["signed-rank test", ""])),
+        ("dz", lambda one: decimal(one.rows["effect size", ""])),
+        ("Detectable (points)", lambda one: points(one.rows["detectable difference", ""])),
+        ("Better : equal : worse", lambda one: tally(one.difference)),
+    ]
+    costs: list[Column] = [
+        ("Comparison (a : b)", lambda one: one.comparison.name),
+        ("Mean errors (%)", lambda one: _both(one.rows, "mean error", points)),
+        ("Median errors (%)", lambda one: _both(one.rows, "median error", points)),
+        ("Initial rates", lambda one: _rates(one.difference)),
+        ("Epochs", lambda one: pair(one.difference, "epochs")),
+        ("Networks averaged", lambda one: pair(one.difference, "n_networks")),
+        ("Epochs spent", lambda one: pair(one.difference, "epochs_spent")),
+        ("Updates, mean", lambda one: _both(one.rows, "updates", partial(whole, column="estimate"))),
+        *_basis(unit, lambda one: one.difference),
+    ]
+    return _table(
+        results,
+        answered,
+        "What was tested: errors of b less those of a, positive where a is better. The test that counts is "
+        "the sign-flip test after Holm's correction; all else stands beside it.",
+    ) + _table(
+        costs,
+        answered,
+        "What the sides of each comparison are and cost: epochs spent and updates are those of one "
+        "predictor's trainings together.",
     )
 
 
-def _both(rows: dict[str, Row], quantity: str) -> Html:
-    return Html(" : ".join(html.points(rows[f"{quantity} of {letter}"]) for letter in "ab"))
+def _both(rows: Mapping[tuple[str, str], Row], quantity: str, shown: Callable[[Row], Html]) -> Html:
+    return Html(" : ".join(shown(rows[quantity, letter]) for letter in "ab"))
+
+
+def _rates(row: Row) -> str:
+    """Initial rates of both sides, once where they are the same; the baseline has none."""
+    both = (row["rates_a"], row["rates_b"])
+    return " : ".join(dict.fromkeys(rates for rates in both if rates)).replace("+", " + ")
 
 
 def units(results: Results, found: Sequence[Answer]) -> Html:
     """Both sides' error in every subject or fold, with links to their reports."""
-    there = {subject.label: subject for subject in results.subjects if subject.done}
+    done = {subject.label: subject for subject in results.subjects if subject.done}
     unit = results.settings.unit
     rows = []
-    for label in expected_units(results.settings) or there:
+    for label in expected_units(results.settings) or done:
         name: str = label
-        if label in there:
-            name = link(there[label].folder.report.relative_to(results.root).as_posix(), label)
-        rows.append(
-            [name, *(unit_pair(answer, f"{unit} {label}") for answer in found if not answer.left_out)]
-        )
+        if label in done:
+            name = link(done[label].folder.report.relative_to(results.root).as_posix(), label)
+        rows.append([name, *(unit_pair(answer, unit, label) for answer in found if not answer.left_out)])
     header = [unit.capitalize(), *(answer.comparison.name for answer in found if not answer.left_out)]
-    return Html(
-        table(
-            header,
-            rows,
-            f"Mean error of each {unit} over seeds (and rates, where a comparison goes rate by rate), in "
-            f"percent, as a : b. A {unit}'s name leads to its report.",
-        )
+    return table(
+        header,
+        rows,
+        f"Mean error of each {unit} over seeds (and rates, where a comparison goes rate by rate), in "
+        f"percent, as a : b. A {unit}'s name leads to its report.",
     )
 
 
-def unit_pair(answer: Answer, name: str) -> str:
-    """Both sides' error in one unit of a comparison."""
-    rows = [answer.rows.get(f"error of {letter}, {name}") for letter in "ab"]
+def unit_pair(answer: Answer, kind: str, label: str) -> str:
+    """Both sides' error in one subject or fold of a comparison."""
+    rows = [answer.errors.get((kind, label, letter)) for letter in "ab"]
     return Html(" : ".join(html.points(row) for row in rows if row)) if all(rows) else "missing"
 
 
 def curves(comparison: pd.DataFrame) -> Html:
     """The numbers of Figure 4."""
-    improvement, error = "median improvement over the reference", "median error"
+    improvement, error = "median improvement", "median error"
     of: dict[str, list[Row]] = {error: [], improvement: []}
     for row in numbered_lines(comparison, "curve"):
         of[row["quantity"]].append(row)
-    rows = []
-    for alone, against in zip(of[error], of[improvement], strict=True):
-        classical = alone["a"] == "baseline"
-        rows.append(
-            [
-                alone["a"],
-                alone["rate"].replace("+", " + "),
-                *(["none"] * 3 if classical else [whole(alone, name) for name in _SPENT]),
-                median(alone),
-                median(against),
-                tally(against),
-                *basis(against),
-            ]
-        )
-    return Html(
-        table(
-            [
-                *("Predictor", "Initial rate", "Epochs", "Networks", "Epochs spent", "Error (%)"),
-                *(
-                    "Improvement (points)",
-                    "Better : equal : worse",
-                    "Subjects",
-                    "Seeds",
-                    "Missing",
-                ),
-            ],
-            rows,
-            "Medians over subjects with quartiles, as Figure 4 draws them; described, not tested.",
-        )
-    )
+    columns: list[Column] = [
+        ("Predictor", lambda both: both[0]["label_a"]),
+        ("Initial rate", lambda both: _rates(both[0])),
+        ("Epochs", lambda both: _spent(both[0], "epochs_a")),
+        ("Networks", lambda both: _spent(both[0], "n_networks_a")),
+        ("Epochs spent", lambda both: _spent(both[0], "epochs_spent_a")),
+        ("Error (%)", lambda both: median(both[0])),
+        ("Improvement (points)", lambda both: median(both[1])),
+        ("Better : equal : worse", lambda both: tally(both[1])),
+        *_basis("subject", lambda both: both[1]),
+    ]
+    caption = "Medians over subjects with quartiles, as Figure 4 draws them; described, not tested."
+    return _table(columns, zip(of[error], of[improvement], strict=True), caption)
 
 
-_SPENT = ("epoch_a", "n_networks_a", "epochs_spent_a")
+def _spent(row: Row, column: str) -> str:
+    return "none" if row["arm_a"] == "baseline" else whole(row, column)
+
+
+#: Rows of two sides, by quantity and side.
+SideBySide = Mapping[tuple[str, str], Row]
 
 
 def anytime(comparison: pd.DataFrame, unit: str) -> Html:
     """How good the schedules are before the end."""
-    rows = numbered_lines(comparison, "anytime")
-    html = paragraphs(
-        f"Of {row['a']} against {row['b']}: {row['missing']}."
-        for row in rows
-        if row["quantity"] == "left out"
+    left_out: list[Row] = []
+    areas: dict[tuple[str, ...], dict[tuple[str, str], Row]] = {}
+    targets: dict[tuple[str, ...], dict[tuple[str, str], Row]] = {}
+    for row in numbered_lines(comparison, "anytime"):
+        sides = (row["arm_a"], row["snapshots_a"], row["arm_b"])
+        if row["status"] == "left out":
+            left_out.append(row)
+        elif pd.isna(row["points"]):
+            areas.setdefault(sides, {})[row["quantity"], row["side"]] = row
+        else:
+            targets.setdefault((*sides, row["points"]), {})[row["quantity"], row["side"]] = row
+    return render(
+        "anytime.html",
+        left_out=left_out,
+        areas=_areas(areas.values(), unit) if areas else "",
+        first_epochs=_first_epochs(targets.values(), unit) if targets else "",
+        unit=unit,
     )
-    pairs: dict[tuple[str, str], dict[str, Row]] = {}
-    for row in rows:
-        if row["quantity"] != "left out":
-            pairs.setdefault((row["a"], row["b"]), {})[row["quantity"]] = row
-    return Html(html + _areas(pairs, unit) + _first_epochs(pairs, unit)) if pairs else Html(html)
 
 
-def _areas(pairs: Mapping[tuple[str, str], Mapping[str, Row]], unit: str) -> str:
-    rows = []
-    for (a, b), of in pairs.items():
-        difference = of["difference of areas"]
-        rows.append(
-            [
-                f"{a} against {b}",
-                whole(difference, "epoch_a"),
-                *(decimal(of[f"area under the error of {letter}"]) for letter in "ab"),
-                decimal(difference),
-                interval(difference, factor=1, digits=2),
-                tally(difference),
-                *basis(difference),
-            ]
-        )
-    return table(
-        [
-            *("Sides (a against b)", "Up to epoch", "Area of a", "Area of b", "Difference", "95 % interval"),
-            *("Better : equal : worse", f"{unit.capitalize()}s", "Seeds", "Missing"),
-        ],
-        rows,
+def _against(row: Row) -> str:
+    return f"{row['label_a']} against {row['label_b']}"
+
+
+def _areas(pairs: Iterable[SideBySide], unit: str) -> Html:
+    columns: list[Column] = [
+        ("Sides (a against b)", lambda rows: _against(rows["difference of areas", ""])),
+        ("Up to epoch", lambda rows: whole(rows["difference of areas", ""], "epochs_a")),
+        ("Area of a", lambda rows: decimal(rows["area", "a"])),
+        ("Area of b", lambda rows: decimal(rows["area", "b"])),
+        ("Difference", lambda rows: decimal(rows["difference of areas", ""])),
+        ("95 % interval", lambda rows: interval(rows["difference of areas", ""], factor=1, digits=2)),
+        ("Better : equal : worse", lambda rows: tally(rows["difference of areas", ""])),
+        *_basis(unit, lambda rows: rows["difference of areas", ""]),
+    ]
+    return _table(
+        columns,
+        pairs,
         f"Area under the error (a fraction) over doublings of the epochs, mean over {unit}s; described, not "
         "tested.",
-    ) + paragraphs(
-        [
-            "At each epoch the solution is that of the last completed cycle, or of the largest completed "
-            "budget, and chance before the first. Smaller areas are better. How to judge it: a schedule's "
-            "area is large where no small budget of it was trained, so look at Figure 4 too, beyond the "
-            "first budget."
-        ]
     )
 
 
-def _first_epochs(pairs: Mapping[tuple[str, str], Mapping[str, Row]], unit: str) -> str:
-    start = "first epoch of a "
-    rows = []
-    for (a, b), of in pairs.items():
-        for within in (name.removeprefix(start) for name in of if name.startswith(start)):
-            ratio = of[f"ratio of epochs, b to a, {within}"]
-            cells: list[str] = []
-            for letter in "ab":
-                epochs, reached = of[f"first epoch of {letter} {within}"], of[f"reached, {letter} {within}"]
-                cells += [_epochs(epochs), points(reached)]
-            sooner = phrase(decimal(ratio), " (", interval(ratio, factor=1, digits=2), ")")
-            words = within.removesuffix(" of the reference")
-            rows.append([f"{a} against {b}", words, *cells, sooner, tally(ratio), *basis(ratio)])
-    return table(
-        [
-            *("Sides (a against b)", "Target", "First epoch of a", "Reached by a (%)", "First epoch of b"),
-            *(
-                "Reached by b (%)",
-                "Ratio, b to a",
-                "Sooner : same : later",
-                f"{unit.capitalize()}s",
-                "Seeds",
-                "Missing",
-            ),
-        ],
-        rows,
+def _first_epochs(pairs: Iterable[SideBySide], unit: str) -> Html:
+    columns: list[Column] = [
+        ("Sides (a against b)", lambda rows: _against(rows["ratio of epochs", ""])),
+        ("Target", lambda rows: f"within {counted(rows['ratio of epochs', '']['points'], 'point')}"),
+        ("First epoch of a", lambda rows: _epochs(rows["first epoch", "a"])),
+        ("Reached by a (%)", lambda rows: points(rows["reached", "a"])),
+        ("First epoch of b", lambda rows: _epochs(rows["first epoch", "b"])),
+        ("Reached by b (%)", lambda rows: points(rows["reached", "b"])),
+        ("Ratio, b to a", lambda rows: _ratio(rows["ratio of epochs", ""])),
+        ("Sooner : same : later", lambda rows: tally(rows["ratio of epochs", ""])),
+        *_basis(unit, lambda rows: rows["ratio of epochs", ""]),
+    ]
+    return _table(
+        columns,
+        pairs,
         "First epoch at which the error is within so many points, or one trial if that is more, of the "
         f"reference: medians over {unit}s (quartiles); described, not tested.",
-    ) + paragraphs(
-        [
-            f"A ratio above one means that a was sooner. Reached is the percentage of {unit}s. What was not "
-            f"reached stays so: it enters medians as later than everything, and {unit}s in which neither "
-            "side reached it have no ratio."
-        ]
     )
 
 
 def _epochs(row: Row) -> Html:
-    quartiles = [" (", whole(row, "low"), " to ", whole(row, "high"), ")"]
-    return phrase(whole(row, "estimate"), *quartiles)
+    return phrase(whole(row, "estimate"), " (", whole(row, "low"), " to ", whole(row, "high"), ")")
+
+
+def _ratio(row: Row) -> Html:
+    return phrase(decimal(row), " (", interval(row, factor=1, digits=2), ")")
 
 
 def descriptive(rows: Sequence[Row], unit: str) -> Html:
-    """The last completed cycle beside other budgets, and the rates of step schedules."""
-    shown = [
-        [
-            row["quantity"],
-            f"{row['a']} against {row['b']}" if row["b"] else row["a"],
-            row["rate"].replace("+", " + "),
-            *((pair(row, name) if row["b"] else whole(row, f"{name}_a")) for name in _COSTS),
-            points(row),
-            interval(row),
-            tally(row) if pd.notna(row["better"]) else "none",
-            *basis(row),
-        ]
-        for row in rows
+    """The last completed cycle beside other budgets, and the rates of conventional schedules."""
+    columns: list[Column] = [
+        ("Quantity", lambda row: row["quantity"]),
+        ("Of", lambda row: _against(row) if row["arm_b"] else row["label_a"]),
+        ("Initial rate", _rates),
+        ("Epochs", lambda row: _cost(row, "epochs")),
+        ("Networks", lambda row: _cost(row, "n_networks")),
+        ("Epochs spent", lambda row: _cost(row, "epochs_spent")),
+        ("Percent or points", points),
+        ("95 % interval", interval),
+        ("Better : equal : worse", lambda row: tally(row) if row["arm_b"] else "none"),
+        *_basis(unit),
     ]
-    header = ["Quantity", "Of", "Initial rate", "Epochs", "Networks", "Epochs spent", "Percent or points"]
-    return Html(
-        table(
-            [*header, "95 % interval", "Better : equal : worse", f"{unit.capitalize()}s", "Seeds", "Missing"],
-            shown,
-            "Described, not tested: where epochs of a and b differ, or rates were not chosen in advance, a "
-            "difference is no evidence. Differences are positive where a is better.",
-        )
+    return _table(
+        columns,
+        rows,
+        "Described, not tested: where epochs of a and b differ, or rates were not chosen in advance, a "
+        "difference is no evidence. Differences are positive where a is better.",
     )
 
 
-_COSTS = ("epoch", "n_networks", "epochs_spent")
+def _cost(row: Row, column: str) -> Html:
+    return pair(row, column) if row["arm_b"] else whole(row, f"{column}_a")
 
 
-def averaged(comparison: pd.DataFrame, settings: Settings) -> str:
+def averaged(comparison: pd.DataFrame, settings: Settings) -> Html:
     """The paper's Figure 3 and Table 2; without a picture where none of it has a number."""
     unit = settings.unit
     rows = numbered_lines(comparison, "ensemble")
     means = [row for row in rows if row["quantity"] == "mean error"]
-    there = [row for row in means if row["n_units"]]
-    html = _table(means, unit)
-    if not there:
-        return html
+    shown = [row for row in means if row["n_units"]]
     (trials,) = (row for row in rows if row["quantity"] == "median test trials")
-    caption = [
-        "Mean test error when N trainings, and the last M snapshots of each, are averaged: the paper's "
-        "Figure 3 and Table 2.",
-        phrase("It stands on ", _basis(there, trials, unit), "."),
-        "A line for each N: trainings with several seeds and, where rates are averaged, at each rate. Left "
-        "of the upright line are the schedules that leave one snapshot of each training.",
-        "How to judge it: to the right, snapshots are added at no further cost of training; from one line to "
-        "the next, trainings are. The vertical axis does not begin at zero, so small differences look large: "
-        "intervals are in comparison.csv, and nothing here is tested.",
-    ]
-    if (surface_points(comparison)["members"] == "consecutive").any():
-        caption.insert(
-            3,
-            "Hollow marks on dotted lines are the paper's control: as many epochs before the end instead of "
-            "ends of cycles, of the same trainings. If averaging any late networks were enough, both lines "
-            "would fall alike.",
-        )
-    # surface says itself that recordings are simulated, as figure4 does.
-    return picture(surface(comparison, settings), caption, "svg", simulated=False) + html
+    return render(
+        "ensembles.html",
+        # surface says itself that recordings are simulated, as figure4 does.
+        image=image(surface(comparison, settings), "svg", simulated=False) if shown else None,
+        sample=_sample(shown, trials, unit) if shown else "",
+        control=(surface_points(comparison)["snapshots_a"] == "consecutive").any(),
+        numbers=_grid(means, unit),
+    )
 
 
-def _basis(means: Sequence[Row], trials: Row, unit: str) -> Html:
+def _sample(means: Sequence[Row], trials: Row, unit: str) -> Html:
     """How many subjects, seeds and test trials the numbers of the ensembles stand on."""
     return phrase(
         *(_span(means, "n_units", unit), ", ", _span(means, "n_seeds", "seed"), ", "),
@@ -340,42 +289,23 @@ def _span(rows: Sequence[Row], column: str, thing: str) -> Html:
     return phrase(*first, whole(most, column), f" {thing}" if most[column] == 1 else f" {thing}s")
 
 
-def _table(rows: Sequence[Row], unit: str) -> Html:
+def _grid(rows: Sequence[Row], unit: str) -> Html:
     """Error against how many trainings and snapshots are averaged: a row for each N, a column for each M."""
-    grid: dict[tuple[str, str, int], dict[int, Row]] = {}
+    lines: dict[tuple[object, ...], dict[int, Row]] = {}
     for row in rows:
-        n_fits = row["epochs_spent_a"] // row["epoch_a"]
-        grid.setdefault((row["a"], row["rate"], n_fits), {})[row["n_networks_a"] // n_fits] = row
-    most = max(max(cells) for cells in grid.values())
-    lines = []
-    for (name, rate, _), cells in grid.items():
-        first = next(iter(cells.values()))
-        lines.append(
-            [
-                name,
-                rate.replace("+", " + "),
-                whole(first, "epochs_spent_a"),
-                *(points(cells[m]) if m in cells else "none" for m in range(1, most + 1)),
-                *basis(first),
-            ]
-        )
-    return Html(
-        table(
-            [
-                *("Members", "Initial rate", "Epochs spent", *(f"M = {m}" for m in range(1, most + 1))),
-                *(f"{unit.capitalize()}s", "Seeds", "Missing"),
-            ],
-            lines,
-            f"Mean error over {unit}s (%) when the last M snapshots of each training are averaged, and with "
-            "them several trainings; described, not tested. Intervals are in comparison.csv.",
-        )
-        + paragraphs(
-            [
-                "Trainings with several seeds, or at several rates (joined by a plus), are averaged where "
-                "epochs spent are a multiple of one training's. How to judge it: to the right and downwards "
-                "more networks are averaged, so the error should fall and then level off; snapshots of one "
-                "training cost no further training, more trainings do. The best cell of such a table is best "
-                "by luck as much as by merit."
-            ]
-        )
+        line = tuple(row[name] for name in ("arm_a", "snapshots_a", "rates_a", "n_fits_a"))
+        lines.setdefault(line, {})[row["n_snapshots_a"]] = row
+    sizes = range(1, max(map(max, lines.values())) + 1)
+    columns: list[Column] = [
+        ("Members", lambda line: line[1]["label_a"]),
+        ("Initial rate", lambda line: _rates(line[1])),
+        ("Epochs spent", lambda line: whole(line[1], "epochs_spent_a")),
+        *((f"M = {m}", lambda line, m=m: points(line[m]) if m in line else "none") for m in sizes),
+        *_basis(unit, lambda line: line[1]),
+    ]
+    return _table(
+        columns,
+        lines.values(),
+        f"Mean error over {unit}s (%) when the last M snapshots of each training are averaged, and with them "
+        "several trainings; described, not tested. Intervals are in comparison.csv.",
     )

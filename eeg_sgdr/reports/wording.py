@@ -59,7 +59,7 @@ def schedule_name(settings: Settings, name: str) -> str:
 def predictor_name(settings: Settings, predictor: Predictor) -> str:
     """Name a predictor in sentences: which networks, trained how."""
     schedule = schedule_name(settings, predictor.fits[0].schedule)
-    n_fits, n_snapshots = len(predictor.fits), len(predictor.epochs)
+    n_fits, n_snapshots = predictor.n_fits, predictor.n_snapshots
     rates = f" at each of {n_fits} rates" if n_fits > 1 else ""
     if n_snapshots > 1:
         return f"the ensemble of the last {n_snapshots} snapshots of {schedule}{rates}"
@@ -71,6 +71,6 @@ def predictor_name(settings: Settings, predictor: Predictor) -> str:
 def short_name(settings: Settings, predictor: Predictor) -> str:
     """Name a predictor in figures and headers of tables."""
     words = schedule_name(settings, predictor.fits[0].schedule).removeprefix("the ")
-    snapshots = f", {len(predictor.epochs)} snapshots" if len(predictor.epochs) > 1 else ""
-    rates = f", {len(predictor.fits)} rates" if len(predictor.fits) > 1 else ""
+    snapshots = f", {predictor.n_snapshots} snapshots" if predictor.n_snapshots > 1 else ""
+    rates = f", {predictor.n_fits} rates" if predictor.n_fits > 1 else ""
     return words + snapshots + rates

@@ -105,6 +105,9 @@ class Settings(Model):
             comparisons = _default_comparisons(
                 self.schedules, self.training.initial_rates[0], with_baseline=self.baseline is not None
             )
+        names = [comparison.name for comparison in comparisons]
+        if len(set(names)) < len(names):
+            raise ValueError("evaluation.comparisons: each needs a name of its own")
         reference = evaluation.reference or _default_reference(self.schedules, self.training)
         for side in [side for comparison in comparisons for side in (comparison.a, comparison.b)]:
             if side.schedule == "baseline" and self.baseline:

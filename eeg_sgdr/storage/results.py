@@ -251,6 +251,11 @@ class Results:
     def comparison(self) -> pd.DataFrame:
         """comparison.csv: what the study says across subjects."""
         path = folders.Study(self.root).comparison
+        if path.is_file() and path.read_bytes().startswith(b"family,"):
+            raise UserError(
+                f"{path}: was made by an earlier version, with other columns; run python -m eeg_sgdr.report "
+                f"{self.root}, which makes it again."
+            )
         table = schemas.read_table(path, schemas.COMPARISON, path)
         return table.fillna(dict.fromkeys(schemas.TEXTS, ""))
 

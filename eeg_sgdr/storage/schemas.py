@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -26,27 +27,137 @@ TRIALS = {
     **dict.fromkeys(("split", "subject", "session", "run", "class", "rejected"), str),
 }
 
-EVALUATION = {
-    **dict.fromkeys(("fold", "subject", "schedule", "rates", "seeds", "members"), str),
-    **dict.fromkeys(("budget", "epoch", "n_fits", "n_snapshots", "n_networks"), int),
-    **dict.fromkeys(("epochs_spent", "n_test"), int),
-    **dict.fromkeys(("error", "balanced_accuracy", "auc", "nll", "brier", "ece", "kappa"), float),
-}
+#: All further columns are metrics (evaluation/metrics.py lists them).
+EVALUATION: dict[str, Any] = defaultdict(
+    lambda: float,
+    {
+        **dict.fromkeys(("fold", "subject", "schedule", "rates", "seeds", "members"), str),
+        **dict.fromkeys(("budget", "epoch", "n_fits", "n_snapshots", "n_networks"), int),
+        **dict.fromkeys(("epochs_spent", "n_test"), int),
+        "error": float,
+    },
+)
 
 HISTORY = {"epoch": int, "first_rate": float, "last_rate": float, "loss": float, "seconds": float}
 
-#: Columns of comparison.csv that hold whole numbers (or nothing), texts, and all others.
-COUNTS = (
-    *("epoch_a", "epoch_b", "n_networks_a", "n_networks_b", "epochs_spent_a", "epochs_spent_b"),
-    *("n_units", "n_seeds", "better", "equal", "worse"),
-)
+#: Columns of comparison.csv on what a row is about: type and meaning, read by the documentation, too.
+_ABOUT = {
+    "comparison": (str, "name of the comparison of the configuration; empty where none is tested"),
+    "family": (str, "what the row belongs to"),
+    "quantity": (str, "what the numbers are"),
+    "unit_kind": (str, "what units are: `subject` or `fold`"),
+    "unit": (str, "label of the one unit that the row is about; empty where it is about all"),
+    "side": (str, "`a` or `b` where the quantity is of one side"),
+    "points": ("Int64", "how near the reference's error, in points, where the quantity has a target"),
+}
 
-TEXTS = ("family", "quantity", "a", "b", "rate", "metric", "missing")
+#: The same on each side, with `_a` or `_b` behind the name, of one predictor of it.
+_SIDE = {
+    "arm": (str, "name of the schedule, or `baseline`"),
+    "snapshots": (
+        str,
+        "`single` (the last one of each fit), `cycles` (those of the last cycles), `consecutive` (those of "
+        "the last epochs), or `baseline`",
+    ),
+    "rates": (
+        str,
+        "an initial rate, rates whose probabilities are averaged (`0.025+0.05`), or `each` (rate by rate, "
+        "errors averaged)",
+    ),
+    "budget": ("Int64", "epochs that the schedule is laid out for"),
+    "epochs": ("Int64", "epochs of each fit after which it predicts"),
+    "n_seeds": ("Int64", "seeds whose probabilities are averaged"),
+    "n_fits": ("Int64", "fits that are averaged, N"),
+    "n_snapshots": ("Int64", "snapshots of each fit that are averaged, M"),
+    "n_networks": ("Int64", "networks that are averaged, N times M"),
+    "epochs_spent": ("Int64", "epochs of training of all fits together"),
+}
 
-COMPARISON: dict[str, Any] = {
-    **dict.fromkeys(COUNTS, "Int64"),
-    **dict.fromkeys(TEXTS, str),
-    **dict.fromkeys(("estimate", "low", "high", "p", "p_holm"), float),
+#: What the numbers stand on, and the numbers.
+_NUMBERS = {
+    "status": (
+        str,
+        "`ok`, `incomplete` (some units or seeds are missing), `missing` (all are), or `left out` (the "
+        "configuration has too few seeds or budgets)",
+    ),
+    "metric": (str, "what estimate, low and high are measured in"),
+    "n_units": ("Int64", "units that have a value"),
+    "n_seeds": ("Int64", "least number of seeds that any unit's value stands on"),
+    "estimate": (
+        float,
+        "fractions between 0 and 1 where the metric is error; differences are positive where a is better",
+    ),
+    "low": (float, "lower end of the 95 % interval of a mean, or lower quartile of a median"),
+    "high": (float, "upper end, or upper quartile"),
+    "p": (float, "two-sided p-value"),
+    "p_holm": (float, "the same after Holm's correction over the comparisons of the configuration"),
+    "better": ("Int64", "units in which a is better"),
+    "equal": ("Int64", "units in which both are equal"),
+    "worse": ("Int64", "units in which a is worse"),
+}
+
+#: For people: nothing reads them back.
+LABELS = {
+    "missing": (str, "which units and seeds are missing, or why the row is left out"),
+    "label_a": (str, "what a figure calls a"),
+    "label_b": (str, "what a figure calls b"),
+}
+
+#: All columns of comparison.csv in their order, with type and meaning.
+COMPARISON_COLUMNS: dict[str, tuple[Any, str]] = {
+    **_ABOUT,
+    **{f"{name}_{letter}": column for letter in "ab" for name, column in _SIDE.items()},
+    **_NUMBERS,
+    **LABELS,
+}
+
+COMPARISON: dict[str, Any] = {name: dtype for name, (dtype, _) in COMPARISON_COLUMNS.items()}
+
+#: Those that hold whole numbers (or nothing), and texts.
+COUNTS = [name for name, dtype in COMPARISON.items() if dtype == "Int64"]
+
+TEXTS = [name for name, dtype in COMPARISON.items() if dtype is str]
+
+#: By family of comparison.csv, the values of `quantity`.
+QUANTITIES = {
+    "tested": {
+        "mean difference": "error of b less that of a, mean over units; p is that of the sign-flip test",
+        "bootstrap mean difference": "the same with a bootstrap interval",
+        "median difference": "the same as a median",
+        "signed-rank test": "p of Wilcoxon's test",
+        "effect size": "Cohen's dz",
+        "detectable difference": "what a t test would have found four times in five",
+        "mean error": "of one side",
+        "median error": "of one side",
+        "updates": "that one predictor of a side takes: mean, least and most over units",
+        "error": "of one side in one unit",
+        "conditional mean difference": "across subjects, over subjects given these trained networks; its p "
+        "enters no correction",
+    },
+    "curve": {
+        "median error": "of every predictor of one seed, and of the baseline, over subjects (Figure 4)",
+        "median improvement": "error of the reference, b, less that of a",
+    },
+    "descriptive": {
+        "mean difference": "of the last completed cycle, a, from another budget, b",
+        "mean error": "of a conventional schedule at one rate",
+        "best rate, at the edge of the list": "its least one, if that is of the highest or lowest rate",
+        "best rate, inside the list": "the same if it is of another rate",
+    },
+    "ensemble": {
+        "mean error": "when N fits and M snapshots of each are averaged (Figure 3, Table 2)",
+        "median test trials": "of a unit",
+    },
+    "anytime": {
+        "area": "under the error of one side over log2 epochs, mean",
+        "difference of areas": "that of b less that of a",
+        "first epoch": "of one side within so many points of the reference, median; infinite: not reached",
+        "reached": "fraction of units in which one side is within so many points",
+        "ratio of epochs": "first epochs of b by those of a, median",
+    },
+    "training": {
+        "diverged": "fraction of fits whose last loss is above ln k, that of guessing",
+    },
 }
 
 #: Arrays of predictions.npz and summary.npz, a letter for the length of each dimension.

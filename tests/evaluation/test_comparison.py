@@ -7,24 +7,27 @@ from unittest.mock import Mock
 import numpy as np
 import pandas as pd
 import pytest
+from documents import block
 from results_folder import N_TEST, study_settings, write_baseline, write_study
 
+import eeg_sgdr
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.evaluation import metrics
 from eeg_sgdr.evaluation.anytime import area, first_within
 from eeg_sgdr.evaluation.comparison import comparison, update
 from eeg_sgdr.evaluation.statistics import holm, mean_interval, sign_flip
-from eeg_sgdr.evaluation.units import COLUMNS, read_errors
+from eeg_sgdr.evaluation.units import read_errors
 from eeg_sgdr.run import main
 from eeg_sgdr.settings import SubjectSplit
 from eeg_sgdr.storage import files, folders
 from eeg_sgdr.storage.results import Results
-from eeg_sgdr.storage.schemas import COUNTS
+from eeg_sgdr.storage.schemas import COMPARISON, QUANTITIES
 
 SUBJECTS = ("01", "02", "03", "04")
 #: Wrong trials of 20 at the last end, by subject: step and restarts.
 STEP = {"01": 8, "02": 6, "03": 6, "04": 3}
 RESTARTS = {"01": 4, "02": 5, "03": 6, "04": 4}
+FIRST = "restarts against step at equal epochs"
 
 
 def counts(label, key, epoch):
@@ -56,39 +59,42 @@ def table(results):
 
 
 def test_columns_are_those_of_the_contract(table):
-    assert tuple(table.columns) == COLUMNS
-    families = ["tested", "curve", "descriptive", "ensemble", "anytime", "training"]
-    assert list(dict.fromkeys(table["family"])) == families
-    assert set(COUNTS) <= set(COLUMNS)
+    assert list(table.columns) == list(COMPARISON)
+    assert set(zip(table["family"], table["quantity"], strict=True)) <= {
+        (family, quantity) for family, of_family in QUANTITIES.items() for quantity in of_family
+    }
+    assert list(dict.fromkeys(table["family"])) == list(QUANTITIES)
+    facts = list(COMPARISON)[: list(COMPARISON).index("status")]
+    assert not table.duplicated(facts).any(), "a row is found by what it is about"
 
 
 def test_the_first_comparison_by_hand(table):
-    row = one(table, family="tested", quantity="mean difference", a="restarts single", b="step single")
+    row = one(table, comparison=FIRST, quantity="mean difference")
     x = np.array([4, 1, 0, -1]) / 20  # the rates add as much to both sides
     assert math.isclose(row["estimate"], 0.05)
     np.testing.assert_allclose((row["low"], row["high"]), mean_interval(x))
     # Of the eight sums of +-4, +-1 and +-1, six are of 4 or more in size; the zero doubles both numbers.
     assert row["p"] == 12 / 16 == sign_flip(x)
     assert (row["better"], row["equal"], row["worse"]) == (2, 1, 1)
-    assert (row["n_units"], row["n_seeds"], row["missing"], row["rate"]) == (4, 1, "", "each")
-    assert [row[f"{name}_{side}"] for side in "ab" for name in ("epoch", "n_networks", "epochs_spent")] == [
+    assert (row["n_units"], row["n_seeds"], row["status"], row["rates_a"]) == (4, 1, "ok", "each")
+    assert [row[f"{name}_{side}"] for side in "ab" for name in ("epochs", "n_networks", "epochs_spent")] == [
         7, 1, 7, 7, 1, 7,
     ]  # fmt: skip
-    error = one(table, family="tested", quantity="mean error of a", a="restarts single", b="step single")
+    error = one(table, comparison=FIRST, quantity="mean error", side="a")
     assert math.isclose(error["estimate"], np.mean([4.5, 5.5, 6.5, 4.5]) / 20)
-    updates = one(table, family="tested", quantity="updates of a", a="restarts single", b="step single")
+    updates = one(table, comparison=FIRST, quantity="updates", side="a")
     assert updates["estimate"] == 7 * 4
 
 
 def test_every_comparison_has_the_same_numbers_and_holm_is_over_all_of_them(results, table):
     tested = rows(table, family="tested")
-    of_subjects = tested["quantity"].str.contains(", subject ")
-    quantities = tested[~of_subjects].groupby(["a", "b"], sort=False)["quantity"].apply(list)
-    assert len(quantities) == len(results.settings.evaluation.comparisons)
+    of_subjects = tested["unit"] != ""
+    quantities = tested[~of_subjects].groupby("comparison", sort=False)["quantity"].apply(list)
+    assert list(quantities.index) == [one.name for one in results.settings.evaluation.comparisons]
     assert all(quantity == quantities.iloc[0] for quantity in quantities)
     # Both sides of every subject, but for the baseline, of which nothing is there.
     assert of_subjects.sum() == (len(quantities) - 1) * 2 * len(SUBJECTS)
-    each = rows(tested, a="restarts single", b="step single", quantity="error of a, subject 01")
+    each = rows(tested, comparison=FIRST, quantity="error", side="a", unit="01")
     # Rate by rate: 4 and 5 wrong of 20.
     assert each["estimate"].item() == pytest.approx(4.5 / 20)
     differences = rows(tested, quantity="mean difference")
@@ -98,7 +104,7 @@ def test_every_comparison_has_the_same_numbers_and_holm_is_over_all_of_them(resu
 
 
 def test_all_rates_average_probabilities(results, table):
-    row = one(table, family="tested", quantity="mean error of a", rate="0.025+0.05", b="step single")
+    row = one(table, family="tested", quantity="mean error", side="a", rates_a="0.025+0.05")
     errors = []
     for label in SUBJECTS:
         found = [results.probabilities(label, "restarts", 7, rate)[1][-1] for rate in (0.025, 0.05)]
@@ -108,49 +114,51 @@ def test_all_rates_average_probabilities(results, table):
 
 def test_curves_are_medians_of_improvement_by_hand(table):
     # Step at 3 epochs with 0.05 has two wrong trials more than the reference (7 epochs, 0.025).
-    improvement = rows(table, family="curve", quantity="median improvement over the reference")
-    row = one(improvement, a="step single", epoch_a=3, rate="0.05")
-    assert (row["epoch_b"], row["n_units"]) == (7, 4)
+    improvement = rows(table, family="curve", quantity="median improvement")
+    row = one(improvement, arm_a="step", snapshots_a="single", epochs_a=3, rates_a="0.05")
+    assert (row["budget_a"], row["epochs_b"], row["n_units"]) == (3, 7, 4)
     np.testing.assert_allclose((row["low"], row["estimate"], row["high"]), (-0.1, -0.1, -0.1))
-    row = one(improvement, a="restarts single", epoch_a=7, rate="0.025")
+    last = {"arm_a": "restarts", "snapshots_a": "single", "epochs_a": 7, "rates_a": "0.025"}
+    row = one(improvement, **last)
     np.testing.assert_allclose(
         (row["low"], row["estimate"], row["high"]),
         np.quantile([4, 1, 0, -1], [0.25, 0.5, 0.75]) / 20,
         atol=1e-12,
     )
-    error = one(table, family="curve", quantity="median error", a="restarts single", epoch_a=7, rate="0.025")
+    error = one(table, family="curve", quantity="median error", **last)
     assert math.isclose(error["estimate"], 4.5 / 20)
 
 
 def test_the_last_completed_cycle_stands_beside_budgets_with_both_epochs(tmp_path):
     settings = study_settings(SUBJECTS, budgets=(2, 5, 7), training={"initial_rates": [0.025]})
     table = comparison(write_study(tmp_path, settings, counts))
-    beside = rows(table, family="descriptive", quantity="mean difference", a="restarts single")
-    assert list(zip(beside["epoch_a"], beside["epoch_b"], strict=True)) == [(1, 2), (3, 5), (7, 7)]
+    beside = rows(table, family="descriptive", quantity="mean difference", snapshots_a="single")
+    assert list(zip(beside["epochs_a"], beside["epochs_b"], strict=True)) == [(1, 2), (3, 5), (7, 7)]
+    assert set(beside["budget_a"]) == {7}
 
 
 def test_a_best_rate_at_the_edge_of_the_list_is_said(tmp_path):
     edge, inside = (tmp_path / name for name in ("edge", "inside"))
     table = comparison(write_study(edge, study_settings(SUBJECTS), counts))
     row = one(table, quantity="best rate, at the edge of the list")
-    assert (row["rate"], row["a"], row["epoch_a"]) == ("0.025", "step single", 7)
+    assert (row["rates_a"], row["arm_a"], row["epochs_a"]) == ("0.025", "step", 7)
     settings = study_settings(SUBJECTS[:1], rates=(0.01, 0.025, 0.05), budgets=(7,))
     table = comparison(
         write_study(inside, settings, lambda _, key, epoch: np.arange(3 + (key.rate != 0.025)))
     )
-    assert one(table, quantity="best rate, inside the list")["rate"] == "0.025"
+    assert one(table, quantity="best rate, inside the list")["rates_a"] == "0.025"
 
 
 def test_groups_of_seeds_are_disjoint_and_have_as_many_networks(tmp_path):
     settings = study_settings(SUBJECTS[:1], range(5), rates=(0.025,), budgets=(15,), epochs=15)
     table = comparison(write_study(tmp_path, settings, lambda _, key, epoch: np.arange(key.seed + 1)))
-    row = one(table, family="tested", quantity="mean difference", b="step single, 2 seeds")
+    row = one(table, family="tested", quantity="mean difference", n_seeds_b=2)
     assert (row["n_networks_a"], row["n_networks_b"]) == (2, 2)
+    assert [row[f"{name}_{side}"] for name in ("n_fits", "n_snapshots") for side in "ab"] == [1, 2, 2, 1]
     assert (row["epochs_spent_a"], row["epochs_spent_b"], row["n_seeds"]) == (15, 30, 4)
     # Two seeds s and s + 1 tie on trial s + 1, where class 0 wins the tie: wrong for odd trials only.
     # a: seeds 0 to 3 have 1, 2, 3, 4 wrong. b: groups (0, 1) and (2, 3) have 1 or 2, and 3 or 4.
-    a = one(table, family="tested", quantity="mean error of a", b="step single, 2 seeds")
-    b = one(table, family="tested", quantity="mean error of b", b="step single, 2 seeds")
+    a, b = (one(table, quantity="mean error", family="tested", side=side, n_seeds_b=2) for side in "ab")
     assert math.isclose(a["estimate"], np.mean([1, 2, 3, 4]) / 20)
     assert math.isclose(b["estimate"], np.mean([2, 4]) / 20)
 
@@ -158,8 +166,8 @@ def test_groups_of_seeds_are_disjoint_and_have_as_many_networks(tmp_path):
 def test_too_few_seeds_leave_a_comparison_out_and_say_so(tmp_path):
     settings = study_settings(SUBJECTS[:2], budgets=(31,), epochs=31, rates=(0.025,))
     table = comparison(write_study(tmp_path, settings, lambda *_: np.arange(3)))
-    row = one(table, family="tested", quantity="mean difference", b="step single, 2 seeds")
-    assert row["missing"] == "left out: needs 2 seeds, there are 1"
+    row = one(table, family="tested", quantity="mean difference", n_seeds_b=2)
+    assert (row["status"], row["missing"]) == ("left out", "needs 2 seeds, there are 1")
     assert row["n_units"] == 0
     assert math.isnan(row["p"])
     assert math.isnan(row["p_holm"])
@@ -174,13 +182,13 @@ def test_missing_subjects_seeds_and_fits_are_named_and_left_out_of_both_sides(tm
         return np.arange(15) if (label, key.seed) == ("01", 1) else counts(label, key, epoch)
 
     table = comparison(write_study(tmp_path, settings, wrong, missing))
-    row = one(table, family="tested", quantity="mean difference", a="restarts single", b="step single")
-    assert row["missing"] == "subject 01: seed 1; subject 03"
+    row = one(table, comparison=FIRST, quantity="mean difference")
+    assert (row["status"], row["missing"]) == ("incomplete", "subject 01: seed 1; subject 03")
     assert (row["n_units"], row["n_seeds"]) == (3, 1)
     assert math.isclose(row["estimate"], np.mean([4, 1, -1]) / 20)
     # An unfinished study never looks finished: whatever its number stands on, a row names subject 03.
     assert table[table["n_units"] > 0]["missing"].str.contains("subject 03").all()
-    whole = rows(table, family="tested", a="restarts cycles", b="restarts single")
+    whole = rows(table, family="tested", arm_a="restarts", arm_b="restarts")
     assert set(whole["missing"]) == {"subject 03"}
 
 
@@ -202,7 +210,7 @@ def test_folds_are_the_units_where_there_are_folds(results):
     of_folds.loc[of_folds["subject"] != "all", "error"] = 0.5
     across = results.settings.model_copy(update={"split": SubjectSplit(by="subject", folds=3)})
     errors = read_errors(of_folds, across)
-    assert (errors.noun, errors.expected) == ("fold", ("1", "2", "3")), "fold 2 is missing, and named"
+    assert (errors.kind, errors.expected) == ("fold", ("1", "2", "3")), "fold 2 is missing, and named"
     subjects = read_errors(results.evaluation, results.settings)
     assert errors.of_unit == {"1": subjects.of_unit["01"], "3": subjects.of_unit["02"]}
 
@@ -237,17 +245,19 @@ def test_ensembles_average_fits_and_snapshots(tmp_path):
 
     fits = [[(rate, seed) for rate in (0.025, 0.05)] for seed in (0, 1)]
     for m, epochs in ((1, (7,)), (2, (3, 7)), (3, (1, 3, 7))):
-        row = one(table, a="restarts cycles", rate="0.025+0.05", n_networks_a=2 * m)
+        cycles = {"snapshots_a": "cycles", "n_snapshots_a": m}
+        row = one(table, **cycles, rates_a="0.025+0.05", n_fits_a=2)
         assert math.isclose(row["estimate"], expected(epochs, fits))
-        row = one(table, a="restarts cycles, 2 seeds", rate="0.025+0.05", n_networks_a=4 * m)
+        row = one(table, **cycles, rates_a="0.025+0.05", n_fits_a=4)
+        assert (row["n_seeds_a"], row["n_networks_a"], row["epochs_spent_a"]) == (2, 4 * m, 4 * 7)
         assert math.isclose(row["estimate"], expected(epochs, [fits[0] + fits[1]]))
-        row = one(table, a="restarts cycles, 2 seeds", rate="each", n_networks_a=2 * m)
+        row = one(table, **cycles, rates_a="each", n_fits_a=2)
         by_rate = [[(rate, 0), (rate, 1)] for rate in (0.025, 0.05)]
         assert math.isclose(row["estimate"], expected(epochs, by_rate))
-        row = one(table, a="restarts consecutive", rate="each", n_networks_a=m)
+        row = one(table, snapshots_a="consecutive", rates_a="each", n_fits_a=1, n_snapshots_a=m)
         alone = [[fit] for pair in fits for fit in pair]
         assert math.isclose(row["estimate"], expected(range(8 - m, 8), alone))
-    assert set(rows(table, a="step single, 2 seeds")["n_networks_a"]) == {2, 4}
+    assert set(rows(table, arm_a="step", n_seeds_a=2)["n_networks_a"]) == {2, 4}
 
 
 def test_area_and_first_epoch_by_hand():
@@ -262,28 +272,28 @@ def test_area_and_first_epoch_by_hand():
 
 
 def test_anytime_by_hand(table):
-    pair = rows(table, family="anytime", a="restarts single")
+    pair = rows(table, family="anytime", arm_a="restarts", snapshots_a="single")
     # Chance, 0.5, at both arms' epoch 1, too; then the errors at 3 and, at the end itself, no width.
     to_3, to_7 = math.log2(3), math.log2(7 / 3)
     areas = [0.5 * to_3 + (RESTARTS[label] + 1.5) / 20 * to_7 for label in SUBJECTS]
-    row = one(pair, quantity="area under the error of a")
+    row = one(pair, quantity="area", side="a")
     assert math.isclose(row["estimate"], np.mean(areas))
-    assert (row["epoch_a"], row["epoch_b"]) == (7, 7)
+    assert (row["epochs_a"], row["epochs_b"]) == (7, 7)
     row = one(pair, quantity="difference of areas")
     assert math.isclose(row["estimate"], 0.05 * to_7)
     assert (row["better"], row["equal"], row["worse"]) == (2, 1, 1)
     # Within one trial of the reference (8, 6, 6, 3 wrong): restarts have 5 and 6, 6 and 7, 7 and 8, 5 and 6
     # at 3 epochs (0.025 and 0.05), and one less at 7. Subjects 01, 02: epoch 3; 03: 3 and 7; 04: 7 and never.
-    row = one(pair, quantity="first epoch of a within 1 point of the reference")
+    row = one(pair, quantity="first epoch", side="a", points=1)
     per_subject = [3, 3, 5, math.inf]
     assert (row["low"], row["estimate"], row["high"]) == (3, 4, math.inf)
     # Step: 3 and 7, everywhere.
-    row = one(pair, quantity="first epoch of b within 1 point of the reference")
+    row = one(pair, quantity="first epoch", side="b", points=1)
     assert row["estimate"] == 5
-    ratio = one(pair, quantity="ratio of epochs, b to a, within 1 point of the reference")
+    ratio = one(pair, quantity="ratio of epochs", points=1)
     assert math.isclose(ratio["estimate"], np.median([5 / epochs for epochs in per_subject]))
     assert (ratio["better"], ratio["equal"], ratio["worse"]) == (2, 1, 1)
-    assert one(pair, quantity="reached, a within 1 point of the reference")["estimate"] == 0.75
+    assert one(pair, quantity="reached", side="a", points=1)["estimate"] == 0.75
 
 
 def test_what_neither_reached_is_named(tmp_path):
@@ -292,8 +302,8 @@ def test_what_neither_reached_is_named(tmp_path):
     table = comparison(
         write_study(tmp_path, settings, lambda _, key, epoch: np.arange(9 * (key.rate > 0.03)))
     )
-    row = one(table, quantity="ratio of epochs, b to a, within 1 point of the reference", a="restarts single")
-    assert row["n_units"] == 0
+    row = one(table, quantity="ratio of epochs", points=1, snapshots_a="single")
+    assert (row["n_units"], row["status"]) == (0, "missing")
     assert row["missing"] == "reached by neither: 01, 02"
     assert math.isnan(row["estimate"])
 
@@ -301,12 +311,13 @@ def test_what_neither_reached_is_named(tmp_path):
 def test_anytime_needs_three_budgets(tmp_path):
     table = comparison(write_study(tmp_path, study_settings(SUBJECTS[:2], budgets=(3, 7)), counts))
     row = one(table, family="anytime")
-    assert row["missing"] == "left out: needs three budgets, step has 2"
+    assert (row["status"], row["missing"]) == ("left out", "needs three budgets, step has 2")
+    assert (row["arm_a"], row["arm_b"], row["n_units"]) == ("restarts", "step", 0)
 
 
 def test_one_subject_says_little_but_does_not_fail(tmp_path):
     table = comparison(write_study(tmp_path, study_settings(SUBJECTS[:1]), counts))
-    row = one(table, family="tested", quantity="mean difference", b="step single", a="restarts single")
+    row = one(table, comparison=FIRST, quantity="mean difference")
     assert (row["p"], row["n_units"]) == (1, 1)
     assert math.isnan(row["low"])
 
@@ -328,6 +339,43 @@ def test_the_table_is_written_read_and_brought_up_to_date(tmp_path):
     assert path.read_bytes() == before
 
 
+def test_three_lines_of_pandas_find_errors_tests_and_curves(tmp_path, monkeypatch):
+    """Those of the README."""
+    write_study(tmp_path / "results" / "demo14", study_settings(SUBJECTS), counts)
+    update(tmp_path / "results" / "demo14", evaluated=[])
+    monkeypatch.chdir(tmp_path)
+    found = {"eeg_sgdr": eeg_sgdr}
+    exec(block(".comparison"), found)
+    errors = found["errors"].loc[FIRST]
+    assert list(errors.index) == list(SUBJECTS)
+    np.testing.assert_allclose(errors["a"] * 20, [RESTARTS[label] + 0.5 for label in SUBJECTS])
+    np.testing.assert_allclose(errors["b"] * 20, [STEP[label] + 0.5 for label in SUBJECTS])
+    row = found["tested"].loc[FIRST]
+    np.testing.assert_allclose(
+        (row["low"], row["high"]), mean_interval((errors["b"] - errors["a"]).to_numpy())
+    )
+    assert row["p"] == 12 / 16
+    assert found["curve"].to_dict() == pytest.approx({1: 0.5, 3: 6.5 / 20, 7: 5.5 / 20})
+
+
+def test_a_table_of_an_earlier_version_is_refused_and_made_again(tmp_path):
+    write_study(tmp_path, study_settings(SUBJECTS), counts)
+    path = tmp_path / "comparison.csv"
+    path.write_text("family,quantity,a,b\ntested,mean difference,restarts single,step single\n")
+    with pytest.raises(UserError) as refusal:
+        _ = Results(tmp_path).comparison
+    assert str(refusal.value).startswith(f"{path}: was made by an earlier version")
+    assert f"run python -m eeg_sgdr.report {tmp_path}," in str(refusal.value)
+    update(tmp_path, evaluated=SUBJECTS)
+    assert one(Results(tmp_path).comparison, comparison=FIRST, quantity="mean difference")["p"] == 12 / 16
+
+
+def test_comparisons_need_names_of_their_own():
+    twice = [{"name": "same", "a": {"schedule": "restarts"}, "b": {"schedule": "step"}}] * 2
+    with pytest.raises(UserError, match="evaluation.comparisons: each needs a name of its own"):
+        study_settings(SUBJECTS, evaluation={"comparisons": twice})
+
+
 def test_a_study_of_one_subject_has_no_comparison(tmp_path):
     write_study(tmp_path, study_settings(SUBJECTS[:1]), counts)
     assert update(tmp_path, evaluated=["01"]) is None
@@ -341,12 +389,12 @@ def test_the_baseline_is_a_rival_like_any_other(tmp_path):
         write_baseline(folders.Study(tmp_path).subject(label).baseline, n_wrong=2)
     update(tmp_path, evaluated=[])
     table = Results(tmp_path).comparison
-    row = one(table, family="tested", quantity="mean difference", b="baseline")
+    row = one(table, family="tested", quantity="mean difference", arm_b="baseline")
     # Restarts' last snapshots (M = 1 at 7 epochs) have 4.5 and 5.5 wrong.
     assert math.isclose(row["estimate"], np.mean([2 - 4.5, 2 - 5.5]) / 20)
-    assert (row["n_networks_b"], row["epochs_spent_b"], row["rate"]) == (0, 0, "each")
+    assert (row["n_networks_b"], row["epochs_spent_b"], row["rates_b"]) == (0, 0, "")
     assert row["missing"] == "subject 03"
-    error = one(table, family="curve", quantity="median error", a="baseline")
+    error = one(table, family="curve", quantity="median error", arm_a="baseline")
     assert math.isclose(error["estimate"], 0.1)
     assert error["n_seeds"] == 0
 
@@ -380,7 +428,5 @@ def test_one_subjects_failure_loses_no_other(tmp_path, monkeypatch, capsys):
     assert not (out / "comparison.csv").exists()
     assert main(["--config", str(config), "--subject", "2", "3", "--out", str(out)]) == 2
     assert "damaged" in capsys.readouterr().err
-    row = one(
-        Results(out).comparison, family="tested", quantity="mean difference", b="step single", rate="each"
-    )
+    row = one(Results(out).comparison, comparison=FIRST, quantity="mean difference")
     assert (row["n_units"], row["missing"]) == (2, "subject 02")

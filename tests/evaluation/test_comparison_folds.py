@@ -8,8 +8,7 @@ from results_folder import across, study_settings, write_folds
 
 from eeg_sgdr.evaluation.comparison import comparison
 from eeg_sgdr.evaluation.statistics import mean_interval
-from eeg_sgdr.evaluation.tested import GIVEN_NETWORKS
-from eeg_sgdr.evaluation.units import read_errors, read_people
+from eeg_sgdr.evaluation.units import read_errors, read_subject_errors
 
 SUBJECTS = ("01", "02", "03", "04")
 #: Wrong trials of the 10 that each subject tests, from first to last in two folds.
@@ -36,7 +35,8 @@ def table(tmp_path_factory):
     return comparison(write_folds(tmp_path_factory.mktemp("study"), SETTINGS, counts))
 
 
-FIRST = {"family": "tested", "a": "restarts single", "b": "step single"}
+FIRST = {"comparison": "restarts against step at equal epochs"}
+CONDITIONAL = "conditional mean difference"
 
 
 def test_folds_are_tested(table):
@@ -46,11 +46,13 @@ def test_folds_are_tested(table):
     np.testing.assert_allclose((row["low"], row["high"]), mean_interval(np.array([0.1, 0.05])))
     assert (row["better"], row["equal"], row["worse"]) == (2, 0, 0)
     assert (row["n_units"], row["n_seeds"], row["p"], row["missing"]) == (2, 2, 0.5, "")
-    assert math.isclose(one(table, **FIRST, quantity="error of b, fold 1")["estimate"], 0.4)
+    assert math.isclose(
+        one(table, **FIRST, quantity="error", side="b", unit_kind="fold", unit="1")["estimate"], 0.4
+    )
 
 
 def test_people_are_counted_beside_it_given_the_networks(table):
-    row = one(table, **FIRST, quantity=GIVEN_NETWORKS)
+    row = one(table, **FIRST, quantity=CONDITIONAL)
     # 2, 4, 3 and 0 wrong of 10 against 4, 4, 2 and 2.
     x = np.array([2, 0, -1, 2]) / 10
     assert math.isclose(row["estimate"], 0.075)
@@ -59,29 +61,31 @@ def test_people_are_counted_beside_it_given_the_networks(table):
     # Of the sums of +-2, +-1 and +-2, half are of 3 or more in size; the zero doubles both numbers.
     assert row["p"] == 8 / 16
     assert math.isnan(row["p_holm"]), "it is not among the tests that are corrected"
-    assert math.isclose(one(table, **FIRST, quantity="error of a, subject 03")["estimate"], 0.3)
+    assert math.isclose(
+        one(table, **FIRST, quantity="error", side="a", unit_kind="subject", unit="03")["estimate"], 0.3
+    )
 
 
 def test_curves_are_medians_over_people(table):
-    row = one(
-        table, quantity="median improvement over the reference", a="restarts single", rate="0.05", epoch_a=3
-    )
+    single = {"snapshots_a": "single", "rates_a": "0.05", "epochs_a": 3}
+    row = one(table, quantity="median improvement", arm_a="restarts", **single)
     assert (row["n_units"], row["better"], row["equal"], row["worse"]) == (4, 2, 1, 1)
     np.testing.assert_allclose((row["low"], row["estimate"], row["high"]), (-0.025, 0.1, 0.2), atol=1e-12)
-    error = one(table, quantity="median error", a="step single", rate="0.025", epoch_a=7)
+    error = one(table, family="curve", quantity="median error", arm_a="step", rates_a="0.025", epochs_a=7)
     assert math.isclose(error["estimate"], 0.3)
 
 
 def test_what_has_an_interval_is_a_mean_over_folds(table):
     means = table[table["family"].isin(["descriptive", "ensemble", "anytime"])]
     assert set(means["n_units"]) == {2}
-    surface = {"family": "ensemble", "a": "restarts cycles", "rate": "each"}
-    assert math.isclose(one(table, **surface, n_networks_a=3)["estimate"], (6 + 3) / 2 / 20)
-    both = one(table, family="ensemble", a="restarts cycles, 2 seeds", rate="0.025+0.05", n_networks_a=4)
+    surface = {"family": "ensemble", "snapshots_a": "cycles"}
+    each = one(table, **surface, rates_a="each", n_fits_a=1, n_snapshots_a=3)
+    assert math.isclose(each["estimate"], (6 + 3) / 2 / 20)
+    both = one(table, **surface, rates_a="0.025+0.05", n_fits_a=4, n_snapshots_a=1)
     assert math.isclose(both["estimate"], (6 + 3) / 2 / 20)
-    area = one(table, quantity="area under the error of b", a="restarts single")
+    area = one(table, quantity="area", side="b", snapshots_a="single")
     assert math.isclose(area["estimate"], 0.3 * math.log2(7))
-    first = one(table, quantity="first epoch of a within 1 point of the reference", a="restarts single")
+    first = one(table, quantity="first epoch", side="a", points=1, snapshots_a="single")
     assert first["estimate"] == 1
 
 
@@ -92,7 +96,7 @@ def test_one_trial_of_a_fold_is_one_of_all_its_trials(tmp_path):
         return range(4 + (2 if epoch == 1 else epoch == 3))
 
     table = comparison(write_folds(tmp_path, SETTINGS, wrong))
-    row = one(table, quantity="first epoch of b within 1 point of the reference", a="restarts single")
+    row = one(table, quantity="first epoch", side="b", points=1, snapshots_a="single")
     assert row["estimate"] == 3
 
 
@@ -100,11 +104,11 @@ def test_one_trial_of_a_fold_is_one_of_all_its_trials(tmp_path):
 def test_a_missing_fold_is_named_once(tmp_path, missing):
     table = comparison(write_folds(tmp_path, SETTINGS, counts, [missing]))
     expected = "fold 2" if missing == "2" else "fold 2: seed 1"
-    for quantity, n_units in (("mean difference", 1), (GIVEN_NETWORKS, 2)):
+    for quantity, n_units in (("mean difference", 1), (CONDITIONAL, 2)):
         row = one(table, **FIRST, quantity=quantity)
         assert row["missing"] == expected
         assert row["n_units"] == (n_units if missing == "2" else 2 * n_units)
-    error = one(table, quantity="median error", a="step single", rate="0.025", epoch_a=7)
+    error = one(table, family="curve", quantity="median error", arm_a="step", rates_a="0.025", epochs_a=7)
     assert error["missing"] == expected
 
 
@@ -112,6 +116,6 @@ def test_who_tests_in_no_fold_is_not_expected(tmp_path):
     settings = across(study_settings(SUBJECTS), folds=[["04"], ["02"]])
     results = write_folds(tmp_path, settings, lambda *_: range(3))
     assert read_errors(results.evaluation, settings).expected == ("1", "2")
-    people = read_people(results.evaluation, settings)
+    people = read_subject_errors(results.evaluation, settings)
     assert people.expected == ("02", "04")
     assert people.fold_of == {"02": "2", "04": "1"}

@@ -25,14 +25,14 @@ def study(root, loss):
 
 def test_trainings_above_guessing_are_counted_by_arm_and_rate(tmp_path):
     table = study(tmp_path / "study", loss=0.7).comparison
-    rows = table[table["family"] == "training"].set_index(["a", "rate"])
+    rows = table[table["family"] == "training"].set_index(["arm_a", "rates_a"])
     assert rows["estimate"].to_dict() == {
-        ("step single", "0.025"): 0.0,
-        ("step single", "0.05"): 0.5,
-        ("restarts single", "0.025"): 0.0,
-        ("restarts single", "0.05"): 0.0,
+        ("step", "0.025"): 0.0,
+        ("step", "0.05"): 0.5,
+        ("restarts", "0.025"): 0.0,
+        ("restarts", "0.05"): 0.0,
     }
-    assert set(rows["epoch_a"]) == {7}
+    assert set(rows["epochs_a"]) == {7}
     assert set(rows["n_units"]) == {2}
 
 

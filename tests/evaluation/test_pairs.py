@@ -5,7 +5,7 @@ import pytest
 from results_folder import study_settings, write_study
 
 from eeg_sgdr.evaluation.comparison import comparison
-from eeg_sgdr.evaluation.tested import pairs
+from eeg_sgdr.evaluation.inference import pairs
 from eeg_sgdr.reports.figures.canvas import COLOURS
 from eeg_sgdr.reports.figures.curves import slopes
 from eeg_sgdr.settings import SubjectSplit

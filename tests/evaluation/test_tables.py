@@ -3,6 +3,8 @@
 from results_folder import study_settings, write_study
 
 from eeg_sgdr.evaluation import tables
+from eeg_sgdr.evaluation.metrics import METRICS
+from eeg_sgdr.storage.results import Results
 
 
 def test_rows_seed_by_seed_are_distinct_and_average_no_seeds(tmp_path):
@@ -28,3 +30,12 @@ def test_which_predictors_are_reported_is_fixed_before_a_test_label_is_read(tmp_
     which = ["schedule", "budget", "epoch", "rates", "seeds", "members", "n_fits", "n_snapshots"]
     assert one[which].equals(other[which])
     assert not one["error"].equals(other["error"])
+
+
+def test_a_metric_is_entered_in_one_place(tmp_path, monkeypatch):
+    monkeypatch.setitem(METRICS, "number", lambda y, probabilities: len(y))
+    write_study(tmp_path, study_settings(["01"]), lambda *_: range(5))
+    read = Results(tmp_path).evaluation
+    assert list(read.columns)[-len(METRICS) :] == list(METRICS)
+    assert set(read["number"]) == {20.0}
+    assert read["number"].dtype == float

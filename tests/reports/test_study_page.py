@@ -1,21 +1,26 @@
 """The study's report and Figure 4: each number is one of comparison.csv, nothing unfinished is hidden."""
 
+import codecs
 import json
 import re
 
 import numpy as np
 import pandas as pd
 import pytest
-from pages import MADE, check_numbers, visible
+from pages import MADE, MARKED, check_numbers, visible
 from results_folder import across, study_settings, write_folds, write_study
 
 from eeg_sgdr.evaluation.comparison import update
+from eeg_sgdr.evaluation.tables import records
 from eeg_sgdr.report import main
 from eeg_sgdr.reports.figures.canvas import encode
 from eeg_sgdr.reports.figures.figure4 import MOST_ARMS, curve_points, figure4, reference_row
+from eeg_sgdr.reports.figures.surface import surface
 from eeg_sgdr.reports.study import page, publish
-from eeg_sgdr.storage import files, folders
+from eeg_sgdr.storage import files, folders, schemas
 from eeg_sgdr.storage.results import Results
+
+LABELS = list(schemas.LABELS)
 
 SUBJECTS = ("01", "02", "03")
 STEP = {"01": 8, "02": 6, "03": 5}
@@ -52,13 +57,13 @@ def test_figure_4_draws_the_curves_of_the_comparison(results):
     figure = figure4(results.comparison, results.settings)
     top, _, bottom, _ = figure.axes
     points = curve_points(results.comparison)
-    for panel, names in ((top, ["step single", "restarts single"]), (bottom, ["restarts single"])):
-        for name, drawn in zip(names, lines(panel), strict=False):
-            of = points[(points["a"] == name) & (points["rate"] == "0.025")].sort_values("epoch_a")
-            assert drawn == of[["epoch_a", "estimate"]].to_numpy(float).tolist()
+    for panel, arms in ((top, ["step", "restarts"]), (bottom, ["restarts"])):
+        for arm, drawn in zip(arms, lines(panel), strict=False):
+            of = points.query(f"arm_a == '{arm}' and snapshots_a == 'single' and rates_a == '0.025'")
+            assert drawn == of.sort_values("epochs_a")[["epochs_a", "estimate"]].to_numpy(float).tolist()
     # Step, 8, 6 and 5 wrong of 20; restarts 4, 5 and 6: the median improvement is one trial.
     assert lines(top)[1][-1] == pytest.approx([7, 5])
-    assert reference_row(results.comparison, results.settings)["estimate"] == pytest.approx(0.3)
+    assert reference_row(records(results.comparison), results.settings)["estimate"] == pytest.approx(0.3)
     chance = [line for line in top.lines if line.get_linestyle() == ":"]
     assert chance[0].get_ydata()[0] == pytest.approx(-20)
     assert "step, 7 epochs, rate 0.025" in figure.get_supylabel()
@@ -127,6 +132,29 @@ def test_the_picture_of_ensembles_says_what_it_stands_on(tmp_path, html):
     check_numbers(page(unfinished), unfinished.comparison)
 
 
+def test_labels_for_people_are_read_by_nobody(tmp_path):
+    """With other labels, and other words for what is missing, just these change on the page."""
+    missing = ["03", ("02", "step-b7-r0.05-s1")]
+    before = study(tmp_path, missing, seeds=(0, 1), training={"store": "epochs"})
+    after = Results(tmp_path)
+    table = before.comparison.copy()
+    table[LABELS] = table[LABELS].map(rot13)
+    vars(after)["comparison"] = table
+    for draw in (figure4, surface):
+        drawn = [encode(draw(of.comparison, of.settings), "svg") for of in (before, after)]
+        assert drawn[0] == drawn[1]
+    expected, shown = (MADE.sub("", page(results)) for results in (before, after))
+    assert visible(expected) != visible(shown)
+    for label in sorted(set(before.comparison[LABELS].to_numpy().ravel()) - {""}, key=len, reverse=True):
+        shown = shown.replace(rot13(label), label)
+    assert visible(expected) == visible(shown)
+    assert MARKED.findall(expected) == MARKED.findall(shown)
+
+
+def rot13(text):
+    return codecs.encode(text, "rot13")
+
+
 def test_pictures_are_named_in_plain_text(html):
     names = re.findall(r' alt="([^"]*)"', html)
     assert names
@@ -145,9 +173,7 @@ def test_without_any_ensemble_there_is_a_table_alone(tmp_path):
 def test_the_answer_in_plain_words(results, html):
     (row,) = results.comparison[
         (results.comparison["quantity"] == "mean difference")
-        & (results.comparison["family"] == "tested")
-        & (results.comparison["a"] == "restarts single")
-        & (results.comparison["b"] == "step single")
+        & (results.comparison["comparison"] == "restarts against step at equal epochs")
     ].to_dict("records")
     # (8 - 4 + 6 - 5 + 5 - 6) / 3 trials of 20.
     assert row["estimate"] == pytest.approx(4 / 60)

@@ -48,20 +48,19 @@ def test_every_mark_is_a_row_and_every_row_a_mark(made):
     rows = table[(table["family"] == "ensemble") & (table["quantity"] == "mean error")]
     for panel, rate in ((each, "each"), (both, "0.025+0.05")):
         expected = set()
-        for row in rows[rows["rate"] == rate].to_dict("records"):
-            n_fits = row["epochs_spent_a"] // row["epoch_a"]
-            x = -0.5 if row["a"].startswith("step") else row["n_networks_a"] / n_fits
-            expected.add((x, 100 * row["estimate"], "consecutive" in row["a"]))
+        for row in rows[rows["rates_a"] == rate].to_dict("records"):
+            x = -0.5 if row["arm_a"] == "step" else row["n_snapshots_a"]
+            expected.add((x, 100 * row["estimate"], row["snapshots_a"] == "consecutive"))
         assert marks(panel) == expected
 
 
 def test_trainings_and_snapshots_are_told_apart(made):
     points = surface_points(made[0])
-    assert set(points["members"]) == {"single", "cycles", "consecutive"}
-    both = points[points["rate"] == "0.025+0.05"]
-    assert set(both["n_fits"]) == {2, 4}
-    assert set(both.loc[both["members"] == "cycles", "n_snapshots"]) == {1, 2, 3}
-    assert set(both.loc[both["arm"] == "step", "n_snapshots"]) == {1}
+    assert set(points["snapshots_a"]) == {"single", "cycles", "consecutive"}
+    both = points[points["rates_a"] == "0.025+0.05"]
+    assert set(both["n_fits_a"]) == {2, 4}
+    assert set(both.loc[both["snapshots_a"] == "cycles", "n_snapshots_a"]) == {1, 2, 3}
+    assert set(both.loc[both["arm_a"] == "step", "n_snapshots_a"]) == {1}
 
 
 def test_the_legend_names_trainings_and_the_control_where_there_is_one(made, tmp_path):

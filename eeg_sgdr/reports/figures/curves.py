@@ -1,4 +1,4 @@
-"""Tables and arrays in, pictures of rates, losses, errors and probabilities out."""
+"""Figures of rates, losses, errors and probabilities."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from eeg_sgdr.errors import UserError
+from eeg_sgdr.evaluation.inference import Pairs
 from eeg_sgdr.evaluation.metrics import reliability as reliability_bins
 from eeg_sgdr.evaluation.statistics import binomial_interval
-from eeg_sgdr.evaluation.tested import Pairs
 from eeg_sgdr.reports.figures.canvas import (
     COLOURS,
     GREY,
@@ -36,19 +36,9 @@ Curves = Mapping[FitKey, tuple[np.ndarray, np.ndarray]]
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure; the same figure gives the same bytes.
+    """Write a figure as svg or png, as the path ends; the same figure gives the same bytes.
 
-    Parameters
-    ----------
-    figure : Figure
-        What.
-    path : Path
-        Where; the ending says in which format.
-
-    Raises
-    ------
-    UserError
-        If the ending is none of svg and png, or it cannot be written.
+    Raises `UserError` if the ending is another, or it cannot be written.
     """
     kind = path.suffix.lower().removeprefix(".")
     if kind not in ("svg", "png"):
@@ -71,19 +61,7 @@ def schedules(settings: Settings) -> Figure:
 
 @matplotlib.rc_context(STYLE)
 def executed(histories: Mapping[FitKey, pd.DataFrame], n_updates: Mapping[FitKey, int]) -> Figure:
-    """Learning rate against epoch as it was: of the first and of the last update of every epoch.
-
-    Parameters
-    ----------
-    histories : mapping of FitKey to DataFrame
-        history.csv of each fit.
-    n_updates : mapping of FitKey to int
-        Updates in an epoch of each fit.
-
-    Returns
-    -------
-    figure : Figure
-    """
+    """Learning rate against epoch as it was: of the first and of the last update of every epoch."""
     curves = {}
     for key, history in histories.items():
         first = history["epoch"].to_numpy() - 1.0
@@ -104,19 +82,7 @@ def _rates(curves: Curves) -> Figure:
 
 @matplotlib.rc_context(STYLE)
 def losses(histories: Mapping[FitKey, pd.DataFrame], n_classes: int) -> Figure:
-    """Mean training loss of every epoch; a dotted line where all classes are equally probable.
-
-    Parameters
-    ----------
-    histories : mapping of FitKey to DataFrame
-        history.csv of each fit.
-    n_classes : int
-        Number of classes.
-
-    Returns
-    -------
-    figure : Figure
-    """
+    """Mean training loss of every epoch; a dotted line where all classes are equally probable."""
     curves = {
         key: (history["epoch"].to_numpy(), history["loss"].to_numpy()) for key, history in histories.items()
     }
@@ -157,21 +123,10 @@ def _by_arm(curves: Curves, y_label: str) -> tuple[Figure, list[Axes], dict[str,
 
 @matplotlib.rc_context(STYLE)
 def errors(evaluation: pd.DataFrame, chance: float) -> Figure:
-    """Test error against epochs, on a logarithmic axis as in the paper.
+    """Test error of evaluation.csv against epochs, on a logarithmic axis as in the paper.
 
-    One panel for each initial rate and one for all rates averaged. With several seeds, lines are means
-    over them and small points the seeds. The classical baseline, which has no epochs, is a level line.
-
-    Parameters
-    ----------
-    evaluation : DataFrame
-        evaluation.csv of a subject.
-    chance : float
-        Error of naming the commonest class always.
-
-    Returns
-    -------
-    figure : Figure
+    One panel for each initial rate and one for all rates averaged. With several seeds, lines are means over
+    them and small points the seeds. The classical baseline, which has no epochs, is a level line.
     """
     classical = evaluation.loc[evaluation["members"] == "baseline", "error"]
     evaluation = evaluation[evaluation["members"] != "baseline"]
@@ -221,21 +176,7 @@ def _rates_title(rates: str) -> str:
 
 @matplotlib.rc_context(STYLE)
 def confusion(y: np.ndarray, probabilities: Mapping[str, np.ndarray], classes: Sequence[str]) -> Figure:
-    """Confusion matrices: trials by true and by predicted class.
-
-    Parameters
-    ----------
-    y : ndarray of int, shape (n_trials,)
-        Classes.
-    probabilities : mapping of str to ndarray, shape (n_trials, n_classes)
-        Of each predictor, by name.
-    classes : sequence of str
-        Names of the classes.
-
-    Returns
-    -------
-    figure : Figure
-    """
+    """Confusion matrices, by name of the predictor whose probabilities (n_trials, n_classes) they show."""
     k = len(classes)
     figure, axes = panels(len(probabilities), 3.0 + 0.35 * k, 2.4 + 0.35 * k, sharey=True)
     for panel, (name, values) in zip(axes, probabilities.items(), strict=True):
@@ -258,19 +199,7 @@ def confusion(y: np.ndarray, probabilities: Mapping[str, np.ndarray], classes: S
 
 @matplotlib.rc_context(STYLE)
 def reliability(y: np.ndarray, probabilities: Mapping[str, np.ndarray]) -> Figure:
-    """Fraction of correct trials against the probability given to the predicted class.
-
-    Parameters
-    ----------
-    y : ndarray of int, shape (n_trials,)
-        Classes.
-    probabilities : mapping of str to ndarray, shape (n_trials, n_classes)
-        Of each predictor, by name.
-
-    Returns
-    -------
-    figure : Figure
-    """
+    """Fraction of correct trials against the probability given to the predicted class."""
     figure = new_figure(3.9 * len(probabilities), 4.2)
     grid = figure.subplots(
         2, len(probabilities), squeeze=False, sharex=True, sharey="row", height_ratios=(3, 1)
@@ -292,19 +221,7 @@ def reliability(y: np.ndarray, probabilities: Mapping[str, np.ndarray]) -> Figur
 
 @matplotlib.rc_context(STYLE)
 def slopes(pairs: Mapping[str, Pairs], unit: str = "subject") -> Figure:
-    """One panel per comparison: b at the left, a at the right, a line per subject, the mean in black.
-
-    Parameters
-    ----------
-    pairs : mapping of str to Pairs
-        Errors of both sides, by name of the comparison; at least one.
-    unit : str
-        What a line is: a subject, or a fold.
-
-    Returns
-    -------
-    figure : Figure
-    """
+    """One panel per comparison: b at the left, a at the right, a line per unit, the mean in black."""
     figure, axes = panels(len(pairs), 3.6, 3.8, sharey=True)
     handles = {}
     for panel, (name, pair) in zip(axes, pairs.items(), strict=True):

@@ -1,7 +1,7 @@
 """The paper's Figure 4 from comparison.csv: improvement over the reference error against epochs."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import matplotlib
 import pandas as pd
@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from eeg_sgdr.evaluation.tables import records
 from eeg_sgdr.reports.figures.canvas import (
     COLOURS,
     GREY,
@@ -34,20 +35,22 @@ LINEAR = 5
 
 TICKS = (-80, -40, -20, -10, -5, -2, 0, 2, 5, 10, 20, 40, 80)
 
-#: One line of a panel: its arm, members and rates.
-Series = tuple[str, str, str]
+
+class Series(NamedTuple):
+    """One line of a panel."""
+
+    arm: str
+    snapshots: str
+    rates: str
+    #: "alone", "snapshots" or "all rates".
+    kind: str
 
 
 def curve_points(comparison: pd.DataFrame) -> pd.DataFrame:
-    """What Figure 4 draws: rows of the family ``curve`` in points, with arm and members apart."""
-    points = comparison[
-        (comparison["family"] == "curve")
-        & comparison["quantity"].str.startswith("median improvement")
-        & comparison["estimate"].notna()
-    ].copy()
+    """Rows of comparison.csv that Figure 4 draws, in points."""
+    drawn = (comparison["family"] == "curve") & (comparison["quantity"] == "median improvement")
+    points = comparison[drawn & comparison["estimate"].notna()].copy()
     points[["estimate", "low", "high"]] *= 100
-    points["arm"] = points["a"].str.split(" ").str[0]
-    points["members"] = points["a"].str.split(" ").str[1].fillna("baseline")
     return points
 
 
@@ -63,34 +66,23 @@ def figure4(comparison: pd.DataFrame, settings: Settings) -> Figure:
 
     Above, every schedule at each rate; below, warm restarts alone, with the snapshots of the last half of
     the cycles, and with those of all rates. Says so where recordings were simulated.
-
-    Parameters
-    ----------
-    comparison : DataFrame
-        comparison.csv.
-    settings : Settings
-        The configuration; it names a reference.
-
-    Returns
-    -------
-    figure : Figure
     """
     points = curve_points(comparison)
     arms, left_out = arms_drawn(settings)
     rates = [str(rate) for rate in settings.training.initial_rates]
-    restarts = [arm for arm in arms if ((points["arm"] == arm) & (points["members"] == "cycles")).any()]
+    restarts = [arm for arm in arms if ((points["arm_a"] == arm) & (points["snapshots_a"] == "cycles")).any()]
     looks = _looks(arms, restarts)
     n_rows = 2 if restarts else 1
     figure = new_figure(max(4.3 * len(rates), 6.0), 3.9 * n_rows + 0.6)
     grid = figure.subplots(n_rows, len(rates), squeeze=False, sharex=True, sharey=True)
     handles: dict[str, Any] = {}
     for column, rate in zip(grid.T, rates, strict=True):
-        handles |= _lines(column[0], points, [(arm, "single", rate) for arm in arms], looks)
+        handles |= _lines(column[0], points, [Series(arm, "single", rate, "alone") for arm in arms], looks)
         column[0].set_title(f"initial rate {rate}")
         if restarts:
-            kinds = [("single", rate), ("cycles", rate)]
-            kinds += [("cycles", "+".join(rates))] if len(rates) > 1 else []
-            below = [(arm, *kind) for arm in restarts for kind in kinds]
+            kinds = [("single", rate, "alone"), ("cycles", rate, "snapshots")]
+            kinds += [("cycles", "+".join(rates), "all rates")] if len(rates) > 1 else []
+            below = [Series(arm, *kind) for arm in restarts for kind in kinds]
             handles |= _lines(column[1], points, below, looks)
             column[1].set_title(f"snapshots, initial rate {rate}")
         column[-1].set_xlabel("Epochs of each training")
@@ -117,19 +109,12 @@ def _looks(arms: Sequence[str], restarts: Sequence[str]) -> dict[tuple[str, str]
     return {kind: style(i) for i, kind in enumerate(kinds)}
 
 
-def _kind(series: Series) -> tuple[str, str]:
-    arm, members, rates = series
-    return arm, "all rates" if "+" in rates else "alone" if members == "single" else "snapshots"
-
-
-def _label(series: Series) -> str:
-    arm, kind = _kind(series)
-    words = {
-        "alone": "",
-        "snapshots": ", ensemble of snapshots",
-        "all rates": ", ensemble of all rates' snapshots",
-    }
-    return arm + words[kind]
+#: What the legend adds to an arm's name.
+WORDS = {
+    "alone": "",
+    "snapshots": ", ensemble of snapshots",
+    "all rates": ", ensemble of all rates' snapshots",
+}
 
 
 def _lines(
@@ -141,24 +126,24 @@ def _lines(
     """Draw medians, and bands where they are few; an ensemble of one network is not drawn again."""
     handles = {}
     for series in wanted:
-        arm, members, rates = series
-        of = points[(points["arm"] == arm) & (points["members"] == members) & (points["rate"] == rates)]
-        if members == "cycles":
-            of = of[of["n_networks_a"] > 1]
+        is_drawn = points[["arm_a", "snapshots_a", "rates_a"]].eq(series[:3]).all(axis=1)
+        if series.snapshots == "cycles":
+            is_drawn &= points["n_networks_a"] > 1
+        of = points[is_drawn]
         if of.empty:
             continue
-        of = of.sort_values("epoch_a")
-        x = of["epoch_a"].to_numpy(float)
-        colour, mark, line = looks[_kind(series)]
+        of = of.sort_values("epochs_a")
+        x = of["epochs_a"].to_numpy(float)
+        colour, mark, line = looks[series.arm, series.kind]
         if len(wanted) <= MOST_BANDS:
             panel.fill_between(x, of["low"], of["high"], color=colour, alpha=0.13, linewidth=0)
-        (handles[_label(series)],) = panel.plot(
+        (handles[series.arm + WORDS[series.kind]],) = panel.plot(
             x,
             of["estimate"],
             color=colour,
             marker=mark,
             # With many arms colours come again: hollow marks are ensembles.
-            markerfacecolor="white" if members == "cycles" else colour,
+            markerfacecolor="white" if series.snapshots == "cycles" else colour,
             linestyle=line,
             markersize=5,
             linewidth=1.6,
@@ -171,8 +156,8 @@ def _levels(
 ) -> dict[str, Line2D]:
     """Draw the reference, chance and, where there is one, the classical baseline."""
     handles = {}
-    classical = points.loc[points["members"] == "baseline", "estimate"]
-    reference = reference_row(comparison, settings)["estimate"]
+    classical = points.loc[points["arm_a"] == "baseline", "estimate"]
+    reference = reference_row(records(comparison), settings)["estimate"]
     chance = 1 - 1 / len(settings.recordings.classes)
     for panel in panels:
         panel.axhline(0, color=GREY, linewidth=0.8)
@@ -182,18 +167,20 @@ def _levels(
     return handles
 
 
-def reference_row(comparison: pd.DataFrame, settings: Settings) -> "pd.Series[Any]":
+def reference_row(rows: Iterable[dict[str, Any]], settings: Settings) -> dict[str, Any]:
     """The row of comparison.csv that holds the reference's own median error."""
     named = settings.evaluation.reference
     assert named is not None
-    (found,) = comparison.index[
-        (comparison["family"] == "curve")
-        & (comparison["quantity"] == "median error")
-        & (comparison["a"] == f"{named.schedule} single")
-        & (comparison["epoch_a"] == named.budget)
-        & (comparison["rate"] == str(named.rate))
-    ]
-    return comparison.loc[found]
+    expected = {
+        "family": "curve",
+        "quantity": "median error",
+        "arm_a": named.schedule,
+        "snapshots_a": "single",
+        "epochs_a": named.budget,
+        "rates_a": str(named.rate),
+    }
+    (found,) = (row for row in rows if expected.items() <= row.items())
+    return found
 
 
 def _reference_name(settings: Settings) -> str:
@@ -204,9 +191,9 @@ def _reference_name(settings: Settings) -> str:
 
 def _axes(panel: Axes, points: pd.DataFrame, settings: Settings) -> None:
     """Scales, which all panels share."""
-    trained = points[points["members"] != "baseline"]
+    trained = points[points["arm_a"] != "baseline"]
     panel.set_xscale("log")
-    panel.set_xticks(ticks_apart(sorted(set(trained["epoch_a"].astype(int)))))
+    panel.set_xticks(ticks_apart(sorted(set(trained["epochs_a"].astype(int)))))
     panel.xaxis.set_minor_locator(NullLocator())
     plain_numbers(panel.xaxis)
     panel.set_yscale("symlog", linthresh=LINEAR, linscale=2)

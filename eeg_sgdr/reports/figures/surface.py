@@ -31,29 +31,10 @@ MOST_LEVEL = 2
 
 
 def surface_points(comparison: pd.DataFrame) -> pd.DataFrame:
-    """What the figure draws: rows of the family ``ensemble`` in percent.
-
-    Parameters
-    ----------
-    comparison : DataFrame
-        comparison.csv.
-
-    Returns
-    -------
-    points : DataFrame
-        With arm and members apart, and the numbers of trainings ``n_fits`` (N) and of snapshots of each
-        ``n_snapshots`` (M).
-    """
-    points = comparison[
-        (comparison["family"] == "ensemble")
-        & (comparison["quantity"] == "mean error")
-        & comparison["estimate"].notna()
-    ].copy()
+    """Rows of comparison.csv that the figure draws, in percent."""
+    drawn = (comparison["family"] == "ensemble") & (comparison["quantity"] == "mean error")
+    points = comparison[drawn & comparison["estimate"].notna()].copy()
     points["estimate"] *= 100
-    names = points["a"].str.split(",").str[0].str.split(" ")
-    points["arm"], points["members"] = names.str[0], names.str[1]
-    points["n_fits"] = points["epochs_spent_a"] // points["epoch_a"]
-    points["n_snapshots"] = points["n_networks_a"] // points["n_fits"]
     return points
 
 
@@ -61,39 +42,28 @@ def surface_points(comparison: pd.DataFrame) -> pd.DataFrame:
 def surface(comparison: pd.DataFrame, settings: Settings) -> Figure:
     """Mean test error against N trainings and M snapshots: the paper's Figure 3, cut along M.
 
-    A row of panels for every warm restarts arm, in which trainings have one initial rate or all; a line
-    for each N. Left of the lines stand the arms that leave one snapshot of each training. Says so where
-    recordings were simulated.
-
-    Parameters
-    ----------
-    comparison : DataFrame
-        comparison.csv, with numbers of the family ``ensemble``.
-    settings : Settings
-        The configuration.
-
-    Returns
-    -------
-    figure : Figure
+    A row of panels for every arm that leaves snapshots, in which trainings have one initial rate or all; a
+    line for each N. Left of the lines stand the other arms. Says so where recordings were simulated.
     """
     points = surface_points(comparison)
     rivals = [name for name, arm in settings.schedules.items() if not arm.leaves_snapshots]
     restarts = [name for name in settings.schedules if name not in rivals] or [""]
-    groups = list(dict.fromkeys(points["rate"]))
+    groups = list(dict.fromkeys(points["rates_a"]))
     looks = _looks(points)
     height = 3.7 if len(rivals) <= MOST_LEVEL else 4.9
     figure = new_figure(max(4.4 * len(groups), 6.0), height * len(restarts) + 0.7)
     grid = figure.subplots(len(restarts), len(groups), squeeze=False, sharex="row", sharey=True)
     for row, arm in zip(grid, restarts, strict=True):
         for panel, group in zip(row, groups, strict=True):
-            of_group = points[points["rate"] == group]
-            most = _lines(panel, of_group[of_group["arm"] == arm], looks)
+            of_group = points[points["rates_a"] == group]
+            most = _lines(panel, of_group[of_group["arm_a"] == arm], looks)
             places = _rivals(panel, of_group, rivals, looks)
             _axes(panel, places, most)
             if most:
                 epochs = settings.schedules[arm].budgets[-1]
                 panel.set_xlabel(f"M, snapshots of each training of {epochs} epochs")
-            panel.set_title(f"{arm}, {_title(group)}".removeprefix(", "))
+            title = _title(group, settings.training.initial_rates)
+            panel.set_title(f"{arm}, {title}" if arm else title)
         row[0].set_ylabel("Mean test error (%)")
     legend(figure, _handles(points, looks))
     if settings.recordings.source == "simulated":
@@ -103,7 +73,7 @@ def surface(comparison: pd.DataFrame, settings: Settings) -> Figure:
 
 def _looks(points: pd.DataFrame) -> dict[int, tuple[Any, str]]:
     """Colour and mark of each number of trainings."""
-    sizes = sorted(set(points["n_fits"]))
+    sizes = sorted(set(points["n_fits_a"]))
     shades = np.linspace(0, LIGHTEST, len(sizes))
     return {
         n: (SHADES(shade), MARKS[i % len(MARKS)])
@@ -111,20 +81,21 @@ def _looks(points: pd.DataFrame) -> dict[int, tuple[Any, str]]:
     }
 
 
-def _title(group: str) -> str:
+def _title(group: str, rates: Sequence[float]) -> str:
     if group == "each":
         return "each initial rate alone"
-    return f"rates {group.replace('+', ' and ')} averaged" if "+" in group else f"initial rate {group}"
+    return f"initial rate {group}" if len(rates) == 1 else f"rates {' and '.join(map(str, rates))} averaged"
 
 
 def _lines(panel: Axes, points: pd.DataFrame, looks: Mapping[int, tuple[Any, str]]) -> int:
     """A line for each N and kind of members; returns the most snapshots."""
     for n_fits, members in itertools.product(looks, MEMBERS):
-        of = points[(points["n_fits"] == n_fits) & (points["members"] == members)].sort_values("n_snapshots")
+        of = points[(points["n_fits_a"] == n_fits) & (points["snapshots_a"] == members)]
+        of = of.sort_values("n_snapshots_a")
         colour, mark = looks[n_fits]
         line, hollow = MEMBERS[members]
         panel.plot(
-            of["n_snapshots"].to_numpy(float),
+            of["n_snapshots_a"].to_numpy(float),
             of["estimate"],
             color=colour,
             marker=mark,
@@ -135,7 +106,7 @@ def _lines(panel: Axes, points: pd.DataFrame, looks: Mapping[int, tuple[Any, str
             # One snapshot is the same for both: the filled mark lies above.
             zorder=2 if hollow else 3,
         )
-    return int(points["n_snapshots"].max()) if len(points) else 0
+    return int(points["n_snapshots_a"].max()) if len(points) else 0
 
 
 def _rivals(
@@ -144,12 +115,12 @@ def _rivals(
     """Marks of the arms that leave one snapshot; returns where they stand, and what they are called."""
     places = {}
     for place, arm in zip(range(-len(rivals), 0), rivals, strict=True):
-        for row in records(points[points["arm"] == arm]):
-            colour, mark = looks[row["n_fits"]]
+        for row in records(points[points["arm_a"] == arm]):
+            colour, mark = looks[row["n_fits_a"]]
             panel.plot(
                 place + 0.5, row["estimate"], marker=mark, color=colour, linestyle="none", markersize=6
             )
-            places[place + 0.5] = f"{arm},\n{row['epoch_a']} epochs"
+            places[place + 0.5] = f"{arm},\n{row['epochs_a']} epochs"
     return places
 
 
@@ -171,7 +142,7 @@ def _handles(points: pd.DataFrame, looks: Mapping[int, tuple[Any, str]]) -> dict
     for n_fits, (colour, mark) in looks.items():
         name = f"N = {n_fits} training{'s' if n_fits > 1 else ''}"
         handles[name] = Line2D([], [], color=colour, marker=mark, linestyle="none", markersize=6)
-    if (points["members"] == "consecutive").any():
+    if (points["snapshots_a"] == "consecutive").any():
         for members, words in (
             ("cycles", "ends of the last M cycles"),
             ("consecutive", "last M epochs (control)"),

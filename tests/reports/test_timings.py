@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from results_folder import BASELINE, study_settings, write_study
 
-from eeg_sgdr.reports.study import took
+from eeg_sgdr.reports.study import timings
 from eeg_sgdr.storage import files, folders, schemas
 from eeg_sgdr.storage.results import Results
 
@@ -42,7 +42,7 @@ def root(tmp_path):
 
 
 def test_training_and_predicting_of_both_sides(root):
-    meaning, *sentences = took(Results(root))
+    meaning, *sentences = timings(Results(root))
     assert "times the number of networks averaged" in meaning
     assert sentences == [
         # 15 and 3 epochs: 15, 45 and 15 s, and 3, 9 and 3 s; 1, 3 and 1 ms.
@@ -56,7 +56,7 @@ def test_training_and_predicting_of_both_sides(root):
 def test_what_folders_made_before_do_not_hold_was_not_measured(root):
     for path in root.rglob("fit.json"):
         files.write_json(path, {**json.loads(path.read_text()), "seconds": 12.5})
-    _, one, many = took(Results(root))
+    _, one, many = timings(Results(root))
     assert "5.00 s of training, not measured against not measured to predict a trial." in one
     assert "60.00 s against 12.50 s of training" in many
 
@@ -64,4 +64,4 @@ def test_what_folders_made_before_do_not_hold_was_not_measured(root):
 def test_without_both_sides_nothing_is_said(root):
     for path in root.rglob("fit.json"):
         files.write_json(path, {**json.loads(path.read_text()), "state": "failed", "why": "it did"})
-    assert took(Results(root)) == []
+    assert timings(Results(root)) == []
