@@ -1,5 +1,7 @@
 """EEGMMIDB: which runs, and real recordings against an independent reading of their files."""
 
+from unittest.mock import Mock
+
 import mne
 import numpy as np
 import pytest
@@ -40,11 +42,7 @@ def test_unclear_runs_are_refused(settings):
 
 def test_what_cannot_be_downloaded_is_said_in_one_sentence(offline, tmp_path, monkeypatch):
     monkeypatch.setenv("MNE_DATA", str(tmp_path))
-
-    def refuse(*args, **kwargs):
-        raise ConnectionError("no route")
-
-    monkeypatch.setattr(mne.datasets.eegbci, "load_data", refuse)
+    monkeypatch.setattr(mne.datasets.eegbci, "load_data", Mock(side_effect=ConnectionError("no route")))
     source = open_source(PhysioNetRecordings(source="physionet", task="left_right"), tmp_path)
     assert len(source.subjects()) == 109
     with pytest.raises(UserError, match="subject 7, run 3 is not under .* cannot be downloaded"):
@@ -60,7 +58,7 @@ def test_trials_equal_an_independent_reading(recordings_folder, tmp_path):
     assert (len(trials.train.x), len(trials.test.x)) == (60, 30)
     folder = recordings_folder / "MNE-eegbci-data" / "files" / "eegmmidb" / "1.0.0" / "S001"
     expected = []
-    arrays = {"train": iter(trials.train.x), "test": iter(trials.test.x)}
+    windows = iter([*trials.train.x, *trials.test.x])
     for run in (5, 6, 9, 10, 13, 14):
         data, names, cues = read_edf(folder / f"S001R{run:02d}.edf")
         cues = sorted((onset, cue) for onset, cue in cues if cue in ("T1", "T2"))
@@ -73,9 +71,9 @@ def test_trials_equal_an_independent_reading(recordings_folder, tmp_path):
         standard[:, :640] = (block - block.mean(1, keepdims=True)) / block.std(1, keepdims=True)
         order = [[name.lower() for name in names].index(sensor.lower()) for sensor in trials.info["sensors"]]
         for onset, _ in cues:
-            window = next(arrays["train" if run < 13 else "test"])
             at = round(onset * 160)
-            np.testing.assert_allclose(window, standard[order, at - 80 : at + 640], rtol=1e-4, atol=1e-4)
+            window = standard[order, at - 80 : at + 640]
+            np.testing.assert_allclose(next(windows), window, rtol=1e-4, atol=1e-4)
     onsets, classes = zip(*expected, strict=True)
     assert trials.table["class"].tolist() == [*classes]
     np.testing.assert_allclose(trials.table["onset_s"], onsets)

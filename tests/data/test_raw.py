@@ -98,8 +98,7 @@ def test_the_average_reference_is_that_of_mne():
 
 def test_sensors_named_as_reference_are_subtracted_and_left_out():
     raw = make_raw(names=NAMES)
-    x = raw.get_data()
-    ours = volts(raw, reference=["FCz", "CPz"])
+    x, ours = raw.get_data(), volts(raw, reference=["FCz", "CPz"])
     np.testing.assert_allclose(ours, x[:3] - (x[3] + x[4]) / 2, atol=1e-18)
     kept = volts(raw, reference=["FCz"], sensors=["C3", "FCz"])
     np.testing.assert_allclose(kept, np.array([x[0] - x[3], 0 * x[3]]), atol=1e-18)

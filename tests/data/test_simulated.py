@@ -108,11 +108,10 @@ def test_same_seed_same_bytes(source, tmp_path):
 
 def test_other_samples_have_another_revision():
     """Where this fails on purpose, raise `simulator.REVISION`, and measure docs/simulated.md again."""
+    assert simulator.REVISION == 1
     raw = next(simulator.runs(1, seed=0, n_runs=1, n_trials=4, sfreq=128.0))
     values = raw.get_data(["C3", "CPz", "EOG"], start=2000, stop=2002) * 1e6
-    assert simulator.REVISION == 1
-    expected = [[21.705, 17.783], [9.568, 2.572], [-17.245, -25.629]]
-    np.testing.assert_allclose(values, expected, atol=0.01)
+    np.testing.assert_allclose(values, [[21.705, 17.783], [9.568, 2.572], [-17.245, -25.629]], atol=0.01)
 
 
 def test_files_tell_neither_dates_nor_versions_nor_places(source):
@@ -150,9 +149,8 @@ def test_what_disturbs(raws):
         spectrum = np.median(spectra, axis=0)
         assert spectrum[frequencies == 50] > 5 * spectrum[frequencies == 47]
         assert spectrum[frequencies == 3] > 5 * spectrum[frequencies == 40]
-        blinks = data[44] - np.median(data[44])
+        blinks, frontal = data[44] - np.median(data[44]), data[raw.ch_names.index("FFC3h")]
         assert blinks.max() > 100e-6
-        frontal = data[raw.ch_names.index("FFC3h")]
         assert frontal[blinks > 150e-6].mean() - np.median(frontal) > 5e-6
 
 

@@ -58,8 +58,7 @@ def test_nothing_of_a_trial_depends_on_what_comes_after_it(recordings):
 
 def test_a_changed_test_run_changes_no_training_trial(recordings):
     before = make_trials(recordings, RESAMPLED)
-    noisy = replace(recordings[2], raw=make_raw(seed=99))
-    after = make_trials([*recordings[:2], noisy], RESAMPLED)
+    after = make_trials([*recordings[:2], replace(recordings[2], raw=make_raw(seed=99))], RESAMPLED)
     assert np.array_equal(before.train.x, after.train.x)
     for key, value in before.summary.items():
         np.testing.assert_array_equal(value, after.summary[key])

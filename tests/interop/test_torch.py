@@ -17,8 +17,7 @@ SCHEDULES = [Step(0.05, 31), RESTARTS, WarmRestarts(0.05, 40, t_mult=3), Cyclic(
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda schedule: type(schedule).__name__)
 def test_every_update_has_the_rate_of_the_schedule(schedule):
-    optimizer = sgd()
-    n = schedule.budget * U
+    optimizer, n = sgd(), schedule.budget * U
     expected = [schedule.lr(k / U) for k in range(n)]
     assert rates(optimizer, ScheduleLR(optimizer, schedule, U), n) == expected
 

@@ -42,8 +42,7 @@ def test_logits_are_the_module_s_own(forward):
 
 
 def test_dropout_masks_follow_from_their_seed_alone(forward):
-    prepared = forward.prepare(WINDOWS)
-    crops = torch.arange(5)
+    prepared, crops = forward.prepare(WINDOWS), torch.arange(5)
     first = forward.logits(prepared, crops, dropout_seed=1)
     torch.rand(10)
     assert torch.equal(forward.logits(prepared, crops, dropout_seed=1), first)
@@ -67,9 +66,8 @@ def test_masks_keep_what_is_expected_on_average():
 
 
 def test_trial_logits_are_means_over_crops_in_evaluation_mode(forward):
-    module = copy.deepcopy(forward.module).eval()
     with torch.no_grad():
-        crops = plain_logits(module, all_crops(forward))
+        crops = plain_logits(copy.deepcopy(forward.module).eval(), all_crops(forward))
     expected = torch.stack([part.mean(0) for part in crops.split(len(forward.network.starts))])
     ours = forward.trial_logits(forward.prepare(WINDOWS))
     torch.testing.assert_close(ours, expected, rtol=1e-12, atol=1e-12)
@@ -97,5 +95,4 @@ def test_batch_norm_statistics_layer_by_layer(forward, monkeypatch):
         assert set(statistics) == set(expected)
         for name, value in statistics.items():
             torch.testing.assert_close(value, expected[name], rtol=1e-10, atol=1e-12)
-    after = forward.module.state_dict()
-    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert all(torch.equal(value, before[name]) for name, value in forward.module.state_dict().items())

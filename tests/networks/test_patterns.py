@@ -14,9 +14,7 @@ from braindecode import models  # noqa: E402
 
 def shallow(spatial, temporal, classifier):
     """A state of units that each take one spatial and one temporal filter."""
-    n_units = len(spatial)
-    combined = np.zeros((n_units, n_units, 1, spatial.shape[1]))
-    combined[np.arange(n_units), np.arange(n_units), 0] = spatial
+    combined = np.eye(len(spatial))[:, :, None, None] * spatial[:, None, None, :]
     return {
         "conv_time_spat.conv_time.weight": temporal[:, None, :, None],
         "conv_time_spat.conv_spat.weight": combined,

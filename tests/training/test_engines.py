@@ -2,15 +2,20 @@
 
 import json
 from dataclasses import replace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
+from conftest import make_settings
 from fits import DENSE, EEGNET, TRAINING, make_data, stack
 
 from eeg_sgdr.errors import UserError
+from eeg_sgdr.jobs import tasks
 from eeg_sgdr.networks.forward import BraindecodeForward
 from eeg_sgdr.schedules import Step, WarmRestarts
+from eeg_sgdr.settings.plan import FitKey
+from eeg_sgdr.storage import folders
 from eeg_sgdr.training import engines
 from eeg_sgdr.training.engines import Member, Stack
 from eeg_sgdr.training.loop import FitFailed, fit, train
@@ -62,11 +67,6 @@ def test_shapes_must_be_equal():
 
 def test_a_stack_of_fits_has_its_members_in_their_folders(tmp_path, monkeypatch):
     """The way of a GPU, walked on the CPU."""
-    from conftest import make_settings
-
-    from eeg_sgdr.jobs import tasks
-    from eeg_sgdr.settings.plan import FitKey
-    from eeg_sgdr.storage import folders
 
     class Trials:
         title = "subject 001"
@@ -78,13 +78,11 @@ def test_a_stack_of_fits_has_its_members_in_their_folders(tmp_path, monkeypatch)
 
     on_gpu = make_settings(network={"name": "EEGNet"}, training={"numerics": {"device": "cuda"}})
 
-    def too_large(*arguments):
-        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-
+    too_large = torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
     keys = [FitKey("restarts", 3, 0.05, 0), FitKey("step", 1, 0.05, 0)]
     folder, steps = folders.SubjectFolder(tmp_path / "001"), tmp_path / "steps"
     steps.mkdir()
-    monkeypatch.setattr(engines, "Stack", too_large)
+    monkeypatch.setattr(engines, "Stack", Mock(side_effect=too_large))
     said = r"^subject 001, 2 fits in lock-step: memory ran out \(.*CUDA.*\); run .* lower compute.stack, or"
     with pytest.raises(UserError, match=said):
         tasks.make_fits(keys, on_gpu, Trials(), folder, steps)

@@ -22,8 +22,7 @@ def test_scoring_leaves_the_network_as_it_is(name, crop_samples):
     forward.logits(train, torch.arange(6), 0).sum().backward()
     before = copy.deepcopy(net.module.state_dict())
     score = scoring.score(forward, train, test)
-    after = net.module.state_dict()
-    assert all(torch.equal(before[key], after[key]) for key in before)
+    assert all(torch.equal(value, before[key]) for key, value in net.module.state_dict().items())
     assert net.module.training
     np.testing.assert_allclose(score.probabilities.sum(axis=1), 1, rtol=1e-6)
     assert not np.allclose(score.probabilities, score.probabilities_running)
