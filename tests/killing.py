@@ -91,11 +91,17 @@ def start(arguments: list[str], **environment: str) -> subprocess.Popen:
     )
 
 
+def wait(process: subprocess.Popen, status: int = 0) -> str:
+    """Wait for a command to end with a status, and return what it said; never with a traceback."""
+    _, errors = process.communicate(timeout=120 if status else None)
+    assert process.returncode == status, errors
+    assert status == 0 or "Traceback" not in errors
+    return errors
+
+
 def run(arguments: list[str]) -> None:
     """Run a command to its end."""
-    process = start(arguments)
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors
+    wait(start(arguments))
 
 
 def hook(folder: Path, at: int = 0, disk: str = "") -> dict[str, str]:
