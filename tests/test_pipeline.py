@@ -276,10 +276,8 @@ def test_results_are_read_as_tables(results):
     assert epochs.tolist() == [1, 3]
     assert probabilities.shape == (2, 12, 4)
     np.testing.assert_array_equal(results.probabilities(1, "restarts", rate=0.05)[1], probabilities)
-    either = "name one of restarts-b3-r0.025-s0, restarts-b3-r0.05-s0"
-    with pytest.raises(
-        UserError, match=f"has no fits of schedule restarts, budget 3, rate 0.1, seed 0; {either}"
-    ):
+    either = "seed 0; name one of restarts-b3-r0.025-s0, restarts-b3-r0.05-s0"
+    with pytest.raises(UserError, match="has no fits of schedule restarts, budget 3, rate 0.1, " + either):
         results.probabilities(1, "restarts", 3, 0.1)
     with pytest.raises(UserError, match="has 2 fits of schedule restarts, " + either):
         results.probabilities(1, "restarts")
