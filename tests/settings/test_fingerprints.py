@@ -132,8 +132,6 @@ def test_union_lets_lists_grow():
 def test_union_refuses_to_mix():
     there = make_settings()
     asked = make_settings(training={"batch_size": 5}, preprocessing={"highpass_hz": 8})
-    message = (
-        r"preprocessing.highpass_hz: 4.0 here, 8.0 asked for.*training.batch_size: 4 here, 5 asked for"
-    )
+    message = r"preprocessing.highpass_hz: 4.0 here, 8.0 asked for.*training.batch_size: 4 here, 5 asked for"
     with pytest.raises(UserError, match=message):
         config.union(there, asked, "results/x")
