@@ -113,9 +113,7 @@ def one_call(tmp_path_factory):
     import killing
 
     folder = tmp_path_factory.mktemp("train")
-    process = killing.start(killing.command(folder, "one", *killing.SHORT, "--jobs", "1"))
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors
+    errors = killing.wait(killing.start(killing.command(folder, "one", *killing.SHORT, "--jobs", "1")))
     return folder, killing.files(folder / "one"), errors
 
 

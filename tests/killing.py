@@ -7,11 +7,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
 import small_study
 import yaml
+
+from eeg_sgdr.storage import files as storage
 
 #: Longer than most tests need it: kills at random moments (benchmarks/kills.py) must meet fits.
 STUDY = small_study.configuration(
@@ -87,11 +91,17 @@ def start(arguments: list[str], **environment: str) -> subprocess.Popen:
     )
 
 
+def wait(process: subprocess.Popen, status: int = 0) -> str:
+    """Wait for a command to end with a status, and return what it said; never with a traceback."""
+    _, errors = process.communicate(timeout=120 if status else None)
+    assert process.returncode == status, errors
+    assert status == 0 or "Traceback" not in errors
+    return errors
+
+
 def run(arguments: list[str]) -> None:
     """Run a command to its end."""
-    process = start(arguments)
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors
+    wait(start(arguments))
 
 
 def hook(folder: Path, at: int = 0, disk: str = "") -> dict[str, str]:
@@ -133,6 +143,23 @@ def files(root: Path) -> dict[str, object]:
 def differing(expected: dict[str, object], found: dict[str, object]) -> list[str]:
     """Names of the files that only one has, or that differ."""
     return sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+
+
+@contextmanager
+def hold(lock: Path) -> Iterator[subprocess.Popen]:
+    """A process that holds a lock, and is killed at the end."""
+    code = (
+        "import pathlib, sys, time; from eeg_sgdr.storage import files; "
+        f"files.STALE_S = {storage.STALE_S}\n"
+        "with files.lock(pathlib.Path(sys.argv[1]), 0): print('held', flush=True); time.sleep(60)"
+    )
+    arguments = [sys.executable, "-c", code, str(lock)]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline() == "held\n"
+            yield process
+        finally:
+            process.kill()
 
 
 def kill(arguments: list[str], kind: str, moment: float, folder: Path) -> bool:

@@ -1,62 +1,164 @@
-"""--dry-run: what it says, and that it writes nothing."""
+"""--dry-run: costs against numbers written out by hand, what it prints, and that it writes nothing."""
 
 import pytest
 import yaml
+from conftest import make_settings
+from results_folder import study_settings, write_study
+from small_study import configuration
 
+from eeg_sgdr import dry_run
+from eeg_sgdr import settings as config
 from eeg_sgdr.compat import import_braindecode
-from eeg_sgdr.dry_run import duration
+from eeg_sgdr.data.sources import open_source
+from eeg_sgdr.dry_run import Measured, Shape
+from eeg_sgdr.errors import UserError
+from eeg_sgdr.jobs.submit import Unit
 from eeg_sgdr.run import main
+from eeg_sgdr.settings.plan import FitKey
+from eeg_sgdr.storage import folders
+from eeg_sgdr.training import loop
 
 # Now: what MNE logs at its import is printed where pytest listens to loggers, as it does within tests.
 import_braindecode()
 
-SMALL = {
-    "name": "small",
-    "recordings": {"source": "simulated", "n_subjects": 4, "n_runs": 2, "n_trials": 12},
-    "split": {"by": "run", "test": ["02"]},
-    "preprocessing": {"sensors": ["C3", "C4"], "resample_hz": 100, "reject_uv": None,
-                      "standardize": {"init_samples": 400}},
-    "training": {"batch_size": 5, "initial_rates": [0.05]},
-    "schedules": {"step": {"kind": "step", "budgets": [1, 3]},
-                  "restarts": {"kind": "warm_restarts", "epochs": 3}},
-}  # fmt: skip
+SHAPE = Shape(n_train=40, n_test=20, n_channels=3, n_samples=250, n_classes=2, sfreq=100.0)
+SMALL = configuration(
+    recordings={"n_subjects": 4},
+    network={"crop_samples": None, "arguments": {}},
+    training={"initial_rates": [0.05]},
+    schedules={"step": {"kind": "step", "budgets": [1, 3]}},
+)
+
+
+def unit(root, settings, label="01", source=None):
+    return Unit(label, None, source, settings, folders.Study(root).subject(label))
+
+
+def times(root):
+    """When each file was changed; mne-bids holds locks in folders while it reads."""
+    return {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file()}
+
+
+def epochs(fits):
+    return sum(key.budget for key in fits)
+
+
+@pytest.mark.parametrize("name", ["demo", "physionet_fists_feet", "physionet_left_right"])
+def test_the_paper_s_budgets_are_counted(name, tmp_path):
+    """(30 + 60 + 120 + 240 + 480 + 511) epochs of steps and 511 of restarts, at two rates, of each seed."""
+    changes = ["schedules.step.budgets=[30,60,120,240,480,511]", "schedules.restarts.epochs=511"]
+    settings = config.load(name, [*changes, "training.seeds=[0,1]"])
+    fits = dry_run.missing_fits([unit(tmp_path, settings)])["01"]
+    assert (len(fits), epochs(fits)) == (2 * 2 * 7, 2 * 2 * (1441 + 511))
+
+
+def test_what_is_there_is_not_missing(tmp_path):
+    settings = study_settings(["01", "02"])
+    lacks = ("step-b7-r0.05-s0", "restarts-b7-r0.025-s0")
+    write_study(tmp_path, settings, lambda *_: [], missing=["02", *(("01", name) for name in lacks)])
+    missing = dry_run.missing_fits([unit(tmp_path, settings), unit(tmp_path, settings, "02")])
+    assert {key.name for key in missing["01"]} == set(lacks)
+    assert (epochs(missing["01"]), epochs(missing["02"])) == (14, 2 * (1 + 3 + 7) + 2 * 7)
+    # Every fit is made again where epochs are to be stored that it lacks: all but budgets of one epoch.
+    every_epoch = study_settings(["01"], training={"store": "epochs"})
+    assert {key.budget for key in dry_run.missing_fits([unit(tmp_path, every_epoch)])["01"]} == {3, 7}
+
+
+def test_a_damaged_fit_is_refused_as_by_a_run(tmp_path):
+    settings = study_settings(["01"])
+    write_study(tmp_path, settings, lambda *_: [])
+    (tmp_path / "subjects/001/fits/step-b7-r0.05-s0/fit.json").write_text("{")
+    with pytest.raises(UserError, match=r"fit\.json: is not as it was written .* run again"):
+        dry_run.missing_fits([unit(tmp_path, settings)])
+
+
+@pytest.mark.parametrize(("stored", "scored"), [("ends", (1, 2)), ("epochs", (3, 3))])
+def test_seconds_are_updates_and_scorings(stored, scored):
+    settings = make_settings(training={"store": stored})
+    missing = {"01": [FitKey("step", 3, 0.05, 0), FitKey("restarts", 3, 0.05, 0)], "02": []}
+    measured = Measured(update=0.1, fastest=0, slowest=1, n_updates=1, scoring=0.01, form="fast")
+    # 40 trials of 2 crops in batches of 4: 20 updates an epoch.
+    shapes = dict.fromkeys(missing, SHAPE)
+    seconds, scoring = dry_run.seconds_of(missing, shapes, measured, settings, n_crops=2)
+    assert seconds["01"] == pytest.approx([3 * 20 * 0.1 + n * 40 * 0.01 for n in scored])
+    assert seconds["02"] == []
+    assert scoring == pytest.approx(sum(scored) * 0.4)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "n", "expected"),
+    [
+        ([], 2, 0),
+        ([[5]], 4, 5),
+        ([[1, 2, 3]], 1, 6),
+        ([[2, 2, 2, 3, 3]], 2, 7),
+        ([[1, 1, 1, 9]], 3, 9),
+        ([[1, 4], [3, 2]], 2, 6),
+    ],
+)
+def test_fits_are_laid_on_processes_subject_by_subject_the_longest_first(seconds, n, expected):
+    assert dry_run.elapsed(seconds, n) == expected
+
+
+def test_an_update_is_measured_on_as_few_trials_as_it_needs(monkeypatch):
+    seen = []
+    fit = loop.fit
+    monkeypatch.setattr(loop, "fit", lambda data, *rest: seen.append(data) or fit(data, *rest))
+    measured = dry_run.measure(SHAPE, make_settings())
+    assert (seen[0].x_train.shape, len(seen[0].x_test)) == ((12, 3, 250), 6)
+    assert measured.n_updates == 15
+    assert 0 < measured.fastest <= measured.update <= measured.slowest
+    assert measured.scoring > 0
+
+
+def test_fewer_crops_than_a_batch_are_refused():
+    with pytest.raises(UserError, match="more than the 40 training crops"):
+        dry_run.updates_per_epoch(SHAPE, make_settings(training={"batch_size": 41}), n_crops=1)
+
+
+def test_a_simulated_subject_is_the_same_in_memory_and_on_disk(tmp_path):
+    settings = config.load("demo", ["recordings.n_runs=2", "recordings.n_trials=4", "split.test=[02]"])
+    source = open_source(settings.recordings, tmp_path)
+    before = dry_run.prepared_shape(unit(tmp_path, settings, source=source))
+    assert not list(tmp_path.iterdir())
+    assert before == Shape(n_train=4, n_test=4, n_channels=44, n_samples=1125, n_classes=4, sfreq=250.0)
+    source.files("01")
+    written = times(tmp_path)
+    assert dry_run.prepared_shape(unit(tmp_path, settings, source=source)) == before
+    assert times(tmp_path) == written
 
 
 @pytest.fixture
 def command(tmp_path, monkeypatch, capsys):
-    """Runs the command with the small configuration in a folder of its own; returns status and lines."""
+    """Runs the command with the small configuration in a folder of its own; returns its lines."""
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments, **changes):
-        config = tmp_path / "small.yaml"
-        config.write_text(yaml.safe_dump({**SMALL, **changes}, sort_keys=False))
+        (tmp_path / "small.yaml").write_text(yaml.safe_dump({**SMALL, **changes}, sort_keys=False))
         capsys.readouterr()
-        status = main(["--config", str(config), "--jobs", "2", *arguments])
-        return status, capsys.readouterr().out.splitlines()
+        assert main(["--config", "small.yaml", "--jobs", "2", *arguments]) == 0
+        return capsys.readouterr().out.splitlines()
 
     return call
 
 
 def files(root):
-    """Every folder, and every file with the time when it was changed."""
-    return {
-        path: path.is_file() and path.stat().st_mtime_ns
-        for path in root.rglob("*")
-        if path.name != "small.yaml"
-    }
+    """Every folder, and every file with the time when it was changed; all but the configuration."""
+    found = {path: path.is_file() and path.stat().st_mtime_ns for path in root.rglob("*")}
+    del found[root / "small.yaml"]
+    return found
 
 
 def test_a_study_that_is_not_there_yet(command, tmp_path):
-    status, lines = command("--dry-run")
-    assert status == 0
+    lines = command("--dry-run")
     # Twelve trials of one crop in batches of five: two updates an epoch.
-    assert lines[1:5] == [
+    assert lines[1:6] == [
         "schedule  fits wanted  there  missing  epochs missing  updates missing",
         "step                8      0        8              16               32",
         "restarts            4      0        4              12               24",
         "in all             12      0       12              28               56",
+        "Baselines missing: 4.",
     ]
-    assert lines[5] == "Baselines missing: 4."
     assert lines[6].startswith(
         "Subject 01: 12 training trials of 1 crop, 5 crops an update, so 2 updates an "
     )
@@ -68,26 +170,22 @@ def test_a_study_that_is_not_there_yet(command, tmp_path):
 
 
 def test_a_study_that_grows_is_left_as_it_is(command, tmp_path):
-    assert command("--subject", "1")[0] == 0
+    command("--subject", "1")
     before = files(tmp_path)
-    status, lines = command("--subject", "1", "2", "--dry-run", "--set", "training.seeds=[1]")
-    assert status == 0
+    lines = command("--subject", "1", "2", "--dry-run", "--set", "training.seeds=[1]")
     # Both seeds of both subjects, three fits each; one seed of one subject is there.
     assert lines[4] == "in all             12      3        9              21               42"
     assert "Of subject 2" not in lines[6]
-    status, lines = command("--subject", "1", "--dry-run")
-    assert (status, lines[-1]) == (0, "No fit is missing of subject 01.")
+    assert command("--subject", "1", "--dry-run")[-1] == "No fit is missing of subject 01."
     assert files(tmp_path) == before
 
 
 def test_folds_count_the_trials_of_their_subjects(command, tmp_path):
-    status, lines = command("--fold", "1", "--dry-run", split={"by": "subject", "folds": 2})
-    assert status == 0
+    lines = command("--fold", "1", "--dry-run", split={"by": "subject", "folds": 2})
     # Two subjects of 24 trials each: 9 updates an epoch.
     assert lines[4] == "in all              3      0        3               7               63"
-    assert lines[6].startswith(
-        "Fold 1: 48 training trials of 1 crop, 5 crops an update, so 9 updates an epoch"
-    )
+    shape = "Fold 1: 48 training trials of 1 crop, 5 crops an update, so 9 updates an epoch"
+    assert lines[6].startswith(shape)
     assert "48 test trials. Every subject is taken to have as many trials as subject 0" in lines[6]
     assert files(tmp_path) == {}
 
@@ -112,7 +210,7 @@ def test_recordings_that_are_there_are_counted(recordings_folder, tmp_path, monk
 
 
 def test_a_refusal_is_that_of_the_run(command, tmp_path, capsys):
-    assert command("--subject", "1", "--dry-run")[0] == 0
+    command("--subject", "1", "--dry-run")
     assert main(["--config", "small.yaml", "--dry-run", "--subject", "9"]) == 2
     assert "subject '9' is not there" in capsys.readouterr().err
     assert files(tmp_path) == {}
@@ -124,4 +222,4 @@ def test_a_refusal_is_that_of_the_run(command, tmp_path, capsys):
      (86400, "24 h"), (200 * 3600, "8.3 days")],
 )  # fmt: skip
 def test_durations_are_told_in_units_that_people_can_judge(seconds, words):
-    assert duration(seconds) == words
+    assert dry_run.duration(seconds) == words

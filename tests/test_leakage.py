@@ -29,14 +29,6 @@ def relabelled(raw, permutation):
     return raw
 
 
-def recordings(permutation=None):
-    """Two runs that train, with their own labels or permuted ones, and one that tests, with its own."""
-    raws = [make_raw(N_TRIALS, seed=run) for run in range(3)]
-    if permutation is not None:
-        raws[:2] = [relabelled(raw, [permutation, run]) for run, raw in enumerate(raws[:2])]
-    return [Recording("1", "0", str(run), raw) for run, raw in enumerate(raws)]
-
-
 def network(trials, settings):
     data = Data(trials.train.x, trials.train.y, trials.test.x, 2, trials.info["sfreq"])
     result = fit(data, settings.network, settings.training, Step(0.05, 4), seed=0)
@@ -49,9 +41,12 @@ def classical(trials, settings):
 
 
 def wrong(predict, permutation=None):
-    """How many of the test run's trials are predicted wrong."""
+    """How many of the test run's trials are wrong, after two runs with their own labels or permuted ones."""
     settings = make_settings()
-    trials = make_trials(recordings(permutation), settings)
+    raws = [make_raw(N_TRIALS, seed=run) for run in range(3)]
+    if permutation is not None:
+        raws[:2] = [relabelled(raw, [permutation, run]) for run, raw in enumerate(raws[:2])]
+    trials = make_trials([Recording("1", "0", str(run), raw) for run, raw in enumerate(raws)], settings)
     return int((predict(trials, settings).argmax(axis=1) != trials.test.y).sum())
 
 

@@ -32,24 +32,17 @@ def edf(path, raw):
         )
         for name, values in zip(raw.ch_names, raw.get_data(), strict=True)
     ]  # fmt: skip
-    edfio.Edf(
-        signals,
-        patient=edfio.Patient(
-            code="QzxPatientId", sex="F", birthdate=BIRTH, name="QzxName", additional=["QzxNote"]
-        ),
-        recording=edfio.Recording(
-            startdate=MEASURED.date(),
-            hospital_administration_code="QzxHospital",
-            investigator_technician_code="QzxTechnician",
-            equipment_code="QzxSerial",
-            additional=["QzxRecordingId"],
-        ),
-        starttime=MEASURED.time().replace(tzinfo=None),
-        annotations=[
-            edfio.EdfAnnotation(annotation["onset"], 2.0, annotation["description"])
-            for annotation in raw.annotations
-        ],
-    ).write(path)
+    patient = edfio.Patient(code="QzxId", sex="F", birthdate=BIRTH, name="QzxName", additional=["QzxNote"])
+    recording = edfio.Recording(
+        startdate=MEASURED.date(),
+        hospital_administration_code="QzxHospital",
+        investigator_technician_code="QzxTechnician",
+        equipment_code="QzxSerial",
+        additional=["QzxRecordingId"],
+    )
+    start = MEASURED.time().replace(tzinfo=None)
+    cues = [edfio.EdfAnnotation(cue["onset"], 2.0, cue["description"]) for cue in raw.annotations]
+    edfio.Edf(signals, patient=patient, recording=recording, starttime=start, annotations=cues).write(path)
 
 
 def brainvision(path, raw):
@@ -117,13 +110,7 @@ def test_no_file_holds_anything_personal(tmp_path, write, suffix):
     there = {word for _, word in found(source)}
     assert WORD in there
     assert len(there) > 1 or write is fif, "FIF holds dates as numbers"
-    settings = make_settings(
-        schedules={
-            "step": {"kind": "step", "budgets": [1]},
-            "restarts": {"kind": "warm_restarts", "epochs": 1},
-        },
-        training={"initial_rates": [0.05], "batch_size": 4},
-    ).model_dump(mode="json", exclude={"evaluation", "compute"})
+    settings = make_settings().model_dump(mode="json", exclude={"evaluation", "compute"})
     settings["recordings"] = {
         "source": "files",
         "pattern": str(source / f"S{{subject}}_run{{run}}{suffix}"),
@@ -131,7 +118,8 @@ def test_no_file_holds_anything_personal(tmp_path, write, suffix):
     }
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(settings))
     arguments = ["--config", str(tmp_path / "mine.yaml"), "--out", str(written / "results"), "--jobs", "1"]
-    arguments += ["--set", f"compute.data_dir={written / 'data'}"]
+    arguments += ["--set", f"compute.data_dir={written / 'data'}", "--set", "training.initial_rates=[0.05]"]
+    arguments += ["--set", "schedules.step.budgets=[1]", "--set", "schedules.restarts.epochs=1"]
     assert main([*arguments, "--only", "data"]) == 0
     assert found(written) == set()
     assert main(arguments) == 0

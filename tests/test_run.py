@@ -12,10 +12,11 @@ from eeg_sgdr.run import main
 from eeg_sgdr.storage.results import load_results
 
 
-def command(*arguments, **kwargs):
-    return subprocess.run(
-        [sys.executable, "-m", "eeg_sgdr.run", *arguments], capture_output=True, text=True, **kwargs
-    )
+def arguments(name, folder, *changes):
+    """Of a study of subject 1 in a folder."""
+    changes = [f"compute.data_dir={folder / 'data'}", *changes]
+    words = ["--config", name, "--subject", "1", "--out", str(folder / "results"), "--jobs", "1"]
+    return words + [word for change in changes for word in ("--set", change)]
 
 
 def test_help_comes_without_heavy_imports(tmp_path):
@@ -29,8 +30,8 @@ def test_help_comes_without_heavy_imports(tmp_path):
 
 
 def test_debug_shows_the_traceback(tmp_path):
-    done = command("--config", "nothing", "--debug", cwd=tmp_path)
-    assert "Traceback" in done.stderr
+    call = [sys.executable, "-m", "eeg_sgdr.run", "--config", "nothing", "--debug"]
+    assert "Traceback" in subprocess.run(call, capture_output=True, text=True, cwd=tmp_path).stderr
 
 
 @pytest.mark.parametrize("suffix", ["svg", "png"])
@@ -44,14 +45,9 @@ def test_schedules_are_drawn_without_training(suffix, tmp_path):
 @pytest.mark.recordings
 def test_real_recordings_from_end_to_end(recordings_folder, tmp_path):
     """PhysioNet subject 1, fists or feet, with a short budget: 60 trials train, 30 test."""
-    out = tmp_path / "results"
-    arguments = [
-        "--config", "physionet_fists_feet", "--subject", "1", "--out", str(out),
-        "--set", f"compute.data_dir={tmp_path / 'data'}", "--set", "schedules.step.budgets=[15]",
-        "--set", "schedules.restarts.epochs=15",
-    ]  # fmt: skip
-    assert main(arguments) == 0
-    results = load_results(out)
+    changes = ("schedules.step.budgets=[15]", "schedules.restarts.epochs=15")
+    assert main(arguments("physionet_fists_feet", tmp_path, *changes)) == 0
+    results = load_results(tmp_path / "results")
     assert (results.trials["rejected"] == "").all()
     assert results.trials["split"].value_counts().to_dict() == {"train": 60, "test": 30}
     folder = results.subject(1).folder
@@ -72,13 +68,10 @@ def test_real_recordings_from_end_to_end(recordings_folder, tmp_path):
 
 @pytest.mark.recordings
 def test_a_second_run_starts_within_seconds_and_trains_nothing(recordings_folder, tmp_path):
-    arguments = [
-        "--config", "physionet_left_right", "--subject", "1", "--out", str(tmp_path / "results"),
-        "--set", f"compute.data_dir={tmp_path / 'data'}", "--set", "schedules.step.budgets=[1]",
-        "--set", "schedules.restarts.epochs=1", "--set", "training.initial_rates=[0.05]", "--jobs", "1",
-    ]  # fmt: skip
-    assert main(arguments) == 0
+    changes = ("schedules.step.budgets=[1]", "schedules.restarts.epochs=1", "training.initial_rates=[0.05]")
+    call = arguments("physionet_left_right", tmp_path, *changes)
+    assert main(call) == 0
     fits = {path: path.stat().st_mtime_ns for path in (tmp_path / "results").rglob("fits/*/*")}
     time.sleep(0.01)
-    assert main(arguments) == 0
+    assert main(call) == 0
     assert {path: path.stat().st_mtime_ns for path in fits} == fits

@@ -48,19 +48,18 @@ def jobs(monkeypatch, tmp_path):
         yield Jobs(pool, tmp_path)
 
 
-def units(folder, *missing):
-    """A unit for each list of fits that are missing."""
-    made = [Unit(str(i), None, None, make_settings(), SubjectFolder(folder)) for i in range(len(missing))]
+def begun(jobs, folder, *missing):
+    """Units, one for each list of fits that are missing, whose fits have been submitted."""
+    made = [Unit("1", None, None, make_settings(), SubjectFolder(folder)) for _ in missing]
     for unit, keys in zip(made, missing, strict=True):
         unit.trials, unit.missing, unit.lacks_baseline = None, keys, False
+        jobs.begin(unit)
     return made
 
 
 def test_a_failure_is_of_its_subject_alone(jobs, tmp_path):
     of_seed_1 = [FitKey("step", budget, 0.05, 1) for budget in range(1, 9)]
-    bad, good, empty = all_three = units(tmp_path, of_seed_1, [FitKey("step", 9, 0.05, 0)], [])
-    for unit in all_three:
-        jobs.begin(unit)
+    bad, good, empty = begun(jobs, tmp_path, of_seed_1, [FitKey("step", 9, 0.05, 0)], [])
     assert set(jobs.ended()) == {bad, good, empty}
     assert str(bad.failure) == "seed 1 is refused."
     assert good.failure is None
@@ -69,9 +68,7 @@ def test_a_failure_is_of_its_subject_alone(jobs, tmp_path):
 
 def test_a_subject_ends_when_its_last_fit_does_and_others_are_waited_for(jobs, tmp_path):
     keys = [FitKey("step", budget, 0.05, 2) for budget in (1, 3)]
-    first, second = units(tmp_path, keys, [FitKey("step", 9, 0.05, 0)])
-    jobs.begin(first)
-    jobs.begin(second)
+    first, second = begun(jobs, tmp_path, keys, [FitKey("step", 9, 0.05, 0)])
     ended = jobs.ended()
     assert next(ended) is first
     assert sorted(first.others) == keys
@@ -82,10 +79,8 @@ def test_a_subject_ends_when_its_last_fit_does_and_others_are_waited_for(jobs, t
 
 
 def test_no_more_is_waited_for_than_is_asked(jobs, tmp_path):
-    three = [FitKey("step", budget, 0.05, 0) for budget in (2, 3, 4)]
-    first, second = units(tmp_path, [FitKey("step", 1, 0.05, 0)], three)
-    jobs.begin(first)
-    jobs.begin(second)
+    one, *three = [FitKey("step", budget, 0.05, 0) for budget in (1, 2, 3, 4)]
+    first, second = begun(jobs, tmp_path, [one], three)
     assert list(jobs.ended(at_most=3)) in ([], [first])
     assert second in list(jobs.ended())
 

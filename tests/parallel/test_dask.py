@@ -12,7 +12,6 @@ from contextlib import ExitStack, contextmanager
 import killing
 import psutil
 import pytest
-from killing import SHORT
 
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.parallel.dask import dask_pool
@@ -61,15 +60,14 @@ def test_a_worker_is_killed_and_the_study_is_as_one_process_makes_it(one_call, s
     folder, expected, _ = one_call
     dask = ("--backend", "dask", "--dask-address", scheduler)
     with workers(scheduler, tmp_path) as (victim, other):
-        command = killing.start(killing.command(folder, "dask", *SHORT, *dask))
+        command = killing.start(killing.command(folder, "dask", *killing.SHORT, *dask))
         mine = psutil.Process(victim.pid)
         while not any(file.path.endswith(".fit.lock") for file in mine.open_files()):
             assert command.poll() is None, command.stderr.read()
             time.sleep(0.01)
         victim.kill()
         victim.wait()  # until then it would be there for whoever asks if the owner of a lock is
-        _, errors = command.communicate()
-        assert command.returncode == 0, errors
+        errors = killing.wait(command)
         assert other.poll() is None
     assert "small: " in errors
     assert "epochs" in errors
@@ -77,26 +75,24 @@ def test_a_worker_is_killed_and_the_study_is_as_one_process_makes_it(one_call, s
     assert list((folder / "data").glob("eeg_sgdr-*")) == []
 
 
+def check_refused(address, shared, message):
+    with pytest.raises(UserError, match=message), dask_pool(address, shared):
+        pytest.fail("it must not begin")
+
+
 def test_a_folder_that_workers_do_not_share_is_refused_and_nothing_is_left(scheduler, tmp_path, monkeypatch):
     monkeypatch.setattr("eeg_sgdr.parallel.dask.write_number", lambda folder: "elsewhere")
     shared = tmp_path / "new" / "results"
     message = re.escape(f"{shared}: is not shared with Dask worker tcp://127.0.0.1")
-    with (
-        workers(scheduler, tmp_path, n=1),
-        pytest.raises(UserError, match=message),
-        dask_pool(scheduler, [shared]),
-    ):
-        pytest.fail("it must not begin")
+    with workers(scheduler, tmp_path, n=1):
+        check_refused(scheduler, [shared], message)
     assert not (tmp_path / "new").exists()
 
 
 def test_a_worker_of_several_threads_is_refused(scheduler, tmp_path):
-    with (
-        workers(scheduler, tmp_path, n=1, n_threads=2),
-        pytest.raises(UserError, match="makes 2 fits at a time in one process; start it with --nthreads 1"),
-        dask_pool(scheduler, [tmp_path]),
-    ):
-        pytest.fail("it must not begin")
+    message = "makes 2 fits at a time in one process; start it with --nthreads 1"
+    with workers(scheduler, tmp_path, n=1, n_threads=2):
+        check_refused(scheduler, [tmp_path], message)
 
 
 @pytest.mark.parametrize(
@@ -109,11 +105,9 @@ def test_a_worker_of_several_threads_is_refused(scheduler, tmp_path):
 )
 def test_without_a_scheduler_it_is_refused(address, message, monkeypatch):
     monkeypatch.setattr("eeg_sgdr.parallel.dask.PATIENCE_S", 1)
-    with pytest.raises(UserError, match=message), dask_pool(address, []):
-        pytest.fail("it must not begin")
+    check_refused(address, [], message)
 
 
 def test_without_workers_it_is_refused(scheduler, monkeypatch):
     monkeypatch.setattr("eeg_sgdr.parallel.dask.PATIENCE_S", 1)
-    with pytest.raises(UserError, match="has no workers; start some"), dask_pool(scheduler, []):
-        pytest.fail("it must not begin")
+    check_refused(scheduler, [], "has no workers; start some")

@@ -3,21 +3,20 @@
 import signal
 
 import pytest
+from fits import DENSE, TRAINING, make_data, same, without_times
 
 from eeg_sgdr.parallel import interrupts
 from eeg_sgdr.parallel.interrupts import Interrupted, held_back, stop
+from eeg_sgdr.schedules import WarmRestarts
+from eeg_sgdr.training import engines, loop
 from eeg_sgdr.training.checkpoints import CheckpointFile
+from eeg_sgdr.training.optimizers import SGD
 
 
 @pytest.fixture(autouse=True)
 def fresh():
     yield
     interrupts.forget()
-
-
-def test_it_is_answered_at_once():
-    with pytest.raises(Interrupted):
-        stop()
 
 
 def test_what_is_held_together_is_done_first():
@@ -45,7 +44,7 @@ def test_an_error_goes_before_it():
         fail()
 
 
-def test_a_second_request_does_not_disturb_the_first():
+def test_it_is_answered_at_once_and_a_second_does_not_disturb_the_first():
     with pytest.raises(Interrupted):
         stop()
     stop()
@@ -53,12 +52,6 @@ def test_a_second_request_does_not_disturb_the_first():
 
 @pytest.mark.parametrize("moment", ["update", "scoring"])
 def test_a_fit_that_is_stopped_keeps_its_checkpoint_and_loses_nothing(moment, tmp_path, monkeypatch):
-    from fits import DENSE, TRAINING, make_data, same, without_times
-
-    from eeg_sgdr.schedules import WarmRestarts
-    from eeg_sgdr.training import engines, loop
-    from eeg_sgdr.training.optimizers import SGD
-
     owner, name = (SGD, "step") if moment == "update" else (engines, "score")
     original = getattr(owner, name)
     calls, at = [], 2
@@ -69,18 +62,18 @@ def test_a_fit_that_is_stopped_keeps_its_checkpoint_and_loses_nothing(moment, tm
             stop()
         return original(*arguments)
 
-    def train(interval_s):
-        checkpoints = CheckpointFile(tmp_path / "checkpoint", {}, interval_s)
+    def train():
+        checkpoints = CheckpointFile(tmp_path / "checkpoint", {}, 1e9)
         return loop.fit(make_data(), DENSE, TRAINING, WarmRestarts(0.05, 3), 1, checkpoints=checkpoints)
 
-    expected = train(1e9)
+    expected = train()
     (tmp_path / "checkpoint").unlink()
     monkeypatch.setattr(owner, name, stopped)
     with pytest.raises(Interrupted):
-        train(1e9)
+        train()
     interrupts.forget()
     calls, at = [], 0
-    result = train(1e9)
+    result = train()
     assert same(result, expected)
     assert without_times(result.history) == without_times(expected.history)
     assert len(calls) == (18 - 2 if moment == "update" else 1)

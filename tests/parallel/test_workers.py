@@ -53,9 +53,7 @@ def write_and_wait(path):
     time.sleep(60)
 
 
-def modules(name):
-    import sys
-
+def is_imported(name):
     return name in sys.modules
 
 
@@ -87,7 +85,7 @@ def test_the_error_of_the_first_call_is_told_whoever_is_faster(tmp_path):
 
 
 def test_workers_begin_with_braindecode_imported():
-    assert workers.run_all(modules, [("braindecode.models",)], 1) == [True]
+    assert workers.run_all(is_imported, [("braindecode.models",)], 1) == [True]
 
 
 def test_all_processes_begin_with_the_first_call():
@@ -128,9 +126,8 @@ def test_workers_end_with_the_process_in_charge(end, tmp_path):
         "from eeg_sgdr.parallel import workers\n"
         f"workers.run_all(write_and_wait, [(Path({str(path)!r}),)], 1)"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", code], cwd=Path(__file__).parent, stderr=subprocess.PIPE
-    ) as process:
+    call = [sys.executable, "-c", code]
+    with subprocess.Popen(call, cwd=Path(__file__).parent, stderr=subprocess.PIPE) as process:
         while not (path.exists() and path.read_text()):
             assert process.poll() is None, process.stderr.read()
             time.sleep(0.05)
@@ -163,8 +160,7 @@ def test_cards_are_dealt_out_in_turn(tmp_path):
 )
 def test_cards_are_those_that_cuda_may_see(named, expected, monkeypatch):
     monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
-    if named is None:
-        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    else:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if named is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
     assert workers.visible_cards() == expected

@@ -39,9 +39,7 @@ def test_fingerprints_see_what_changes_results_and_nothing_else():
     base = make_settings()
     same = base.model_copy(update={"name": "other", "compute": config.Compute(jobs=3)})
     assert config.data_settings(same) == config.data_settings(base)
-    grown = make_settings(
-        training={"initial_rates": [0.1, 0.025], "seeds": [3], "batch_size": 4, "store": "epochs"}
-    )
+    grown = make_settings(training={"initial_rates": [0.1, 0.025], "seeds": [3], "store": "epochs"})
     assert config.fit_settings(grown, "step") == config.fit_settings(base, "step")
     for changes in ({"training": {"momentum": 0.8}}, {"network": {"name": "EEGNet"}}):
         assert config.fit_settings(make_settings(**changes), "step") != config.fit_settings(base, "step")
@@ -90,17 +88,12 @@ def grown(monkeypatch):
     return make_settings(schedules={"power": {"kind": "power", "budgets": [3]}})
 
 
-def without_later_keys(settings):
-    """A configuration as plain data, as it was written before there were these keys."""
-    data = yaml.safe_load(config.to_yaml(settings))
+def test_a_folder_without_later_keys_is_what_it_was_made_with(grown, tmp_path):
+    data = yaml.safe_load(config.to_yaml(grown))
     del data["training"]["statistics"], data["training"]["numerics"]["passes"]
     del data["schedules"]["power"]["power"]
-    return data
-
-
-def test_a_folder_without_later_keys_is_what_it_was_made_with(grown, tmp_path):
     path = tmp_path / "config.yaml"
-    path.write_text(yaml.safe_dump(without_later_keys(grown)))
+    path.write_text(yaml.safe_dump(data))
     there = config.read(path)
     found = there.training.statistics, there.training.numerics.passes, there.schedules["power"].power
     assert found == ("shared", 1, 2.0)
@@ -128,19 +121,17 @@ def test_later_keys_enter_fingerprints_where_they_differ_from_what_folders_have(
 
 
 def test_union_lets_lists_grow():
-    there = make_settings(training={"seeds": [1], "batch_size": 4, "initial_rates": [0.05]})
-    asked = make_settings(training={"seeds": [0], "batch_size": 4, "initial_rates": [0.025]},
-                          schedules={"step": {"kind": "step", "budgets": [3, 7]}})  # fmt: skip
+    there = make_settings(training={"seeds": [1], "initial_rates": [0.05]})
+    arms = {"step": {"kind": "step", "budgets": [3, 7]}}
+    asked = make_settings(training={"seeds": [0], "initial_rates": [0.025]}, schedules=arms)
     union = config.union(there, asked, "results/x")
-    assert union.training.seeds == (0, 1)
-    assert union.training.initial_rates == (0.025, 0.05)
+    assert (union.training.seeds, union.training.initial_rates) == ((0, 1), (0.025, 0.05))
     assert union.schedules["step"].budgets == (1, 3, 7)
 
 
 def test_union_refuses_to_mix():
     there = make_settings()
     asked = make_settings(training={"batch_size": 5}, preprocessing={"highpass_hz": 8})
-    with pytest.raises(UserError) as refusal:
+    message = r"preprocessing.highpass_hz: 4.0 here, 8.0 asked for.*training.batch_size: 4 here, 5 asked for"
+    with pytest.raises(UserError, match=message):
         config.union(there, asked, "results/x")
-    assert "preprocessing.highpass_hz: 4.0 here, 8.0 asked for" in str(refusal.value)
-    assert "training.batch_size: 4 here, 5 asked for" in str(refusal.value)

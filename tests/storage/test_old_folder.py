@@ -1,6 +1,6 @@
 """A results folder of the version before the rooms is read, reported and continued."""
 
-import importlib.util
+import runpy
 import shutil
 from pathlib import Path
 
@@ -19,10 +19,7 @@ KEYS = [FitKey("restarts", 3, 0.05, 0), FitKey("step", 1, 0.05, 0), FitKey("step
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A copy of it, in a folder that holds its recordings, too."""
-    spec = importlib.util.spec_from_file_location("recordings", OLD / "recordings.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.write_recordings(tmp_path / "recordings")
+    runpy.run_path(str(OLD / "recordings.py"))["write_recordings"](tmp_path / "recordings")
     shutil.copytree(OLD / "results", tmp_path / "results")
     monkeypatch.chdir(tmp_path)
     return tmp_path / "results"

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import settings as limits
@@ -13,10 +14,11 @@ from results_folder import BASELINE, MadeUp, write_folder
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.storage import files, folders, schemas
-from eeg_sgdr.storage.results import Results, Subject, of_fit, of_prediction
+from eeg_sgdr.storage.results import Results, of_fit, of_prediction
 from eeg_sgdr.training.checkpoints import CheckpointFile
 
 KEY = FitKey("restarts", 7, 0.05, 0)
+WITHOUT_HASH = FitKey("step", 3, 0.05, 0)
 FIT = f"subjects/001/fits/{KEY.name}"
 READERS = {
     "config.yaml": lambda results, subject: results.settings,
@@ -47,20 +49,27 @@ def root(tmp_path_factory):
     return root
 
 
-def read(root, name):
-    results = Results(root)
-    return READERS[name](results, results.subject(1))
+@pytest.fixture
+def copy(root, tmp_path):
+    """For tests that change it."""
+    return shutil.copytree(root, tmp_path / "results")
 
 
 def read_instead(root, name, content):
     """What is read of a file when it has another content."""
-    path = root / name
+    path, results = root / name, Results(root)
     before = path.read_bytes() if path.exists() else None
     path.write_bytes(content)
     try:
-        return read(root, name)
+        return READERS[name](results, results.subject(1))
     finally:
         path.unlink() if before is None else path.write_bytes(before)
+
+
+def check_refused(root, name, content):
+    with pytest.raises(UserError) as refusal:
+        read_instead(root, name, content)
+    check_sentence(refusal.value, root / name)
 
 
 def flipped(content, bit):
@@ -73,8 +82,7 @@ def check_sentence(refusal, path):
     said = str(refusal)
     assert said.startswith(f"{path}: ")
     # What is wrong with a configuration is wrong in its own ways.
-    assert said.endswith("run again.") or path.name == "config.yaml"
-    assert said.endswith(".")
+    assert said.endswith("." if path.name == "config.yaml" else "run again.")
     assert said.isprintable()
 
 
@@ -87,18 +95,14 @@ CONTENTS = st.binary(max_size=64) | st.text(max_size=64).map(str.encode) | st.sa
 @given(content=CONTENTS)
 @pytest.mark.parametrize("name", READERS)
 def test_anything_else_is_refused(root, name, content):
-    with pytest.raises(UserError) as refusal:
-        read_instead(root, name, content)
-    check_sentence(refusal.value, root / name)
+    check_refused(root, name, content)
 
 
 @pytest.mark.parametrize("name", [name for name in WRITTEN if name != "config.yaml"])
 @pytest.mark.parametrize("part", [0.3, 0.99])
 def test_what_was_cut_off_is_refused(root, name, part):
     content = (root / name).read_bytes()
-    with pytest.raises(UserError) as refusal:
-        read_instead(root, name, content[: int(part * len(content))])
-    check_sentence(refusal.value, root / name)
+    check_refused(root, name, content[: int(part * len(content))])
 
 
 @limits(max_examples=25)
@@ -124,13 +128,12 @@ def test_a_changed_bit_of_a_text_is_refused_or_read(root, name, bit):
 @given(bit=st.integers(0, 10**6))
 def test_arrays_of_folders_made_before_are_refused_or_the_same(root, bit):
     """Without a hash in fit.json, what tells a changed bit are the archive's own sums."""
-    key = FitKey("step", 3, 0.05, 0)
-    path = Subject(folders.Study(root).subject("1")).folder.fit(key.name).predictions
+    path = folders.Study(root).subject("1").fit(WITHOUT_HASH.name).predictions
     content = path.read_bytes()
     expected = dict(np.load(path))
     path.write_bytes(flipped(content, bit))
     try:
-        found = Results(root).subject(1).predictions(key)
+        found = Results(root).subject(1).predictions(WITHOUT_HASH)
         for name in schemas.PREDICTIONS:
             np.testing.assert_array_equal(found[name], expected[name])
     except UserError as refusal:
@@ -157,9 +160,7 @@ def test_no_checkpoint_is_made_of_anything(root, content):
         (f"{FIT}/fit.json", '"state": "done"', '"state": "failed"'),
     ],
 )
-def test_results_that_contradict_each_other_are_refused(root, tmp_path, name, old, new):
-    copy = tmp_path / "results"
-    shutil.copytree(root, copy)
+def test_results_that_contradict_each_other_are_refused(copy, name, old, new):
     text = (copy / name).read_text(encoding="utf-8")
     assert old in text
     (copy / name).write_text(text.replace(old, new), encoding="utf-8")
@@ -167,18 +168,28 @@ def test_results_that_contradict_each_other_are_refused(root, tmp_path, name, ol
         Results(copy).subject(1).probabilities(KEY, "recomputed")
 
 
-def test_predictions_of_another_fit_are_refused(root, tmp_path):
-    copy = tmp_path / "results"
-    shutil.copytree(root, copy)
+def test_predictions_of_another_fit_are_refused(copy):
     shutil.copy(copy / FIT.replace("0.05", "0.025") / "predictions.npz", copy / FIT / "predictions.npz")
     with pytest.raises(UserError, match="it was changed or replaced"):
         Results(copy).subject(1).predictions(KEY)
 
 
 def test_folders_made_before_have_no_hashes_and_are_read(root):
-    content = json.loads((root / "subjects/001/fits/step-b3-r0.05-s0/fit.json").read_text())
-    assert "sha256" not in content
-    assert len(Results(root).subject(1).predictions(FitKey("step", 3, 0.05, 0))["epochs"]) == 1
+    assert "sha256" not in (root / f"subjects/001/fits/{WITHOUT_HASH.name}/fit.json").read_text()
+    assert len(Results(root).subject(1).predictions(WITHOUT_HASH)["epochs"]) == 1
+
+
+def test_tables_keep_every_digit(tmp_path):
+    table = pd.DataFrame({"label": ["007", "none"], "x": [0.1 + 0.2, np.nan]})
+    files.write_csv(tmp_path / "t.csv", table)
+    columns = {"label": str, "x": float}
+    pd.testing.assert_frame_equal(schemas.read_table(tmp_path / "t.csv", columns, tmp_path), table)
+
+
+def test_pickles_are_never_loaded(tmp_path):
+    np.savez(tmp_path / "bad.npz", a=np.array([{"x": 1}], dtype=object))
+    with pytest.raises(UserError, match="bad.npz: is not as it was written .*allow_pickle=False"):
+        schemas.read_arrays(tmp_path / "bad.npz", {"a": "n"}, tmp_path)
 
 
 @pytest.mark.parametrize(("stored", "read"), [(12.5, (12.5, None)), (schemas.contents(9, 0.1), (9, 0.1))])

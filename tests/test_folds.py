@@ -1,4 +1,4 @@
-"""Across subjects: folds, their trials put together, and a small study of two folds."""
+"""Folds across subjects: their trials put together, and a small study of two."""
 
 from dataclasses import asdict
 
@@ -25,11 +25,9 @@ PEOPLE = ["1", "2", "3", "10"]
 
 
 def across(subjects=PEOPLE, **split):
-    data = make_settings().model_dump(mode="json")
-    data["split"] = {"by": "subject", "folds": 2, **split}
-    data["recordings"]["subjects"] = list(subjects)
-    data["evaluation"] = {}
-    return config.validate(data, "test")
+    data = make_settings(recordings={"subjects": list(subjects)}).model_dump(mode="json")
+    split = {"by": "subject", "folds": 2, **split}
+    return config.validate({**data, "split": split, "evaluation": {}}, "test")
 
 
 class People(Source):
@@ -48,9 +46,8 @@ class People(Source):
         return {f"{subject}_raw.fif": self.path / f"{subject}_raw.fif"}
 
     def recordings(self, subject):
-        yield Recording(
-            subject, "0", "1", mne.io.read_raw_fif(*self.files(subject).values(), verbose="error")
-        )
+        (path,) = self.files(subject).values()
+        yield Recording(subject, "0", "1", mne.io.read_raw_fif(path, verbose="error"))
 
 
 @pytest.fixture(scope="module")
@@ -65,22 +62,21 @@ def data_dir(tmp_path_factory):
 
 def test_everyone_tests_once_whatever_the_order():
     people = [str(number) for number in range(1, 24)]
-    made = folds(SubjectSplit(by="subject", folds=5), people)
+    split = SubjectSplit(by="subject", folds=5)
+    made = folds(split, people)
     assert sorted(sum((fold.test for fold in made), ())) == sorted(people)
     assert {len(fold.test) for fold in made} == {4, 5}
     assert all(sorted({*fold.train, *fold.test}, key=int) == people for fold in made)
     assert not any({*fold.train} & {*fold.test} for fold in made)
     assert [fold.label for fold in made] == ["1", "2", "3", "4", "5"]
-    assert folds(SubjectSplit(by="subject", folds=5), people[::-1]) == made
-    assert folds(SubjectSplit(by="subject", folds=5, seed=1), people) != made
+    assert folds(split, people[::-1]) == made
+    assert folds(split.model_copy(update={"seed": 1}), people) != made
 
 
 def test_folds_can_be_named():
     made = folds(SubjectSplit(by="subject", folds=[["2", "1"], ["010"]]), PEOPLE)
-    assert [(fold.train, fold.test) for fold in made] == [
-        (("3", "10"), ("1", "2")),
-        (("1", "2", "3"), ("10",)),
-    ]
+    expected = [(("3", "10"), ("1", "2")), (("1", "2", "3"), ("10",))]
+    assert [(fold.train, fold.test) for fold in made] == expected
 
 
 @pytest.mark.parametrize(
@@ -116,9 +112,8 @@ def test_a_fold_is_its_subjects_put_together(source, data_dir):
     assert pooled.table.loc[pooled.info["not_causal"], "onset_s"].lt(200 / 100 + 0.5).all()
     other = prepare_fold(made[1], source, settings, data_dir)
     assert other.info["fingerprint"] != pooled.info["fingerprint"]
-    assert len(list((data_dir / "cache" / "trials").glob("*/data.json"))) == len(PEOPLE), (
-        "nothing is kept twice"
-    )
+    # Nothing is kept twice.
+    assert len(list((data_dir / "cache" / "trials").glob("*/data.json"))) == len(PEOPLE)
 
 
 def test_nothing_of_a_test_subject_is_in_the_training_arrays(source, data_dir, tmp_path):
@@ -142,11 +137,9 @@ def test_another_rate_is_resampled_and_named_or_refused(data_dir, tmp_path):
     with pytest.raises(UserError, match=r"sfreq: subject 3 has other than subject 1; name .* resample_hz"):
         prepare_fold(fold, people, settings, data_dir)
     preprocessing = settings.preprocessing.model_copy(update={"resample_hz": 100.0})
-    pooled = prepare_fold(
-        fold, people, settings.model_copy(update={"preprocessing": preprocessing}), data_dir
-    )
-    assert pooled.info["resampled"] == {"3/0/1": 128.0}
-    assert pooled.info["sfreq"] == 100.0
+    settings = settings.model_copy(update={"preprocessing": preprocessing})
+    info = prepare_fold(fold, people, settings, data_dir).info
+    assert (info["resampled"], info["sfreq"]) == ({"3/0/1": 128.0}, 100.0)
 
 
 @pytest.fixture(scope="module")
@@ -182,19 +175,14 @@ def test_every_test_subject_has_its_rows_and_all_together_theirs(study):
 
 
 @pytest.mark.parametrize("label", ["1", "2"])
-@pytest.mark.parametrize(
-    ("choice", "key", "epoch"),
-    [
-        ({"schedule": "restarts", "rate": 0.05}, FitKey("restarts", 3, 0.05, 0), 3),
-        ({"schedule": "step", "budget": 1, "rate": 0.025}, FitKey("step", 1, 0.025, 0), 1),
-    ],
-)
-def test_a_fold_s_networks_say_of_its_test_people_what_is_stored(study, source, label, choice, key, epoch):
+@pytest.mark.parametrize("key", [FitKey("restarts", 3, 0.05, 0), FitKey("step", 1, 0.025, 0)])
+def test_a_fold_s_networks_say_of_its_test_people_what_is_stored(study, source, label, key):
     fold = load_results(study.root).fold(label)
     raws = [recording.raw for one in fold.test_subjects for recording in source.recordings(one)]
-    classifier = load_classifier(study.root, fold=label, **choice)
+    budget = {} if key.schedule == "restarts" else {"budget": key.budget}  # of restarts there is one
+    classifier = load_classifier(study.root, fold=label, schedule=key.schedule, rate=key.rate, **budget)
     assert len(raws) == 2
-    stored = fold.probabilities(key, "recomputed")[epoch]
+    stored = fold.probabilities(key, "recomputed")[key.budget]
     np.testing.assert_array_equal(classifier.predict_proba(raws), stored.astype(float))
     assert classifier.trials(raws)["class"].tolist() == fold.tested["class"].tolist()
 
@@ -247,6 +235,5 @@ def test_the_shipped_study_has_ten_folds_of_ten_people():
     settings = config.load("physionet_across_subjects")
     people = select(None, settings.recordings.subjects, [str(number) for number in range(1, 110)])
     made = folds(settings.split, people)
-    assert [len(fold.test) for fold in made] == [10] * 10
-    assert {len(fold.train) for fold in made} == {90}
+    assert [(len(fold.test), len(fold.train)) for fold in made] == [(10, 90)] * 10
     assert "101" not in people
