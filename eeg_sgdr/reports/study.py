@@ -71,7 +71,7 @@ def page(results: Results) -> str:
     found = answers.answers(comparison, settings)
     unit = settings.unit
     descriptive = numbered_lines(comparison, "descriptive")
-    simulated = "simulated recordings, " if _is_simulated(settings) else ""
+    simulated = "simulated recordings, " if settings.recordings.simulated else ""
     return assemble(
         f"{settings.name}: {simulated}all {unit}s",
         {
@@ -93,10 +93,6 @@ def page(results: Results) -> str:
 _NOTHING = "The configuration names no comparison, so nothing was tested."
 
 
-def _is_simulated(settings: Settings) -> bool:
-    return settings.recordings.source == "simulated"
-
-
 def _result(results: Results, found: list[Answer]) -> Html:
     settings = results.settings
     training = numbered_lines(results.comparison, "training")
@@ -104,7 +100,7 @@ def _result(results: Results, found: list[Answer]) -> Html:
         "study_result.html",
         unfinished=answers.unfinished(results, found),
         complete=answers.complete(settings, found),
-        simulated=_is_simulated(settings),
+        simulated=settings.recordings.simulated,
         diverged=[(row, points(row)) for row in training if row["estimate"] > 0],
         answers=[answers.sentence(settings, answer) for answer in found] or [_NOTHING],
         question=question(settings),
@@ -135,7 +131,7 @@ def _figure4(comparison: pd.DataFrame, settings: Settings) -> Html:
 def _units(results: Results, found: list[Answer]) -> Html:
     unit = results.settings.unit
     errors = pairs(results.comparison, results.settings)
-    simulated = _is_simulated(results.settings)
+    simulated = results.settings.recordings.simulated
     picture = image(slopes(errors, unit), "svg", simulated) if errors else None
     return render("units.html", unit=unit, image=picture, numbers=tables.units(results, found))
 
@@ -151,7 +147,7 @@ def _across(results: Results, found: list[Answer]) -> dict[str, str]:
 
 
 def _deviations(settings: Settings, found: list[Answer]) -> str:
-    simulated = ", simulated" if _is_simulated(settings) else ""
+    simulated = ", simulated" if settings.recordings.simulated else ""
     classes = joined(map(plain, settings.recordings.classes))
     answered = [answer for answer in found if not answer.left_out]
     people = [part for answer in answered[:1] for part in _people(answer)]

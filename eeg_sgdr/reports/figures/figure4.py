@@ -97,7 +97,7 @@ def figure4(comparison: pd.DataFrame, settings: Settings) -> Figure:
     if left_out:
         handles[f"not drawn: {', '.join(left_out)}"] = Line2D([], [], linestyle="none")
     legend(figure, handles)
-    if settings.recordings.source == "simulated":
+    if settings.recordings.simulated:
         watermark(figure, "simulated recordings")
     return figure
 

@@ -66,7 +66,7 @@ def surface(comparison: pd.DataFrame, settings: Settings) -> Figure:
             panel.set_title(f"{arm}, {title}" if arm else title)
         row[0].set_ylabel("Mean test error (%)")
     legend(figure, _handles(points, looks))
-    if settings.recordings.source == "simulated":
+    if settings.recordings.simulated:
         watermark(figure, "simulated recordings")
     return figure
 
