@@ -8,7 +8,7 @@ from threadpoolctl import threadpool_limits
 from eeg_sgdr.evaluation.inference import Pairs
 from eeg_sgdr.evaluation.predictors import CLASSICAL
 from eeg_sgdr.evaluation.statistics import binomial_interval
-from eeg_sgdr.evaluation.tables import ROW, records, row_of
+from eeg_sgdr.evaluation.tables import IDENTITY, identity, records
 from eeg_sgdr.reports import html
 from eeg_sgdr.reports.answers import Answer
 from eeg_sgdr.reports.data import members, resampled_subjects
@@ -46,11 +46,11 @@ def page(results: Results, fold: Subject) -> str:
 def _test_subjects(fold: Subject, settings: Settings, leading: Headline) -> Html:
     """Errors of the predictors of the first sentence in each test subject, and over all of them."""
     shown = {short_name(settings, one.predictor): one.predictor for one in leading.contenders}
-    rows = {(row["subject"], *(row[name] for name in ROW)): row for row in records(fold.evaluation)}
-    if ("all", *row_of(CLASSICAL)) in rows:
+    rows = {(row["subject"], *(row[name] for name in IDENTITY)): row for row in records(fold.evaluation)}
+    if ("all", *identity(CLASSICAL)) in rows:
         shown["classical baseline"] = CLASSICAL
     labels = [*fold.test_subjects, "all"]
-    by_name = {name: [rows[label, *row_of(one)] for label in labels] for name, one in shown.items()}
+    by_name = {name: [rows[label, *identity(one)] for label in labels] for name, one in shown.items()}
     n_test = [str(row["n_test"]) for row in next(iter(by_name.values()))]
     cells = [list(map(_error, column)) for column in by_name.values()]
     return render(

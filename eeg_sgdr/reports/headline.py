@@ -114,7 +114,7 @@ def side_by_side(subject: Subject, settings: Settings) -> list[tuple[str, Predic
     Predictors are those of the first seed; errors are "a : b", or "missing", for each seed.
     """
     errors = {
-        tuple(row[name] for name in tables.ROW): round(row["error"] * row["n_test"])
+        tuple(row[name] for name in tables.IDENTITY): round(row["error"] * row["n_test"])
         for row in tables.records(subject.overall)
     }
     rows = []
@@ -127,7 +127,7 @@ def side_by_side(subject: Subject, settings: Settings) -> list[tuple[str, Predic
         for i in range(n_pairs):
             # A side that averages over rates has one predictor, which meets each of the other side's.
             pairs = [[side[min(i, len(side) - 1)] for side in sides] for sides in by_seed]
-            counts = [[errors.get(tables.row_of(one)) for one in pair] for pair in pairs]
+            counts = [[errors.get(tables.identity(one)) for one in pair] for pair in pairs]
             texts = ["missing" if None in pair else f"{pair[0]} : {pair[1]}" for pair in counts]
             rows.append((comparison.name, pairs[0][0], pairs[0][1], texts))
     return rows

@@ -9,8 +9,8 @@ import pandas as pd
 from eeg_sgdr.evaluation.inference import pairs
 from eeg_sgdr.evaluation.predictors import (
     CLASSICAL,
-    Clock,
     Predictor,
+    TrainingTimes,
     is_done,
     reference,
     seed_groups,
@@ -169,10 +169,10 @@ def _made(results: Results) -> Html:
 def timings(results: Results) -> list[str]:
     """Training and prediction times of each comparison that has both sides, in sentences."""
     settings = results.settings
-    clock = Clock()
+    times = TrainingTimes()
     sentences = []
     for one in settings.evaluation.comparisons or ():
-        sides = [_of_side(results.subjects, settings, side, clock) for side in (one.a, one.b)]
+        sides = [_of_side(results.subjects, settings, side, times) for side in (one.a, one.b)]
         if all(training for training, _ in sides):
             seconds, predicting = zip(*sides, strict=True)
             sentences.append(
@@ -190,13 +190,13 @@ def timings(results: Results) -> list[str]:
 
 
 def _of_side(
-    subjects: Sequence[Subject], settings: Settings, side: Side, clock: Clock
+    subjects: Sequence[Subject], settings: Settings, side: Side, times: TrainingTimes
 ) -> tuple[list[float], list[float]]:
     """Seconds of training, and of predicting one trial, of every predictor of a side in every subject."""
     groups = seed_groups(settings, side.seeds)
     predictors = dict.fromkeys(one for group in groups for one in side_predictors(settings, side, group))
     done = [(subject, one) for subject in subjects for one in predictors if is_done(subject, one)]
-    return [clock.seconds(*pair) for pair in done], [s for pair in done for s in _predicting(*pair)]
+    return [times.seconds(*pair) for pair in done], [s for pair in done for s in _predicting(*pair)]
 
 
 def _predicting(subject: Subject, predictor: Predictor) -> list[float]:

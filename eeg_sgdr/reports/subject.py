@@ -6,7 +6,7 @@ from threadpoolctl import threadpool_limits
 from eeg_sgdr.evaluation import metrics
 from eeg_sgdr.evaluation.predictors import Predictor
 from eeg_sgdr.evaluation.statistics import McNemar
-from eeg_sgdr.evaluation.tables import ROW, distinct, records, row_of, seed_by_seed
+from eeg_sgdr.evaluation.tables import IDENTITY, distinct, identity, records, seed_by_seed
 from eeg_sgdr.networks.patterns import READERS, spatial_patterns
 from eeg_sgdr.reports.data import recordings
 from eeg_sgdr.reports.figures import curves, heads
@@ -48,8 +48,8 @@ def page(results: Results, subject: Subject) -> str:
 def content(results: Results, subject: Subject, leading: Headline) -> dict[str, str]:
     """HTML of each section, by title; the same for a subject and a fold."""
     settings = results.settings
-    departures, texts = deviations(settings, subject), methods(settings, subject)
-    cited = references([*texts, *departures], settings)
+    listed, texts = deviations(settings, subject), methods(settings, subject)
+    cited = references([*texts, *listed], settings)
     return {
         "Result": _result(subject, settings, leading),
         "Test error against epochs": _test_errors(subject, leading),
@@ -58,9 +58,7 @@ def content(results: Results, subject: Subject, leading: Headline) -> dict[str, 
         "Recordings": recordings(subject),
         "Training": _training(subject, settings),
         "What the network learned": activation_patterns(subject, settings, leading),
-        "Deviations from the paper, and what is not answered": render(
-            "deviations.html", deviations=departures
-        ),
+        "Deviations from the paper, and what is not answered": render("deviations.html", deviations=listed),
         "Methods": render("methods.html", methods=texts, references=cited),
         "Configuration, versions, and this report again": _made(results, subject),
     }
@@ -119,7 +117,7 @@ def _test_errors(subject: Subject, leading: Headline) -> Html:
 def _predictors(subject: Subject, leading: Headline) -> Html:
     """Table of evaluation.csv."""
     evaluation = distinct(subject.overall)
-    named = {row_of(one.predictor) for one in leading.contenders}
+    named = {identity(one.predictor) for one in leading.contenders}
     columns = {
         "Schedule": lambda row: row["schedule"],
         "Members": lambda row: "ensemble" if row["members"] == "cycles" else row["members"],
@@ -145,7 +143,7 @@ def _predictors(subject: Subject, leading: Headline) -> Html:
         "predictors.html",
         header=list(columns),
         rows=[[cell(row) for cell in columns.values()] for row in rows],
-        shaded=[i for i, row in enumerate(rows) if tuple(row[name] for name in ROW) in named],
+        shaded=[i for i, row in enumerate(rows) if tuple(row[name] for name in IDENTITY) in named],
         n_test=len(leading.y),
     )
 
