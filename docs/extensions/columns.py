@@ -16,7 +16,7 @@ def table(header: str, rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
 
 
 def columns() -> Iterator[tuple[str, str]]:
-    """Every column with its meaning; those of both sides together."""
+    """Columns with their meanings; those of both sides together."""
     for name, (_, meaning) in COMPARISON_COLUMNS.items():
         other = f"{name.removesuffix('_a')}_b"
         if name.endswith("_a"):
@@ -40,6 +40,6 @@ class Comparison(SphinxDirective):
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Make it known to Sphinx."""
+    """Register the directive."""
     app.add_directive("comparison", Comparison)
     return {"parallel_read_safe": True}

@@ -1,4 +1,4 @@
-"""The directive ``command``: what a command's --help says."""
+"""The directive ``command``: the --help of a command."""
 
 import argparse
 from functools import partial
@@ -23,6 +23,6 @@ class Command(Directive):
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Make it known to Sphinx."""
+    """Register the directive."""
     app.add_directive("command", Command)
     return {"parallel_read_safe": True}

@@ -1,7 +1,6 @@
-"""Links of Markdown files to files of the repository, which have other places on the site.
+"""Links of Markdown files, from files of the repository to pages of the site.
 
-Files outside docs/ that are pages of the site, too, are included by a page each. What has no page, and no
-address either, is named without a link.
+Files outside docs/ are included by a page each; those without a page are named without a link.
 """
 
 import re
@@ -24,15 +23,7 @@ LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)#\s]+)(#[^)\s]*)?\)")
 
 
 def relinked(text: str, folder: Path) -> str:
-    """Markdown whose links lead to pages of the site.
-
-    Parameters
-    ----------
-    text : str
-        Markdown; links are relative to a folder.
-    folder : Path
-        The folder.
-    """
+    """Markdown of a file in ``folder``, with links to pages of the site."""
 
     def place(match: re.Match[str]) -> str:
         picture, words, target, anchor = match.groups()
@@ -61,7 +52,7 @@ def of_included(app: Sphinx, path: Path, page: str, source: list[str]) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Make it known to Sphinx."""
+    """Register the listeners."""
     app.connect("source-read", of_page)
     app.connect("include-read", of_included)
     return {"parallel_read_safe": True}

@@ -1,4 +1,4 @@
-"""Formulas as MathML, which browsers read: neither LaTeX nor a script from elsewhere is needed."""
+"""Formulas as MathML, without LaTeX or scripts from other sites."""
 
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
@@ -19,6 +19,6 @@ def display(writer: HTML5Translator, node: nodes.math_block) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Make it known to Sphinx."""
+    """Register the renderer."""
     app.add_html_math_renderer("mathml", (inline, None), (display, None))
     return {"parallel_read_safe": True}

@@ -20,13 +20,13 @@ from eeg_sgdr.settings.types import Model
 
 
 def documented(model: type[Model]) -> list[tuple[list[str], str, str]]:
-    """The keys that a class documents: names that are explained together, their type, what they mean."""
+    """The documented keys of a class: names explained together, their type and meaning."""
     attributes = NumpyDocString(model.__doc__ or "")["Attributes"]
     return [(names.split(", "), kind, " ".join(lines)) for names, kind, lines in attributes]
 
 
 def undocumented(model: type[Model]) -> set[str]:
-    """Keys of which neither a class nor those that it extends say what they mean."""
+    """Keys that neither a class nor its bases document."""
     bases = [base for base in model.__mro__ if issubclass(base, Model)]
     known = {name for base in bases for names, _, _ in documented(base) for name in names}
     fields = model.model_fields
@@ -39,7 +39,7 @@ def undocumented(model: type[Model]) -> set[str]:
 
 
 def default(model: type[Model], name: str) -> str:
-    """A key's default as YAML; empty where it must be given, or is itself a section."""
+    """A key's default as YAML; empty if it is required or itself a section."""
     value = model.model_fields[name].get_default(call_default_factory=True)
     if value is PydanticUndefined or isinstance(value, Model):
         return ""
@@ -57,7 +57,7 @@ def plain(value: Any) -> Any:
 
 
 def markdown(model: type[Model]) -> Iterator[str]:
-    """What a class says of its section, and a table of its keys."""
+    """The description of a section, and a table of its keys."""
     text = NumpyDocString(model.__doc__ or "")
     yield from (*text["Summary"], "", *text["Extended Summary"], "")
     yield from ("| key | type | default | |", "|---|---|---|---|")
@@ -90,6 +90,6 @@ class Section(SphinxDirective):
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Make it known to Sphinx."""
+    """Register the directive."""
     app.add_directive("section", Section)
     return {"parallel_read_safe": True}

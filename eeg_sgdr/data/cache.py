@@ -138,7 +138,7 @@ def _make_entry(
             write_array(folder / f"{name}_{part}.npy", values)
     write_csv(folder / "trials.csv", trials.table)
     write_npz(folder / "summary.npz", trials.summary)
-    write_json(folder / "data.json", {**trials.info, "simulated": source.simulated, **origin})
+    write_json(folder / "data.json", {**trials.info, "simulated": settings.recordings.simulated, **origin})
 
 
 def n_parallel(recordings: Sequence[Recording], settings: Settings, n_cores: int, free: int) -> int:

@@ -171,7 +171,7 @@ class SnapshotEnsembleClassifier(ClassifierMixin, BaseEstimator):
             "crop_samples": self.crop_samples,
         }
         build = _network_builder(self.network, self.arguments, shape, sfreq, self.seed)
-        # There is no test set, but a fit scores one window at least.
+        # There is no test set, but a fit scores at least one window.
         data = Data(x, indices.astype(np.int64), x[:1], len(self.classes_), sfreq)
         fits = [_fit(build(), data, training, each, self.seed) for each in schedules]
         self.estimators_ = [
@@ -310,7 +310,7 @@ def _network_builder(
     sfreq: float | None,
     seed: int,
 ) -> Callable[[], Network]:
-    """Function that builds the network with its initial weights; can be pickled.
+    """Picklable function that builds the network with its initial weights.
 
     ``shape`` has n_channels, n_samples (of a window), n_classes and crop_samples; a module has no
     ``arguments``.

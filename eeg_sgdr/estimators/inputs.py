@@ -10,12 +10,12 @@ from eeg_sgdr.errors import UserError
 
 
 class BadInputError(UserError, ValueError):
-    """A `UserError` that is a ValueError, too, as scikit-learn's tools expect."""
+    """A `UserError` that is also a ValueError, as scikit-learn expects."""
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Windows as arrays; what is no Epochs and no dataset is left as it is."""
+    """Windows, and what Epochs or a dataset know of them; other inputs are left as they are."""
 
     x: Any  # (n_trials, n_channels, n_samples); EEG of Epochs in microvolts, all else in its own unit
     y: np.ndarray | None = None  # (n_trials,), labels of the windows themselves

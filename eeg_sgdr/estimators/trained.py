@@ -191,7 +191,7 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
 
 @dataclass(frozen=True)
 class _CuedRaw:
-    """A recording, or an epoch as one, with its cues (None: the study's)."""
+    """A recording, or an epoch as a recording, with its cues (None: the study's)."""
 
     raw: Any
     cues: list[str] | None

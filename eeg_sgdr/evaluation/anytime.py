@@ -1,4 +1,4 @@
-"""How good a schedule is at any moment: areas, and the first epochs at which it is good enough."""
+"""Anytime performance: area under the error curve, and first epoch within a target error."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ from eeg_sgdr.evaluation.units import (
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.settings.plan import FitKey, schedule_of
 
-#: Error from each epoch on, epochs ascending; before the first it is chance.
+#: Error from each epoch on, epochs ascending; chance before the first.
 Points = list[tuple[int, float]]
 
 
@@ -70,8 +70,8 @@ def anytime(settings: Settings, errors: UnitErrors) -> list[Row]:
     return rows
 
 
-def moments(settings: Settings, name: str, members: str, rate: float, seed: int) -> list[Predictor]:
-    """What an arm offers as its epochs pass: its cycle ends, or a fit of each budget, ascending."""
+def candidates(settings: Settings, name: str, members: str, rate: float, seed: int) -> list[Predictor]:
+    """Predictors of an arm by ascending epoch: its cycle ends, or a fit of each budget."""
     arm = settings.schedules[name]
     if not arm.leaves_snapshots:
         return [last_snapshot(FitKey(name, budget, rate, seed)) for budget in sorted(arm.budgets)]
@@ -84,17 +84,17 @@ def moments(settings: Settings, name: str, members: str, rate: float, seed: int)
 
 
 def _median_over_seeds(values: np.ndarray) -> np.ndarray:
-    """From shape (n_seeds x n_rates, n_sides) to (n_sides,); a mean cannot hold what is not reached."""
+    """From shape (n_seeds x n_rates, n_sides) to (n_sides,); epochs not reached are infinite."""
     return np.array([quartiles(side)[1] for side in values.T])
 
 
 def _pair(settings: Settings, errors: UnitErrors, a: tuple[str, str], b: tuple[str, str]) -> list[Row]:
     rates, groups = settings.training.initial_rates, seed_groups(settings, 1)
     offers = {
-        group: [[moments(settings, *side, rate, *group) for side in (a, b)] for rate in rates]
+        group: [[candidates(settings, *side, rate, *group) for side in (a, b)] for rate in rates]
         for group in groups
     }
-    # At the common last epoch both have something new to show.
+    # The last epoch at which both sides have a predictor.
     last = min(side[-1].epoch for side in offers[groups[0]][0])
     chance = 1 - 1 / len(settings.recordings.classes)
 
@@ -128,7 +128,7 @@ def _latest(offered: Sequence[Predictor], last: int) -> Predictor:
 
 
 def _curves(errors: UnitErrors, unit: str, offers: list[list[list[Predictor]]]) -> list[list[Points]] | None:
-    """Errors of both sides at every rate; None unless all of them are there."""
+    """Errors of both sides at every rate; None if any is missing."""
     found = errors.of_unit[unit]
     if not all(one in found for pair in offers for side in pair for one in side):
         return None
@@ -144,7 +144,7 @@ def _areas(areas: UnitValues) -> Iterator[Row]:
 
 
 def _first_epochs(first: UnitValues) -> Iterator[Row]:
-    """First epochs of both sides, how many units reached it, and the ratio of b's epochs to a's."""
+    """First epochs of both sides, fraction of units that reached the target, and the ratio of b to a."""
     common = sample_size(first)
     for letter, epochs in zip("ab", first.values.T, strict=True):
         of_side = {**common, "side": letter}
@@ -157,7 +157,7 @@ def _first_epochs(first: UnitValues) -> Iterator[Row]:
     missing = [first.missing] if first.missing else []
     missing += [f"reached by neither: {', '.join(neither)}"] if neither else []
     n_units = int(known.sum())
-    # An infinite ratio: b did not reach it; zero: a did not.
+    # The ratio is infinite where b did not reach the target, zero where a did not.
     yield {
         **common,
         "quantity": "ratio of epochs",

@@ -1,4 +1,4 @@
-"""comparison.csv: all its rows, and bringing it up to date."""
+"""comparison.csv: all rows, and the update of the file."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -7,7 +7,7 @@ import pandas as pd
 
 from eeg_sgdr.evaluation import tables
 from eeg_sgdr.evaluation.anytime import anytime
-from eeg_sgdr.evaluation.curves import curve, descriptive, diverged
+from eeg_sgdr.evaluation.descriptive import curve, diverged, untested
 from eeg_sgdr.evaluation.ensembles import ensemble
 from eeg_sgdr.evaluation.inference import hypothesis_tests
 from eeg_sgdr.evaluation.units import read_errors, read_subject_errors
@@ -17,7 +17,7 @@ from eeg_sgdr.storage.schemas import COMPARISON, COUNTS, TEXTS
 
 
 def comparison(results: Results) -> pd.DataFrame:
-    """One row per number that the study's report shows; columns as `storage.schemas` documents them."""
+    """One row per number of the study's page; columns as in `storage.schemas`."""
     settings = results.settings
     errors = read_errors(results.evaluation, settings)
     subject_errors = read_subject_errors(results.evaluation, settings)
@@ -29,7 +29,7 @@ def comparison(results: Results) -> pd.DataFrame:
     rows = [
         *hypothesis_tests(settings, errors, subject_errors, updates),
         *curve(settings, subject_errors),
-        *descriptive(settings, errors),
+        *untested(settings, errors),
         *ensemble(settings, errors, results.subjects),
         *anytime(settings, errors),
         *diverged(settings, errors, results.subjects),
@@ -39,11 +39,10 @@ def comparison(results: Results) -> pd.DataFrame:
 
 
 def update(root: Path, evaluated: Collection[str]) -> Results | None:
-    """Write comparison.csv of a study of several subjects, or of one that has it already.
+    """Write comparison.csv of a study of several subjects, or where it exists; None if nothing to compare.
 
-    ``evaluated`` are the subjects whose evaluation.csv is new. Those of the others are computed again first:
-    with other settings of the evaluation they would be of another kind. Returns the folder with the table, or
-    None when there is nothing to compare.
+    evaluation.csv of subjects not in ``evaluated`` is computed again first: it may have been made with other
+    settings of the evaluation.
     """
     results = Results(root)
     path = folders.Study(root).comparison
@@ -55,6 +54,6 @@ def update(root: Path, evaluated: Collection[str]) -> Results | None:
     for subject in done:
         if subject.label not in evaluated:
             files.write_csv(subject.folder.evaluation, tables.evaluation(subject, results.settings))
-    # Tables are read when they are asked for, so these are the new ones.
+    # Results reads tables when they are asked for, so these are the new ones.
     files.write_csv(path, comparison(results))
     return results

@@ -1,4 +1,4 @@
-"""Error against how many fits and snapshots are averaged, from stored probabilities alone."""
+"""Error against the number of fits and snapshots averaged, from stored probabilities."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -23,7 +23,7 @@ from eeg_sgdr.settings import Settings
 from eeg_sgdr.settings.plan import FitKey, schedule_of
 from eeg_sgdr.storage.results import Subject
 
-#: The predictors of every disjoint group of seeds.
+#: Predictors by disjoint group of seeds.
 Cell = dict[Group, list[Predictor]]
 
 
@@ -59,7 +59,7 @@ def cells(settings: Settings) -> list[Cell]:
 
 
 def _snapshots(ends: Sequence[int], restarts: bool, every_epoch: bool) -> list[tuple[str, tuple[int, ...]]]:
-    """Which snapshots of a fit are averaged, and what that is called."""
+    """Kinds of members, and the epochs of the snapshots that are averaged."""
     if not restarts:
         return [("single", tuple(ends[-1:]))]
     found = [("cycles", tuple(ends[-m:])) for m in range(1, len(ends) + 1)]
@@ -73,7 +73,7 @@ def _snapshots(ends: Sequence[int], restarts: bool, every_epoch: bool) -> list[t
 def stored_errors(
     subject: Subject, settings: Settings, wanted: Iterable[Predictor]
 ) -> dict[Predictor, float]:
-    """Errors of the predictors whose fits and epochs are stored."""
+    """Errors of those predictors whose fits and epochs are stored."""
     wanted = list(wanted)
     needed = {key for predictor in wanted for key in predictor.fits} & set(subject.done)
     statistics = settings.evaluation.batch_norm_statistics
@@ -89,8 +89,7 @@ def stored_errors(
 def ensemble(settings: Settings, errors: UnitErrors, subjects: Iterable[Subject]) -> list[Row]:
     """Rows of the surface: mean error over units with its t interval; described, not tested.
 
-    For each N, seeds are taken in disjoint groups, whose errors are averaged. The last row says on how many
-    test trials they stand.
+    For each N, errors are averaged over disjoint groups of seeds. The last row counts test trials.
     """
     surface = cells(settings)
     wanted = list(dict.fromkeys(one for cell in surface for side in cell.values() for one in side))
@@ -110,8 +109,8 @@ def ensemble(settings: Settings, errors: UnitErrors, subjects: Iterable[Subject]
 
 
 def _n_test(errors: UnitErrors) -> Row:
-    """How many test trials the units have."""
-    # They hang on no seed: one group of none.
+    """Median number of test trials of the units."""
+    # They do not depend on seeds: one empty group.
     trials = unit_values(errors, [()], 1, lambda unit, _: np.array([[errors.n_test[unit]]]), mean_over_seeds)
     described = {"family": "ensemble", "quantity": "median test trials", "metric": "trials"}
     return {**described, **sample_size(trials), **median_of(trials.values[:, 0])}

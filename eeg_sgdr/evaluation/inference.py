@@ -1,4 +1,4 @@
-"""The comparisons that the configuration names: tests, intervals, and what they cost."""
+"""The comparisons named in the configuration: tests, intervals, effect sizes and costs."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -29,10 +29,9 @@ def hypothesis_tests(
 ) -> list[Row]:
     """Rows of every comparison of the configuration; nothing else is tested.
 
-    The sign-flip test of the row "mean difference" is the one that is adjusted (Holm); the tests and
-    intervals in other rows stand beside it. So do, across subjects, those over subjects, whose errors are
-    correlated where they share networks: they are conditional on these trained networks. ``updates`` are
-    those of an epoch in each unit.
+    Only the sign-flip test of the row "mean difference" is adjusted (Holm). Across subjects, rows over
+    subjects are conditional on these trained networks, since errors of subjects that share networks are
+    correlated. ``updates`` is the number of updates per epoch in each unit.
     """
     comparisons = settings.evaluation.comparisons or ()
     found = [_values(settings, errors, one) for one in comparisons]
@@ -40,11 +39,11 @@ def hypothesis_tests(
     rows = []
     for one, values, p_holm in zip(comparisons, found, adjusted, strict=True):
         size = _group_size(one)
-        # Where seeds are too few, as many as it would take.
+        # With too few seeds, describe the sides with as many as they need.
         sides = _sides(settings, one, next(iter(seed_groups(settings, size)), tuple(range(size))))
         common = {"comparison": one.name, "family": "tested", "metric": "error"}
         common |= {**describe(*sides), **sample_size(values)}
-        numbers = [*_numbers(values, float(p_holm)), *_updates(sides, values, updates), *_of_units(values)]
+        numbers = [*_numbers(values, float(p_holm)), *_updates(sides, values, updates), *_unit_errors(values)]
         if errors.kind == "fold":
             numbers += _conditional(_values(settings, subject_errors, one))
         rows += [{**common, **row} for row in numbers]
@@ -57,12 +56,12 @@ def _sides(settings: Settings, comparison: Comparison, seeds: Group) -> list[lis
 
 
 def _group_size(comparison: Comparison) -> int:
-    """The fewest seeds that serve both sides."""
+    """Smallest number of seeds that both sides' groups divide."""
     return math.lcm(comparison.a.seeds, comparison.b.seeds)
 
 
 def _values(settings: Settings, errors: UnitErrors, comparison: Comparison) -> UnitValues:
-    """Mean errors of both sides of a comparison in every unit, over the seeds that both sides have."""
+    """Mean errors of both sides of a comparison in every unit, over the seeds that both have."""
     size = _group_size(comparison)
     groups = seed_groups(settings, size)
     if not groups:
@@ -88,7 +87,7 @@ def _numbers(values: UnitValues, p_holm: float) -> Iterator[Row]:
 
 
 def _updates(sides: list[list[Predictor]], values: UnitValues, updates: Mapping[str, int]) -> Iterator[Row]:
-    """What one predictor of each side takes in updates: mean over units, least and most."""
+    """Updates of one predictor of each side: mean, minimum and maximum over units."""
     each = np.array([updates[unit] for unit in values.units if unit in updates])
     for letter, (one, *_) in zip("ab", sides, strict=True):
         x = each * one.epochs_spent
@@ -97,15 +96,15 @@ def _updates(sides: list[list[Predictor]], values: UnitValues, updates: Mapping[
 
 
 def _conditional(values: UnitValues) -> Iterator[Row]:
-    """What holds over the subjects tested, given these trained networks, and their errors."""
+    """Difference over the test subjects, given these trained networks, and their errors."""
     x = values.difference
     counted = {**sample_size(values), **mean_of(x), **counts_of(x)}
     yield {"quantity": "conditional mean difference", **counted, "p": statistics.sign_flip(x)}
-    yield from _of_units(values)
+    yield from _unit_errors(values)
 
 
-def _of_units(values: UnitValues) -> Iterator[Row]:
-    """Both sides' error in every unit, of which the other numbers are made."""
+def _unit_errors(values: UnitValues) -> Iterator[Row]:
+    """Both sides' error in every unit, from which the other numbers follow."""
     for unit, pair in zip(values.units, values.values, strict=True):
         for letter, error in zip("ab", pair, strict=True):
             about = {"unit_kind": values.kind, "unit": unit, "side": letter}
@@ -114,7 +113,7 @@ def _of_units(values: UnitValues) -> Iterator[Row]:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Errors of both sides of a comparison in the units that have both, and labels of the sides."""
+    """Labels of both sides of a comparison, and their errors in the units that have both."""
 
     a: str
     b: str
@@ -128,7 +127,7 @@ class Pairs:
 
 
 def pairs(comparison: pd.DataFrame, settings: Settings) -> dict[str, Pairs]:
-    """Errors behind every comparison of comparison.csv that any unit has both sides of, by its name."""
+    """Errors behind the comparisons of comparison.csv, by name, where any unit has both sides."""
     errors = comparison[(comparison["quantity"] == "error") & (comparison["unit_kind"] == settings.unit)]
     found = {}
     for name, rows in errors.groupby("comparison", sort=False):

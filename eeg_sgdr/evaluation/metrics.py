@@ -7,17 +7,17 @@ from sklearn import metrics
 
 
 def error(y: np.ndarray, probabilities: np.ndarray) -> float:
-    """Fraction of trials whose most probable class is not theirs."""
+    """Fraction of misclassified trials."""
     return float(metrics.zero_one_loss(y, probabilities.argmax(axis=1), normalize=False) / len(y))
 
 
 def chance(y: np.ndarray) -> float:
-    """Error of naming the commonest class always."""
+    """Error of always predicting the most frequent class."""
     return float(1 - np.bincount(y).max() / len(y))
 
 
 def balanced_accuracy(y: np.ndarray, probabilities: np.ndarray) -> float:
-    """Mean over the classes of the fraction of their trials that is recognised."""
+    """Mean recall over the classes."""
     return float(metrics.balanced_accuracy_score(y, probabilities.argmax(axis=1)))
 
 
@@ -28,7 +28,7 @@ def auc(y: np.ndarray, probabilities: np.ndarray) -> float:
 
 def nll(y: np.ndarray, probabilities: np.ndarray) -> float:
     """Mean negative log-likelihood in nats."""
-    # Averaged in float64, float32 probabilities do not add up to one; scikit-learn minds.
+    # Averages of float32 probabilities do not add up to one, of which scikit-learn warns.
     p = probabilities.astype(float)
     return float(metrics.log_loss(y, p / p.sum(axis=1, keepdims=True), labels=np.arange(p.shape[1])))
 
@@ -51,7 +51,7 @@ def ece(y: np.ndarray, probabilities: np.ndarray) -> float:
 
 
 def reliability(y: np.ndarray, probabilities: np.ndarray, n_bins: int = 15) -> list[tuple[int, float, float]]:
-    """Trials, fraction correct, and mean confidence, of each bin of confidence that is not empty.
+    """Number of trials, fraction correct, and mean confidence of each non-empty bin of confidence.
 
     A confidence on an edge belongs to the bin below.
     """

@@ -1,4 +1,4 @@
-"""Predictors: which fits and snapshots are averaged into one prediction, and what that costs."""
+"""Predictors: the fits and snapshots averaged into one prediction, and their cost."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from eeg_sgdr.storage.results import Subject, of_fit
 class Predictor:
     """N fits times M snapshots, whose probabilities are averaged with equal weights."""
 
-    #: Of one arm and budget, at one or several rates, with one or several seeds; none for the baseline.
+    #: Of one arm and budget, over rates and seeds; none for the baseline.
     fits: tuple[FitKey, ...]
-    #: The snapshots taken of each fit, ascending; the prediction is that of the last one's moment.
+    #: Epochs of each fit's snapshots, ascending; the last is when the prediction can be made.
     epochs: tuple[int, ...]
     #: "single" (the last snapshot), "cycles" (of the last cycles), "consecutive" (epochs), or "baseline".
     members: str
@@ -29,7 +29,7 @@ class Predictor:
 
     @property
     def budget(self) -> int:
-        """Epochs that the schedule is laid out for."""
+        """Epochs of the whole schedule."""
         return self.fits[0].budget if self.fits else 0
 
     @property
@@ -84,10 +84,10 @@ CLASSICAL = Predictor((), (), "baseline")
 
 
 def predictors(settings: Settings, available: Iterable[FitKey]) -> list[Predictor]:
-    """All predictors whose fits are available, named by the configuration before any label is read.
+    """All predictors of the configuration whose fits are available, whatever the labels.
 
-    Each snapshot alone and, for arms that leave them, the ensemble of the last cycles, at every end; for
-    each rate, and over all rates. Those over several seeds only where a comparison names them.
+    At every end of a schedule: the snapshot alone and, for arms that leave snapshots, the ensemble of the
+    last cycles; at each rate and over all rates. Over several seeds only where a comparison names them.
     """
     done = set(available)
     rates = settings.training.initial_rates
@@ -113,7 +113,7 @@ def predictors(settings: Settings, available: Iterable[FitKey]) -> list[Predicto
 
 
 def fit_keys(schedule: str, budget: int, rates: Iterable[float], seeds: Iterable[int]) -> tuple[FitKey, ...]:
-    """Fits of one arm at all of these rates with all of these seeds."""
+    """Fits of one arm at several rates with several seeds."""
     return tuple(FitKey(schedule, budget, rate, seed) for seed in seeds for rate in rates)
 
 
@@ -126,21 +126,18 @@ def _of_fits(settings: Settings, fits: tuple[FitKey, ...]) -> list[Predictor]:
 
 
 def members_at(ends: tuple[int, ...], n_cycles: int) -> tuple[int, ...]:
-    """Ends of the cycles whose snapshots are averaged when ``n_cycles`` are completed."""
+    """Cycle ends whose snapshots are averaged after ``n_cycles`` completed cycles."""
     return ends[n_cycles - n_averaged(n_cycles) : n_cycles]
 
 
 def seed_groups(settings: Settings, size: int) -> list[tuple[int, ...]]:
-    """Disjoint groups of seeds, in order; seeds that fill no group are left over."""
+    """Disjoint groups of seeds, in order; an incomplete last group is dropped."""
     seeds = settings.training.seeds
     return [seeds[i : i + size] for i in range(0, len(seeds) - size + 1, size)]
 
 
 def side_predictors(settings: Settings, side: Side, seeds: tuple[int, ...]) -> list[Predictor]:
-    """The predictors of one side of a comparison, at the last end of its budget.
-
-    With ``rates: each`` there is one for each rate; with more seeds than are averaged, for each group.
-    """
+    """Predictors of a comparison's side at the end of its budget, per rate or over all, per seed group."""
     if side.schedule == "baseline":
         return [CLASSICAL]
     budget = side.budget or max(settings.schedules[side.schedule].budgets)
@@ -158,7 +155,7 @@ def side_predictors(settings: Settings, side: Side, seeds: tuple[int, ...]) -> l
 
 
 def reference(settings: Settings, seed: int) -> Predictor:
-    """The predictor that others are measured against."""
+    """The reference predictor of the configuration."""
     named = settings.evaluation.reference
     assert named is not None
     return last_snapshot(FitKey(named.schedule, named.budget, named.rate, seed))
@@ -170,20 +167,20 @@ def last_snapshot(key: FitKey) -> Predictor:
 
 
 def is_done(subject: Subject, predictor: Predictor) -> bool:
-    """Whether a subject has all fits of a predictor, or the baseline if it is that."""
+    """Whether a subject has all fits of a predictor, or its baseline."""
     if predictor == CLASSICAL:
         return subject.baseline is not None and subject.baseline["state"] == "done"
     return set(predictor.fits) <= set(subject.done)
 
 
-class Clock:
-    """Seconds of training, scoring left out; every history.csv is read once."""
+class TrainingTimes:
+    """Seconds of training without scoring; reads every history.csv once."""
 
     def __init__(self) -> None:
         self._after_epochs: dict[tuple[str, FitKey], np.ndarray] = {}
 
     def seconds(self, subject: Subject, predictor: Predictor) -> float:
-        """Seconds that all fits of a predictor took up to its epoch, or the baseline's whole fit."""
+        """Seconds of all fits of a predictor up to its epoch, or of the baseline's fit."""
         if predictor == CLASSICAL:
             return of_fit(subject.baseline or {})
         return float(sum(self._of_fit(subject, key)[predictor.epoch - 1] for key in predictor.fits))

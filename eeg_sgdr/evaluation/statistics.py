@@ -1,4 +1,4 @@
-"""Tests and intervals: arrays in, numbers out, nothing known of EEG."""
+"""Hypothesis tests, intervals and effect sizes of arrays."""
 
 from dataclasses import dataclass
 
@@ -35,7 +35,7 @@ def mcnemar(a_correct: np.ndarray, b_correct: np.ndarray) -> McNemar:
     return McNemar(only_a, only_b, float(p))
 
 
-#: Differences closer than this are equal: far above the rounding of averaged fractions, far below one trial.
+#: Differences within this are equal: far above rounding of averaged fractions, far below one trial.
 TOLERANCE = 1e-9
 
 

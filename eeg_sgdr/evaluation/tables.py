@@ -1,4 +1,4 @@
-"""The table of every predictor of a subject or fold: evaluation.csv."""
+"""evaluation.csv: metrics of every predictor of a subject or fold."""
 
 from typing import Any
 
@@ -10,18 +10,15 @@ from eeg_sgdr.evaluation.predictors import CLASSICAL, Predictor, is_done, predic
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.storage.results import Subject
 
-#: Columns of evaluation.csv that tell predictors apart.
-ROW = ("schedule", "budget", "epoch", "rates", "seeds", "members")
+#: Columns of evaluation.csv that identify a predictor.
+IDENTITY = ("schedule", "budget", "epoch", "rates", "seeds", "members")
 
-#: Those that say what one averages and costs.
+#: Columns of what a predictor averages and costs.
 COST = ("n_fits", "n_snapshots", "n_networks", "epochs_spent")
 
 
 def evaluation(subject: Subject, settings: Settings) -> pd.DataFrame:
-    """One row per predictor of a subject, and one of the baseline where it is done.
-
-    In a fold there is one for each test subject, and one for all of them ("all").
-    """
+    """One row per predictor, with the baseline if it is done; in a fold per test subject and for "all"."""
     statistics = settings.evaluation.batch_norm_statistics
     stored = {key: subject.probabilities(key, statistics) for key in subject.done}
     y = labels(subject)
@@ -33,7 +30,7 @@ def evaluation(subject: Subject, settings: Settings) -> pd.DataFrame:
             {
                 "fold": subject.fold,
                 "subject": label,
-                **{name: getattr(predictor, name) for name in (*ROW, *COST)},
+                **{name: getattr(predictor, name) for name in (*IDENTITY, *COST)},
                 "n_test": int(trials.sum()),
                 **{name: metric(y[trials], probabilities[trials]) for name, metric in METRICS.items()},
             }
@@ -44,7 +41,7 @@ def evaluation(subject: Subject, settings: Settings) -> pd.DataFrame:
 
 
 def _trials_of(subject: Subject) -> dict[str, np.ndarray]:
-    """Which test trials count for which subject; in a fold all of them count for "all"."""
+    """Masks of the test trials of each subject; in a fold with "all"."""
     trials = subject.tested
     everything = np.ones(len(trials), bool)
     if not subject.fold:
@@ -55,28 +52,28 @@ def _trials_of(subject: Subject) -> dict[str, np.ndarray]:
 
 
 def labels(subject: Subject) -> np.ndarray:
-    """Classes of the test trials that were not rejected, by index; shape (n_trials,)."""
+    """Class indices of the test trials that were not rejected; shape (n_trials,)."""
     index = {name: i for i, name in enumerate(subject.data["classes"])}
     return subject.tested["class"].map(index).to_numpy(int)
 
 
-def row_of(predictor: Predictor) -> tuple[object, ...]:
-    """A predictor's values in the columns of `ROW`."""
-    return tuple(getattr(predictor, name) for name in ROW)
+def identity(predictor: Predictor) -> tuple[object, ...]:
+    """A predictor's values of the columns `IDENTITY`."""
+    return tuple(getattr(predictor, name) for name in IDENTITY)
 
 
 def distinct(evaluation: pd.DataFrame) -> pd.DataFrame:
-    """Rows of evaluation.csv without the ensembles of one snapshot, which are that snapshot."""
+    """Rows of evaluation.csv without ensembles of one snapshot, which equal that snapshot."""
     same = (evaluation["members"] == "cycles") & (evaluation["n_snapshots"] == 1)
     return evaluation[~same].reset_index(drop=True)
 
 
 def seed_by_seed(evaluation: pd.DataFrame) -> pd.DataFrame:
     """Distinct rows of evaluation.csv that average over no seeds."""
-    found = distinct(evaluation)
-    return found[~found["seeds"].str.contains("+", regex=False)]
+    rows = distinct(evaluation)
+    return rows[~rows["seeds"].str.contains("+", regex=False)]
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """A table's rows by name of column."""
+    """A table's rows as dictionaries."""
     return table.to_dict("records")  # type: ignore[return-value]

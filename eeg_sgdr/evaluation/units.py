@@ -1,4 +1,4 @@
-"""Values of the units of inference, subjects or folds, and of the subjects tested; what is missing."""
+"""Errors per unit of inference (subject or fold), and their columns of comparison.csv."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,10 +10,10 @@ import pandas as pd
 from eeg_sgdr.data.splits import folds
 from eeg_sgdr.evaluation.predictors import CLASSICAL, Predictor, predictors
 from eeg_sgdr.evaluation.statistics import mean_interval, quartiles, tally
-from eeg_sgdr.evaluation.tables import COST, ROW, records, row_of
+from eeg_sgdr.evaluation.tables import COST, IDENTITY, identity, records
 from eeg_sgdr.settings import Settings, SubjectSplit, plan
 
-#: Seeds that are taken together: one, or as many as a predictor averages over.
+#: Seeds of one predictor: one, or those that it averages over.
 Group = tuple[int, ...]
 
 
@@ -23,17 +23,16 @@ class UnitErrors:
 
     #: What a unit is: "subject" or "fold".
     kind: str
-    #: The units that the study is made of, whether they are there or not.
+    #: All units of the study, present or missing.
     expected: tuple[str, ...]
     of_unit: Mapping[str, Mapping[Predictor, float]]
-    #: Test trials of the units that are there.
+    #: Test trials of the units that are present.
     n_test: Mapping[str, int]
-    #: Across subjects, the fold in which a subject tests, by which it is missing; empty where units have
-    #: networks of their own.
+    #: Across subjects, the fold in which each subject tests; empty where units have their own networks.
     fold_of: Mapping[str, str] = field(default_factory=dict)
 
     def name(self, unit: str) -> str:
-        """What a unit that is missing is called."""
+        """Name of a missing unit: its fold, if its networks are shared."""
         return f"fold {self.fold_of[unit]}" if unit in self.fold_of else f"{self.kind} {unit}"
 
 
@@ -45,21 +44,21 @@ class UnitValues:
     kind: str
     units: tuple[str, ...]
     values: np.ndarray
-    #: The least number of seeds that any unit's values stand on.
+    #: The smallest number of seeds behind any unit's values.
     n_seeds: int
-    #: What was expected and is not there, in words.
+    #: Missing units and seeds, in words.
     missing: str
-    #: Whether the configuration itself leaves it without values.
+    #: Whether the configuration itself leaves no values.
     left_out: bool = False
 
     @property
     def difference(self) -> np.ndarray:
-        """The second side's values less the first's: positive where the first has less error."""
+        """Values of b minus a: positive where a has the lower error."""
         return self.values[:, 1] - self.values[:, 0]
 
 
 def read_errors(evaluation: pd.DataFrame, settings: Settings) -> UnitErrors:
-    """Errors of the units of inference: subjects or, since those of a fold share its networks, folds."""
+    """Errors of the units of inference: subjects or, where these share networks, folds."""
     across = bool(evaluation["fold"].ne("").any())
     table = evaluation[evaluation["subject"] == "all"] if across else evaluation
     kind = "fold" if across else "subject"
@@ -68,7 +67,7 @@ def read_errors(evaluation: pd.DataFrame, settings: Settings) -> UnitErrors:
 
 
 def read_subject_errors(evaluation: pd.DataFrame, settings: Settings) -> UnitErrors:
-    """Errors of the subjects tested, each by the networks of its fold where there are folds."""
+    """Errors of the test subjects, with folds by the networks of each one's fold."""
     table = evaluation[evaluation["fold"].eq("") | evaluation["subject"].ne("all")]
     of_unit, n_test = _read(table, "subject", settings)
     fold_of = folds_of_subjects(settings)
@@ -79,21 +78,25 @@ def read_subject_errors(evaluation: pd.DataFrame, settings: Settings) -> UnitErr
 def _read(
     table: pd.DataFrame, column: str, settings: Settings
 ) -> tuple[dict[str, dict[Predictor, float]], dict[str, int]]:
-    """Errors and test trials by what stands in a column."""
+    """Errors and test trials by unit, the values of ``column``."""
     found: dict[str, dict[tuple[object, ...], float]] = {}
     n_test = {}
     for row in records(table):
-        found.setdefault(row[column], {})[tuple(row[name] for name in ROW)] = row["error"]
+        found.setdefault(row[column], {})[tuple(row[name] for name in IDENTITY)] = row["error"]
         n_test[row[column]] = row["n_test"]
-    asked = {one: row_of(one) for one in (*predictors(settings, plan.fits(settings)), CLASSICAL)}
+    expected = {
+        predictor: identity(predictor)
+        for predictor in (*predictors(settings, plan.fits(settings)), CLASSICAL)
+    }
     of_unit = {
-        unit: {one: rows[row] for one, row in asked.items() if row in rows} for unit, rows in found.items()
+        unit: {predictor: errors[row] for predictor, row in expected.items() if row in errors}
+        for unit, errors in found.items()
     }
     return of_unit, n_test
 
 
 def expected_units(settings: Settings) -> tuple[str, ...]:
-    """Subjects or folds that the configuration names; none when it leaves them to the source."""
+    """Subjects or folds that the configuration names; empty if it leaves them to the source."""
     named = settings.recordings.subjects
     if named == "all":
         return ()
@@ -103,10 +106,7 @@ def expected_units(settings: Settings) -> tuple[str, ...]:
 
 
 def folds_of_subjects(settings: Settings) -> dict[str, str]:
-    """The fold in which each subject of the configuration tests, in order of the subjects.
-
-    Empty without folds, or when the configuration leaves the subjects to the source.
-    """
+    """The fold in which each subject tests; empty without folds or with subjects left to the source."""
     named = settings.recordings.subjects
     if named == "all" or not isinstance(settings.split, SubjectSplit):
         return {}
@@ -115,7 +115,7 @@ def folds_of_subjects(settings: Settings) -> dict[str, str]:
 
 
 def mean_errors(errors: UnitErrors, sides: Mapping[Group, Sequence[Sequence[Predictor]]]) -> UnitValues:
-    """Mean error of each side in every unit, over the groups of seeds of which all predictors are there."""
+    """Mean error of each side in every unit, over the groups of seeds that have all predictors."""
 
     def means(unit: str, group: Group) -> np.ndarray | None:
         found = errors.of_unit[unit]
@@ -141,8 +141,8 @@ def unit_values(
 ) -> UnitValues:
     """One value of each side in every unit.
 
-    ``value`` gives those of a unit and a group of seeds, shape (any, n_sides), or None when something is
-    missing; ``over_seeds`` makes one of each side of those of all groups.
+    ``value`` returns those of a unit and group of seeds, shape (n, n_sides), or None if any is missing;
+    ``over_seeds`` reduces those of all groups to shape (n_sides,).
     """
     values, units, counts, missing = [], [], [], []
     for unit in errors.expected:
@@ -161,15 +161,12 @@ def unit_values(
     return UnitValues(errors.kind, tuple(units), table, min(counts, default=0), text)
 
 
-#: A row of comparison.csv: its columns that have a content.
+#: The filled columns of a row of comparison.csv.
 Row = dict[str, Any]
 
 
 def describe(a: Sequence[Predictor], b: Sequence[Predictor] = ()) -> Row:
-    """The columns that say what is set side by side, and what one predictor of each side costs.
-
-    Sides are given by their predictors for one group of seeds.
-    """
+    """Columns of what is compared and its cost; sides by their predictors of one group of seeds."""
     return {**_side("a", a), **(_side("b", b) if b else {})}
 
 
@@ -197,15 +194,15 @@ def _label(predictor: Predictor) -> str:
     return f"{predictor.schedule} {predictor.members}" + ("" if n_seeds == 1 else f", {n_seeds} seeds")
 
 
-def sample_size(found: UnitValues) -> Row:
-    """The columns that say how many units and seeds a number stands on, and which are missing."""
-    n_units = len(found.units)
-    known = {"unit_kind": found.kind, "n_units": n_units, "n_seeds": found.n_seeds}
-    return {**known, **completeness(n_units, found.missing, found.left_out)}
+def sample_size(values: UnitValues) -> Row:
+    """Columns of the units and seeds behind a number, and of those that are missing."""
+    n_units = len(values.units)
+    known = {"unit_kind": values.kind, "n_units": n_units, "n_seeds": values.n_seeds}
+    return {**known, **completeness(n_units, values.missing, values.left_out)}
 
 
 def completeness(n_units: int, missing: str, left_out: bool = False) -> Row:
-    """The columns that say whether all is there, and in words what is not."""
+    """Columns of the status, and in words of what is missing."""
     status = "left out" if left_out else "ok" if not missing else "incomplete" if n_units else "missing"
     return {"status": status, "missing": missing}
 
@@ -223,5 +220,5 @@ def median_of(x: np.ndarray) -> Row:
 
 
 def counts_of(difference: np.ndarray) -> Row:
-    """Units in which a is better, equal, worse."""
+    """Numbers of units in which a is better, equal and worse."""
     return dict(zip(("better", "equal", "worse"), tally(difference), strict=True))

@@ -1,1 +1,1 @@
-"""What other libraries take and give: schedules in their loops, results in their form; one file a library."""
+"""Adapters to other libraries: schedules in their training loops, results as their tables."""

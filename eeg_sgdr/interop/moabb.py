@@ -1,4 +1,4 @@
-"""A study's results in the form that MOABB's evaluations give theirs."""
+"""A study's results as a table of MOABB's evaluations."""
 
 import warnings
 from collections.abc import Mapping
@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from eeg_sgdr.evaluation.predictors import CLASSICAL, Clock, Predictor, is_done, predictors
+from eeg_sgdr.evaluation.predictors import CLASSICAL, Predictor, TrainingTimes, is_done, predictors
 from eeg_sgdr.evaluation.units import Group, mean_errors, read_subject_errors
 from eeg_sgdr.reports.wording import counted
 from eeg_sgdr.settings import Settings, plan
 from eeg_sgdr.storage.results import Results, Subject
 
-#: The same predictor by the seeds whose probabilities it averages; of the baseline there is one.
+#: A predictor by group of seeds; the baseline has none.
 Pipeline = Mapping[Group, Predictor]
 
 
@@ -60,7 +60,7 @@ def to_moabb(results: Results) -> pd.DataFrame:
     errors = read_subject_errors(results.evaluation, results.settings)
     units = {label: subject for subject in results.subjects for label in subject.test_subjects}
     recordings = {label: _recordings(subject, label) for label, subject in units.items()}
-    clock = Clock()
+    times = TrainingTimes()
     rows: list[dict[str, Any]] = []
     lacking: dict[str, int] = {}
     for name, pipeline in _pipelines(results.settings).items():
@@ -73,7 +73,7 @@ def to_moabb(results: Results) -> pd.DataFrame:
             rows.append(
                 {
                     "score": 1 - error,
-                    "time": float(np.mean([clock.seconds(units[label], one) for one in done])),
+                    "time": float(np.mean([times.seconds(units[label], one) for one in done])),
                     "samples_test": errors.n_test[label],
                     **recordings[label],
                     "dataset": results.settings.name,
@@ -92,7 +92,7 @@ def to_moabb(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(_COLUMNS))
 
 
-#: What tells pipelines apart, and what they cost.
+#: What identifies a pipeline, and its cost.
 _PREDICTOR = ("schedule", "budget", "epoch", "rates", "members", "n_networks", "epochs_spent")
 
 #: First those of MOABB, in its order.
@@ -103,7 +103,7 @@ _COLUMNS = (
 
 
 def _pipelines(settings: Settings) -> dict[str, Pipeline]:
-    """All predictors of the configuration by what they are called; those of several seeds are one."""
+    """Predictors of the configuration by name of the pipeline, which is the same for all seeds."""
     found: dict[str, dict[Group, Predictor]] = {}
     for predictor in predictors(settings, plan.fits(settings)):
         if predictor.members != "cycles" or predictor.n_snapshots > 1:
@@ -112,7 +112,7 @@ def _pipelines(settings: Settings) -> dict[str, Pipeline]:
 
 
 def _name(predictor: Predictor) -> str:
-    """Without spaces, at which MOABB's plots cut long names."""
+    """Name of a pipeline; without spaces, at which MOABB's plots cut long names."""
     n_seeds = len(predictor.seed_group)
     name = (
         f"{predictor.schedule}-b{predictor.budget}-r{predictor.rates}-e{predictor.epoch}-{predictor.members}"
@@ -121,7 +121,7 @@ def _name(predictor: Predictor) -> str:
 
 
 def _recordings(subject: Subject, label: str) -> dict[str, Any]:
-    """What MOABB's columns say of a person's recordings."""
+    """MOABB's columns of a subject's recordings."""
     trials, data = subject.trials, subject.data
     tested = subject.tested[subject.tested["subject"] == label]
     return {

@@ -1,1 +1,1 @@
-"""braindecode's networks, and how they are computed."""
+"""braindecode's networks and their forward computations."""

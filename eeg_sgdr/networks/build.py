@@ -1,4 +1,4 @@
-"""Build braindecode's classification networks by name, dense for crops or trial-wise."""
+"""Build braindecode's networks, dense for crops or trial-wise, and open their device."""
 
 import copy
 import inspect

@@ -1,4 +1,4 @@
-"""Activation patterns of a network's first units: which sensors carry what a unit picks up.
+"""Activation patterns (Haufe et al., 2014) of a network's first units.
 
 Weights cannot be read as a place on the head: a filter may put weight on a sensor only to subtract noise.
 The pattern [1]_ says how strongly each sensor varies with what the filter extracts.

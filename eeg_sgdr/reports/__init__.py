@@ -1,1 +1,1 @@
-"""From numbers to pages."""
+"""Numbers to pages."""

@@ -1,4 +1,4 @@
-"""What a study says in sentences: what is missing, who was better and by how much, how sure that is."""
+"""Sentences of the study's page: what is missing, the result of every comparison, and its limits."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,8 +8,7 @@ import pandas as pd
 from eeg_sgdr.evaluation.units import expected_units
 from eeg_sgdr.reports import html
 from eeg_sgdr.reports.html import Html, Row, phrase
-from eeg_sgdr.reports.subject import made_with_versions
-from eeg_sgdr.reports.wording import schedule_name
+from eeg_sgdr.reports.wording import mixed_versions, schedule_name
 from eeg_sgdr.settings import Comparison, Settings, Side, plan
 from eeg_sgdr.settings.types import joined
 from eeg_sgdr.storage.results import Results
@@ -28,17 +27,17 @@ class Answer:
     comparison: Comparison
     #: Rows over all units, by quantity and side.
     rows: dict[tuple[str, str], Row]
-    #: Errors of single units, by kind and label of the unit and side.
+    #: Errors in each unit, by kind of unit, its label, and side.
     errors: dict[tuple[str, str, str], Row]
 
     @property
     def difference(self) -> Row:
-        """The row that holds difference, interval, test and counts."""
+        """Row of the mean difference, its interval, test and counts."""
         return self.rows["mean difference", ""]
 
     @property
     def conditional(self) -> Row | None:
-        """Across subjects, the row that counts subjects, given these trained networks."""
+        """Across subjects, row of the mean difference over subjects, given these trained networks."""
         return self.rows.get(("conditional mean difference", ""))
 
     @property
@@ -48,7 +47,7 @@ class Answer:
 
 
 def answers(comparison: pd.DataFrame, settings: Settings) -> list[Answer]:
-    """Every comparison of the configuration with its rows of comparison.csv."""
+    """Comparisons of the configuration with their rows of comparison.csv."""
     found = {one.name: Answer(one, {}, {}) for one in settings.evaluation.comparisons or ()}
     for row in html.numbered_lines(comparison, "tested"):
         answer = found[row["comparison"]]
@@ -60,7 +59,7 @@ def answers(comparison: pd.DataFrame, settings: Settings) -> list[Answer]:
 
 
 def unfinished(results: Results, found: Sequence[Answer]) -> list[str]:
-    """What a reader must know before any number: what is missing, failed, or mixed."""
+    """Warnings before any number: fits that are missing, failed, or made with mixed versions."""
     settings = results.settings
     asked = plan.fits(settings)
     by_label = {subject.label: subject for subject in results.subjects}
@@ -82,19 +81,12 @@ def unfinished(results: Results, found: Sequence[Answer]) -> list[str]:
         names = joined(f"“{answer.comparison.name}”" for answer in affected)
         row = affected[0].difference
         texts.append(phrase(f"Missing from {names}: {lacking}. It stands on ", *_basis(settings, row), "."))
-    made_with = sorted(
-        {made_with_versions(subject.fits[key]) for subject in by_label.values() for key in subject.done}
-    )
-    if len(made_with) > 1:
-        texts.append(
-            "Mixed: the fits were not all made with the same versions on the same kind of processor, so they "
-            f"differ by more than their settings ({'; '.join(made_with)})."
-        )
-    return texts
+    fits = (subject.fits[key] for subject in by_label.values() for key in subject.done)
+    return [*texts, *mixed_versions(fits)]
 
 
 def complete(settings: Settings, found: Sequence[Answer]) -> list[str]:
-    """What a study says at its beginning when nothing is missing."""
+    """First sentence of a study in which nothing is missing."""
     text = f"Complete: no fit is missing of any {settings.unit} or seed of the configuration"
     answered = [answer.difference for answer in found if not answer.left_out]
     return [phrase(f"{text} (", *_basis(settings, answered[0]), ").") if answered else f"{text}."]
@@ -105,7 +97,7 @@ def _units(settings: Settings, labels: Sequence[str]) -> str:
 
 
 def _basis(settings: Settings, row: Row) -> tuple[str, ...]:
-    """How many units and seeds a row stands on, as words and marked numbers."""
+    """Numbers of units and seeds behind a row, with their nouns."""
     return (*_count(row, "n_units", settings.unit), " and ", *_count(row, "n_seeds", "seed"))
 
 
@@ -114,7 +106,7 @@ def _count(row: Row, column: str, thing: str) -> tuple[str, ...]:
 
 
 def sentence(settings: Settings, answer: Answer) -> Html:
-    """One comparison in plain words, with its uncertainty and what it cost."""
+    """The result of a comparison, with its uncertainty and cost."""
     a, b = (side_words(settings, side) for side in (answer.comparison.a, answer.comparison.b))
     row = answer.difference
     name = f"{answer.comparison.name[0].upper()}{answer.comparison.name[1:]}: "
@@ -144,7 +136,7 @@ def sentence(settings: Settings, answer: Answer) -> Html:
 
 
 def _tally(row: Row, thing: str) -> tuple[str, ...]:
-    """How many there are, and how many of them were better, equal and worse."""
+    """Number of units, and in how many a was better, equal and worse."""
     of = *_count(row, "n_units", thing), ", "
     better = html.whole(row, "better"), " better, "
     return *of, *better, html.whole(row, "equal"), " equal, ", html.whole(row, "worse"), " worse"
@@ -153,8 +145,8 @@ def _tally(row: Row, thing: str) -> tuple[str, ...]:
 def _verdict(row: Row) -> tuple[str, ...]:
     better = "better than" if row["estimate"] > 0 else "worse than"
     if abs(row["estimate"]) < 0.0005:
-        return "equal on average to a tenth of a point (", html.size(row), ") to"
-    return html.size(row), f" points {better}"
+        return "equal on average to a tenth of a point (", html.absolute(row), ") to"
+    return html.absolute(row), f" points {better}"
 
 
 def _cost(row: Row, letter: str) -> tuple[str, ...]:
@@ -166,7 +158,7 @@ def _cost(row: Row, letter: str) -> tuple[str, ...]:
 
 
 def side_words(settings: Settings, side: Side) -> str:
-    """What sentences call a side of a comparison."""
+    """Name a side of a comparison in sentences."""
     if side.schedule == "baseline":
         return "the classical baseline"
     schedule = schedule_name(settings, side.schedule)
@@ -181,7 +173,7 @@ def side_words(settings: Settings, side: Side) -> str:
 
 
 def how_sure(settings: Settings, found: Iterable[Answer], descriptive: Sequence[Row]) -> Html:
-    """What these numbers can and cannot say."""
+    """The limits of these results: units, seeds, power, and rates at the edge."""
     n_folds = len(expected_units(settings)) if settings.unit == "fold" else 0
     comparisons = []
     for answer in found:

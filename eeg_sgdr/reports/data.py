@@ -1,4 +1,4 @@
-"""Recordings: the section of every page, and the page of recordings without trained networks."""
+"""The section on recordings of every page, and the page of a subject or fold without fits."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ from eeg_sgdr.data.quality import MIN_SENSORS
 from eeg_sgdr.reports.figures import heads
 from eeg_sgdr.reports.html import Html, assemble, image, made, render
 from eeg_sgdr.reports.methods import preprocessing, recording_warnings, references
-from eeg_sgdr.reports.wording import counted, enumerated, page_title, tested_people
+from eeg_sgdr.reports.wording import counted, enumerated, page_title, tested_subjects
 from eeg_sgdr.settings.types import joined, plain
 from eeg_sgdr.storage import files
 from eeg_sgdr.storage.results import Results, Subject
 
-#: Trials that are named one by one; where there are more, data.json lists them.
+#: Most trials that are listed by number; data.json lists them all.
 MOST_NAMED = 20
 
 
@@ -49,7 +49,7 @@ def _result(subject: Subject) -> str:
     kept = trials["rejected"] == ""
     n = trials.loc[kept, "split"].value_counts()
     simulated = "simulated " if data["simulated"] else ""
-    people = counted(trials["subject"].nunique(), "subject") if subject.fold else tested_people(subject)
+    people = counted(trials["subject"].nunique(), "subject") if subject.fold else tested_subjects(subject)
     return (
         f"Of {counted(len(trials), f'{simulated}trial')} of {people}, {kept.sum()} can be used: {n['train']} "
         f"to train and {n['test']} to test, of {joined(map(plain, data['classes']))}, from "
@@ -69,7 +69,7 @@ def _trials_by_subject(fold: Subject) -> Html:
 def _counts(rejected: pd.Series, n: int) -> list[str]:
     """Used and rejected trials, and the commonest reason."""
     commonest = rejected.value_counts()
-    # Of equally frequent ones the first in the alphabet, so that the page is always the same.
+    # Ties go by the alphabet, so that the page is always the same.
     why = min(commonest.items(), key=lambda item: (-item[1], item[0])) if len(commonest) else ("", 0)
     return [str(n - len(rejected)), str(len(rejected)), f"{why[0]} ({why[1]})" if why[1] else ""]
 
@@ -104,7 +104,7 @@ def recordings(subject: Subject) -> Html:
 
 
 def rejections(subject: Subject) -> list[str]:
-    """Sentences on rejected trials, on sensors, and on trials standardised with a look ahead."""
+    """Sentences on rejected trials, unusual sensors, and trials standardised with a look ahead."""
     trials, data = subject.trials, subject.data
     rejected = trials.loc[trials["rejected"] != "", "rejected"]
     by_kind: dict[str, list[str]] = {}
@@ -129,7 +129,7 @@ def rejections(subject: Subject) -> list[str]:
 
 
 def _sensors(subject: Subject) -> list[str]:
-    """Sentences on unusual sensors; folders of an earlier version do not know all of it."""
+    """Sentences on unusual sensors; folders of earlier versions lack some keys."""
     data = subject.data
     by_kind = {
         "Lacking (and so left out of all recordings)": data.get("lacking") or None,
@@ -154,21 +154,21 @@ def _sensors(subject: Subject) -> list[str]:
 
 
 def _numbers(trials: Sequence[int]) -> str:
-    """Trials by their numbers, where they are few."""
+    """Trials by number, if few."""
     if len(trials) > MOST_NAMED:
         return "not_causal in data.json lists them"
     return f"in trials.csv, {enumerated('trial', trials)}"
 
 
 def members(fold: Subject) -> Html:
-    """Every subject that tests and that trains in one fold, and whose recordings were resampled."""
+    """Test and training subjects of a fold, and resampled recordings."""
     sides = {"test": fold.test_subjects, "train": fold.data["train_subjects"]}
     rows = [[part, str(len(labels)), ", ".join(labels)] for part, labels in sides.items()]
     return render("fold_members.html", rows=rows, resampled=resampled_subjects(fold))
 
 
 def resampled_subjects(fold: Subject) -> list[str]:
-    """A sentence that names the subjects whose recordings were resampled; none where there are none."""
+    """A sentence on subjects whose recordings were resampled, if any."""
     by_rate: dict[float, dict[str, None]] = {}
     for run, rate in fold.data["resampled"].items():
         # Runs are named subject/session/run.

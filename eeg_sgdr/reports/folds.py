@@ -1,4 +1,4 @@
-"""A fold's page, and the study page's sections on folds and the people tested in them."""
+"""A fold's page, and the study page's sections on folds and their test subjects."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from threadpoolctl import threadpool_limits
 from eeg_sgdr.evaluation.inference import Pairs
 from eeg_sgdr.evaluation.predictors import CLASSICAL
 from eeg_sgdr.evaluation.statistics import binomial_interval
-from eeg_sgdr.evaluation.tables import ROW, records, row_of
+from eeg_sgdr.evaluation.tables import IDENTITY, identity, records
 from eeg_sgdr.reports import html
 from eeg_sgdr.reports.answers import Answer
 from eeg_sgdr.reports.data import members, resampled_subjects
@@ -44,13 +44,13 @@ def page(results: Results, fold: Subject) -> str:
 
 
 def _test_subjects(fold: Subject, settings: Settings, leading: Headline) -> Html:
-    """Errors of each test subject by the predictors of the first sentence, and of all together."""
+    """Errors of the predictors of the first sentence in each test subject, and over all of them."""
     shown = {short_name(settings, one.predictor): one.predictor for one in leading.contenders}
-    rows = {(row["subject"], *(row[name] for name in ROW)): row for row in records(fold.evaluation)}
-    if ("all", *row_of(CLASSICAL)) in rows:
+    rows = {(row["subject"], *(row[name] for name in IDENTITY)): row for row in records(fold.evaluation)}
+    if ("all", *identity(CLASSICAL)) in rows:
         shown["classical baseline"] = CLASSICAL
     labels = [*fold.test_subjects, "all"]
-    by_name = {name: [rows[label, *row_of(one)] for label in labels] for name, one in shown.items()}
+    by_name = {name: [rows[label, *identity(one)] for label in labels] for name, one in shown.items()}
     n_test = [str(row["n_test"]) for row in next(iter(by_name.values()))]
     cells = [list(map(_error, column)) for column in by_name.values()]
     return render(
@@ -62,7 +62,7 @@ def _test_subjects(fold: Subject, settings: Settings, leading: Headline) -> Html
 
 
 def _slopes(by_name: dict[str, list[dict[str, float]]], simulated: bool) -> Image:
-    """A line for each subject, from the second predictor's error to the first's; the last row is of all."""
+    """A line per subject, from the second predictor's error to the first's; the last row is over all."""
     a, b = list(by_name)[:2]
     errors = {side: [row["error"] for row in by_name[name][:-1]] for side, name in (("a", a), ("b", b))}
     pairs = Pairs(a.replace(", ", "\n"), b.replace(", ", "\n"), pd.DataFrame(errors))
@@ -76,7 +76,7 @@ def _error(row: dict[str, float]) -> str:
 
 
 def membership(folds: Sequence[Subject]) -> Html:
-    """Which subjects test in each fold, how many train, and whose recordings were resampled."""
+    """Test subjects of each fold, number of training subjects, and resampled recordings."""
     rows = [
         [
             fold.label,
@@ -88,8 +88,8 @@ def membership(folds: Sequence[Subject]) -> Html:
     return render("folds.html", rows=rows, resampled=resampled_subjects(folds[0]))
 
 
-def people(found: Sequence[Answer]) -> Html:
-    """Every comparison over the subjects that were tested; no finding rests on it."""
+def given_networks(found: Sequence[Answer]) -> Html:
+    """Every comparison over the test subjects, conditional on the trained networks."""
     rows = []
     for answer in found:
         if not answer.left_out:
@@ -99,8 +99,8 @@ def people(found: Sequence[Answer]) -> Html:
     return render("given_networks.html", rows=rows)
 
 
-def errors(found: Sequence[Answer], labels: Sequence[str]) -> Html:
-    """Both sides' error in every subject that was tested, to be opened."""
+def subject_errors(found: Sequence[Answer], labels: Sequence[str]) -> Html:
+    """Both sides' error in every test subject, folded."""
     answered = [answer for answer in found if not answer.left_out]
     return render(
         "subject_errors.html",

@@ -36,7 +36,7 @@ class Contender:
 class Headline:
     """Both sides of the first comparison with the first seed that has both.
 
-    When no seed has both, the reference alone, or else the first predictor that is there.
+    When no seed has both, the reference alone, or else the first predictor available.
     """
 
     y: np.ndarray  # (n_trials,), classes of the test trials by index
@@ -46,7 +46,7 @@ class Headline:
 
 
 def headline(subject: Subject, settings: Settings) -> Headline:
-    """Find the first comparison's predictors at the reference's rate, and test them (McNemar)."""
+    """The first comparison's predictors at the reference's rate, and McNemar's test between them."""
     statistics = settings.evaluation.batch_norm_statistics
     stored = {key: subject.probabilities(key, statistics) for key in subject.done}
     y = tables.labels(subject)
@@ -63,7 +63,7 @@ def headline(subject: Subject, settings: Settings) -> Headline:
 
 
 def _pair(settings: Settings, seed: int) -> tuple[Predictor, ...]:
-    """Both sides of the first comparison; nothing when the configuration compares nothing."""
+    """Both sides of the first comparison; empty without one."""
     comparisons = _seed_by_seed(settings)
     if not comparisons:
         return ()
@@ -71,7 +71,7 @@ def _pair(settings: Settings, seed: int) -> tuple[Predictor, ...]:
 
 
 def _seed_by_seed(settings: Settings) -> list[Comparison]:
-    """Comparisons of arms without an average over seeds, which one training of each can illustrate."""
+    """Comparisons of single-seed predictors of arms, which one training of each can illustrate."""
     return [
         one
         for one in settings.evaluation.comparisons or ()
@@ -80,7 +80,7 @@ def _seed_by_seed(settings: Settings) -> list[Comparison]:
 
 
 def _fallback(settings: Settings, stored: Mapping[FitKey, object]) -> Predictor:
-    """The reference with the first seed that has it; the first predictor when none has."""
+    """The reference of the first seed that has it, else the first predictor."""
     found = predictors(settings, stored)
     named = settings.evaluation.reference
     at_reference = [
@@ -94,7 +94,7 @@ def _fallback(settings: Settings, stored: Mapping[FitKey, object]) -> Predictor:
 
 
 def _at_reference(settings: Settings, side: Side, seed: int) -> Predictor:
-    """The side's predictor at the reference's rate; the only one when it averages over rates."""
+    """The side's predictor at the reference's rate; if it averages over rates, its only one."""
     found = side_predictors(settings, side, (seed,))
     reference = settings.evaluation.reference
     rate = reference.rate if reference else settings.training.initial_rates[0]
@@ -114,7 +114,7 @@ def side_by_side(subject: Subject, settings: Settings) -> list[tuple[str, Predic
     Predictors are those of the first seed; errors are "a : b", or "missing", for each seed.
     """
     errors = {
-        tuple(row[name] for name in tables.ROW): round(row["error"] * row["n_test"])
+        tuple(row[name] for name in tables.IDENTITY): round(row["error"] * row["n_test"])
         for row in tables.records(subject.overall)
     }
     rows = []
@@ -127,7 +127,7 @@ def side_by_side(subject: Subject, settings: Settings) -> list[tuple[str, Predic
         for i in range(n_pairs):
             # A side that averages over rates has one predictor, which meets each of the other side's.
             pairs = [[side[min(i, len(side) - 1)] for side in sides] for sides in by_seed]
-            counts = [[errors.get(tables.row_of(one)) for one in pair] for pair in pairs]
+            counts = [[errors.get(tables.identity(one)) for one in pair] for pair in pairs]
             texts = ["missing" if None in pair else f"{pair[0]} : {pair[1]}" for pair in counts]
             rows.append((comparison.name, pairs[0][0], pairs[0][1], texts))
     return rows

@@ -1,4 +1,4 @@
-"""Methods section in sentences for an article, deviations from the paper, and references."""
+"""Methods in sentences for an article, the paper's question, deviations from it, and references."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ PAPERS_RECORDINGS = (
 
 
 def methods(settings: Settings, subject: Subject) -> list[str]:
-    """Methods, a paragraph for each part; nothing that the configuration did not do."""
+    """Methods of the configuration, a paragraph for each part."""
     return [
         _recordings(settings, subject),
         preprocessing(settings, subject),
@@ -45,7 +45,7 @@ def _recordings(settings: Settings, subject: Subject) -> str:
 
 
 def _folds(split: Split | SubjectSplit) -> str:
-    """How folds were made; empty where there are none."""
+    """Division into folds; empty without folds."""
     if not isinstance(split, SubjectSplit):
         return ""
     if isinstance(split.folds, int):
@@ -209,7 +209,7 @@ REFERENCES = (
 
 
 def references(texts: Sequence[str], settings: Settings) -> list[str]:
-    """References that texts cite, by first author and year."""
+    """References cited in texts, by first author and year."""
     cited = " ".join(texts)
     described: tuple[Recordings | Arm, ...] = (settings.recordings, *settings.schedules.values())
     return [
@@ -219,8 +219,19 @@ def references(texts: Sequence[str], settings: Settings) -> list[str]:
     ]
 
 
+def question(settings: Settings) -> list[str]:
+    """The paper's question, where a study has an arm that leaves snapshots."""
+    if not any(arm.leaves_snapshots for arm in settings.schedules.values()):
+        return []
+    return [
+        "The question is that of Loshchilov and Hutter (2017), section 4.4, who trained ConvNets on motor "
+        "EEG: do warm restarts of the learning rate, or ensembles of the snapshots that they leave, reach a "
+        "lower test error than a step schedule in as many epochs?"
+    ]
+
+
 def recording_warnings(subject: Subject) -> list[str]:
-    """Warnings about the recordings that come before any number."""
+    """Warnings about the recordings: few trials, or simulated ones."""
     texts = []
     if sentence := rejection_warning(subject.trials):
         texts.append(f"Few trials are left: {sentence}")
@@ -230,12 +241,12 @@ def recording_warnings(subject: Subject) -> list[str]:
 
 
 def updates(subject: Subject) -> list[int]:
-    """Distinct numbers of updates per epoch; one unless something is wrong."""
+    """Distinct numbers of updates per epoch; more than one if fits differ."""
     return sorted({subject.fits[key]["updates_per_epoch"] for key in subject.done})
 
 
 def deviations(settings: Settings, subject: Subject) -> list[str]:
-    """Deviations from the paper, what it leaves open, and what is not answered."""
+    """Deviations from the paper, choices that it leaves open, and open questions."""
     simulated = ", simulated" if subject.data["simulated"] else ""
     forms = sorted({subject.fits[key]["form"] for key in subject.done})
     return [
@@ -261,7 +272,7 @@ def _scope(settings: Settings, subject: Subject) -> list[str]:
 
 
 def across(settings: Settings) -> list[str]:
-    """Deviations of networks tested on people other than those they were trained on."""
+    """Deviations where networks are tested on other subjects than they were trained on."""
     texts = [
         "The paper trained and tested networks within each person. Here they are tested on people of whom "
         "they have seen nothing, so the errors are not to be set beside the paper's."

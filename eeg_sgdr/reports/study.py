@@ -1,18 +1,16 @@
-"""The study's report: what all subjects together say, every number from comparison.csv."""
+"""The study's page: results over all subjects or folds, every number from comparison.csv."""
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from eeg_sgdr import settings as config
 from eeg_sgdr.evaluation.inference import pairs
 from eeg_sgdr.evaluation.predictors import (
     CLASSICAL,
-    Clock,
     Predictor,
+    TrainingTimes,
     is_done,
     reference,
     seed_groups,
@@ -26,24 +24,20 @@ from eeg_sgdr.reports.figures.figure4 import MOST_BANDS, arms_drawn, figure4, re
 from eeg_sgdr.reports.html import (
     Html,
     assemble,
-    bullets,
-    heading,
     image,
     interval,
+    made,
     numbered_lines,
-    paragraphs,
     phrase,
     points,
     render,
     whole,
 )
-from eeg_sgdr.reports.methods import PAPERS_RECORDINGS, references
-from eeg_sgdr.reports.subject import question
 from eeg_sgdr.reports.wording import versions
 from eeg_sgdr.settings import Settings, Side
 from eeg_sgdr.settings.types import joined, plain
 from eeg_sgdr.storage import files, folders
-from eeg_sgdr.storage.results import Results, Subject, of_fit, of_prediction
+from eeg_sgdr.storage.results import Results, Subject, of_prediction
 
 
 def publish(results: Results) -> list[Path]:
@@ -71,13 +65,13 @@ def page(results: Results) -> str:
     found = answers.answers(comparison, settings)
     unit = settings.unit
     descriptive = numbered_lines(comparison, "descriptive")
-    simulated = "simulated recordings, " if _is_simulated(settings) else ""
+    simulated = "simulated recordings, " if settings.recordings.simulated else ""
     return assemble(
         f"{settings.name}: {simulated}all {unit}s",
         {
             "Result": _result(results, found),
             "Figure 4: improvement against epochs": _figure4(comparison, settings),
-            "What was tested": tables.comparisons(found, unit) if found else paragraphs([_NOTHING]),
+            "What was tested": tables.comparisons(found, unit) if found else render("nothing_tested.html"),
             f"{unit.capitalize()}s": _units(results, found),
             **(_across(results, found) if unit == "fold" else {}),
             "How sure this is": answers.how_sure(settings, found, descriptive),
@@ -85,16 +79,9 @@ def page(results: Results) -> str:
             "Before the end": tables.anytime(comparison, unit),
             "Beside the tests": tables.descriptive(descriptive, unit),
             "Deviations from the paper, and what is not answered": _deviations(settings, found),
-            "Configuration, versions, and this report again": _origin(results),
+            "Configuration, versions, and this report again": _made(results),
         },
     )
-
-
-_NOTHING = "The configuration names no comparison, so nothing was tested."
-
-
-def _is_simulated(settings: Settings) -> bool:
-    return settings.recordings.source == "simulated"
 
 
 def _result(results: Results, found: list[Answer]) -> Html:
@@ -104,10 +91,10 @@ def _result(results: Results, found: list[Answer]) -> Html:
         "study_result.html",
         unfinished=answers.unfinished(results, found),
         complete=answers.complete(settings, found),
-        simulated=_is_simulated(settings),
+        simulated=settings.recordings.simulated,
         diverged=[(row, points(row)) for row in training if row["estimate"] > 0],
-        answers=[answers.sentence(settings, answer) for answer in found] or [_NOTHING],
-        question=question(settings),
+        answers=[answers.sentence(settings, answer) for answer in found],
+        question=methods.question(settings),
     )
 
 
@@ -116,7 +103,7 @@ def _figure4(comparison: pd.DataFrame, settings: Settings) -> Html:
     arms, left_out = arms_drawn(settings)
     return render(
         "figure4.html",
-        # figure4 says itself that recordings are simulated, since it is also a file of its own.
+        # figure4 has its own watermark, since it is also a file of its own.
         image=image(figure4(comparison, settings), "svg", simulated=False),
         reference=reference,
         epochs=whole(reference, "epochs_a"),
@@ -135,65 +122,57 @@ def _figure4(comparison: pd.DataFrame, settings: Settings) -> Html:
 def _units(results: Results, found: list[Answer]) -> Html:
     unit = results.settings.unit
     errors = pairs(results.comparison, results.settings)
-    simulated = _is_simulated(results.settings)
+    simulated = results.settings.recordings.simulated
     picture = image(slopes(errors, unit), "svg", simulated) if errors else None
     return render("units.html", unit=unit, image=picture, numbers=tables.units(results, found))
 
 
 def _across(results: Results, found: list[Answer]) -> dict[str, str]:
-    """What is said only across subjects, by title."""
+    """Sections of studies across subjects alone, by title."""
     labels = list(folds_of_subjects(results.settings))
-    people = folds.people(found) + folds.errors(found, labels) if found else paragraphs([_NOTHING])
+    nothing = render("nothing_tested.html")
+    subjects = folds.given_networks(found) + folds.subject_errors(found, labels) if found else nothing
     return {
         "Who trains and who tests": folds.membership(results.subjects),
-        "Subjects, given these trained networks": people,
+        "Subjects, given these trained networks": subjects,
     }
 
 
-def _deviations(settings: Settings, found: list[Answer]) -> str:
-    simulated = ", simulated" if _is_simulated(settings) else ""
+def _deviations(settings: Settings, found: list[Answer]) -> Html:
+    simulated = ", simulated" if settings.recordings.simulated else ""
     classes = joined(map(plain, settings.recordings.classes))
     answered = [answer for answer in found if not answer.left_out]
-    people = [part for answer in answered[:1] for part in _people(answer)]
+    sample = [part for answer in answered[:1] for part in _sample(answer)]
     texts = [
-        phrase(f"{PAPERS_RECORDINGS} Here it is ", *people, f"{classes}{simulated}."),
+        phrase(f"{methods.PAPERS_RECORDINGS} Here it is ", *sample, f"{classes}{simulated}."),
         *(methods.across(settings) if settings.unit == "fold" else []),
         *methods.choices(settings),
     ]
-    return (
-        bullets(texts) + heading("References") + bullets(references([*texts, *question(settings)], settings))
-    )
+    cited = methods.references([*texts, *methods.question(settings)], settings)
+    return render("deviations.html", deviations=texts, references=cited)
 
 
-def _people(answer: Answer) -> list[str]:
-    """How many subjects a comparison stands on, across subjects in how many folds."""
+def _sample(answer: Answer) -> list[str]:
+    """Number of subjects behind a comparison; across subjects, of folds, too."""
     if answer.conditional:
         of_folds = whole(answer.difference, "n_units")
         return [whole(answer.conditional, "n_units"), " subjects in ", of_folds, " folds, "]
     return [whole(answer.difference, "n_units"), " subjects, "]
 
 
-def _origin(results: Results) -> Html:
-    contents = [subject.fits[key] for subject in results.subjects for key in subject.done]
-    return render(
-        "study_made.html",
-        folder=f"results/{results.root.resolve().name}",
-        n_fits=len(contents),
-        seconds=sum(map(of_fit, contents)),
-        moment=time.strftime("%Y-%m-%d at %H:%M:%S %z"),
-        timings=timings(results),
-        versions=sorted({f"{versions(content)}." for content in contents}),
-        configuration=config.to_yaml(results.settings),
-    )
+def _made(results: Results) -> Html:
+    fits = [subject.fits[key] for subject in results.subjects for key in subject.done]
+    kinds = sorted({f"{versions(fit)}." for fit in fits})
+    return made(results, fits, kinds, "study_made.html", timings=timings(results))
 
 
 def timings(results: Results) -> list[str]:
-    """A sentence on each comparison of which both sides are there, and before them what they mean."""
+    """Training and prediction times of each comparison that has both sides, in sentences."""
     settings = results.settings
-    clock = Clock()
+    times = TrainingTimes()
     sentences = []
     for one in settings.evaluation.comparisons or ():
-        sides = [_of_side(results.subjects, settings, side, clock) for side in (one.a, one.b)]
+        sides = [_of_side(results.subjects, settings, side, times) for side in (one.a, one.b)]
         if all(training for training, _ in sides):
             seconds, predicting = zip(*sides, strict=True)
             sentences.append(
@@ -211,17 +190,17 @@ def timings(results: Results) -> list[str]:
 
 
 def _of_side(
-    subjects: Sequence[Subject], settings: Settings, side: Side, clock: Clock
+    subjects: Sequence[Subject], settings: Settings, side: Side, times: TrainingTimes
 ) -> tuple[list[float], list[float]]:
-    """Seconds of training of each predictor of a side in each subject, and of predicting one trial."""
+    """Seconds of training, and of predicting one trial, of every predictor of a side in every subject."""
     groups = seed_groups(settings, side.seeds)
     predictors = dict.fromkeys(one for group in groups for one in side_predictors(settings, side, group))
     done = [(subject, one) for subject in subjects for one in predictors if is_done(subject, one)]
-    return [clock.seconds(*pair) for pair in done], [s for pair in done for s in _predicting(*pair)]
+    return [times.seconds(*pair) for pair in done], [s for pair in done for s in _predicting(*pair)]
 
 
 def _predicting(subject: Subject, predictor: Predictor) -> list[float]:
-    """Seconds of one trial; empty where they were not measured."""
+    """Seconds to predict one trial; empty where not measured."""
     if predictor == CLASSICAL:
         each = [of_prediction(subject.baseline or {})]
     else:

@@ -1,6 +1,4 @@
-"""A subject's page, made from the results folder alone."""
-
-from typing import Any
+"""A subject's page, from its results folder alone."""
 
 import pandas as pd
 from threadpoolctl import threadpool_limits
@@ -8,22 +6,23 @@ from threadpoolctl import threadpool_limits
 from eeg_sgdr.evaluation import metrics
 from eeg_sgdr.evaluation.predictors import Predictor
 from eeg_sgdr.evaluation.statistics import McNemar
-from eeg_sgdr.evaluation.tables import ROW, distinct, records, row_of, seed_by_seed
+from eeg_sgdr.evaluation.tables import IDENTITY, distinct, identity, records, seed_by_seed
 from eeg_sgdr.networks.patterns import READERS, spatial_patterns
 from eeg_sgdr.reports.data import recordings
 from eeg_sgdr.reports.figures import curves, heads
 from eeg_sgdr.reports.headline import Contender, Headline, headline, side_by_side
-from eeg_sgdr.reports.html import Html, assemble, bullets, image, made, render
-from eeg_sgdr.reports.methods import deviations, methods, recording_warnings, references, updates
+from eeg_sgdr.reports.html import Html, assemble, image, made, render
+from eeg_sgdr.reports.methods import deviations, methods, question, recording_warnings, references, updates
 from eeg_sgdr.reports.wording import (
     counted,
+    mixed_versions,
     p_value,
     page_title,
     percent,
     predictor_name,
     schedule_name,
     short_name,
-    tested_people,
+    tested_subjects,
     versions,
 )
 from eeg_sgdr.settings import Settings, plan
@@ -49,8 +48,8 @@ def page(results: Results, subject: Subject) -> str:
 def content(results: Results, subject: Subject, leading: Headline) -> dict[str, str]:
     """HTML of each section, by title; the same for a subject and a fold."""
     settings = results.settings
-    departures, texts = deviations(settings, subject), methods(settings, subject)
-    cited = references([*texts, *departures], settings)
+    listed, texts = deviations(settings, subject), methods(settings, subject)
+    cited = references([*texts, *listed], settings)
     return {
         "Result": _result(subject, settings, leading),
         "Test error against epochs": _test_errors(subject, leading),
@@ -59,7 +58,7 @@ def content(results: Results, subject: Subject, leading: Headline) -> dict[str, 
         "Recordings": recordings(subject),
         "Training": _training(subject, settings),
         "What the network learned": activation_patterns(subject, settings, leading),
-        "Deviations from the paper, and what is not answered": bullets(departures),
+        "Deviations from the paper, and what is not answered": render("deviations.html", deviations=listed),
         "Methods": render("methods.html", methods=texts, references=cited),
         "Configuration, versions, and this report again": _made(results, subject),
     }
@@ -118,7 +117,7 @@ def _test_errors(subject: Subject, leading: Headline) -> Html:
 def _predictors(subject: Subject, leading: Headline) -> Html:
     """Table of evaluation.csv."""
     evaluation = distinct(subject.overall)
-    named = {row_of(one.predictor) for one in leading.contenders}
+    named = {identity(one.predictor) for one in leading.contenders}
     columns = {
         "Schedule": lambda row: row["schedule"],
         "Members": lambda row: "ensemble" if row["members"] == "cycles" else row["members"],
@@ -144,7 +143,7 @@ def _predictors(subject: Subject, leading: Headline) -> Html:
         "predictors.html",
         header=list(columns),
         rows=[[cell(row) for cell in columns.values()] for row in rows],
-        shaded=[i for i, row in enumerate(rows) if tuple(row[name] for name in ROW) in named],
+        shaded=[i for i, row in enumerate(rows) if tuple(row[name] for name in IDENTITY) in named],
         n_test=len(leading.y),
     )
 
@@ -163,7 +162,7 @@ def _reliability(subject: Subject, settings: Settings, leading: Headline) -> Htm
 
 
 def _training(subject: Subject, settings: Settings) -> Html:
-    """Learning rates as executed, and training losses, of the first seed that is done."""
+    """Learning rates as executed and training losses, of the first seed that is done."""
     simulated = subject.data["simulated"]
     seed = min(key.seed for key in subject.done)
     keys = [key for key in plan.fits(settings) if key in subject.done and key.seed == seed]
@@ -179,7 +178,7 @@ def _training(subject: Subject, settings: Settings) -> Html:
 
 
 def activation_patterns(subject: Subject, settings: Settings, leading: Headline) -> Html:
-    """Spatial patterns of the first predictor's last snapshot."""
+    """Activation patterns of the first predictor's last snapshot."""
     data, summary, name = subject.data, subject.summary, settings.network.name
     predictor = leading.contenders[0].predictor
     key = predictor.fits[0]
@@ -202,7 +201,7 @@ def activation_patterns(subject: Subject, settings: Settings, leading: Headline)
 
 
 def result(subject: Subject, settings: Settings, leading: Headline) -> list[str]:
-    """The result with its uncertainty; the first sentence is the result itself."""
+    """Sentences: the result, its test, and the variation over seeds."""
     n = len(leading.y)
     simulated = "simulated " if subject.data["simulated"] else ""
     conditions = [_condition(one.predictor) for one in leading.contenders]
@@ -214,23 +213,12 @@ def result(subject: Subject, settings: Settings, leading: Headline) -> list[str]
     ]
     commonest = metrics.chance(leading.y)
     first = (
-        f"Of {counted(n, f'{simulated}test trial')} of {tested_people(subject)}, {joined(clauses)}"
+        f"Of {counted(n, f'{simulated}test trial')} of {tested_subjects(subject)}, {joined(clauses)}"
         f"{f', {conditions[0]}' if shared else ''}; always naming the commonest class would be wrong on "
         f"{round(commonest * n)} ({percent(commonest)} %)."
     )
     tested = [_mcnemar(subject, settings, leading, leading.test)] if leading.test else []
     return [first, *tested, _seeds(settings, leading)]
-
-
-def question(settings: Settings) -> list[str]:
-    """The paper's question, where it is the experiment's."""
-    if not any(arm.leaves_snapshots for arm in settings.schedules.values()):
-        return []
-    return [
-        "The question is that of Loshchilov and Hutter (2017), section 4.4, who trained ConvNets on motor "
-        "EEG: do warm restarts of the learning rate, or ensembles of the snapshots that they leave, reach a "
-        "lower test error than a step schedule in as many epochs?"
-    ]
 
 
 def _condition(predictor: Predictor) -> str:
@@ -272,7 +260,7 @@ def _seeds(settings: Settings, leading: Headline) -> str:
 
 
 def warnings(subject: Subject, settings: Settings) -> list[str]:
-    """Warnings that come before any number: fits missing, failed, mixed or hardly annealed."""
+    """Warnings before any number: fits missing, failed or mixed; few updates an epoch."""
     asked = plan.fits(settings)
     missing = [key.name for key in asked if key not in subject.fits]
     texts = recording_warnings(subject)
@@ -284,12 +272,7 @@ def warnings(subject: Subject, settings: Settings) -> list[str]:
     texts += [
         f"Failed: {name} ({why}). Numbers that need it are left out." for name, why in subject.failed.items()
     ]
-    kinds = sorted({made_with_versions(subject.fits[key]) for key in subject.done})
-    if len(kinds) > 1:
-        texts.append(
-            "Mixed: the fits were not all made with the same versions on the same kind of processor, so they "
-            f"differ by more than their settings ({'; '.join(kinds)})."
-        )
+    texts += mixed_versions(subject.fits[key] for key in subject.done)
     few = [n for n in updates(subject) if n < 4]
     if few:
         texts.append(
@@ -297,9 +280,3 @@ def warnings(subject: Subject, settings: Settings) -> list[str]:
             "an annealing."
         )
     return texts
-
-
-def made_with_versions(fit: dict[str, Any]) -> str:
-    """Versions and processor of a fit, from its fit.json: fits that differ in it differ by more."""
-    where = f"in a stack of {len(fit['stack'])}" if fit["stack"] else fit["cpu_capability"]
-    return f"{versions(fit)}, {where}"

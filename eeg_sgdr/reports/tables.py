@@ -1,4 +1,4 @@
-"""Tables of the study's report."""
+"""Tables of the study's page."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -24,7 +24,6 @@ from eeg_sgdr.reports.html import (
     phrase,
     points,
     render,
-    table,
     tally,
     whole,
 )
@@ -32,18 +31,18 @@ from eeg_sgdr.reports.wording import counted
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.storage.results import Results
 
-#: A header, and what its cells show of an item.
+#: A header, and the function that makes a cell of an item.
 Column = tuple[str, Callable[[Any], str]]
 
 
 def _table(columns: Sequence[Column], items: Iterable[object], caption: str) -> Html:
-    """A table with a line for each item."""
-    cells = [[cell(item) for _, cell in columns] for item in items]
-    return table([header for header, _ in columns], cells, caption)
+    """A table with a row for each item."""
+    rows = [[cell(item) for _, cell in columns] for item in items]
+    return render("table.html", header=[header for header, _ in columns], rows=rows, caption=caption)
 
 
 def _basis(unit: str, row_of: Callable[[Any], Row] = lambda row: row) -> list[Column]:
-    """How many units and seeds an item's row stands on, and which are missing."""
+    """Columns of the units and seeds behind an item's row, and of those that are missing."""
 
     def cell(i: int, item: object) -> str:
         return basis(row_of(item))[i]
@@ -53,8 +52,8 @@ def _basis(unit: str, row_of: Callable[[Any], Row] = lambda row: row) -> list[Co
 
 
 def comparisons(found: Sequence[Answer], unit: str) -> Html:
-    """Differences, intervals and tests of every comparison, and what its sides cost."""
-    # What is left out has no numbers; the sentences say why.
+    """Differences, intervals, tests and costs of every comparison."""
+    # The others have no numbers; the sentences say why.
     answered = [answer for answer in found if not answer.left_out]
     results: list[Column] = [
         ("Comparison (a against b)", lambda one: one.comparison.name),
@@ -98,7 +97,7 @@ def _both(rows: Mapping[tuple[str, str], Row], quantity: str, shown: Callable[[R
 
 
 def _rates(row: Row) -> str:
-    """Initial rates of both sides, once where they are the same; the baseline has none."""
+    """Initial rates of both sides, once if equal; the baseline has none."""
     both = (row["rates_a"], row["rates_b"])
     return " : ".join(dict.fromkeys(rates for rates in both if rates)).replace("+", " + ")
 
@@ -107,23 +106,30 @@ def units(results: Results, found: Sequence[Answer]) -> Html:
     """Both sides' error in every subject or fold, with links to their reports."""
     done = {subject.label: subject for subject in results.subjects if subject.done}
     unit = results.settings.unit
-    rows = []
-    for label in expected_units(results.settings) or done:
-        name: str = label
-        if label in done:
-            name = link(done[label].folder.report.relative_to(results.root).as_posix(), label)
-        rows.append([name, *(unit_pair(answer, unit, label) for answer in found if not answer.left_out)])
-    header = [unit.capitalize(), *(answer.comparison.name for answer in found if not answer.left_out)]
-    return table(
-        header,
-        rows,
+
+    def name(label: str) -> str:
+        if label not in done:
+            return label
+        return link(done[label].folder.report.relative_to(results.root).as_posix(), label)
+
+    columns: list[Column] = [
+        (unit.capitalize(), name),
+        *(
+            (answer.comparison.name, partial(unit_pair, answer, unit))
+            for answer in found
+            if not answer.left_out
+        ),
+    ]
+    return _table(
+        columns,
+        expected_units(results.settings) or done,
         f"Mean error of each {unit} over seeds (and rates, where a comparison goes rate by rate), in "
         f"percent, as a : b. A {unit}'s name leads to its report.",
     )
 
 
 def unit_pair(answer: Answer, kind: str, label: str) -> str:
-    """Both sides' error in one subject or fold of a comparison."""
+    """Both sides' error of a comparison in one subject or fold."""
     rows = [answer.errors.get((kind, label, letter)) for letter in "ab"]
     return Html(" : ".join(html.points(row) for row in rows if row)) if all(rows) else "missing"
 
@@ -257,7 +263,7 @@ def _cost(row: Row, column: str) -> Html:
 
 
 def averaged(comparison: pd.DataFrame, settings: Settings) -> Html:
-    """The paper's Figure 3 and Table 2; without a picture where none of it has a number."""
+    """The paper's Figure 3 and Table 2; without the figure if no cell has a number."""
     unit = settings.unit
     rows = numbered_lines(comparison, "ensemble")
     means = [row for row in rows if row["quantity"] == "mean error"]
@@ -265,7 +271,7 @@ def averaged(comparison: pd.DataFrame, settings: Settings) -> Html:
     (trials,) = (row for row in rows if row["quantity"] == "median test trials")
     return render(
         "ensembles.html",
-        # surface says itself that recordings are simulated, as figure4 does.
+        # Like figure4, surface has its own watermark.
         image=image(surface(comparison, settings), "svg", simulated=False) if shown else None,
         sample=_sample(shown, trials, unit) if shown else "",
         control=(surface_points(comparison)["snapshots_a"] == "consecutive").any(),
@@ -274,7 +280,7 @@ def averaged(comparison: pd.DataFrame, settings: Settings) -> Html:
 
 
 def _sample(means: Sequence[Row], trials: Row, unit: str) -> Html:
-    """How many subjects, seeds and test trials the numbers of the ensembles stand on."""
+    """Numbers of subjects, seeds and test trials behind the errors of ensembles."""
     return phrase(
         *(_span(means, "n_units", unit), ", ", _span(means, "n_seeds", "seed"), ", "),
         *(whole(trials, "estimate"), f" test trials in a {unit} (median; quartiles "),
@@ -283,14 +289,14 @@ def _sample(means: Sequence[Row], trials: Row, unit: str) -> Html:
 
 
 def _span(rows: Sequence[Row], column: str, thing: str) -> Html:
-    """How many of a thing rows stand on: one number, or the least and the most."""
+    """A count and its noun: one number, or the range over rows."""
     least, most = (pick(rows, key=lambda row: row[column]) for pick in (min, max))
     first = [] if least[column] == most[column] else [whole(least, column), " to "]
     return phrase(*first, whole(most, column), f" {thing}" if most[column] == 1 else f" {thing}s")
 
 
 def _grid(rows: Sequence[Row], unit: str) -> Html:
-    """Error against how many trainings and snapshots are averaged: a row for each N, a column for each M."""
+    """Error against the number of trainings (N, rows) and of snapshots (M, columns) averaged."""
     lines: dict[tuple[object, ...], dict[int, Row]] = {}
     for row in rows:
         line = tuple(row[name] for name in ("arm_a", "snapshots_a", "rates_a", "n_fits_a"))

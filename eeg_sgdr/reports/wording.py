@@ -1,6 +1,6 @@
-"""Write numbers, and name schedules, predictors and people in sentences."""
+"""Numbers, versions, and names of schedules, predictors and subjects, as sentences have them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from eeg_sgdr.evaluation.predictors import Predictor
@@ -10,22 +10,22 @@ from eeg_sgdr.storage.results import Results, Subject
 
 
 def counted(n: int, thing: str) -> str:
-    """A number and its noun: 1 trial, 2 trials."""
+    """A number with its noun: 1 trial, 2 trials."""
     return f"{n} {thing}" if n == 1 else f"{n} {thing}s"
 
 
 def enumerated(thing: str, names: Collection[object]) -> str:
-    """A noun and its names: seed 0, seeds 0 and 3."""
+    """A noun with its names: seed 0, seeds 0 and 3."""
     return f"{thing}{'' if len(names) == 1 else 's'} {joined(names)}"
 
 
 def percent(fraction: float) -> str:
-    """A fraction as percent without its sign, to a tenth."""
+    """A fraction in percent with one decimal, without the sign %."""
     return f"{100 * fraction:.1f}"
 
 
 def p_value(p: float) -> str:
-    """A p-value to as many digits as carry information."""
+    """A p-value, to the digits that matter."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
 
 
@@ -34,14 +34,30 @@ def versions(content: dict[str, Any]) -> str:
     return ", ".join(f"{name} {version}" for name, version in content["versions"].items())
 
 
+def mixed_versions(fits: Iterable[dict[str, Any]]) -> list[str]:
+    """A warning if fits, as their fit.json, were made with several versions or kinds of processor."""
+    kinds = sorted({_made_with(fit) for fit in fits})
+    if len(kinds) < 2:
+        return []
+    return [
+        "Mixed: the fits were not all made with the same versions on the same kind of processor, so they "
+        f"differ by more than their settings ({'; '.join(kinds)})."
+    ]
+
+
+def _made_with(fit: dict[str, Any]) -> str:
+    where = f"in a stack of {len(fit['stack'])}" if fit["stack"] else fit["cpu_capability"]
+    return f"{versions(fit)}, {where}"
+
+
 def page_title(results: Results, subject: Subject) -> str:
     """Title of the page of a subject or fold."""
     simulated = "simulated recordings, " if subject.data["simulated"] else ""
     return f"{results.settings.name}: {simulated}{subject.title}"
 
 
-def tested_people(subject: Subject) -> str:
-    """Name the people whose trials test: a subject, or those of a fold."""
+def tested_subjects(subject: Subject) -> str:
+    """Name the test subjects: one, or those of a fold."""
     if not subject.fold:
         return f"subject {subject.label}"
     labels = subject.test_subjects

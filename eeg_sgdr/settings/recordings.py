@@ -24,6 +24,8 @@ class Recordings(Model):
     reader: ClassVar[str]
     #: What `describe` cites.
     references: ClassVar[tuple[str, ...]] = ()
+    #: Whether everything made from them has to say that they are simulated.
+    simulated: ClassVar[bool] = False
 
     if TYPE_CHECKING:
 
@@ -74,6 +76,7 @@ class SimulatedRecordings(Recordings):
     """
 
     reader: ClassVar[str] = "eeg_sgdr.data.sources.simulated:Simulated"
+    simulated: ClassVar[bool] = True
 
     source: Literal["simulated"]
     classes: dict[str, tuple[str, ...]] = Field(default_factory=_simulated_classes, min_length=2)

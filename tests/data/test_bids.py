@@ -123,7 +123,7 @@ def test_files_are_those_that_determine_the_recordings(tmp_path):
     classes = {"l": ("left",), "r": ("right",)}
     settings = BidsRecordings(source="bids", root=str(tmp_path), task="motor", classes=classes)
     source = open_source(settings, tmp_path / "unused")
-    assert not source.simulated
+    assert not settings.simulated
     files = source.files("01")
     run = "sub-01/eeg/sub-01_task-motor_run-1_"
     parts = ["eeg.vhdr", "eeg.vmrk", "eeg.eeg", "eeg.json", "events.tsv", "events.json", "channels.tsv"]

@@ -48,7 +48,7 @@ def raws():
 def test_subjects_are_named_without_simulating(tmp_path):
     source = Simulated(small(n_subjects=14), tmp_path)
     assert source.subjects() == [f"{number:02d}" for number in range(1, 15)]
-    assert source.simulated
+    assert source.settings.simulated
     assert not list(tmp_path.iterdir())
 
 

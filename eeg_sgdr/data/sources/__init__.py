@@ -31,8 +31,6 @@ class Recording:
 class Source(ABC):
     """The recordings that a configuration names."""
 
-    simulated: bool = False  # whether everything made from them has to say that they are simulated
-
     @classmethod
     def open(cls, settings: Any, data_dir: Path) -> "Source":
         """The source of a section ``recordings``."""

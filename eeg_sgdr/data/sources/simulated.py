@@ -29,8 +29,6 @@ asked for, and may be deleted: the same settings write the same bytes again.
 class Simulated(Source):
     """Simulated motor EEG, written as a BIDS dataset under ``data_dir/simulated`` and read like any other."""
 
-    simulated = True
-
     def __init__(self, settings: SimulatedRecordings, data_dir: Path) -> None:
         # EDF holds whole seconds, and the line noise has to be below half the rate.
         if not settings.sfreq.is_integer() or settings.sfreq <= 2 * LINE_HZ:

@@ -1,4 +1,4 @@
-"""Fast forward computations, exactly equal to braindecode's."""
+"""Fast forward computations, equal to braindecode's but for rounding."""
 
 from eeg_sgdr.networks.build import Network
 from eeg_sgdr.networks.fast.deep4 import Deep4Forward

@@ -53,9 +53,9 @@ class FirstConvolution:
         return prepared.index_select(1, crops.to(prepared.device)).flatten(1, 2).mT
 
     def trial_outputs(self, prepared: Tensor) -> Iterator[Tensor]:
-        """Convolutions of whole trials, less the bias, in chunks (n_filters, n, n_trial_outputs).
+        """Convolutions of whole trials without bias, in chunks (n_filters, n, n_trial_outputs).
 
-        They are put together from a minimal set of the crops' tiles.
+        They are joined from a minimal set of the crops' tiles.
         """
         tiles, starts = self.tiles, self._starts
         weight, _ = self.filters()
@@ -84,7 +84,7 @@ def trial_readout(readout: Tensor, starts: tuple[int, ...]) -> Tensor:
 
 
 def _cover(stretches: list[tuple[int, int]]) -> list[tuple[int, int, int]]:
-    """Few stretches (first, end) without a gap: number of each, and the part of it that is taken."""
+    """Few stretches (first, end) that leave no gap: index of each, and the part of it used."""
     cover, reached = [], 0
     while reached < max(end for _, end in stretches):
         best = max(

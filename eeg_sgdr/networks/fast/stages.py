@@ -11,18 +11,17 @@ from eeg_sgdr.networks.fast.tiles import Tiles
 
 
 class Stage:
-    """Where in time the values of one block stand, and how its convolution is computed.
+    """Times of one block's values, and the tiles of its convolution.
 
     In the dense network, block i (counted from 0) looks at every s^i-th of the values before it, s
     being the pooling's stride before the network was made dense. So these s^i interleaved sequences,
     phases, have nothing to do with each other, and values are kept as (..., phase, step): then
     convolution and pooling with a dilation of s^i over time are ones without dilation over steps.
-    From one block to the next each phase splits into s. They need not be put in order again: only who
-    reads the last features has to know their times.
+    From one block to the next each phase splits into s. They are never put in order again: only the
+    readout of the last features has to know their times.
 
     Phases differ in length by one at most, and all are kept as long as the longest, or longer. What is
-    beyond the last time is computed from whatever is there, has no weight in batch norm and in the
-    readout, and no gradient.
+    beyond the last time has no meaning, no weight in batch norm and in the readout, and no gradient.
 
     ``times`` (n_phases, n_steps) are those of the convolution's outputs, and of the pooling windows that
     begin there; ``n_times`` and ``n_pooled`` count the times after convolution and pooling, ``n_kept`` the

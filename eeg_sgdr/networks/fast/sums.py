@@ -36,7 +36,7 @@ class WindowSums:
     def adjoint(self, gradient: Tensor, slopes: Tensor, length: int, scratch: Scratch) -> Tensor:
         """Gradient by the values (..., length), zero beyond ``n``, from that by a function of the sums.
 
-        ``slopes`` are the function's derivatives, multiplied here, where the products are wanted. It is
+        ``slopes`` are the function's derivatives, multiplied here. The result is
         again a sum over windows, of the gradient by the sums with zeros before and behind it; the zeros
         behind one row are those before the next. The result may lie in ``scratch``.
         """

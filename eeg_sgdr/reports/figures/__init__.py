@@ -1,1 +1,1 @@
-"""Pictures made from tables and arrays."""
+"""Figures from tables and arrays."""

@@ -22,7 +22,7 @@ GREY = "#777777"
 #: Panels in a row.
 COLUMNS = 3
 
-#: Names come from recordings and configurations: nothing in them is mathematics.
+#: Names come from recordings and configurations, so nothing is parsed as mathematics.
 STYLE: dict[Any, Any] = {
     "text.parse_math": False,
     "svg.hashsalt": "eeg_sgdr",
@@ -72,7 +72,7 @@ def plain_numbers(axis: Any) -> None:
 
 
 def ticks_apart(epochs: Sequence[int]) -> list[int]:
-    """Ticks at epochs with results, far enough apart on a logarithmic axis to be read."""
+    """Ticks at epochs with results, spaced to be legible on a logarithmic axis."""
     kept: list[int] = []
     for epoch in reversed(epochs):
         if not kept or epoch <= 0.75 * kept[-1]:
@@ -81,7 +81,7 @@ def ticks_apart(epochs: Sequence[int]) -> list[int]:
 
 
 def legend(figure: Figure, handles: Mapping[str, Any]) -> None:
-    """A legend below the axes, in as many columns as the figure has room for, four at most."""
+    """A legend below the axes, in as many columns as fit, four at most."""
     # matplotlib leaves out labels that begin with an underscore.
     labels = [f" {label}" if label.startswith("_") else label for label in handles]
     for n in range(min(len(labels), 4), 0, -1):
@@ -95,7 +95,7 @@ def legend(figure: Figure, handles: Mapping[str, Any]) -> None:
 
 @matplotlib.rc_context(STYLE)
 def encode(figure: Figure, kind: str) -> bytes:
-    """A figure as the bytes of an "svg" or "png" file, the same whenever they are made."""
+    """A figure as the bytes of an "svg" or "png" file; reproducible."""
     buffer = BytesIO()
     metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
     figure.savefig(buffer, format=kind, dpi=160, metadata=metadata)

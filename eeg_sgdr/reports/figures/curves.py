@@ -61,7 +61,7 @@ def schedules(settings: Settings) -> Figure:
 
 @matplotlib.rc_context(STYLE)
 def executed(histories: Mapping[FitKey, pd.DataFrame], n_updates: Mapping[FitKey, int]) -> Figure:
-    """Learning rate against epoch as it was: of the first and of the last update of every epoch."""
+    """Learning rate against epoch as executed, at the first and last update of every epoch."""
     curves = {}
     for key, history in histories.items():
         first = history["epoch"].to_numpy() - 1.0
@@ -94,7 +94,7 @@ def losses(histories: Mapping[FitKey, pd.DataFrame], n_classes: int) -> Figure:
 
 
 def _by_arm(curves: Curves, y_label: str) -> tuple[Figure, list[Axes], dict[str, Any]]:
-    """One panel for each arm, where a line ends, with a mark, at its budget; and what a legend needs."""
+    """A panel for each arm, lines marked at their budget, and the handles of a legend."""
     arms = list(dict.fromkeys(key.schedule for key in curves))
     rates = sorted({key.rate for key in curves})
     figure, axes = panels(len(arms), 4.2, 3.0, sharex=True, sharey=True)
@@ -155,7 +155,7 @@ def errors(evaluation: pd.DataFrame, chance: float) -> Figure:
         panel.xaxis.set_minor_locator(NullLocator())
         plain_numbers(panel.xaxis)
     high = axes[0].get_ylim()[1]
-    axes[0].set_ylim(-0.03 * high, high)  # a line at zero is not to lie on the axis
+    axes[0].set_ylim(-0.03 * high, high)  # a line at zero must not lie on the axis
     label_rows(axes, "Test error (%)")
     handles["commonest class always"] = chance_line
     legend(figure, handles)
@@ -163,7 +163,7 @@ def errors(evaluation: pd.DataFrame, chance: float) -> Figure:
 
 
 def series_name(evaluation: pd.DataFrame, schedule: str, members: str) -> str:
-    """What a schedule's line is called; alone where it has no ensembles."""
+    """Label of a schedule's line; the schedule alone if it has no ensembles."""
     of_schedule = evaluation[evaluation["schedule"] == schedule]
     if set(of_schedule["members"]) == {"single"}:
         return schedule
@@ -226,7 +226,7 @@ def slopes(pairs: Mapping[str, Pairs], unit: str = "subject") -> Figure:
     handles = {}
     for panel, (name, pair) in zip(axes, pairs.items(), strict=True):
         for b, a in pair.errors[["b", "a"]].to_numpy():
-            colour, line, words = _look(a - b)
+            colour, line, words = _slope_style(a - b)
             (handles[f"{unit} in which {words}"],) = panel.plot(
                 [0, 1], [100 * b, 100 * a], color=colour, linestyle=line, marker="o", markersize=4, alpha=0.8
             )
@@ -242,7 +242,7 @@ def slopes(pairs: Mapping[str, Pairs], unit: str = "subject") -> Figure:
     return figure
 
 
-def _look(difference: float) -> tuple[str, str, str]:
+def _slope_style(difference: float) -> tuple[str, str, str]:
     if abs(difference) < 1e-9:
         return GREY, ":", "both are equal"
     return (
@@ -253,7 +253,7 @@ def _look(difference: float) -> tuple[str, str, str]:
 
 
 def _wrapped(text: str) -> str:
-    """A title in lines that its panel has room for."""
+    """A title broken into lines that fit its panel."""
     lines = [""]
     for word in text.split():
         if len(lines[-1]) + len(word) > 34:

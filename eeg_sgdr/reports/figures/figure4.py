@@ -24,13 +24,13 @@ from eeg_sgdr.reports.figures.canvas import (
 )
 from eeg_sgdr.settings import Settings
 
-#: More arms than colours cannot be told apart.
+#: Most arms that colours tell apart.
 MOST_ARMS = len(COLOURS)
 
-#: More bands than these on top of each other hide one another.
+#: Most bands in a panel; more hide one another.
 MOST_BANDS = 3
 
-#: Points up to which the axis is linear; first epochs lie tens of points below the reference.
+#: Points up to which the axis is linear: first epochs lie tens of points below the reference.
 LINEAR = 5
 
 TICKS = (-80, -40, -20, -10, -5, -2, 0, 2, 5, 10, 20, 40, 80)
@@ -55,7 +55,7 @@ def curve_points(comparison: pd.DataFrame) -> pd.DataFrame:
 
 
 def arms_drawn(settings: Settings) -> tuple[list[str], list[str]]:
-    """Arms that Figure 4 draws, and those that it leaves out because they are too many."""
+    """Arms that Figure 4 draws, and those beyond `MOST_ARMS`."""
     arms = list(settings.schedules)
     return arms[:MOST_ARMS], arms[MOST_ARMS:]
 
@@ -65,25 +65,25 @@ def figure4(comparison: pd.DataFrame, settings: Settings) -> Figure:
     """Median improvement over the reference against epochs; quartiles over subjects as bands.
 
     Above, every schedule at each rate; below, warm restarts alone, with the snapshots of the last half of
-    the cycles, and with those of all rates. Says so where recordings were simulated.
+    the cycles, and with those of all rates. With a watermark if recordings were simulated.
     """
     points = curve_points(comparison)
     arms, left_out = arms_drawn(settings)
     rates = [str(rate) for rate in settings.training.initial_rates]
     restarts = [arm for arm in arms if ((points["arm_a"] == arm) & (points["snapshots_a"] == "cycles")).any()]
-    looks = _looks(arms, restarts)
+    styles = _styles(arms, restarts)
     n_rows = 2 if restarts else 1
     figure = new_figure(max(4.3 * len(rates), 6.0), 3.9 * n_rows + 0.6)
     grid = figure.subplots(n_rows, len(rates), squeeze=False, sharex=True, sharey=True)
     handles: dict[str, Any] = {}
     for column, rate in zip(grid.T, rates, strict=True):
-        handles |= _lines(column[0], points, [Series(arm, "single", rate, "alone") for arm in arms], looks)
+        handles |= _lines(column[0], points, [Series(arm, "single", rate, "alone") for arm in arms], styles)
         column[0].set_title(f"initial rate {rate}")
         if restarts:
             kinds = [("single", rate, "alone"), ("cycles", rate, "snapshots")]
             kinds += [("cycles", "+".join(rates), "all rates")] if len(rates) > 1 else []
             below = [Series(arm, *kind) for arm in restarts for kind in kinds]
-            handles |= _lines(column[1], points, below, looks)
+            handles |= _lines(column[1], points, below, styles)
             column[1].set_title(f"snapshots, initial rate {rate}")
         column[-1].set_xlabel("Epochs of each training")
     handles |= _levels(list(grid.ravel()), points, comparison, settings)
@@ -97,13 +97,13 @@ def figure4(comparison: pd.DataFrame, settings: Settings) -> Figure:
     if left_out:
         handles[f"not drawn: {', '.join(left_out)}"] = Line2D([], [], linestyle="none")
     legend(figure, handles)
-    if settings.recordings.source == "simulated":
+    if settings.recordings.simulated:
         watermark(figure, "simulated recordings")
     return figure
 
 
-def _looks(arms: Sequence[str], restarts: Sequence[str]) -> dict[tuple[str, str], tuple[str, str, str]]:
-    """Colour, mark and line by arm and kind of line; an arm alone looks the same above and below."""
+def _styles(arms: Sequence[str], restarts: Sequence[str]) -> dict[tuple[str, str], tuple[str, str, str]]:
+    """Colour, mark and line by arm and kind of line, shared by all panels."""
     kinds = [(arm, "alone") for arm in arms]
     kinds += [(arm, kind) for arm in restarts for kind in ("snapshots", "all rates")]
     return {kind: style(i) for i, kind in enumerate(kinds)}
@@ -121,28 +121,27 @@ def _lines(
     panel: Axes,
     points: pd.DataFrame,
     wanted: Sequence[Series],
-    looks: dict[tuple[str, str], tuple[str, str, str]],
+    styles: dict[tuple[str, str], tuple[str, str, str]],
 ) -> dict[str, Line2D]:
-    """Draw medians, and bands where they are few; an ensemble of one network is not drawn again."""
+    """Draw medians, and bands if few; ensembles of one network are left out."""
     handles = {}
     for series in wanted:
         is_drawn = points[["arm_a", "snapshots_a", "rates_a"]].eq(series[:3]).all(axis=1)
         if series.snapshots == "cycles":
             is_drawn &= points["n_networks_a"] > 1
-        of = points[is_drawn]
-        if of.empty:
+        rows = points[is_drawn].sort_values("epochs_a")
+        if rows.empty:
             continue
-        of = of.sort_values("epochs_a")
-        x = of["epochs_a"].to_numpy(float)
-        colour, mark, line = looks[series.arm, series.kind]
+        x = rows["epochs_a"].to_numpy(float)
+        colour, mark, line = styles[series.arm, series.kind]
         if len(wanted) <= MOST_BANDS:
-            panel.fill_between(x, of["low"], of["high"], color=colour, alpha=0.13, linewidth=0)
+            panel.fill_between(x, rows["low"], rows["high"], color=colour, alpha=0.13, linewidth=0)
         (handles[series.arm + WORDS[series.kind]],) = panel.plot(
             x,
-            of["estimate"],
+            rows["estimate"],
             color=colour,
             marker=mark,
-            # With many arms colours come again: hollow marks are ensembles.
+            # Colours repeat with many arms: hollow marks are ensembles.
             markerfacecolor="white" if series.snapshots == "cycles" else colour,
             linestyle=line,
             markersize=5,
@@ -154,7 +153,7 @@ def _lines(
 def _levels(
     panels: Sequence[Axes], points: pd.DataFrame, comparison: pd.DataFrame, settings: Settings
 ) -> dict[str, Line2D]:
-    """Draw the reference, chance and, where there is one, the classical baseline."""
+    """Draw the reference, chance and, if present, the classical baseline."""
     handles = {}
     classical = points.loc[points["arm_a"] == "baseline", "estimate"]
     reference = reference_row(records(comparison), settings)["estimate"]
@@ -168,7 +167,7 @@ def _levels(
 
 
 def reference_row(rows: Iterable[dict[str, Any]], settings: Settings) -> dict[str, Any]:
-    """The row of comparison.csv that holds the reference's own median error."""
+    """The row of comparison.csv with the reference's own median error."""
     named = settings.evaluation.reference
     assert named is not None
     expected = {
@@ -190,7 +189,7 @@ def _reference_name(settings: Settings) -> str:
 
 
 def _axes(panel: Axes, points: pd.DataFrame, settings: Settings) -> None:
-    """Scales, which all panels share."""
+    """Set the scales, which all panels share."""
     trained = points[points["arm_a"] != "baseline"]
     panel.set_xscale("log")
     panel.set_xticks(ticks_apart(sorted(set(trained["epochs_a"].astype(int)))))
@@ -198,7 +197,7 @@ def _axes(panel: Axes, points: pd.DataFrame, settings: Settings) -> None:
     plain_numbers(panel.xaxis)
     panel.set_yscale("symlog", linthresh=LINEAR, linscale=2)
     low, high = panel.get_ylim()
-    # Chance is the lowest line there is: not on the frame.
+    # Chance is the lowest line: it must not lie on the frame.
     panel.set_ylim(1.2 * low if low < -LINEAR else low - 1, high)
     panel.yaxis.set_major_locator(FixedLocator([tick for tick in TICKS if low <= tick <= high]))
     panel.yaxis.set_minor_locator(NullLocator())

@@ -1,4 +1,4 @@
-"""Figures of sensors: their places, maps of rhythms and of learned patterns, spectra."""
+"""Figures of sensors: positions, maps of rhythms and of activation patterns, spectra."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -37,7 +37,7 @@ def _template() -> dict[str, np.ndarray]:
 
 @cache
 def _equator() -> tuple[np.ndarray, np.ndarray, float]:
-    """Centre, rotation and radius of a head that stands level: Fpz, Oz, T7 and T8 lie on its outline."""
+    """Centre, rotation and radius of a level head, with Fpz, Oz, T7 and T8 on its outline."""
     front, back, left, right = (_template()[name] for name in ("Fpz", "Oz", "T7", "T8"))
     ahead = (front - back) / np.linalg.norm(front - back)
     up = np.cross(right - left, ahead)
@@ -59,7 +59,7 @@ def _info(names: Sequence[str], positions: np.ndarray) -> Any:
 
 
 def _sphere() -> tuple[float, float, float, float]:
-    """The level head's centre and radius, as MNE wants them."""
+    """Centre and radius of the level head, for MNE."""
     return 0.0, 0.0, 0.0, _equator()[2]
 
 
@@ -74,7 +74,7 @@ def _map(axes: Any, values: np.ndarray, names: Sequence[str], positions: np.ndar
         vlim=(-limit, limit),
         contours=4,
         res=96,
-        # Nothing is known far from the sensors.
+        # Not beyond the sensors.
         extrapolate="local",
         sphere=_sphere(),
     )
@@ -139,7 +139,7 @@ def rhythms(
 
 
 def central_sensors(names: Sequence[str], positions: np.ndarray) -> list[int]:
-    """C3, Cz and C4, each by name, else the sensor nearest to its place, else none."""
+    """Indices of C3, Cz and C4, by name, else of the sensors nearest to them where positions are known."""
     found = []
     for wanted in ("C3", "Cz", "C4"):
         if wanted in names:

@@ -1,4 +1,4 @@
-"""Test error against how many trainings and snapshots are averaged, from comparison.csv."""
+"""The paper's Figure 3 from comparison.csv: error against trainings and snapshots averaged."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -15,18 +15,18 @@ from eeg_sgdr.evaluation.tables import records
 from eeg_sgdr.reports.figures.canvas import GREY, MARKS, STYLE, legend, new_figure, watermark
 from eeg_sgdr.settings import Settings
 
-#: Colours from few to many trainings; what is lighter is hard to see on white.
+#: Colours from few to many trainings, up to the lightest that is visible on white.
 SHADES = matplotlib.colormaps["viridis"]
 
 LIGHTEST = 0.85
 
-#: Line, and whether marks are hollow, by which snapshots are averaged.
+#: Line style, and whether marks are hollow, by the snapshots averaged.
 MEMBERS: dict[str, tuple[Any, bool]] = {"cycles": ("-", False), "consecutive": (":", True)}
 
-#: Most numbers of snapshots that stand below a panel.
+#: Most ticks of numbers of snapshots below a panel.
 TICKS = 9
 
-#: Most arms whose names have room side by side; more stand upright.
+#: Most arms whose names fit side by side; more are written vertically.
 MOST_LEVEL = 2
 
 
@@ -43,21 +43,21 @@ def surface(comparison: pd.DataFrame, settings: Settings) -> Figure:
     """Mean test error against N trainings and M snapshots: the paper's Figure 3, cut along M.
 
     A row of panels for every arm that leaves snapshots, in which trainings have one initial rate or all; a
-    line for each N. Left of the lines stand the other arms. Says so where recordings were simulated.
+    line for each N. The other arms are left of the lines. With a watermark if recordings were simulated.
     """
     points = surface_points(comparison)
     rivals = [name for name, arm in settings.schedules.items() if not arm.leaves_snapshots]
     restarts = [name for name in settings.schedules if name not in rivals] or [""]
     groups = list(dict.fromkeys(points["rates_a"]))
-    looks = _looks(points)
+    styles = _styles(points)
     height = 3.7 if len(rivals) <= MOST_LEVEL else 4.9
     figure = new_figure(max(4.4 * len(groups), 6.0), height * len(restarts) + 0.7)
     grid = figure.subplots(len(restarts), len(groups), squeeze=False, sharex="row", sharey=True)
     for row, arm in zip(grid, restarts, strict=True):
         for panel, group in zip(row, groups, strict=True):
             of_group = points[points["rates_a"] == group]
-            most = _lines(panel, of_group[of_group["arm_a"] == arm], looks)
-            places = _rivals(panel, of_group, rivals, looks)
+            most = _lines(panel, of_group[of_group["arm_a"] == arm], styles)
+            places = _rivals(panel, of_group, rivals, styles)
             _axes(panel, places, most)
             if most:
                 epochs = settings.schedules[arm].budgets[-1]
@@ -65,13 +65,13 @@ def surface(comparison: pd.DataFrame, settings: Settings) -> Figure:
             title = _title(group, settings.training.initial_rates)
             panel.set_title(f"{arm}, {title}" if arm else title)
         row[0].set_ylabel("Mean test error (%)")
-    legend(figure, _handles(points, looks))
-    if settings.recordings.source == "simulated":
+    legend(figure, _handles(points, styles))
+    if settings.recordings.simulated:
         watermark(figure, "simulated recordings")
     return figure
 
 
-def _looks(points: pd.DataFrame) -> dict[int, tuple[Any, str]]:
+def _styles(points: pd.DataFrame) -> dict[int, tuple[Any, str]]:
     """Colour and mark of each number of trainings."""
     sizes = sorted(set(points["n_fits_a"]))
     shades = np.linspace(0, LIGHTEST, len(sizes))
@@ -87,16 +87,16 @@ def _title(group: str, rates: Sequence[float]) -> str:
     return f"initial rate {group}" if len(rates) == 1 else f"rates {' and '.join(map(str, rates))} averaged"
 
 
-def _lines(panel: Axes, points: pd.DataFrame, looks: Mapping[int, tuple[Any, str]]) -> int:
-    """A line for each N and kind of members; returns the most snapshots."""
-    for n_fits, members in itertools.product(looks, MEMBERS):
-        of = points[(points["n_fits_a"] == n_fits) & (points["snapshots_a"] == members)]
-        of = of.sort_values("n_snapshots_a")
-        colour, mark = looks[n_fits]
+def _lines(panel: Axes, points: pd.DataFrame, styles: Mapping[int, tuple[Any, str]]) -> int:
+    """Draw a line for each N and kind of members; returns the largest M."""
+    for n_fits, members in itertools.product(styles, MEMBERS):
+        rows = points[(points["n_fits_a"] == n_fits) & (points["snapshots_a"] == members)]
+        rows = rows.sort_values("n_snapshots_a")
+        colour, mark = styles[n_fits]
         line, hollow = MEMBERS[members]
         panel.plot(
-            of["n_snapshots_a"].to_numpy(float),
-            of["estimate"],
+            rows["n_snapshots_a"].to_numpy(float),
+            rows["estimate"],
             color=colour,
             marker=mark,
             markerfacecolor="white" if hollow else colour,
@@ -110,13 +110,13 @@ def _lines(panel: Axes, points: pd.DataFrame, looks: Mapping[int, tuple[Any, str
 
 
 def _rivals(
-    panel: Axes, points: pd.DataFrame, rivals: Sequence[str], looks: Mapping[int, tuple[Any, str]]
+    panel: Axes, points: pd.DataFrame, rivals: Sequence[str], styles: Mapping[int, tuple[Any, str]]
 ) -> dict[float, str]:
-    """Marks of the arms that leave one snapshot; returns where they stand, and what they are called."""
+    """Draw marks of the arms that leave one snapshot; returns their labels by position."""
     places = {}
     for place, arm in zip(range(-len(rivals), 0), rivals, strict=True):
         for row in records(points[points["arm_a"] == arm]):
-            colour, mark = looks[row["n_fits_a"]]
+            colour, mark = styles[row["n_fits_a"]]
             panel.plot(
                 place + 0.5, row["estimate"], marker=mark, color=colour, linestyle="none", markersize=6
             )
@@ -125,7 +125,7 @@ def _rivals(
 
 
 def _axes(panel: Axes, places: Mapping[float, str], most: int) -> None:
-    """Names of what stands where: arms, a line between, numbers of snapshots."""
+    """Set ticks: arms, a dividing line, numbers of snapshots."""
     snapshots = range(1, most + 1, max(1, -(-most // TICKS)))
     upright = len(places) > MOST_LEVEL
     names = [name.replace("\n", " ") if upright else name for name in places.values()]
@@ -137,9 +137,9 @@ def _axes(panel: Axes, places: Mapping[float, str], most: int) -> None:
         panel.axvline(0.25, color=GREY, linewidth=0.8)
 
 
-def _handles(points: pd.DataFrame, looks: Mapping[int, tuple[Any, str]]) -> dict[str, Line2D]:
+def _handles(points: pd.DataFrame, styles: Mapping[int, tuple[Any, str]]) -> dict[str, Line2D]:
     handles = {}
-    for n_fits, (colour, mark) in looks.items():
+    for n_fits, (colour, mark) in styles.items():
         name = f"N = {n_fits} training{'s' if n_fits > 1 else ''}"
         handles[name] = Line2D([], [], color=colour, marker=mark, linestyle="none", markersize=6)
     if (points["snapshots_a"] == "consecutive").any():

@@ -1,4 +1,4 @@
-"""Errors against epochs, and diverged trainings: described, never tested."""
+"""Descriptive statistics, never tested: errors against epochs, other pairs of arms, diverged fits."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -50,7 +50,7 @@ def curve(settings: Settings, subject_errors: UnitErrors) -> list[Row]:
 
 def _point(settings: Settings, errors: UnitErrors, by_seed: dict[Group, Predictor]) -> list[Row]:
     groups = seed_groups(settings, 1)
-    # The baseline has no seeds; it is set beside the reference of each.
+    # The baseline has no seeds; it is compared with the reference of each.
     pairs = {group: [[by_seed.get(group, CLASSICAL)], [reference(settings, *group)]] for group in groups}
     alone = mean_errors(errors, {group: [[one]] for group, one in by_seed.items()})
     both = mean_errors(errors, pairs)
@@ -65,7 +65,7 @@ def _point(settings: Settings, errors: UnitErrors, by_seed: dict[Group, Predicto
     ]
 
 
-def descriptive(settings: Settings, errors: UnitErrors) -> list[Row]:
+def untested(settings: Settings, errors: UnitErrors) -> list[Row]:
     """The last completed cycle beside every budget of the other arms, and the rates of conventional arms.
 
     Nothing here is tested: epochs of a and b differ, or rates were not chosen in advance.
@@ -87,7 +87,7 @@ def descriptive(settings: Settings, errors: UnitErrors) -> list[Row]:
 
 
 def _beside(settings: Settings, errors: UnitErrors, name: str, rival: str, budget: int) -> list[Row]:
-    """Restarts at their last cycle end that is not after the rival's budget, both rate by rate."""
+    """Restarts at their last cycle end within the rival's budget against the rival, rate by rate."""
     own_budget = settings.schedules[name].budgets[0]
     ends = schedule_of(FitKey(name, own_budget, settings.training.initial_rates[0], 0), settings).ends
     n_done = sum(end <= budget for end in ends)
@@ -115,7 +115,7 @@ def _keys(settings: Settings, name: str, budget: int, seed: int) -> list[FitKey]
 
 
 def _rates(settings: Settings, errors: UnitErrors, name: str) -> list[Row]:
-    """Mean error of a step schedule at every rate, and where in the list the best one lies."""
+    """Mean error of a conventional arm at every rate, and whether the best is at the edge of the list."""
     named = settings.evaluation.reference
     budget = named.budget if named and named.schedule == name else max(settings.schedules[name].budgets)
     sides = {
@@ -137,9 +137,9 @@ def _rates(settings: Settings, errors: UnitErrors, name: str) -> list[Row]:
 
 
 def diverged(settings: Settings, errors: UnitErrors, units: Sequence[Subject]) -> list[Row]:
-    """The fraction of fits, by arm (at its longest budget) and rate, whose last loss is above ln(k).
+    """Fraction of fits whose last loss is above chance, ln(n_classes), by arm (longest budget) and rate.
 
-    That is the cross-entropy of equal probabilities of all k classes. Fits that failed are missing.
+    Fits that failed are missing.
     """
     seeds = settings.training.seeds
     guessing = np.log(len(settings.recordings.classes))
