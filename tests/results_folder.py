@@ -1,5 +1,6 @@
 """Results folders made up through the storage: real formats, errors as a test wants them, nothing trained."""
 
+import json
 from dataclasses import dataclass, field
 from functools import cache, partial
 
@@ -13,6 +14,7 @@ from eeg_sgdr import settings as config
 from eeg_sgdr.data.sources.lab import montage_1005
 from eeg_sgdr.data.splits import folds
 from eeg_sgdr.evaluation import tables
+from eeg_sgdr.evaluation.comparison import update
 from eeg_sgdr.settings import plan
 from eeg_sgdr.storage import files, folders
 from eeg_sgdr.storage.results import Results, Subject
@@ -29,6 +31,8 @@ BASELINE = {
     "state": "done", "fingerprint": "made up", "versions": {}, "seconds": 1.0,
     "settings": {"baseline": {"band_hz": [8, 30]}},
 }  # fmt: skip
+FIT = {"fingerprint": "made up", "settings": {}, "versions": {"eeg_sgdr": "0", "torch": "0"}, "stack": []}
+FAILED = {"state": "failed", "why": "the loss is not finite in epoch 1, at a rate of 0.05"}
 
 
 @dataclass(frozen=True)
@@ -45,21 +49,15 @@ class MadeUp:
     failed: tuple[str, ...] = ()
     capability: dict[str, str] = field(default_factory=dict)
     n_updates: int = N_UPDATES
-    network: str = "ShallowFBCSPNet"
     settings: dict = field(default_factory=dict)
-    evaluation: dict = field(default_factory=dict)
 
 
 def study_settings(subjects, seeds=(0,), rates=(0.025, 0.05), budgets=(1, 3, 7), epochs=7, **changes):
     """Settings of a study with step budgets and warm restarts."""
-    defaults = {
-        "recordings": {"subjects": list(subjects)},
-        "training": {"seeds": list(seeds), "initial_rates": list(rates)},
-        "schedules": {
-            "step": {"kind": "step", "budgets": list(budgets)},
-            "restarts": {"kind": "warm_restarts", "epochs": epochs},
-        },
-    }
+    training = {"seeds": list(seeds), "initial_rates": list(rates)}
+    step = {"kind": "step", "budgets": list(budgets)}
+    arms = {"step": step, "restarts": {"kind": "warm_restarts", "epochs": epochs}}
+    defaults = {"recordings": {"subjects": list(subjects)}, "training": training, "schedules": arms}
     merged = {name: {**section, **changes.pop(name, {})} for name, section in defaults.items()}
     return make_settings(**merged, **changes)
 
@@ -72,60 +70,89 @@ def across(settings, **split):
 
 def write_folder(root, made_up):
     """Write subject 1 of a study, and read both."""
-    settings = study_settings(
-        ["1"],
-        made_up.seeds,
-        recordings={"classes": {name: name for name in made_up.classes}},
-        network={"name": made_up.network},
-        evaluation=made_up.evaluation,
-        **made_up.settings,
-    )
-    study = _write_config(root, settings)
-    write_unit(study.subject("1"), settings, {"subject": "1"}, made_up=made_up)
-    return Results(root), Subject(study.subject("1"))
+    classes = {name: name for name in made_up.classes}
+    settings = study_settings(["1"], made_up.seeds, recordings={"classes": classes}, **made_up.settings)
+    results = _write(root, settings, [{"subject": "1"}], made_up=made_up)
+    return results, results.subject("1")
 
 
 def write_study(root, settings, wrong, missing=()):
     """Write the results of all subjects; `missing` lists (label, name of fit) or labels.
 
     `wrong` is a function of a label, a FitKey and an epoch: the numbers of the test trials that are wrong.
+    Without it, probabilities are drawn at random, and weights are written, too.
     """
-    study = _write_config(root, settings)
-    for label in settings.recordings.subjects:
-        _write_some(study.subject(label), settings, {"subject": label}, wrong, missing)
-    return Results(root)
+    units = [{"subject": label} for label in settings.recordings.subjects]
+    return _write(root, settings, units, wrong, missing)
 
 
 def write_folds(root, settings, wrong, missing=()):
-    """Write the results of all folds, as above; labels are those of folds."""
-    study = _write_config(root, settings)
-    for fold in folds(settings.split, settings.recordings.subjects):
-        named = {"fold": fold.label, "train_subjects": fold.train, "test_subjects": fold.test}
-        _write_some(study.fold(fold.label), settings, named, wrong, missing)
+    """Write the results of all folds, as above; people who train, or test, have equally many trials."""
+    divided = folds(settings.split, settings.recordings.subjects)
+    units = [{"fold": of.label, "train_subjects": of.train, "test_subjects": of.test} for of in divided]
+    return _write(root, settings, units, wrong, missing)
+
+
+def _write(root, settings, units, wrong=None, missing=(), made_up=MadeUp()):
+    study = folders.Study(root)
+    files.write_text(study.config, config.to_yaml(settings))
+    for named in units:
+        kind, label = next(iter(named.items()))
+        if label not in missing:
+            lacking = {*made_up.missing, *(entry[1] for entry in missing if entry[0] == label)}
+            of_unit = wrong and partial(wrong, label)
+            _write_unit(getattr(study, kind)(label), settings, named, of_unit, lacking, made_up)
     return Results(root)
 
 
-def _write_config(root, settings):
-    study = folders.Study(root)
-    files.write_text(study.config, config.to_yaml(settings))
-    return study
+def compare(results):
+    """Write comparison.csv of results just written, and read it with them."""
+    update(results.root, [unit.label for unit in results.subjects])
+    return Results(results.root)
 
 
-def _write_some(folder, settings, named, wrong, missing):
-    label = next(iter(named.values()))
-    if label not in missing:
-        lacking = tuple(entry[1] for entry in missing if entry[0] == label)
-        write_unit(folder, settings, named, wrong, MadeUp(missing=lacking))
+def edit_fits(root, **changes):
+    """Change the contents of every fit.json below a folder."""
+    for path in root.rglob("fit.json"):
+        files.write_json(path, {**json.loads(path.read_text()), **changes})
 
 
-def write_unit(folder, settings, named, wrong=None, made_up=MadeUp()):
-    """Write the folder of a subject, or of a fold; the first of `named` is its label.
+def wrong_at_end(step, restarts):
+    """Wrong trials, whose numbers after 7 epochs are given by label; one more at 3, at chance at 1.
 
-    Trials are divided equally among the people who train and those who test, in order. Without `wrong`,
-    probabilities are drawn at random, and weights are written, too.
+    A rate of 0.05 has one more wrong trial than 0.025, and each seed one more than the last.
     """
-    label = next(iter(named.values()))
-    trials = _trials(made_up, *(named.get(f"{part}_subjects", [label]) for part in ("train", "test")))
+
+    def wrong(label, key, epoch):
+        at_end = step if key.schedule == "step" else restarts
+        return range(10 if epoch == 1 else at_end[label] + (epoch == 3) + (key.rate == 0.05) + key.seed)
+
+    return wrong
+
+
+def wrong_in_folds(label, key, epoch):
+    """Wrong of the ten trials of each of two subjects in two folds, whatever rate, seed and epoch."""
+    step, restarts = {"1": (4, 4), "2": (2, 2)}, {"1": (2, 4), "2": (3, 0)}
+    first, second = (step if key.schedule == "step" else restarts)[label]
+    return [*range(first), *range(10, 10 + second)]
+
+
+def rows(table, **values):
+    """The rows of a table that have these values."""
+    for name, value in values.items():
+        table = table[table[name] == value]
+    return table
+
+
+def one(table, **values):
+    """The one row that has these values, as a dictionary."""
+    (row,) = rows(table, **values).to_dict("records")
+    return row
+
+
+def _write_unit(folder, settings, named, wrong, missing, made_up):
+    people = (named.get(f"{part}_subjects", [named.get("subject")]) for part in ("train", "test"))
+    trials = _trials(made_up, *people)
     files.write_csv(folder.trials, trials)
     files.write_npz(folder.summary, _summary(made_up))
     sensors, classes = list(made_up.sensors), list(made_up.classes)
@@ -133,10 +160,8 @@ def write_unit(folder, settings, named, wrong=None, made_up=MadeUp()):
     files.write_json(folder.data, {**named, **DATA, **described, "interpolated": {"0/1": sensors[:1]}})
     test = trials[(trials["split"] == "test") & (trials["rejected"] == "")]
     for key in plan.fits(settings):
-        if key.name not in made_up.missing:
-            _write_fit(
-                folder.fit(key.name), key, settings, made_up, test, wrong and partial(wrong, label, key)
-            )
+        if key.name not in missing:
+            _write_fit(folder.fit(key.name), key, settings, made_up, test, wrong and partial(wrong, key))
     subject = Subject(folder)
     if subject.done:
         files.write_csv(folder.evaluation, tables.evaluation(subject, settings))
@@ -145,18 +170,17 @@ def write_unit(folder, settings, named, wrong=None, made_up=MadeUp()):
 def _trials(made_up, train, test):
     n = N_TRAIN + N_TEST
     people = [np.asarray(of)[np.arange(m) * len(of) // m] for of, m in ((train, N_TRAIN), (test, N_TEST))]
-    return pd.DataFrame(
-        {
-            "trial": np.arange(n),
-            "split": ["train"] * N_TRAIN + ["test"] * N_TEST,
-            "subject": np.concatenate(people),
-            "session": "0",
-            "run": ["1"] * N_TRAIN + ["2"] * N_TEST,
-            "onset_s": 4.0 + np.arange(n),
-            "class": [made_up.classes[i % len(made_up.classes)] for i in range(n)],
-            "rejected": [""] * (n - 1) + [made_up.rejected],
-        }
-    )
+    columns = {
+        "trial": np.arange(n),
+        "split": ["train"] * N_TRAIN + ["test"] * N_TEST,
+        "subject": np.concatenate(people),
+        "session": "0",
+        "run": ["1"] * N_TRAIN + ["2"] * N_TEST,
+        "onset_s": 4.0 + np.arange(n),
+        "class": [made_up.classes[i % len(made_up.classes)] for i in range(n)],
+        "rejected": [""] * (n - 1) + [made_up.rejected],
+    }
+    return pd.DataFrame(columns)
 
 
 @cache
@@ -180,27 +204,18 @@ def _summary(made_up):
 
 def _write_fit(folder, key, settings, made_up, test, wrong):
     described = {
+        **FIT,
         "fit": {"schedule": key.schedule, "budget": key.budget, "rate": key.rate, "seed": key.seed},
-        "fingerprint": "made up",
-        "settings": {},
-        "versions": {"eeg_sgdr": "0", "torch": "0"},
-        "stack": [],
         "cpu_capability": made_up.capability.get(key.name, "AVX2"),
         "seconds": 1.0,
     }
     if key.name in made_up.failed:
-        why = "the loss is not finite in epoch 1, at a rate of 0.05"
-        files.write_json(folder.fit, {**described, "state": "failed", "why": why})
+        files.write_json(folder.fit, {**described, **FAILED})
         return
     schedule, u = plan.schedule_of(key, settings), made_up.n_updates
     epochs = np.arange(key.budget)
-    history = {
-        "epoch": epochs + 1,
-        "first_rate": [schedule.lr(epoch) for epoch in epochs],
-        "last_rate": [schedule.lr(epoch + (u - 1) / u) for epoch in epochs],
-        "loss": 0.5,
-        "seconds": 0.5,
-    }
+    first, last = ([schedule.lr(epoch + into) for epoch in epochs] for into in (0, (u - 1) / u))
+    history = {"epoch": epochs + 1, "first_rate": first, "last_rate": last, "loss": 0.5, "seconds": 0.5}
     files.write_csv(folder.history, pd.DataFrame(history))
     stored = epochs + 1 if settings.training.store == "epochs" else np.array(schedule.ends)
     if wrong:
@@ -214,8 +229,8 @@ def _write_fit(folder, key, settings, made_up, test, wrong):
         _write_predictions(folder, stored, test["trial"], y, made_up.classes, probabilities)
         for end in schedule.ends:
             files.write_bytes(folder.snapshot(end), save(shallow_state(rng, len(made_up.sensors), k)))
-    done = {"state": "done", "form": "braindecode", "updates_per_epoch": u}
-    files.write_json(folder.fit, {**described, **done})
+    described |= {"state": "done", "form": "braindecode", "updates_per_epoch": u}
+    files.write_json(folder.fit, described)
 
 
 def write_baseline(folder, n_wrong):

@@ -37,8 +37,7 @@ def config(tmp_path_factory):
 @pytest.fixture(scope="module")
 def out(config):
     """The results folder of a study of two people, with its reports."""
-    out = config.parent / "results"
-    data = f"compute.data_dir={config.parent / 'data'}"
+    out, data = config.parent / "results", f"compute.data_dir={config.parent / 'data'}"
     assert main(["--config", str(config), "--set", data, "--out", str(out), "--jobs", "2"]) == 0
     return out
 
@@ -50,10 +49,8 @@ def words(page):
 def test_methods_describe_the_schedule_and_the_source(out):
     text = words(out / "subjects/001/report.html")
     assert "Rhythms in noise (seed 0) stood for subject 1. Classes were left and right." in text
-    assert (
-        "The linear schedule fell along a straight line to zero (Nobody, 1999) over budgets of 1 epochs."
-        in text
-    )
+    arm = "The linear schedule fell along a straight line to zero (Nobody, 1999) over budgets of 1 epochs."
+    assert arm in text
     assert "Nobody, N. (1999). On straight lines. Journal of Tests 1, 1-2." in text
 
 

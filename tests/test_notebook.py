@@ -6,7 +6,6 @@ import shlex
 from pathlib import Path
 
 import nbformat
-import numpy as np
 import pytest
 from nbclient import NotebookClient
 from results_folder import study_settings, write_study
@@ -26,38 +25,23 @@ def notebook():
 
 
 def wrong(label, key, epoch):
-    return np.arange(int(label) + (epoch < 7) + (key.schedule == "step")) + key.seed
-
-
-def command(notebook):
-    """The command of the first cell, as the program's own parser reads it."""
-    (line,) = re.findall(r"^python -m eeg_sgdr.run (.*)$", notebook.cells[0].source, re.MULTILINE)
-    return parser().parse_args(shlex.split(line))
+    n = int(label) + (epoch < 7) + (key.schedule == "step")
+    return range(key.seed, key.seed + n)
 
 
 def test_it_runs_on_a_study_of_its_shape(tmp_path, notebook):
-    options = command(notebook)
+    (line,) = re.findall(r"^python -m eeg_sgdr.run (.*)$", notebook.cells[0].source, re.MULTILINE)
+    options = parser().parse_args(shlex.split(line))
     asked = config.load(options.config, options.set)
-    settings = study_settings(
-        SUBJECTS,
-        seeds=asked.training.seeds,
-        rates=asked.training.initial_rates,
-        budgets=asked.schedules["step"].budgets,
-        epochs=asked.schedules["restarts"].epochs,
-        training={"store": asked.training.store},
-        baseline=None,
-    )
+    training, arms = asked.training, asked.schedules
+    shape = (training.seeds, training.initial_rates, arms["step"].budgets, arms["restarts"].epochs)
+    settings = study_settings(SUBJECTS, *shape, training={"store": training.store}, baseline=None)
     write_study(tmp_path / options.out, settings, wrong)
     here = tmp_path / NOTEBOOK.parent.name
     here.mkdir()
     ran = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(here)}}).execute()
-    pictures = [
-        output
-        for cell in ran.cells
-        for output in cell.get("outputs", [])
-        if "image/png" in output.get("data", {})
-    ]
-    assert len(pictures) == 7
+    outputs = [output for cell in ran.cells for output in cell.get("outputs", [])]
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 7
 
 
 def test_its_outputs_were_made_in_one_go_and_hold_nothing_of_the_machine(notebook):

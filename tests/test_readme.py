@@ -28,16 +28,8 @@ assert not [name for name in sys.modules if name.startswith("eeg_sgdr")]
 
 def test_a_snapshot_of_the_demo_loads_into_plain_braindecode(tmp_path):
     recipe = block("load_file")
-    net = build_network(
-        "ShallowFBCSPNet",
-        {},
-        n_channels=44,
-        n_samples=1125,
-        n_classes=4,
-        sfreq=250.0,
-        crop_samples=1000,
-        seed=1,
-    )
+    sizes = {"n_channels": 44, "n_samples": 1125, "n_classes": 4, "sfreq": 250.0, "crop_samples": 1000}
+    net = build_network("ShallowFBCSPNet", {}, **sizes, seed=1)
     path = tmp_path / re.search(r'"(results/.*)"', recipe)[1]
     path.parent.mkdir(parents=True)
     save_file(net.module.state_dict(), path)

@@ -1,5 +1,6 @@
 """comparison.csv against small studies whose numbers can be counted by hand."""
 
+import itertools
 import math
 import shutil
 from unittest.mock import Mock
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from documents import block
-from results_folder import N_TEST, study_settings, write_baseline, write_study
+from results_folder import N_TEST, one, rows, study_settings, write_baseline, write_study, wrong_at_end
 
 import eeg_sgdr
 from eeg_sgdr.errors import UserError
@@ -27,25 +28,14 @@ SUBJECTS = ("01", "02", "03", "04")
 #: Wrong trials of 20 at the last end, by subject: step and restarts.
 STEP = {"01": 8, "02": 6, "03": 6, "04": 3}
 RESTARTS = {"01": 4, "02": 5, "03": 6, "04": 4}
+counts = wrong_at_end(STEP, RESTARTS)
 FIRST = "restarts against step at equal epochs"
+#: Numbers of units in which the first comparison's a is better, equal and worse.
+TALLY = {"better": 2, "equal": 1, "worse": 1}
 
 
-def counts(label, key, epoch):
-    """As above at epoch 7; one more at 3, at chance at 1; a rate of 0.05 has one wrong trial more."""
-    at_the_end = STEP if key.schedule == "step" else RESTARTS
-    n = 10 if epoch == 1 else at_the_end[label] + (epoch == 3) + (key.rate == 0.05)
-    return np.arange(n)
-
-
-def rows(table, **values):
-    for name, value in values.items():
-        table = table[table[name] == value]
-    return table
-
-
-def one(table, **values):
-    (row,) = rows(table, **values).to_dict("records")
-    return row
+def check(row, **values):
+    assert {name: row[name] for name in values} == values
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +50,8 @@ def table(results):
 
 def test_columns_are_those_of_the_contract(table):
     assert list(table.columns) == list(COMPARISON)
-    assert set(zip(table["family"], table["quantity"], strict=True)) <= {
-        (family, quantity) for family, of_family in QUANTITIES.items() for quantity in of_family
-    }
+    known = {(family, quantity) for family, of_family in QUANTITIES.items() for quantity in of_family}
+    assert set(zip(table["family"], table["quantity"], strict=True)) <= known
     assert list(dict.fromkeys(table["family"])) == list(QUANTITIES)
     facts = list(COMPARISON)[: list(COMPARISON).index("status")]
     assert not table.duplicated(facts).any(), "a row is found by what it is about"
@@ -75,15 +64,11 @@ def test_the_first_comparison_by_hand(table):
     np.testing.assert_allclose((row["low"], row["high"]), mean_interval(x))
     # Of the eight sums of +-4, +-1 and +-1, six are of 4 or more in size; the zero doubles both numbers.
     assert row["p"] == 12 / 16 == sign_flip(x)
-    assert (row["better"], row["equal"], row["worse"]) == (2, 1, 1)
-    assert (row["n_units"], row["n_seeds"], row["status"], row["rates_a"]) == (4, 1, "ok", "each")
-    assert [row[f"{name}_{side}"] for side in "ab" for name in ("epochs", "n_networks", "epochs_spent")] == [
-        7, 1, 7, 7, 1, 7,
-    ]  # fmt: skip
-    error = one(table, comparison=FIRST, quantity="mean error", side="a")
-    assert math.isclose(error["estimate"], np.mean([4.5, 5.5, 6.5, 4.5]) / 20)
-    updates = one(table, comparison=FIRST, quantity="updates", side="a")
-    assert updates["estimate"] == 7 * 4
+    check(row, **TALLY, n_units=4, n_seeds=1, status="ok", rates_a="each")
+    check(row, epochs_a=7, n_networks_a=1, epochs_spent_a=7, epochs_b=7, n_networks_b=1, epochs_spent_b=7)
+    error = one(table, comparison=FIRST, quantity="mean error", side="a")["estimate"]
+    assert math.isclose(error, np.mean([4.5, 5.5, 6.5, 4.5]) / 20)
+    assert one(table, comparison=FIRST, quantity="updates", side="a")["estimate"] == 7 * 4
 
 
 def test_every_comparison_has_the_same_numbers_and_holm_is_over_all_of_them(results, table):
@@ -94,9 +79,9 @@ def test_every_comparison_has_the_same_numbers_and_holm_is_over_all_of_them(resu
     assert all(quantity == quantities.iloc[0] for quantity in quantities)
     # Both sides of every subject, but for the baseline, of which nothing is there.
     assert of_subjects.sum() == (len(quantities) - 1) * 2 * len(SUBJECTS)
-    each = rows(tested, comparison=FIRST, quantity="error", side="a", unit="01")
     # Rate by rate: 4 and 5 wrong of 20.
-    assert each["estimate"].item() == pytest.approx(4.5 / 20)
+    each = one(tested, comparison=FIRST, quantity="error", side="a", unit="01")
+    assert each["estimate"] == pytest.approx(4.5 / 20)
     differences = rows(tested, quantity="mean difference")
     np.testing.assert_allclose(differences["p_holm"], holm(differences["p"].to_numpy()))
     assert rows(table, quantity="mean difference", family="descriptive")["p"].isna().all()
@@ -114,19 +99,15 @@ def test_all_rates_average_probabilities(results, table):
 
 def test_curves_are_medians_of_improvement_by_hand(table):
     # Step at 3 epochs with 0.05 has two wrong trials more than the reference (7 epochs, 0.025).
-    improvement = rows(table, family="curve", quantity="median improvement")
-    row = one(improvement, arm_a="step", snapshots_a="single", epochs_a=3, rates_a="0.05")
-    assert (row["budget_a"], row["epochs_b"], row["n_units"]) == (3, 7, 4)
-    np.testing.assert_allclose((row["low"], row["estimate"], row["high"]), (-0.1, -0.1, -0.1))
-    last = {"arm_a": "restarts", "snapshots_a": "single", "epochs_a": 7, "rates_a": "0.025"}
-    row = one(improvement, **last)
-    np.testing.assert_allclose(
-        (row["low"], row["estimate"], row["high"]),
-        np.quantile([4, 1, 0, -1], [0.25, 0.5, 0.75]) / 20,
-        atol=1e-12,
-    )
-    error = one(table, family="curve", quantity="median error", **last)
-    assert math.isclose(error["estimate"], 4.5 / 20)
+    curve = rows(table, family="curve", snapshots_a="single")
+    step = {"arm_a": "step", "epochs_a": 3, "rates_a": "0.05"}
+    last = {"arm_a": "restarts", "epochs_a": 7, "rates_a": "0.025"}
+    quartiles = np.quantile([4, 1, 0, -1], [0.25, 0.5, 0.75]) / 20
+    for arm, expected in ((step, (-0.1, -0.1, -0.1)), (last, quartiles)):
+        row = one(curve, quantity="median improvement", **arm)
+        check(row, budget_a=arm["epochs_a"], epochs_b=7, n_units=4)
+        np.testing.assert_allclose((row["low"], row["estimate"], row["high"]), expected, atol=1e-12)
+    assert math.isclose(one(curve, quantity="median error", **last)["estimate"], 4.5 / 20)
 
 
 def test_the_last_completed_cycle_stands_beside_budgets_with_both_epochs(tmp_path):
@@ -137,25 +118,20 @@ def test_the_last_completed_cycle_stands_beside_budgets_with_both_epochs(tmp_pat
     assert set(beside["budget_a"]) == {7}
 
 
-def test_a_best_rate_at_the_edge_of_the_list_is_said(tmp_path):
-    edge, inside = (tmp_path / name for name in ("edge", "inside"))
-    table = comparison(write_study(edge, study_settings(SUBJECTS), counts))
+def test_a_best_rate_at_the_edge_of_the_list_is_said(table, tmp_path):
     row = one(table, quantity="best rate, at the edge of the list")
-    assert (row["rates_a"], row["arm_a"], row["epochs_a"]) == ("0.025", "step", 7)
+    check(row, rates_a="0.025", arm_a="step", epochs_a=7)
     settings = study_settings(SUBJECTS[:1], rates=(0.01, 0.025, 0.05), budgets=(7,))
-    table = comparison(
-        write_study(inside, settings, lambda _, key, epoch: np.arange(3 + (key.rate != 0.025)))
-    )
-    assert one(table, quantity="best rate, inside the list")["rates_a"] == "0.025"
+    inside = comparison(write_study(tmp_path, settings, lambda _, key, epoch: range(3 + (key.rate != 0.025))))
+    assert one(inside, quantity="best rate, inside the list")["rates_a"] == "0.025"
 
 
 def test_groups_of_seeds_are_disjoint_and_have_as_many_networks(tmp_path):
     settings = study_settings(SUBJECTS[:1], range(5), rates=(0.025,), budgets=(15,), epochs=15)
-    table = comparison(write_study(tmp_path, settings, lambda _, key, epoch: np.arange(key.seed + 1)))
+    table = comparison(write_study(tmp_path, settings, lambda _, key, epoch: range(key.seed + 1)))
     row = one(table, family="tested", quantity="mean difference", n_seeds_b=2)
-    assert (row["n_networks_a"], row["n_networks_b"]) == (2, 2)
-    assert [row[f"{name}_{side}"] for name in ("n_fits", "n_snapshots") for side in "ab"] == [1, 2, 2, 1]
-    assert (row["epochs_spent_a"], row["epochs_spent_b"], row["n_seeds"]) == (15, 30, 4)
+    check(row, n_seeds=4, n_networks_a=2, n_fits_a=1, n_snapshots_a=2, epochs_spent_a=15)
+    check(row, n_networks_b=2, n_fits_b=2, n_snapshots_b=1, epochs_spent_b=30)
     # Two seeds s and s + 1 tie on trial s + 1, where class 0 wins the tie: wrong for odd trials only.
     # a: seeds 0 to 3 have 1, 2, 3, 4 wrong. b: groups (0, 1) and (2, 3) have 1 or 2, and 3 or 4.
     a, b = (one(table, quantity="mean error", family="tested", side=side, n_seeds_b=2) for side in "ab")
@@ -163,14 +139,15 @@ def test_groups_of_seeds_are_disjoint_and_have_as_many_networks(tmp_path):
     assert math.isclose(b["estimate"], np.mean([2, 4]) / 20)
 
 
-def test_too_few_seeds_leave_a_comparison_out_and_say_so(tmp_path):
-    settings = study_settings(SUBJECTS[:2], budgets=(31,), epochs=31, rates=(0.025,))
-    table = comparison(write_study(tmp_path, settings, lambda *_: np.arange(3)))
+def test_too_few_seeds_or_budgets_leave_a_comparison_out_and_say_so(tmp_path):
+    settings = study_settings(SUBJECTS[:2], budgets=(15, 31), epochs=31, rates=(0.025,))
+    table = comparison(write_study(tmp_path, settings, lambda *_: range(3)))
     row = one(table, family="tested", quantity="mean difference", n_seeds_b=2)
-    assert (row["status"], row["missing"]) == ("left out", "needs 2 seeds, there are 1")
-    assert row["n_units"] == 0
-    assert math.isnan(row["p"])
-    assert math.isnan(row["p_holm"])
+    check(row, status="left out", missing="needs 2 seeds, there are 1", n_units=0)
+    assert np.isnan([row["p"], row["p_holm"]]).all()
+    row = one(table, family="anytime")
+    check(row, status="left out", missing="needs three budgets, step has 2", n_units=0)
+    check(row, arm_a="restarts", arm_b="step")
 
 
 def test_missing_subjects_seeds_and_fits_are_named_and_left_out_of_both_sides(tmp_path):
@@ -179,12 +156,11 @@ def test_missing_subjects_seeds_and_fits_are_named_and_left_out_of_both_sides(tm
 
     def wrong(label, key, epoch):
         # Seed 1 of subject 01 would change a's mean, were it counted without its partner.
-        return np.arange(15) if (label, key.seed) == ("01", 1) else counts(label, key, epoch)
+        return range(15) if (label, key.seed) == ("01", 1) else counts(label, key, epoch)
 
     table = comparison(write_study(tmp_path, settings, wrong, missing))
     row = one(table, comparison=FIRST, quantity="mean difference")
-    assert (row["status"], row["missing"]) == ("incomplete", "subject 01: seed 1; subject 03")
-    assert (row["n_units"], row["n_seeds"]) == (3, 1)
+    check(row, status="incomplete", missing="subject 01: seed 1; subject 03", n_units=3, n_seeds=1)
     assert math.isclose(row["estimate"], np.mean([4, 1, -1]) / 20)
     # An unfinished study never looks finished: whatever its number stands on, a row names subject 03.
     assert table[table["n_units"] > 0]["missing"].str.contains("subject 03").all()
@@ -201,12 +177,11 @@ def test_the_order_of_rows_in_evaluation_does_not_matter(results, table):
 
 def test_folds_are_the_units_where_there_are_folds(results):
     """Each fold's row of all subjects counts, whatever its subjects are."""
-    parts = [
-        results.evaluation[results.evaluation["subject"] == label].assign(fold=fold, subject=subject)
+    of_folds = pd.concat(
+        rows(results.evaluation, subject=label).assign(fold=fold, subject=subject)
         for fold, label in (("1", "01"), ("3", "02"))
         for subject in ("all", "a", "b")
-    ]
-    of_folds = pd.concat(parts)
+    )
     of_folds.loc[of_folds["subject"] != "all", "error"] = 0.5
     across = results.settings.model_copy(update={"split": SubjectSplit(by="subject", folds=3)})
     errors = read_errors(of_folds, across)
@@ -218,29 +193,18 @@ def test_folds_are_the_units_where_there_are_folds(results):
 def test_ensembles_average_fits_and_snapshots(tmp_path):
     """Four fits and three cycles; every epoch is stored, so consecutive epochs stand beside them."""
     settings = study_settings(SUBJECTS[:2], seeds=(0, 1), budgets=(7,), training={"store": "epochs"})
-    rng = {}
-
-    def wrong(label, key, epoch):
-        return rng.setdefault((label, key, epoch), np.random.default_rng(len(rng)).choice(N_TEST, 6, False))
-
-    results = write_study(tmp_path, settings, wrong)
+    rng = np.random.default_rng(0)
+    results = write_study(tmp_path, settings, lambda *_: rng.choice(N_TEST, 6, False))
     table = rows(comparison(results), family="ensemble")
     assert (table["estimate"].iloc[-1], table["quantity"].iloc[-1]) == (N_TEST, "median test trials")
     y = np.arange(N_TEST) % 2
 
     def expected(epochs, groups):
         errors = []
-        for label in SUBJECTS[:2]:
-            stored = {
-                (rate, seed): results.probabilities(label, "restarts", 7, rate, seed)[1]
-                for rate in (0.025, 0.05)
-                for seed in (0, 1)
-            }
-            for group in groups:
-                mean = np.mean(
-                    [stored[fit][epoch - 1] for fit in group for epoch in epochs], axis=0, dtype=float
-                )
-                errors.append(metrics.error(y, mean))
+        for label, group in itertools.product(SUBJECTS[:2], groups):
+            stored = [results.probabilities(label, "restarts", 7, *fit)[1] for fit in group]
+            averaged = [of_fit[epoch - 1] for of_fit in stored for epoch in epochs]
+            errors.append(metrics.error(y, np.mean(averaged, axis=0, dtype=float)))
         return np.mean(errors)
 
     fits = [[(rate, seed) for rate in (0.025, 0.05)] for seed in (0, 1)]
@@ -249,7 +213,7 @@ def test_ensembles_average_fits_and_snapshots(tmp_path):
         row = one(table, **cycles, rates_a="0.025+0.05", n_fits_a=2)
         assert math.isclose(row["estimate"], expected(epochs, fits))
         row = one(table, **cycles, rates_a="0.025+0.05", n_fits_a=4)
-        assert (row["n_seeds_a"], row["n_networks_a"], row["epochs_spent_a"]) == (2, 4 * m, 4 * 7)
+        check(row, n_seeds_a=2, n_networks_a=4 * m, epochs_spent_a=4 * 7)
         assert math.isclose(row["estimate"], expected(epochs, [fits[0] + fits[1]]))
         row = one(table, **cycles, rates_a="each", n_fits_a=2)
         by_rate = [[(rate, 0), (rate, 1)] for rate in (0.025, 0.05)]
@@ -278,53 +242,42 @@ def test_anytime_by_hand(table):
     areas = [0.5 * to_3 + (RESTARTS[label] + 1.5) / 20 * to_7 for label in SUBJECTS]
     row = one(pair, quantity="area", side="a")
     assert math.isclose(row["estimate"], np.mean(areas))
-    assert (row["epochs_a"], row["epochs_b"]) == (7, 7)
+    check(row, epochs_a=7, epochs_b=7)
     row = one(pair, quantity="difference of areas")
     assert math.isclose(row["estimate"], 0.05 * to_7)
-    assert (row["better"], row["equal"], row["worse"]) == (2, 1, 1)
+    check(row, **TALLY)
     # Within one trial of the reference (8, 6, 6, 3 wrong): restarts have 5 and 6, 6 and 7, 7 and 8, 5 and 6
     # at 3 epochs (0.025 and 0.05), and one less at 7. Subjects 01, 02: epoch 3; 03: 3 and 7; 04: 7 and never.
-    row = one(pair, quantity="first epoch", side="a", points=1)
-    per_subject = [3, 3, 5, math.inf]
-    assert (row["low"], row["estimate"], row["high"]) == (3, 4, math.inf)
+    near = rows(pair, points=1)
+    check(one(near, quantity="first epoch", side="a"), low=3, estimate=4, high=math.inf)
     # Step: 3 and 7, everywhere.
-    row = one(pair, quantity="first epoch", side="b", points=1)
-    assert row["estimate"] == 5
-    ratio = one(pair, quantity="ratio of epochs", points=1)
-    assert math.isclose(ratio["estimate"], np.median([5 / epochs for epochs in per_subject]))
-    assert (ratio["better"], ratio["equal"], ratio["worse"]) == (2, 1, 1)
-    assert one(pair, quantity="reached", side="a", points=1)["estimate"] == 0.75
+    assert one(near, quantity="first epoch", side="b")["estimate"] == 5
+    ratio = one(near, quantity="ratio of epochs")
+    assert math.isclose(ratio["estimate"], np.median([5 / epochs for epochs in (3, 3, 5, math.inf)]))
+    check(ratio, **TALLY)
+    assert one(near, quantity="reached", side="a")["estimate"] == 0.75
 
 
 def test_what_neither_reached_is_named(tmp_path):
-    settings = study_settings(SUBJECTS[:2], rates=(0.025, 0.05))
     # The reference (0.025) is perfect; with 0.05, and so for half the fits of both, nothing is near.
-    table = comparison(
-        write_study(tmp_path, settings, lambda _, key, epoch: np.arange(9 * (key.rate > 0.03)))
-    )
-    row = one(table, quantity="ratio of epochs", points=1, snapshots_a="single")
-    assert (row["n_units"], row["status"]) == (0, "missing")
-    assert row["missing"] == "reached by neither: 01, 02"
+    settings = study_settings(SUBJECTS[:2])
+    results = write_study(tmp_path, settings, lambda _, key, epoch: range(9 * (key.rate > 0.03)))
+    row = one(comparison(results), quantity="ratio of epochs", points=1, snapshots_a="single")
+    check(row, n_units=0, status="missing", missing="reached by neither: 01, 02")
     assert math.isnan(row["estimate"])
 
 
-def test_anytime_needs_three_budgets(tmp_path):
-    table = comparison(write_study(tmp_path, study_settings(SUBJECTS[:2], budgets=(3, 7)), counts))
-    row = one(table, family="anytime")
-    assert (row["status"], row["missing"]) == ("left out", "needs three budgets, step has 2")
-    assert (row["arm_a"], row["arm_b"], row["n_units"]) == ("restarts", "step", 0)
-
-
-def test_one_subject_says_little_but_does_not_fail(tmp_path):
-    table = comparison(write_study(tmp_path, study_settings(SUBJECTS[:1]), counts))
-    row = one(table, comparison=FIRST, quantity="mean difference")
-    assert (row["p"], row["n_units"]) == (1, 1)
+def test_one_subject_says_little_but_does_not_fail_and_has_no_table_of_its_own(tmp_path):
+    results = write_study(tmp_path, study_settings(SUBJECTS[:1]), counts)
+    row = one(comparison(results), comparison=FIRST, quantity="mean difference")
+    check(row, p=1, n_units=1)
     assert math.isnan(row["low"])
+    assert update(tmp_path, evaluated=["01"]) is None
+    assert not (tmp_path / "comparison.csv").exists()
 
 
 def test_the_table_is_written_read_and_brought_up_to_date(tmp_path):
-    settings = study_settings(SUBJECTS)
-    write_study(tmp_path, settings, counts)
+    write_study(tmp_path, study_settings(SUBJECTS), counts)
     path = tmp_path / "comparison.csv"
     assert update(tmp_path, evaluated=[])
     before = path.read_bytes()
@@ -341,19 +294,18 @@ def test_the_table_is_written_read_and_brought_up_to_date(tmp_path):
 
 def test_three_lines_of_pandas_find_errors_tests_and_curves(tmp_path, monkeypatch):
     """Those of the README."""
-    write_study(tmp_path / "results" / "demo14", study_settings(SUBJECTS), counts)
-    update(tmp_path / "results" / "demo14", evaluated=[])
+    study = write_study(tmp_path / "results" / "demo14", study_settings(SUBJECTS), counts)
+    update(study.root, evaluated=SUBJECTS)
     monkeypatch.chdir(tmp_path)
     found = {"eeg_sgdr": eeg_sgdr}
     exec(block(".comparison"), found)
     errors = found["errors"].loc[FIRST]
     assert list(errors.index) == list(SUBJECTS)
-    np.testing.assert_allclose(errors["a"] * 20, [RESTARTS[label] + 0.5 for label in SUBJECTS])
-    np.testing.assert_allclose(errors["b"] * 20, [STEP[label] + 0.5 for label in SUBJECTS])
+    for side, wrong in (("a", RESTARTS), ("b", STEP)):
+        np.testing.assert_allclose(errors[side] * 20, [wrong[label] + 0.5 for label in SUBJECTS])
     row = found["tested"].loc[FIRST]
-    np.testing.assert_allclose(
-        (row["low"], row["high"]), mean_interval((errors["b"] - errors["a"]).to_numpy())
-    )
+    interval = mean_interval((errors["b"] - errors["a"]).to_numpy())
+    np.testing.assert_allclose((row["low"], row["high"]), interval)
     assert row["p"] == 12 / 16
     assert found["curve"].to_dict() == pytest.approx({1: 0.5, 3: 6.5 / 20, 7: 5.5 / 20})
 
@@ -376,24 +328,15 @@ def test_comparisons_need_names_of_their_own():
         study_settings(SUBJECTS, evaluation={"comparisons": twice})
 
 
-def test_a_study_of_one_subject_has_no_comparison(tmp_path):
-    write_study(tmp_path, study_settings(SUBJECTS[:1]), counts)
-    assert update(tmp_path, evaluated=["01"]) is None
-    assert not (tmp_path / "comparison.csv").exists()
-
-
 def test_the_baseline_is_a_rival_like_any_other(tmp_path):
-    settings = study_settings(SUBJECTS[:3])
-    write_study(tmp_path, settings, counts)
+    write_study(tmp_path, study_settings(SUBJECTS[:3]), counts)
     for label in SUBJECTS[:2]:
         write_baseline(folders.Study(tmp_path).subject(label).baseline, n_wrong=2)
-    update(tmp_path, evaluated=[])
-    table = Results(tmp_path).comparison
+    table = update(tmp_path, evaluated=[]).comparison
     row = one(table, family="tested", quantity="mean difference", arm_b="baseline")
     # Restarts' last snapshots (M = 1 at 7 epochs) have 4.5 and 5.5 wrong.
     assert math.isclose(row["estimate"], np.mean([2 - 4.5, 2 - 5.5]) / 20)
-    assert (row["n_networks_b"], row["epochs_spent_b"], row["rates_b"]) == (0, 0, "")
-    assert row["missing"] == "subject 03"
+    check(row, n_networks_b=0, epochs_spent_b=0, rates_b="", missing="subject 03")
     error = one(table, family="curve", quantity="median error", arm_a="baseline")
     assert math.isclose(error["estimate"], 0.1)
     assert error["n_seeds"] == 0
@@ -401,9 +344,8 @@ def test_the_baseline_is_a_rival_like_any_other(tmp_path):
 
 def test_one_subjects_failure_loses_no_other(tmp_path, monkeypatch, capsys):
     """The command goes on, names the one that failed, and the comparison says that it is missing."""
-    out = tmp_path / "results"
-    settings = study_settings(SUBJECTS[:3])
-    write_study(tmp_path / "made", settings, counts)
+    out, labels = tmp_path / "results", SUBJECTS[:3]
+    write_study(tmp_path / "made", study_settings(labels), counts)
 
     def prepare(source, label, settings, data_dir):
         if label == "02":
@@ -414,19 +356,19 @@ def test_one_subjects_failure_loses_no_other(tmp_path, monkeypatch, capsys):
         shutil.copytree(folders.Study(tmp_path / "made").subject(unit.label).root, unit.folder.root)
         unit.missing, unit.lacks_baseline = [], False
 
-    monkeypatch.setattr("eeg_sgdr.jobs.submit.prepare", prepare)
-    monkeypatch.setattr("eeg_sgdr.pipeline.check", lambda unit, pool: unit.trials)
-    monkeypatch.setattr("eeg_sgdr.pipeline.warn_of_rejections", lambda *_: None)
-    monkeypatch.setattr("eeg_sgdr.pipeline.write_trials", write_trials)
-    monkeypatch.setattr("eeg_sgdr.reports.subject.subject_report", lambda *_: None)
-    monkeypatch.setattr(
-        "eeg_sgdr.jobs.submit.open_source", lambda *_: Mock(subjects=lambda: list(SUBJECTS[:3]))
-    )
-    config = tmp_path / "mine.yaml"
-    config.write_text((tmp_path / "made" / "config.yaml").read_text())
-    assert main(["--config", str(config), "--subject", "1", "--out", str(out)]) == 0
+    for name, fake in {
+        "jobs.submit.prepare": prepare,
+        "jobs.submit.open_source": lambda *_: Mock(subjects=lambda: list(labels)),
+        "pipeline.check": lambda unit, pool: unit.trials,
+        "pipeline.warn_of_rejections": lambda *_: None,
+        "pipeline.write_trials": write_trials,
+        "reports.subject.subject_report": lambda *_: None,
+    }.items():
+        monkeypatch.setattr(f"eeg_sgdr.{name}", fake)
+    command = ["--config", str(tmp_path / "made" / "config.yaml"), "--out", str(out), "--subject"]
+    assert main([*command, "1"]) == 0
     assert not (out / "comparison.csv").exists()
-    assert main(["--config", str(config), "--subject", "2", "3", "--out", str(out)]) == 2
+    assert main([*command, "2", "3"]) == 2
     assert "damaged" in capsys.readouterr().err
     row = one(Results(out).comparison, comparison=FIRST, quantity="mean difference")
-    assert (row["n_units"], row["missing"]) == (2, "subject 02")
+    check(row, n_units=2, missing="subject 02")

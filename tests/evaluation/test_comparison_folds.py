@@ -4,39 +4,21 @@ import math
 
 import numpy as np
 import pytest
-from results_folder import across, study_settings, write_folds
+from results_folder import across, one, study_settings, write_folds, wrong_in_folds
 
 from eeg_sgdr.evaluation.comparison import comparison
 from eeg_sgdr.evaluation.statistics import mean_interval
 from eeg_sgdr.evaluation.units import read_errors, read_subject_errors
 
 SUBJECTS = ("01", "02", "03", "04")
-#: Wrong trials of the 10 that each subject tests, from first to last in two folds.
-STEP = {"1": (4, 4), "2": (2, 2)}
-RESTARTS = {"1": (2, 4), "2": (3, 0)}
 SETTINGS = across(study_settings(SUBJECTS, seeds=(0, 1)), folds=[["01", "02"], ["03", "04"]])
-
-
-def counts(label, key, epoch):
-    """As above, whatever rate, seed and epoch."""
-    first, second = (STEP if key.schedule == "step" else RESTARTS)[label]
-    return [*range(first), *range(10, 10 + second)]
-
-
-def one(table, **values):
-    for name, value in values.items():
-        table = table[table[name] == value]
-    (row,) = table.to_dict("records")
-    return row
+FIRST = {"comparison": "restarts against step at equal epochs"}
+CONDITIONAL = "conditional mean difference"
 
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
-    return comparison(write_folds(tmp_path_factory.mktemp("study"), SETTINGS, counts))
-
-
-FIRST = {"comparison": "restarts against step at equal epochs"}
-CONDITIONAL = "conditional mean difference"
+    return comparison(write_folds(tmp_path_factory.mktemp("study"), SETTINGS, wrong_in_folds))
 
 
 def test_folds_are_tested(table):
@@ -46,9 +28,8 @@ def test_folds_are_tested(table):
     np.testing.assert_allclose((row["low"], row["high"]), mean_interval(np.array([0.1, 0.05])))
     assert (row["better"], row["equal"], row["worse"]) == (2, 0, 0)
     assert (row["n_units"], row["n_seeds"], row["p"], row["missing"]) == (2, 2, 0.5, "")
-    assert math.isclose(
-        one(table, **FIRST, quantity="error", side="b", unit_kind="fold", unit="1")["estimate"], 0.4
-    )
+    error = one(table, **FIRST, quantity="error", side="b", unit_kind="fold", unit="1")
+    assert math.isclose(error["estimate"], 0.4)
 
 
 def test_people_are_counted_beside_it_given_the_networks(table):
@@ -61,9 +42,8 @@ def test_people_are_counted_beside_it_given_the_networks(table):
     # Of the sums of +-2, +-1 and +-2, half are of 3 or more in size; the zero doubles both numbers.
     assert row["p"] == 8 / 16
     assert math.isnan(row["p_holm"]), "it is not among the tests that are corrected"
-    assert math.isclose(
-        one(table, **FIRST, quantity="error", side="a", unit_kind="subject", unit="03")["estimate"], 0.3
-    )
+    error = one(table, **FIRST, quantity="error", side="a", unit_kind="subject", unit="03")
+    assert math.isclose(error["estimate"], 0.3)
 
 
 def test_curves_are_medians_over_people(table):
@@ -78,11 +58,10 @@ def test_curves_are_medians_over_people(table):
 def test_what_has_an_interval_is_a_mean_over_folds(table):
     means = table[table["family"].isin(["descriptive", "ensemble", "anytime"])]
     assert set(means["n_units"]) == {2}
-    surface = {"family": "ensemble", "snapshots_a": "cycles"}
-    each = one(table, **surface, rates_a="each", n_fits_a=1, n_snapshots_a=3)
-    assert math.isclose(each["estimate"], (6 + 3) / 2 / 20)
-    both = one(table, **surface, rates_a="0.025+0.05", n_fits_a=4, n_snapshots_a=1)
-    assert math.isclose(both["estimate"], (6 + 3) / 2 / 20)
+    for rates, n_fits, n_snapshots in (("each", 1, 3), ("0.025+0.05", 4, 1)):
+        found = {"rates_a": rates, "n_fits_a": n_fits, "n_snapshots_a": n_snapshots}
+        row = one(table, family="ensemble", snapshots_a="cycles", **found)
+        assert math.isclose(row["estimate"], (6 + 3) / 2 / 20)
     area = one(table, quantity="area", side="b", snapshots_a="single")
     assert math.isclose(area["estimate"], 0.3 * math.log2(7))
     first = one(table, quantity="first epoch", side="a", points=1, snapshots_a="single")
@@ -91,18 +70,15 @@ def test_what_has_an_interval_is_a_mean_over_folds(table):
 
 def test_one_trial_of_a_fold_is_one_of_all_its_trials(tmp_path):
     """Within one trial of the reference: 1 of 20, not 1 of the 10 that a subject has."""
-
-    def wrong(label, key, epoch):
-        return range(4 + (2 if epoch == 1 else epoch == 3))
-
-    table = comparison(write_folds(tmp_path, SETTINGS, wrong))
-    row = one(table, quantity="first epoch", side="b", points=1, snapshots_a="single")
+    n_wrong = {1: 6, 3: 5, 7: 4}
+    results = write_folds(tmp_path, SETTINGS, lambda label, key, epoch: range(n_wrong[epoch]))
+    row = one(comparison(results), quantity="first epoch", side="b", points=1, snapshots_a="single")
     assert row["estimate"] == 3
 
 
 @pytest.mark.parametrize("missing", ["2", ("2", "step-b7-r0.025-s1")])
 def test_a_missing_fold_is_named_once(tmp_path, missing):
-    table = comparison(write_folds(tmp_path, SETTINGS, counts, [missing]))
+    table = comparison(write_folds(tmp_path, SETTINGS, wrong_in_folds, [missing]))
     expected = "fold 2" if missing == "2" else "fold 2: seed 1"
     for quantity, n_units in (("mean difference", 1), (CONDITIONAL, 2)):
         row = one(table, **FIRST, quantity=quantity)

@@ -1,6 +1,5 @@
 """Both sides' errors, read back from comparison.csv."""
 
-import numpy as np
 import pytest
 from results_folder import study_settings, write_study
 
@@ -9,23 +8,17 @@ from eeg_sgdr.evaluation.inference import pairs
 from eeg_sgdr.reports.figures.canvas import COLOURS
 from eeg_sgdr.reports.figures.curves import slopes
 from eeg_sgdr.settings import SubjectSplit
-from eeg_sgdr.storage.results import Results
 
 SUBJECTS = ("01", "02", "10")
-STEP = {"01": 8, "02": 6, "10": 5}
-RESTARTS = {"01": 4, "02": 5, "10": 6}
+WRONG = {"step": {"01": 8, "10": 5}, "restarts": {"01": 4, "10": 6}}
 NAME = "restarts against step at equal epochs"
 
 
 @pytest.fixture
 def made(tmp_path):
     settings = study_settings(SUBJECTS, baseline=None)
-
-    def wrong(label, key, epoch):
-        return np.arange((STEP if key.schedule == "step" else RESTARTS)[label])
-
-    write_study(tmp_path, settings, wrong, ["02"])
-    return comparison(Results(tmp_path)), settings
+    results = write_study(tmp_path, settings, lambda label, key, _: range(WRONG[key.schedule][label]), ["02"])
+    return comparison(results), settings
 
 
 def test_errors_of_both_sides_by_label(made):

@@ -6,10 +6,11 @@ from eeg_sgdr.evaluation import tables
 from eeg_sgdr.evaluation.metrics import METRICS
 from eeg_sgdr.storage.results import Results
 
+SETTINGS = study_settings(["01"], seeds=(0, 1), budgets=(15,), epochs=15)
+
 
 def test_rows_seed_by_seed_are_distinct_and_average_no_seeds(tmp_path):
-    settings = study_settings(["01"], seeds=(0, 1), budgets=(15,), epochs=15)
-    evaluation = write_study(tmp_path, settings, lambda *_: range(5)).evaluation
+    evaluation = write_study(tmp_path, SETTINGS, lambda *_: range(5)).evaluation
     found = tables.seed_by_seed(evaluation)
     assert "0+1" in set(evaluation["seeds"])
     assert set(found["seeds"]) == {"0", "1"}
@@ -20,12 +21,9 @@ def test_rows_seed_by_seed_are_distinct_and_average_no_seeds(tmp_path):
 
 def test_which_predictors_are_reported_is_fixed_before_a_test_label_is_read(tmp_path):
     """Whatever comes out: here one schedule is right where the other is wrong, and the other way round."""
-    settings = study_settings(["01"], seeds=(0, 1), budgets=(15,), epochs=15)
     one, other = (
-        write_study(
-            tmp_path / better, settings, lambda _, key, epoch, b=better: range(1 if key.schedule == b else 9)
-        ).evaluation
-        for better in ("step", "restarts")
+        write_study(tmp_path / str(i), SETTINGS, lambda _, key, epoch, n=n: range(n[key.schedule])).evaluation
+        for i, n in enumerate(({"step": 1, "restarts": 9}, {"step": 9, "restarts": 1}))
     )
     which = ["schedule", "budget", "epoch", "rates", "seeds", "members", "n_fits", "n_snapshots"]
     assert one[which].equals(other[which])

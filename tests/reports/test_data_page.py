@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 
-import mne
 import numpy as np
 import pytest
 import yaml
@@ -29,47 +28,42 @@ def untrained(root, **made_up):
     return results, Subject(subject.folder)
 
 
-def write_recordings(folder, n_subjects=1):
-    """Three runs of each person as FIF files."""
+def write_recordings(folder, n_subjects=1, **damage):
+    """Three runs of each person as FIF files; `damage` is what changes a Raw, by such a name as sub1_run0."""
     for subject in range(1, n_subjects + 1):
         for run in range(3):
+            name = f"sub{subject}_run{run}"
             raw = make_raw(names=NAMES, seed=10 * subject + run)
-            raw.save(folder / f"sub{subject}_run{run}_raw.fif", verbose="error")
+            damage.get(name, lambda raw: None)(raw)
+            raw.save(folder / f"{name}_raw.fif", verbose="error")
 
 
 def configuration(folder, **changes):
     """Arguments of a command that reads them: run 2 tests."""
     settings = make_settings().model_dump(mode="json", exclude={"evaluation", "compute"})
-    settings["recordings"] = {
-        "source": "files",
-        "pattern": str(folder / "sub{subject}_run{run}_raw.fif"),
-        "classes": {"left": "l", "right": "r"},
-    }
-    settings.update(changes)
+    pattern, classes = str(folder / "sub{subject}_run{run}_raw.fif"), {"left": "l", "right": "r"}
+    recordings = {"source": "files", "pattern": pattern, "classes": classes}
     path = folder / "mine.yaml"
-    path.write_text(yaml.safe_dump(settings))
-    return [
-        *("--config", str(path), "--out", str(folder / "out")),
-        *("--set", f"compute.data_dir={folder / 'data'}"),
-    ]
+    path.write_text(yaml.safe_dump({**settings, "recordings": recordings, **changes}))
+    data = f"compute.data_dir={folder / 'data'}"
+    return ["--config", str(path), "--out", str(folder / "out"), "--set", data]
 
 
 def test_it_says_what_there_is_and_trains_nothing(tmp_path, capsys):
-    write_recordings(tmp_path)
-    raw = mne.io.read_raw_fif(tmp_path / "sub1_run0_raw.fif", preload=True, verbose="error")
-    rng = np.random.default_rng(0)
-    raw._data[5] = 1e-6
-    raw._data[6] += rng.normal(scale=200e-6, size=raw.n_times)
-    raw._data[8] = raw._data[7] + rng.normal(scale=0.2e-6, size=raw.n_times)
-    raw.save(tmp_path / "sub1_run0_raw.fif", overwrite=True, verbose="error")
+    def damage(raw):
+        rng = np.random.default_rng(0)
+        raw._data[5] = 1e-6
+        raw._data[6] += rng.normal(scale=200e-6, size=raw.n_times)
+        raw._data[8] = raw._data[7] + rng.normal(scale=0.2e-6, size=raw.n_times)
+
+    write_recordings(tmp_path, sub1_run0=damage)
     assert main([*configuration(tmp_path), "--only", "data"]) == 0
     shown = capsys.readouterr()
     folder = load_results(tmp_path / "out").subject(1).folder
     assert shown.out == f"{folder.report}\n"
     assert "subject 1, preparing recordings: 6 of 6 steps" in shown.err
-    assert {path.name for path in folder.root.iterdir()} == {
-        "trials.csv", "data.json", "summary.npz", "report.html"
-    }  # fmt: skip
+    made = {"trials.csv", "data.json", "summary.npz", "report.html"}
+    assert {path.name for path in folder.root.iterdir()} == made
     data = json.loads(folder.data.read_text())
     assert data["flat"] == {"0/0": [NAMES[5]]}
     assert NAMES[6] in data["noisy"]["0/0"]
@@ -85,14 +79,9 @@ def test_it_says_what_there_is_and_trains_nothing(tmp_path, capsys):
 
 def test_fits_go_where_the_data_was_looked_at_and_are_not_lost_by_looking_again(tmp_path, capsys):
     write_recordings(tmp_path)
-    arguments = configuration(
-        tmp_path,
-        schedules={
-            "step": {"kind": "step", "budgets": [1]},
-            "restarts": {"kind": "warm_restarts", "epochs": 1},
-        },
-        training={"initial_rates": [0.05], "batch_size": 4},
-    )
+    arms = {"step": {"kind": "step", "budgets": [1]}, "restarts": {"kind": "warm_restarts", "epochs": 1}}
+    training = {"initial_rates": [0.05], "batch_size": 4}
+    arguments = configuration(tmp_path, schedules=arms, training=training)
     assert main([*arguments, "--only", "data"]) == 0
     assert main([*arguments, "--jobs", "1"]) == 0
     subject = load_results(tmp_path / "out").subject(1)
@@ -111,34 +100,28 @@ def test_fits_go_where_the_data_was_looked_at_and_are_not_lost_by_looking_again(
 
 
 def test_across_subjects_each_fold_names_its_people(tmp_path):
-    write_recordings(tmp_path, n_subjects=3)
-    raw = mne.io.read_raw_fif(tmp_path / "sub3_run0_raw.fif", preload=True, verbose="error")
-    raw._data[2] *= 1000
-    for run in range(2):
-        raw.save(tmp_path / f"sub3_run{run}_raw.fif", overwrite=True, verbose="error")
+    def amplify(raw):
+        raw._data[2] *= 1000
+
+    write_recordings(tmp_path, n_subjects=3, sub3_run0=amplify, sub3_run1=amplify)
     arguments = configuration(tmp_path, split={"by": "subject", "folds": [["1"], ["2", "3"]]})
     assert main([*arguments, "--fold", "2", "--only", "data"]) == 0
     (fold,) = load_results(tmp_path / "out").subjects
     html = fold.folder.report.read_text(encoding="utf-8")
     assert "Of 72 trials of 3 subjects, 56 can be used: 24 to train and 32 to test" in visible(html)
     row = r"<tr( class=marked)?><td[^>]*>(\d)</td><td>(test|train)</td><td[^>]*>(\d+)</td>"
-    assert re.findall(row, html) == [
-        ("", "1", "train", "24"),
-        ("", "2", "test", "24"),
-        (" class=marked", "3", "test", "8"),
-    ]
+    usable, few = [("", "1", "train", "24"), ("", "2", "test", "24")], (" class=marked", "3", "test", "8")
+    assert re.findall(row, html) == [*usable, few]
     assert f"amplitude {NAMES[2]} (16)" in html
 
 
 def test_most_trials_rejected_is_said_first_and_whose_fault_it_is(tmp_path, capsys):
-    write_recordings(tmp_path)
-    for run in range(3):
-        path = tmp_path / f"sub1_run{run}_raw.fif"
-        raw = mne.io.read_raw_fif(path, preload=True, verbose="error")
+    def damage(raw):
         for cue in "lr":  # one of each class is left
             for onset in raw.annotations.onset[raw.annotations.description == cue][1:]:
                 raw._data[3, round(100 * onset) + 50] += 5e-3
-        raw.save(path, overwrite=True, verbose="error")
+
+    write_recordings(tmp_path, **{f"sub1_run{run}": damage for run in range(3)})
     assert main([*configuration(tmp_path), "--only", "data"]) == 0
     sentence = f"18 of 24 trials are rejected, 18 of them for sensor {NAMES[3]}; mark it as bad"
     assert f"subject 1: {sentence}" in capsys.readouterr().err

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import make_settings
-from results_folder import MadeUp, write_folder
+from results_folder import MadeUp, rows, write_folder
 
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.networks.patterns import Pattern
@@ -23,12 +23,12 @@ def lines(axes, colour):
 
 @pytest.mark.parametrize("ending", ["svg", "png"])
 def test_a_saved_figure_is_the_same_bytes_each_time(tmp_path, ending):
-    contents = []
-    for i in range(2):
-        curves.save(curves.schedules(make_settings()), tmp_path / f"{i}.{ending}")
-        contents.append((tmp_path / f"{i}.{ending}").read_bytes())
-    assert contents[0] == contents[1]
-    assert b"<dc:date>" not in contents[0]
+    paths = [tmp_path / f"{i}.{ending}" for i in range(2)]
+    for path in paths:
+        curves.save(curves.schedules(make_settings()), path)
+    first, second = (path.read_bytes() for path in paths)
+    assert first == second
+    assert b"<dc:date>" not in first
 
 
 def test_other_endings_are_refused(tmp_path):
@@ -52,24 +52,22 @@ def test_executed_rates_are_those_of_the_history(subject):
 
 
 def test_errors_are_drawn_in_percent_with_chance(subject):
-    evaluation = subject.evaluation
-    figure = curves.errors(evaluation, 0.5)
-    assert [axes.get_title() for axes in figure.axes][:2] == ["initial rate 0.025", "initial rate 0.05"]
-    first = figure.axes[0]
+    first, second = curves.errors(subject.evaluation, 0.5).axes[:2]
+    assert (first.get_title(), second.get_title()) == ("initial rate 0.025", "initial rate 0.05")
     assert first.get_xscale() == "log"
-    rows = evaluation[(evaluation["rates"] == "0.025") & (evaluation["schedule"] == "step")]
     (line,) = lines(first, canvas.COLOURS[0])
-    assert np.allclose(line.get_xydata(), rows[["epoch", "error"]].to_numpy() * [1, 100])
+    expected = rows(subject.evaluation, rates="0.025", schedule="step")[["epoch", "error"]]
+    assert np.allclose(line.get_xydata(), expected.to_numpy() * [1, 100])
     assert any(np.allclose(line.get_ydata(), 50) for line in first.get_lines())
     assert first.get_ylim()[0] < 0, "a line at zero would lie on the axis"
 
 
 def test_several_seeds_are_averaged_and_shown():
-    rows = [("step", 3, "0.1", seed, "single", error) for seed, error in (("0", 0.1), ("1", 0.3))]
-    table = pd.DataFrame(rows, columns=["schedule", "epoch", "rates", "seeds", "members", "error"])
-    drawn = curves.errors(table, 0.5).axes[0].get_lines()
-    assert [20.0] in [list(line.get_ydata()) for line in drawn]
-    assert [10.0, 30.0] in [list(line.get_ydata()) for line in drawn]
+    same = {"schedule": "step", "epoch": 3, "rates": "0.1", "members": "single"}
+    table = pd.DataFrame({**same, "seeds": ["0", "1"], "error": [0.1, 0.3]})
+    drawn = [list(line.get_ydata()) for line in curves.errors(table, 0.5).axes[0].get_lines()]
+    assert [20.0] in drawn
+    assert [10.0, 30.0] in drawn
 
 
 def test_names_are_never_mathematics_and_never_left_out():
@@ -83,9 +81,8 @@ def test_names_are_never_mathematics_and_never_left_out():
 
 
 def test_confusions_count_trials():
-    y = np.array([0, 0, 0, 1])
-    predicted = np.array([0, 0, 1, 1])
-    axes = curves.confusion(y, {"a": np.eye(2)[predicted]}, ["l", "r"]).axes[0]
+    y, predicted = np.array([0, 0, 0, 1]), np.eye(2)[[0, 0, 1, 1]]
+    axes = curves.confusion(y, {"a": predicted}, ["l", "r"]).axes[0]
     assert [text.get_text() for text in axes.texts] == ["2", "1", "0", "1"]
 
 
@@ -120,13 +117,8 @@ def test_band_power_is_relative_to_the_mean_over_classes():
 
 def test_maps_have_symmetric_colours_and_units(subject):
     summary, data = subject.summary, subject.data
-    figure = heads.rhythms(
-        data["classes"],
-        data["sensors"],
-        summary["positions"],
-        summary["frequencies"],
-        summary["spectra"],
-    )
+    of_summary = (summary[name] for name in ("positions", "frequencies", "spectra"))
+    figure = heads.rhythms(data["classes"], data["sensors"], *of_summary)
     images = [image for axes in figure.axes for image in axes.get_images()]
     assert images
     assert all(image.get_clim()[0] == -image.get_clim()[1] for image in images)

@@ -5,10 +5,8 @@ import re
 import pandas as pd
 import pytest
 from pages import MADE, check_numbers, visible
-from results_folder import DATA, across, study_settings, write_folds, write_unit
+from results_folder import DATA, across, compare, one, rows, study_settings, write_folds, wrong_in_folds
 
-from eeg_sgdr import settings as config
-from eeg_sgdr.evaluation.comparison import update
 from eeg_sgdr.evaluation.statistics import binomial_interval
 from eeg_sgdr.report import main
 from eeg_sgdr.reports.data import rejections, resampled_subjects
@@ -19,22 +17,19 @@ from eeg_sgdr.reports.study import page as study_page
 from eeg_sgdr.reports.study import publish
 from eeg_sgdr.reports.subject import result
 from eeg_sgdr.storage import files, folders
-from eeg_sgdr.storage.results import Results, Subject
+from eeg_sgdr.storage.results import Subject
 
 PEOPLE = ("1", "2", "3", "10")
+SETTINGS = across(study_settings(PEOPLE, baseline=None), folds=[["1", "2"], ["3", "10"]])
 
 
 def write_fold(root, **data):
     """Fold 1 of two: 2 and 10 test, 10 trials each."""
-    settings = across(study_settings(PEOPLE), folds=2)
-    study = folders.Study(root / "study")
-    files.write_text(study.config, config.to_yaml(settings))
-    named = {"fold": "1", "train_subjects": ["1", "3"], "test_subjects": ["2", "10"]}
-    folder = study.fold("1")
-    write_unit(folder, settings, named)
-    data = {"interpolated": {"3/0/1": ["C3"]}, **data}
-    files.write_json(folder.data, {**Subject(folder).data, **data})
-    return Results(study.root), Subject(folder)
+    settings = across(study_settings(PEOPLE), folds=[["2", "10"], ["1", "3"]])
+    results = write_folds(root / "study", settings, None, missing=["2"])
+    (fold,) = results.subjects
+    files.write_json(fold.folder.data, {**fold.data, "interpolated": {"3/0/1": ["C3"]}, **data})
+    return results, Subject(fold.folder)
 
 
 @pytest.fixture(scope="module")
@@ -49,13 +44,7 @@ def html(made):
 
 def test_the_first_sentence_counts_all_test_trials_of_the_fold(made, html):
     results, fold = made
-    table = fold.evaluation
-    (row,) = table[
-        (table["subject"] == "all")
-        & (table["schedule"] == "step")
-        & (table["epoch"] == 7)
-        & (table["rates"] == "0.025")
-    ].to_dict("records")
+    row = one(fold.evaluation, subject="all", schedule="step", epoch=7, rates="0.025")
     sentence, tested, _ = result(fold, results.settings, headline(fold, results.settings))
     assert sentence.startswith("Of 20 test trials of the 2 subjects of fold 1, the network trained with")
     assert f"the step schedule was wrong on {round(20 * row['error'])} (" in sentence
@@ -65,17 +54,15 @@ def test_the_first_sentence_counts_all_test_trials_of_the_fold(made, html):
 
 
 def test_every_test_subject_has_its_errors_and_all_theirs(made, html):
-    table = made[1].evaluation
-    at_end = table[(table["epoch"] == 7) & (table["rates"] == "0.025") & (table["members"] == "single")]
-    rows = re.findall(r"<tr[^>]*><td[^>]*>(2|10|all)</td>(.*?)</tr>", html)
-    assert [label for label, _ in rows] == ["2", "10", "all"]
-    for label, cells in rows:
-        of = at_end[at_end["subject"] == label].set_index("schedule")
+    at_end = rows(made[1].evaluation, epoch=7, rates="0.025", members="single")
+    lines = re.findall(r"<tr[^>]*><td[^>]*>(2|10|all)</td>(.*?)</tr>", html)
+    assert [label for label, _ in lines] == ["2", "10", "all"]
+    for label, cells in lines:
         n = 20 if label == "all" else 10
         found = re.findall(r"<td[^>]*>(.*?)</td>", cells)
         assert found[0] == str(n)
         for cell, schedule in zip(found[1:], ("restarts", "step"), strict=True):
-            error = of.loc[schedule, "error"]
+            error = one(at_end, subject=label, schedule=schedule)["error"]
             low, high = binomial_interval(round(n * error), n)
             expected = f"{round(n * error)} ({100 * error:.1f} %, {100 * low:.1f} to {100 * high:.1f} %)"
             assert cell == expected
@@ -88,8 +75,13 @@ def test_tables_and_curves_are_over_all_test_trials_once(made, html):
     assert table.count("<tr") - 1 == 3 * (3 + 3)
 
 
+def words(html):
+    """The words of a page, those of neighbouring cells apart."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", html))
+
+
 def test_who_trains_and_who_tests(html):
-    text = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", html))
+    text = words(html)
     assert "Split How many Subjects test 2 2, 10 train 2 1, 3" in text
     assert "Resampled to 100 Hz: subject 3 (recorded at 128 Hz)." in visible(html)
 
@@ -105,19 +97,17 @@ def test_methods_say_how_folds_were_made(made):
     text = " ".join(methods(results.settings, fold))
     assert "EEG of 4 subjects of a BIDS dataset" in text
     assert "Subjects 2 and 10 tested (20 trials after rejection), all others trained (12 trials)." in text
-    assert "one of 2 folds into which subjects were divided at random (seed 0)" in text
+    assert "one of 2 folds that were named in the configuration" in text
     assert "resampled to 100 Hz (polyphase) where recorded at another rate" in text
     assert "hold for these subjects and these trained networks alone" in text
-    named = across(results.settings, folds=[["2", "10"], ["1"]])
-    assert "one of 2 folds that were named in the configuration" in " ".join(methods(named, fold))
+    drawn = " ".join(methods(across(results.settings, folds=2), fold))
+    assert "one of 2 folds into which subjects were divided at random (seed 0)" in drawn
 
 
 def test_runs_are_named_with_their_subject(made):
     assert "Interpolated sensors: subject/session/run 3/0/1: C3." in rejections(made[1])
-    assert any(
-        "tested on people of whom they have seen nothing" in text
-        for text in deviations(made[0].settings, made[1])
-    )
+    untrained_on = "tested on people of whom they have seen nothing"
+    assert untrained_on in " ".join(deviations(made[0].settings, made[1]))
 
 
 def test_many_trials_that_look_ahead_are_counted_and_not_named(tmp_path):
@@ -127,56 +117,37 @@ def test_many_trials_that_look_ahead_are_counted_and_not_named(tmp_path):
     assert text.endswith("not_causal in data.json lists them.")
 
 
-def test_other_rates_are_grouped_and_none_says_nothing(tmp_path):
-    assert resampled_subjects(write_rates(tmp_path / "none", {})) == []
-    everyone = {f"{label}/0/4": 250.0 for label in ("3", "88", "92", "7")}
-    assert resampled_subjects(write_rates(tmp_path / "all", everyone)) == [
-        "Resampled to 160 Hz: all subjects (recorded at 250 Hz)."
-    ]
-    rates = {"88/0/4": 128.0, "88/0/8": 128.0, "92/0/4": 128.0, "3/0/4": 250.0}
-    assert resampled_subjects(write_rates(tmp_path / "some", rates)) == [
-        "Resampled to 160 Hz: subjects 88 and 92 (recorded at 128 Hz); subject 3 (recorded at 250 Hz)."
-    ]
-
-
-FOLD = {"fold": "1", "test_subjects": ["3", "88"], "train_subjects": ["92", "7"]}
-
-
-def write_rates(root, resampled):
-    """A fold of which only data.json is read."""
-    fold = Subject(folders.SubjectFolder(root))
-    files.write_json(fold.folder.data, {**DATA, **FOLD, "resampled": resampled, "sfreq": 160.0})
-    return fold
+@pytest.mark.parametrize(
+    ("rates", "sentences"),
+    [
+        ({}, []),
+        (dict.fromkeys(("3", "88", "92", "7"), 250.0), ["all subjects (recorded at 250 Hz)."]),
+        (
+            {"88": 128.0, "92": 128.0, "3": 250.0},
+            ["subjects 88 and 92 (recorded at 128 Hz); subject 3 (recorded at 250 Hz)."],
+        ),
+    ],
+)
+def test_other_rates_are_grouped_and_none_says_nothing(tmp_path, rates, sentences):
+    fold = Subject(folders.SubjectFolder(tmp_path))
+    people = {"fold": "1", "test_subjects": ["3", "88"], "train_subjects": ["92", "7"]}
+    resampled = {f"{label}/0/{run}": rate for label, rate in rates.items() for run in (4, 8)}
+    files.write_json(fold.folder.data, {**DATA, **people, "resampled": resampled, "sfreq": 160.0})
+    assert resampled_subjects(fold) == [f"Resampled to 160 Hz: {sentence}" for sentence in sentences]
 
 
 def test_the_command_makes_a_folds_report_again(tmp_path, capsys):
     results, fold = write_fold(tmp_path)
-    assert main([str(results.root)]) == 0
-    assert str(fold.folder.report) in capsys.readouterr().out
-    first = fold.folder.report.read_text(encoding="utf-8")
-    assert main([str(results.root)]) == 0
-    assert MADE.sub("", fold.folder.report.read_text(encoding="utf-8")) == MADE.sub("", first)
+    pages = []
+    for _ in range(2):
+        assert main([str(results.root)]) == 0
+        assert str(fold.folder.report) in capsys.readouterr().out
+        pages.append(MADE.sub("", fold.folder.report.read_text(encoding="utf-8")))
+    assert pages[0] == pages[1]
 
 
-SETTINGS = across(study_settings(PEOPLE, baseline=None), folds=[["1", "2"], ["3", "10"]])
-
-
-def counts(label, key, epoch):
-    """Wrong trials of ten each: restarts 2, 4, 3, 0; step 4, 4, 2, 2."""
-    wrong = {"step": {"1": (4, 4), "2": (2, 2)}, "restarts": {"1": (2, 4), "2": (3, 0)}}
-    first, second = wrong[key.schedule][label]
-    return [*range(first), *range(10, 10 + second)]
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    root = tmp_path_factory.mktemp("made_up") / "study"
-    write_folds(root, SETTINGS, counts)
-    update(root, ("1", "2"))
-    return Results(root)
-
-
-def test_the_study_counts_folds_and_then_people(study):
+def test_the_study_counts_folds_and_then_people(tmp_path):
+    study = compare(write_folds(tmp_path / "study", SETTINGS, wrong_in_folds))
     html = study_page(study)
     text = visible(html)
     assert (
@@ -184,24 +155,18 @@ def test_the_study_counts_folds_and_then_people(study):
         "equal, 1 worse). So this study does not tell them apart" in text
     )
     assert "1 3, 10" not in text
-    rows = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", html))
-    assert "How many train 1 1, 2 2 2 2 3, 10 2 2" in rows
+    assert "How many train 1 1, 2 2 2 2 3, 10 2 2" in words(html)
     assert "Training sets of folds overlap" in text
     assert "The configuration has 2 folds; with fewer than ten" in text
     assert "Here it is 4 subjects in 2 folds, left and right." in text
     assert "over 4 subjects and 1 seed." in text, "Figure 4"
     assert "Over subjects, given these trained networks" in text
     check_numbers(html, pd.read_csv(folders.Study(study.root).comparison))
-
-
-def test_the_study_leads_to_the_folds_reports(study):
-    html = study_page(study)
     for label in ("1", "2"):
         assert f'<a href="folds/0{label}/report.html">{label}</a>' in html
-    assert "A fold's name leads to its report." in visible(html)
+    assert "A fold's name leads to its report." in text
 
 
 def test_one_fold_is_no_study(tmp_path):
-    write_folds(tmp_path, SETTINGS, counts, missing=["2"])
-    update(tmp_path, ("1",))
-    assert publish(Results(tmp_path)) == [], "its two subjects share their networks"
+    study = compare(write_folds(tmp_path, SETTINGS, wrong_in_folds, missing=["2"]))
+    assert publish(study) == [], "its two subjects share their networks"

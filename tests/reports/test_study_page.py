@@ -1,51 +1,51 @@
 """The study's report and Figure 4: each number is one of comparison.csv, nothing unfinished is hidden."""
 
 import codecs
-import json
 import re
 
-import numpy as np
 import pandas as pd
 import pytest
 from pages import MADE, MARKED, check_numbers, visible
-from results_folder import across, study_settings, write_folds, write_study
+from results_folder import across, compare, edit_fits, study_settings, write_folds, write_study, wrong_at_end
 
-from eeg_sgdr.evaluation.comparison import update
 from eeg_sgdr.evaluation.tables import records
 from eeg_sgdr.report import main
 from eeg_sgdr.reports.figures.canvas import encode
 from eeg_sgdr.reports.figures.figure4 import MOST_ARMS, curve_points, figure4, reference_row
 from eeg_sgdr.reports.figures.surface import surface
 from eeg_sgdr.reports.study import page, publish
-from eeg_sgdr.storage import files, folders, schemas
+from eeg_sgdr.storage import folders, schemas
 from eeg_sgdr.storage.results import Results
 
 LABELS = list(schemas.LABELS)
 
 SUBJECTS = ("01", "02", "03")
-STEP = {"01": 8, "02": 6, "03": 5}
-RESTARTS = {"01": 4, "02": 5, "03": 6}
+WRONG = wrong_at_end(step={"01": 8, "02": 6, "03": 5}, restarts={"01": 4, "02": 5, "03": 6})
+#: One subject without any fit, and one without the pair of one seed.
+MISSING = ["03", ("02", "step-b7-r0.05-s1")]
 
 
-def counts(label, key, epoch):
-    """Wrong trials of 20: at chance after one epoch, less after more, at a rate of 0.05 one more."""
-    at_the_end = STEP if key.schedule == "step" else RESTARTS
-    n = 10 if epoch == 1 else at_the_end[label] + (epoch == 3) + (key.rate == 0.05) + key.seed
-    return np.arange(n)
+def study(root, missing=(), wrong=WRONG, **changes):
+    """A study with its comparison; some of it missing."""
+    settings = study_settings(SUBJECTS, **{"baseline": None, **changes})
+    return compare(write_study(root, settings, wrong, missing))
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    root = tmp_path_factory.mktemp("made_up") / "study"
-    return study(root)
+    return study(tmp_path_factory.mktemp("made_up") / "study")
 
 
-def study(root, missing=(), **changes):
-    """A study with its comparison; some of it missing."""
-    settings = study_settings(SUBJECTS, **{"baseline": None, **changes})
-    write_study(root, settings, counts, missing)
-    update(root, SUBJECTS)
-    return Results(root)
+@pytest.fixture(scope="module")
+def html(results):
+    return page(results)
+
+
+@pytest.fixture(scope="module")
+def unfinished(tmp_path_factory):
+    """Two seeds, every epoch stored, and some of it missing."""
+    root = tmp_path_factory.mktemp("made_up") / "unfinished"
+    return study(root, MISSING, seeds=(0, 1), training={"store": "epochs"})
 
 
 def lines(panel):
@@ -69,38 +69,20 @@ def test_figure_4_draws_the_curves_of_the_comparison(results):
     assert "step, 7 epochs, rate 0.025" in figure.get_supylabel()
 
 
-def test_figure_4_is_the_same_bytes_whenever_it_is_drawn(results):
-    for kind in ("svg", "png"):
-        first, second = (encode(figure4(results.comparison, results.settings), kind) for _ in range(2))
-        assert first == second
+@pytest.mark.parametrize("kind", ["svg", "png"])
+@pytest.mark.parametrize("draw", [figure4, surface])
+def test_pictures_are_the_same_bytes_whenever_they_are_drawn(unfinished, draw, kind):
+    first, second = (encode(draw(unfinished.comparison, unfinished.settings), kind) for _ in range(2))
+    assert first == second
 
 
 def test_figure_4_names_the_arms_that_it_leaves_out(tmp_path):
     more = {f"arm{i}": {"kind": "cosine", "budgets": [3, 7]} for i in range(MOST_ARMS)}
-    settings = study_settings(SUBJECTS, schedules=more)
-    assert len(settings.schedules) == MOST_ARMS + 2
-    write_study(tmp_path, settings, lambda *_: np.arange(3))
-    update(tmp_path, SUBJECTS)
-    results = Results(tmp_path)
-    figure = figure4(results.comparison, settings)
-    texts = [text.get_text() for text in figure.legends[0].get_texts()]
-    left_out = list(settings.schedules)[MOST_ARMS:]
-    assert f"not drawn: {', '.join(left_out)}" in texts
-
-
-def test_figure_4_of_one_rate_without_restarts_has_one_panel(tmp_path):
-    settings = study_settings(SUBJECTS, rates=(0.05,))
-    settings = settings.model_copy(update={"schedules": {"step": settings.schedules["step"]}})
-    evaluation = settings.evaluation.model_copy(update={"comparisons": ()})
-    settings = settings.model_copy(update={"evaluation": evaluation})
-    write_study(tmp_path, settings, counts)
-    update(tmp_path, SUBJECTS)
-    assert len(figure4(Results(tmp_path).comparison, settings).axes) == 1
-
-
-@pytest.fixture(scope="module")
-def html(results):
-    return page(results)
+    results = study(tmp_path, wrong=lambda *_: range(3), schedules=more)
+    arms = list(results.settings.schedules)
+    assert len(arms) == MOST_ARMS + 2
+    texts = [text.get_text() for text in figure4(results.comparison, results.settings).legends[0].get_texts()]
+    assert f"not drawn: {', '.join(arms[MOST_ARMS:])}" in texts
 
 
 def test_every_number_is_one_of_the_comparison(results, html):
@@ -120,30 +102,26 @@ def test_no_number_stands_unmarked(results, html):
         assert set(re.findall(r"\d[\d.]*\d|\d", text)) <= labels
 
 
-def test_the_picture_of_ensembles_says_what_it_stands_on(tmp_path, html):
+def test_the_picture_of_ensembles_says_what_it_stands_on(unfinished, html):
     stands = "It stands on 3 subjects, 1 seed, 20 test trials in a subject (median; quartiles 20 to 20)."
     assert stands in visible(html)
     assert "the paper's control" not in visible(html)
-    missing = ["03", ("02", "step-b7-r0.05-s1")]
-    unfinished = study(tmp_path, missing, seeds=(0, 1), training={"store": "epochs"})
     text = visible(page(unfinished))
     assert "It stands on 1 to 2 subjects, 1 to 2 seeds, 20 test trials in a subject" in text
     assert "the paper's control" in text
     check_numbers(page(unfinished), unfinished.comparison)
 
 
-def test_labels_for_people_are_read_by_nobody(tmp_path):
+def test_labels_for_people_are_read_by_nobody(unfinished):
     """With other labels, and other words for what is missing, just these change on the page."""
-    missing = ["03", ("02", "step-b7-r0.05-s1")]
-    before = study(tmp_path, missing, seeds=(0, 1), training={"store": "epochs"})
-    after = Results(tmp_path)
+    before, after = unfinished, Results(unfinished.root)
     table = before.comparison.copy()
     table[LABELS] = table[LABELS].map(rot13)
     vars(after)["comparison"] = table
     for draw in (figure4, surface):
         drawn = [encode(draw(of.comparison, of.settings), "svg") for of in (before, after)]
         assert drawn[0] == drawn[1]
-    expected, shown = (MADE.sub("", page(results)) for results in (before, after))
+    expected, shown = (MADE.sub("", page(of)) for of in (before, after))
     assert visible(expected) != visible(shown)
     for label in sorted(set(before.comparison[LABELS].to_numpy().ravel()) - {""}, key=len, reverse=True):
         shown = shown.replace(rot13(label), label)
@@ -171,10 +149,8 @@ def test_without_any_ensemble_there_is_a_table_alone(tmp_path):
 
 
 def test_the_answer_in_plain_words(results, html):
-    (row,) = results.comparison[
-        (results.comparison["quantity"] == "mean difference")
-        & (results.comparison["comparison"] == "restarts against step at equal epochs")
-    ].to_dict("records")
+    first = "comparison == 'restarts against step at equal epochs' and quantity == 'mean difference'"
+    (row,) = results.comparison.query(first).to_dict("records")
     # (8 - 4 + 6 - 5 + 5 - 6) / 3 trials of 20.
     assert row["estimate"] == pytest.approx(4 / 60)
     text = visible(html)
@@ -197,17 +173,13 @@ def test_a_finished_study_says_so_and_names_what_could_not_be_asked(tmp_path):
     assert "not answered (left out: needs 2 seeds, there are 1)" in text
 
 
-def test_an_unfinished_study_says_so_first(tmp_path):
-    missing = ["03", ("02", "step-b7-r0.05-s1")]
-    results = study(tmp_path, missing, seeds=(0, 1))
-    html = page(results)
-    text = visible(html)
-    unfinished = text.index("Unfinished: no fit is done of subject 03.")
-    assert unfinished < text.index("of subject 02, these fits are missing: step-b7-r0.05-s1.")
-    assert unfinished < text.index("points better")
+def test_an_unfinished_study_says_so_first(unfinished):
+    text = visible(page(unfinished))
+    first = text.index("Unfinished: no fit is done of subject 03.")
+    assert first < text.index("of subject 02, these fits are missing: step-b7-r0.05-s1.")
+    assert first < text.index("points better")
     assert "Complete" not in text
     assert "subject 02: seed 1; subject 03. It stands on 2 subjects and 1 seed." in text
-    check_numbers(html, results.comparison)
 
 
 def test_a_baseline_that_is_not_there_is_missing(tmp_path):
@@ -218,9 +190,8 @@ def test_a_baseline_that_is_not_there_is_missing(tmp_path):
 
 
 def test_a_failed_fit_is_told_with_its_reason_and_escaped(tmp_path):
-    results = study(tmp_path)
-    fit = results.subject("01").folder.fit("step-b1-r0.05-s0").fit
-    files.write_json(fit, {**json.loads(fit.read_text()), "state": "failed", "why": "<b>no loss</b>"})
+    fit = study(tmp_path).subject("01").folder.fit("step-b1-r0.05-s0").fit
+    edit_fits(fit.parent, state="failed", why="<b>no loss</b>")
     html = page(Results(tmp_path))
     assert "Failed: subject 01, step-b1-r0.05-s0 (<b>no loss</b>)." in visible(html)
     assert "<b>no loss" not in html
@@ -228,21 +199,17 @@ def test_a_failed_fit_is_told_with_its_reason_and_escaped(tmp_path):
 
 def test_names_of_the_configuration_are_escaped(tmp_path):
     hostile = "<script>alert('x')</script>"
-    one = {"name": hostile, "a": {"schedule": "restarts"}, "b": {"schedule": "step", "budget": 7}}
-    results = study(tmp_path, evaluation={"comparisons": [one]})
+    sides = {"a": {"schedule": "restarts"}, "b": {"schedule": "step", "budget": 7}}
+    results = study(tmp_path, evaluation={"comparisons": [{"name": hostile, **sides}]})
     assert hostile.lower() not in page(results).lower()
 
 
 def test_what_was_not_reached_is_said(tmp_path):
-    settings = study_settings(SUBJECTS)
     # Restarts stay at chance.
-    write_study(
-        tmp_path, settings, lambda label, key, epoch: np.arange(10 if key.schedule == "restarts" else 3)
-    )
-    update(tmp_path, SUBJECTS)
-    html = page(Results(tmp_path))
+    results = study(tmp_path, wrong=lambda _, key, epoch: range(10 if key.schedule == "restarts" else 3))
+    html = page(results)
     assert "not reached (not reached to not reached)" in visible(html)
-    check_numbers(html, Results(tmp_path).comparison)
+    check_numbers(html, results.comparison)
 
 
 def test_subjects_reports_are_linked_relatively(html):
@@ -251,10 +218,8 @@ def test_subjects_reports_are_linked_relatively(html):
 
 
 def test_the_report_is_the_same_whenever_it_is_made_but_for_one_element(tmp_path, html):
-    results = study(tmp_path / "study")
-    for subject in results.subjects:
-        for fit in subject.folder.fits():
-            files.write_json(fit.fit, {**json.loads(fit.fit.read_text()), "seconds": 1234.5})
+    study(tmp_path / "study")
+    edit_fits(tmp_path, seconds=1234.5)
     again = page(Results(tmp_path / "study"))
     assert "took 24 s" in MADE.findall(html)[0]
     assert "took 24 s" not in again
@@ -281,12 +246,11 @@ def test_the_command_writes_figure_and_report(tmp_path, monkeypatch, capsys):
 
 def test_across_subjects_folds_are_counted(tmp_path):
     settings = across(study_settings(SUBJECTS, baseline=None), folds=3)
-    write_folds(tmp_path, settings, lambda *_: np.arange(3), missing=["3"])
-    update(tmp_path, ("1", "2"))
-    text = visible(page(Results(tmp_path)))
+    html = page(compare(write_folds(tmp_path, settings, lambda *_: range(3), missing=["3"])))
+    text = visible(html)
     assert "Unfinished: no fit is done of fold 3." in text
     assert "It stands on 2 folds and 1 seed." in text
     assert "Of 2 folds, 0 better, 2 equal, 0 worse (given these trained networks, of 2 subjects, 0" in text
     assert "Training sets of folds overlap" in text
     assert "error of each fold" in text
-    assert "subjects/" not in page(Results(tmp_path))
+    assert "subjects/" not in html

@@ -1,13 +1,12 @@
 """The subject's report: its numbers are the tables', and it says what a reader must know."""
 
 import base64
-import json
 import re
 
 import numpy as np
 import pytest
 from pages import MADE, visible
-from results_folder import SENSORS, MadeUp, write_folder
+from results_folder import SENSORS, MadeUp, edit_fits, one, rows, write_folder
 
 from eeg_sgdr import report
 from eeg_sgdr.evaluation.statistics import binomial_interval, mcnemar
@@ -16,7 +15,6 @@ from eeg_sgdr.reports.headline import headline, side_by_side
 from eeg_sgdr.reports.methods import deviations, methods, references
 from eeg_sgdr.reports.subject import activation_patterns, page, result, warnings
 from eeg_sgdr.settings import CosineArm, CyclicArm, FilesRecordings, MoabbRecordings
-from eeg_sgdr.storage.files import write_json
 from eeg_sgdr.storage.results import Subject
 
 NAME = "study"  # a folder's name stands in its report
@@ -33,11 +31,14 @@ def html(plain):
     return page(*plain)
 
 
+def comparison(name, b, **a):
+    """Settings of one comparison, of restarts with another side."""
+    return {"evaluation": {"comparisons": [{"name": name, "a": {"schedule": "restarts", **a}, "b": b}]}}
+
+
 def test_a_report_is_the_same_whenever_it_is_made_but_for_one_element(tmp_path, html):
     results, subject = write_folder(tmp_path / NAME, MadeUp())
-    for fit in subject.folder.fits():
-        content = json.loads(fit.fit.read_text())
-        write_json(fit.fit, {**content, "seconds": 1234.5})
+    edit_fits(results.root, seconds=1234.5)
     again = page(results, Subject(subject.folder))
     (first,), (second,) = MADE.findall(html), MADE.findall(again)
     assert "took 8 s" in first
@@ -47,46 +48,35 @@ def test_a_report_is_the_same_whenever_it_is_made_but_for_one_element(tmp_path, 
 
 def test_the_first_sentence_has_the_numbers_of_the_table(plain, html):
     results, subject = plain
-    table = subject.evaluation
-    at_end = table[(table["epoch"] == 7) & (table["rates"] == "0.025") & (table["members"] == "single")]
     sentence = result(subject, results.settings, headline(subject, results.settings))[0]
     for schedule in ("step", "restarts"):
-        (row,) = at_end[at_end["schedule"] == schedule].to_dict("records")
+        row = one(subject.evaluation, schedule=schedule, epoch=7, rates="0.025", members="single")
         count = round(row["error"] * row["n_test"])
-        low, high = binomial_interval(count, 20)
-        assert (
-            f"was wrong on {count} ({100 * row['error']:.1f} %, 95 % interval {100 * low:.1f} to "
-            f"{100 * high:.1f} %)" in sentence
-        )
+        error, low, high = (f"{100 * of:.1f}" for of in (row["error"], *binomial_interval(count, 20)))
+        assert f"was wrong on {count} ({error} %, 95 % interval {low} to {high} %)" in sentence
     assert "always naming the commonest class would be wrong on 10 (50.0 %)" in sentence
     assert sentence in visible(html)
 
 
 def test_the_test_is_that_of_the_stored_predictions(plain, html):
     results, subject = plain
-    stored = [
-        results.probabilities(1, schedule, 7, 0.025)[1][-1].argmax(axis=1)
-        for schedule in ("restarts", "step")
-    ]
-    y = np.arange(12, 32) % 2
-    expected = mcnemar(stored[0] == y, stored[1] == y)
-    found = headline(subject, results.settings)
-    assert found.test == expected
+    stored = (results.probabilities(1, schedule, 7, 0.025)[1][-1] for schedule in ("restarts", "step"))
+    expected = mcnemar(*(of.argmax(axis=1) == np.arange(12, 32) % 2 for of in stored))
+    assert headline(subject, results.settings).test == expected
     assert f"was right on {expected.only_a} trial" in visible(html)
     assert "with seed 0, can say of one subject" in visible(html)
 
 
 def test_every_comparison_is_listed_with_the_errors_of_the_table(plain, html):
     results, subject = plain
-    rows = side_by_side(subject, results.settings)
-    assert len(rows) == 5
-    name, _, _, errors = rows[-1]
+    compared = side_by_side(subject, results.settings)
+    assert len(compared) == 5
+    name, _, _, errors = compared[-1]
     assert "at equal cost" in name
-    table = subject.evaluation[
-        (subject.evaluation["rates"] == "0.025+0.05") & (subject.evaluation["epoch"] == 7)
-    ]
-    counts = {(row["schedule"], row["members"]): round(20 * row["error"]) for row in table.to_dict("records")}
-    assert errors == [f"{counts['restarts', 'cycles']} : {counts['step', 'single']}"]
+    at_end = rows(subject.evaluation, rates="0.025+0.05", epoch=7)
+    a, b = (("restarts", "cycles"), ("step", "single"))
+    a, b = (round(20 * one(at_end, schedule=of, members=members)["error"]) for of, members in (a, b))
+    assert errors == [f"{a} : {b}"]
     assert errors[0] in visible(html)
 
 
@@ -96,8 +86,8 @@ def test_one_seed_is_called_one_and_several_are_counted(tmp_path, html):
     found = headline(subject, results.settings)
     assert list(found.by_seed) == [0, 3]
     a, b = zip(*found.by_seed.values(), strict=True)
-    text = result(subject, results.settings, found)[-1]
-    assert text == (f"Errors with seeds 0 and 3: warm restarts {a[0]}, {a[1]}; step schedule {b[0]}, {b[1]}.")
+    expected = f"Errors with seeds 0 and 3: warm restarts {a[0]}, {a[1]}; step schedule {b[0]}, {b[1]}."
+    assert result(subject, results.settings, found)[-1] == expected
 
 
 def test_texts_of_recordings_and_configuration_are_escaped(tmp_path):
@@ -105,17 +95,13 @@ def test_texts_of_recordings_and_configuration_are_escaped(tmp_path):
         classes=(HOSTILE, "a & b"),
         sensors=(f"Cz {HOSTILE}", *SENSORS[1:]),
         rejected=f"annotation BAD {HOSTILE}",
-        evaluation={"comparisons": [comparison(HOSTILE)]},
+        settings=comparison(HOSTILE, {"schedule": "step", "budget": 7}),
     )
     html = page(*write_folder(tmp_path, made_up))
     assert HOSTILE not in html
     assert f"Cz {HOSTILE}" in visible(html)
     assert visible(html).count(HOSTILE) >= 4
     assert f"Rejected: 1 of 32 trials; annotation BAD {HOSTILE} (1)." in visible(html)
-
-
-def comparison(name):
-    return {"name": name, "a": {"schedule": "restarts"}, "b": {"schedule": "step", "budget": 7}}
 
 
 def test_the_page_loads_nothing_from_elsewhere(html):
@@ -131,9 +117,8 @@ def test_simulated_recordings_are_called_so_everywhere(tmp_path, html):
     simulated = page(*write_folder(tmp_path, MadeUp(simulated=True)))
     text = visible(simulated)
     assert "simulated recordings, subject 1" in re.search("<title>(.*?)</title>", simulated).group(1)
-    assert text.index("Simulated recordings: nothing on this page") < text.index(
-        "Of 20 simulated test trials"
-    )
+    warning = text.index("Simulated recordings: nothing on this page")
+    assert warning < text.index("Of 20 simulated test trials")
     for content in re.findall(r"data:image/svg\+xml;base64,([^\"]*)", simulated):
         assert "<!-- simulated recordings -->" in base64.b64decode(content).decode()
 
@@ -165,23 +150,23 @@ def test_warnings_come_first_and_without_the_compared_fits_there_is_no_test(tmp_
 
 def test_without_positions_maps_are_left_out(tmp_path):
     results, subject = write_folder(tmp_path, MadeUp(places=("nowhere",) * len(SENSORS)))
-    html = recordings(subject) + activation_patterns(
-        subject, results.settings, headline(subject, results.settings)
-    )
+    html = recordings(subject)
     assert "Maps are left out: the recordings do not say where the sensors are." in html
-    assert "No patterns: the recordings do not say where the sensors are." in html
     assert "Mean spectrum of each class" in html  # C3, Cz and C4 are known by name
+    patterns = activation_patterns(subject, results.settings, headline(subject, results.settings))
+    assert "No patterns: the recordings do not say where the sensors are." in patterns
 
 
 def test_networks_that_cannot_be_read_have_no_patterns(tmp_path):
-    results, subject = write_folder(tmp_path, MadeUp(network="EEGTCNet"))
+    results, subject = write_folder(tmp_path, MadeUp(settings={"network": {"name": "EEGTCNet"}}))
     html = activation_patterns(subject, results.settings, headline(subject, results.settings))
     assert "No patterns: they are known for ShallowFBCSPNet, Deep4Net and EEGNet, not for EEGTCNet" in html
     assert "Haufe" not in " ".join(methods(results.settings, subject))
 
 
 def test_running_statistics_change_numbers_and_sentences(tmp_path, plain):
-    results, subject = write_folder(tmp_path, MadeUp(evaluation={"batch_norm_statistics": "running"}))
+    running = {"evaluation": {"batch_norm_statistics": "running"}}
+    results, subject = write_folder(tmp_path, MadeUp(settings=running))
     ours = headline(subject, results.settings).contenders[0].probabilities
     theirs = headline(plain[1], plain[0].settings).contenders[0].probabilities
     assert not np.array_equal(ours, theirs)
@@ -217,11 +202,9 @@ def test_methods_name_where_recordings_are_from(plain):
 
 def test_methods_say_how_every_kind_of_schedule_goes(plain):
     settings, subject = plain[0].settings, plain[1]
-    arms = {
-        "soft": CyclicArm(kind="cyclic", budgets=[3], period=2),
-        "one": CosineArm(kind="cosine", budgets=[3, 7]),
-    }
-    more = settings.model_copy(update={"schedules": {**settings.schedules, **arms}})
+    soft = CyclicArm(kind="cyclic", budgets=[3], period=2)
+    arms = {**settings.schedules, "soft": soft, "one": CosineArm(kind="cosine", budgets=[3, 7])}
+    more = settings.model_copy(update={"schedules": arms})
     text = " ".join(methods(more, subject))
     assert "The cosine schedule was one cycle of cosine annealing" in text
     assert "with a period of 2 epochs (triangular, Smith, 2017; down first), over budgets of 3 epochs" in text
@@ -239,26 +222,25 @@ def test_the_command_makes_table_and_report_again(tmp_path, capsys):
 
 
 def test_the_command_refuses_in_one_sentence(tmp_path, capsys):
-    assert report.main([str(tmp_path / "nothing")]) == 2
-    error = capsys.readouterr().err
-    assert "nothing/config.yaml: is not there, so nothing is no results folder" in error.replace(
-        str(tmp_path) + "/", ""
-    )
-    assert len(error.splitlines()) == 1
+    def refusal(folder):
+        assert report.main([str(folder)]) == 2
+        (error,) = capsys.readouterr().err.replace(f"{tmp_path}/", "").splitlines()
+        return error
 
-
-def test_the_command_says_when_nothing_is_done(tmp_path, capsys):
+    nothing = refusal(tmp_path / "nothing")
+    assert "nothing/config.yaml: is not there, so nothing is no results folder" in nothing
     _, subject = write_folder(tmp_path, MadeUp())
-    for fit in subject.folder.fits():
-        write_json(fit.fit, {**json.loads(fit.fit.read_text()), "state": "failed", "why": "x"})
-    assert report.main([str(tmp_path)]) == 2
-    assert "subject 1: no fit is done" in capsys.readouterr().err
+    snapshot = subject.folder.fit("restarts-b7-r0.025-s0").snapshot(7)
+    snapshot.unlink()
+    assert str(snapshot.relative_to(tmp_path)) in refusal(tmp_path)
+    edit_fits(tmp_path, state="failed", why="x")
+    assert "subject 1: no fit is done" in refusal(tmp_path)
 
 
 def test_without_comparisons_the_reference_is_reported(tmp_path):
-    results, subject = write_folder(tmp_path, MadeUp(evaluation={"comparisons": []}))
+    results, subject = write_folder(tmp_path, MadeUp(settings={"evaluation": {"comparisons": []}}))
     found = headline(subject, results.settings)
-    assert [one.predictor.fits[0].name for one in found.contenders] == ["step-b7-r0.025-s0"]
+    assert [of.predictor.fits[0].name for of in found.contenders] == ["step-b7-r0.025-s0"]
     assert found.test is None
     first, *others = result(subject, results.settings, found)
     assert "after 7 epochs from an initial rate of 0.025" in first
@@ -266,18 +248,8 @@ def test_without_comparisons_the_reference_is_reported(tmp_path):
 
 
 def test_sides_that_differ_in_epochs_or_rates_say_so_each(tmp_path):
-    sides = {"a": {"schedule": "restarts", "rates": "all"}, "b": {"schedule": "step", "budget": 1}}
-    results, subject = write_folder(
-        tmp_path, MadeUp(evaluation={"comparisons": [{"name": "unequal", **sides}]})
-    )
+    unequal = comparison("unequal", {"schedule": "step", "budget": 1}, rates="all")
+    results, subject = write_folder(tmp_path, MadeUp(settings=unequal))
     sentence = result(subject, results.settings, headline(subject, results.settings))[0]
     assert "one at each rate, after 7 epochs from initial rates 0.025 and 0.05, was wrong on" in sentence
     assert "the step schedule, after 1 epoch from an initial rate of 0.025, was wrong on" in sentence
-
-
-def test_a_snapshot_that_is_missing_is_named(tmp_path, capsys):
-    _, subject = write_folder(tmp_path, MadeUp())
-    snapshot = subject.folder.fit("restarts-b7-r0.025-s0").snapshot(7)
-    snapshot.unlink()
-    assert report.main([str(tmp_path)]) == 2
-    assert str(snapshot) in capsys.readouterr().err

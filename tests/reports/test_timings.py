@@ -4,19 +4,16 @@ import json
 
 import pandas as pd
 import pytest
-from results_folder import BASELINE, study_settings, write_study
+from results_folder import BASELINE, edit_fits, study_settings, write_study
 
 from eeg_sgdr.reports.study import timings
 from eeg_sgdr.storage import files, folders, schemas
 from eeg_sgdr.storage.results import Results
 
+MANY = {"schedule": "restarts", "members": "cycles", "rates": "all"}
 COMPARISONS = [
     {"name": "one against one", "a": {"schedule": "restarts"}, "b": {"schedule": "step", "budget": 3}},
-    {
-        "name": "many against the baseline",
-        "a": {"schedule": "restarts", "members": "cycles", "rates": "all"},
-        "b": {"schedule": "baseline"},
-    },
+    {"name": "many against the baseline", "a": MANY, "b": {"schedule": "baseline"}},
     {"name": "too few seeds", "a": {"schedule": "restarts", "seeds": 2}, "b": {"schedule": "step"}},
 ]
 
@@ -24,18 +21,15 @@ COMPARISONS = [
 @pytest.fixture
 def root(tmp_path):
     """Two subjects, 15 epochs of restarts with the ends 1, 3, 7, 15; of the second, rate 0.05 is missing."""
-    settings = study_settings(
-        ["01", "02"], budgets=(3, 15), epochs=15, baseline={}, evaluation={"comparisons": COMPARISONS}
-    )
+    comparisons = {"comparisons": COMPARISONS}
+    settings = study_settings(["01", "02"], budgets=(3, 15), epochs=15, evaluation=comparisons)
     lacking = [("02", key) for key in ("restarts-b15-r0.05-s0", "step-b3-r0.05-s0")]
     write_study(tmp_path, settings, lambda *_: [], missing=lacking)
     for folder in folders.Study(tmp_path).subjects():
         for fit in folder.fits():
             content = json.loads(fit.fit.read_text())
-            rate = content["fit"]["rate"]
-            seconds = {0.025: 1.0, 0.05: 3.0}[rate]
-            history = pd.read_csv(fit.history)
-            files.write_csv(fit.history, history.assign(seconds=seconds))
+            seconds = {0.025: 1.0, 0.05: 3.0}[content["fit"]["rate"]]
+            files.write_csv(fit.history, pd.read_csv(fit.history).assign(seconds=seconds))
             files.write_json(fit.fit, {**content, "seconds": schemas.contents(99, seconds / 1000)})
         files.write_json(folder.baseline.fit, {**BASELINE, "seconds": schemas.contents(0.25, 0.004)})
     return tmp_path
@@ -54,14 +48,12 @@ def test_training_and_predicting_of_both_sides(root):
 
 
 def test_what_folders_made_before_do_not_hold_was_not_measured(root):
-    for path in root.rglob("fit.json"):
-        files.write_json(path, {**json.loads(path.read_text()), "seconds": 12.5})
+    edit_fits(root, seconds=12.5)
     _, one, many = timings(Results(root))
     assert "5.00 s of training, not measured against not measured to predict a trial." in one
     assert "60.00 s against 12.50 s of training" in many
 
 
 def test_without_both_sides_nothing_is_said(root):
-    for path in root.rglob("fit.json"):
-        files.write_json(path, {**json.loads(path.read_text()), "state": "failed", "why": "it did"})
+    edit_fits(root, state="failed", why="it did")
     assert timings(Results(root)) == []
