@@ -11,7 +11,7 @@ from scipy import signal
 from eeg_sgdr.data import filters
 from eeg_sgdr.data.raw import load_microvolts
 from eeg_sgdr.data.sources import Recording
-from eeg_sgdr.data.sources.lab import montage_1005
+from eeg_sgdr.data.sources.channels import montage_1005
 from eeg_sgdr.data.trials import make_trials
 from eeg_sgdr.errors import UserError
 
