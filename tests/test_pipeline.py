@@ -14,7 +14,7 @@ from killing import SHORT
 from results_folder import study_settings, write_study
 
 from eeg_sgdr import pipeline
-from eeg_sgdr.jobs.submit import Unit
+from eeg_sgdr.jobs.units import Unit
 from eeg_sgdr.settings import plan
 from eeg_sgdr.storage import folders
 from eeg_sgdr.storage.results import Subject

@@ -22,7 +22,7 @@ from eeg_sgdr.evaluation.tables import records
 from eeg_sgdr.reports.figures import canvas
 from eeg_sgdr.reports.wording import counted, p_value, percent
 from eeg_sgdr.settings.types import joined
-from eeg_sgdr.storage.results import Results, of_fit
+from eeg_sgdr.storage.results import Results, fit_seconds
 
 #: Characters of a cell from which on its lines may break.
 LONG = 32
@@ -54,7 +54,7 @@ def made(results: Results, fits: Sequence[dict[str, Any]] = (), versions: Sequen
         "made.html",
         folder=f"results/{results.root.resolve().name}",
         n_fits=len(fits),
-        seconds=sum(map(of_fit, fits)),
+        seconds=sum(map(fit_seconds, fits)),
         moment=time.strftime("%Y-%m-%d at %H:%M:%S %z"),
         versions=versions,
         configuration=config.to_yaml(results.settings),

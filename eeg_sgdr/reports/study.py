@@ -43,7 +43,7 @@ from eeg_sgdr.reports.wording import versions
 from eeg_sgdr.settings import Settings, Side
 from eeg_sgdr.settings.types import joined, plain
 from eeg_sgdr.storage import files, folders
-from eeg_sgdr.storage.results import Results, Subject, of_fit, of_prediction
+from eeg_sgdr.storage.results import Results, Subject, fit_seconds, trial_seconds
 
 
 def publish(results: Results) -> list[Path]:
@@ -179,7 +179,7 @@ def _origin(results: Results) -> Html:
         "study_made.html",
         folder=f"results/{results.root.resolve().name}",
         n_fits=len(contents),
-        seconds=sum(map(of_fit, contents)),
+        seconds=sum(map(fit_seconds, contents)),
         moment=time.strftime("%Y-%m-%d at %H:%M:%S %z"),
         timings=timings(results),
         versions=sorted({f"{versions(content)}." for content in contents}),
@@ -223,9 +223,9 @@ def _of_side(
 def _predicting(subject: Subject, predictor: Predictor) -> list[float]:
     """Seconds of one trial; empty where they were not measured."""
     if predictor == CLASSICAL:
-        each = [of_prediction(subject.baseline or {})]
+        each = [trial_seconds(subject.baseline or {})]
     else:
-        each = [of_prediction(subject.fits[key]) for key in predictor.fits for _ in predictor.epochs]
+        each = [trial_seconds(subject.fits[key]) for key in predictor.fits for _ in predictor.epochs]
     known = [seconds for seconds in each if seconds is not None]
     return [sum(known)] if len(known) == len(each) else []
 

@@ -414,13 +414,13 @@ def test_one_subjects_failure_loses_no_other(tmp_path, monkeypatch, capsys):
         shutil.copytree(folders.Study(tmp_path / "made").subject(unit.label).root, unit.folder.root)
         unit.missing, unit.lacks_baseline = [], False
 
-    monkeypatch.setattr("eeg_sgdr.jobs.submit.prepare", prepare)
+    monkeypatch.setattr("eeg_sgdr.jobs.units.prepare", prepare)
     monkeypatch.setattr("eeg_sgdr.pipeline.check", lambda unit, pool: unit.trials)
     monkeypatch.setattr("eeg_sgdr.pipeline.warn_of_rejections", lambda *_: None)
     monkeypatch.setattr("eeg_sgdr.pipeline.write_trials", write_trials)
     monkeypatch.setattr("eeg_sgdr.reports.subject.subject_report", lambda *_: None)
     monkeypatch.setattr(
-        "eeg_sgdr.jobs.submit.open_source", lambda *_: Mock(subjects=lambda: list(SUBJECTS[:3]))
+        "eeg_sgdr.jobs.units.open_source", lambda *_: Mock(subjects=lambda: list(SUBJECTS[:3]))
     )
     config = tmp_path / "mine.yaml"
     config.write_text((tmp_path / "made" / "config.yaml").read_text())

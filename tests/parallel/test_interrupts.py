@@ -5,14 +5,13 @@ import signal
 import pytest
 
 from eeg_sgdr.parallel import interrupts
-from eeg_sgdr.parallel.interrupts import Interrupted, held_back, stop
+from eeg_sgdr.parallel.interrupts import Interrupted, defer_interrupts, stop
 from eeg_sgdr.training.checkpoints import CheckpointFile
 
 
 @pytest.fixture(autouse=True)
-def fresh():
-    yield
-    interrupts.forget()
+def fresh(monkeypatch):
+    monkeypatch.setattr(interrupts, "_state", interrupts._State())
 
 
 def test_it_is_answered_at_once():
@@ -24,8 +23,8 @@ def test_what_is_held_together_is_done_first():
     done = []
 
     def hold():
-        with held_back():
-            with held_back():
+        with defer_interrupts():
+            with defer_interrupts():
                 stop(signal.SIGTERM, None)
                 done.append("inside")
             done.append("outside")
@@ -37,7 +36,7 @@ def test_what_is_held_together_is_done_first():
 
 def test_an_error_goes_before_it():
     def fail():
-        with held_back():
+        with defer_interrupts():
             stop()
             raise ZeroDivisionError
 
@@ -78,7 +77,7 @@ def test_a_fit_that_is_stopped_keeps_its_checkpoint_and_loses_nothing(moment, tm
     monkeypatch.setattr(owner, name, stopped)
     with pytest.raises(Interrupted):
         train(1e9)
-    interrupts.forget()
+    monkeypatch.setattr(interrupts, "_state", interrupts._State())
     calls, at = [], 0
     result = train(1e9)
     assert same(result, expected)

@@ -7,7 +7,7 @@ import tempfile
 
 import pytest
 
-from eeg_sgdr.errors import CannotGoOnError
+from eeg_sgdr.errors import FatalError
 from eeg_sgdr.storage import files
 from eeg_sgdr.storage.files import clean, remove, write
 
@@ -27,9 +27,7 @@ def test_what_the_disk_refuses_is_told_and_leaves_what_was_there(owner, name, er
         raise error
 
     monkeypatch.setattr(owner, name, refuse)
-    with pytest.raises(
-        CannotGoOnError, match=rf"file: cannot be written \({error.strerror}\); make room, or"
-    ):
+    with pytest.raises(FatalError, match=rf"file: cannot be written \({error.strerror}\); make room, or"):
         write(path, lambda file: file.write(b"other"))
     assert path.read_bytes() == b"whole"
     assert list(tmp_path.iterdir()) == [path]

@@ -37,8 +37,9 @@ def test_pickles_are_never_loaded(tmp_path):
 def hold(root):
     """Hold a fit in another process until it is killed."""
     code = (
-        "import sys, time; from pathlib import Path; from eeg_sgdr.storage.folders import FitFolder, held\n"
-        "with held(FitFolder(Path(sys.argv[1])), 0): print('held', flush=True); time.sleep(60)"
+        "import sys, time; from pathlib import Path\n"
+        "from eeg_sgdr.storage.folders import FitFolder, fit_lock\n"
+        "with fit_lock(FitFolder(Path(sys.argv[1])), 0): print('held', flush=True); time.sleep(60)"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(root)], stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "held\n"
@@ -48,10 +49,10 @@ def hold(root):
 def test_a_fit_is_held_by_one_and_free_when_that_dies(tmp_path):
     folder = folders.FitFolder(tmp_path / "fit")
     with hold(folder.root) as process:
-        with folders.held(folder, 0) as mine:
+        with folders.fit_lock(folder, 0) as mine:
             assert not mine
         process.kill()
-    with folders.held(folder, 0) as mine:
+    with folders.fit_lock(folder, 0) as mine:
         assert mine
 
 
@@ -60,7 +61,7 @@ def test_who_waits_gets_it_when_the_other_dies(tmp_path):
     with hold(folder.root) as process:
         timer = threading.Timer(0.5, lambda: (process.kill(), process.wait()))
         timer.start()
-        with folders.held(folder, -1) as mine:
+        with folders.fit_lock(folder, -1) as mine:
             assert mine
 
 
@@ -68,7 +69,7 @@ def test_who_holds_a_fit_removes_what_a_crash_has_left(tmp_path):
     folder = folders.FitFolder(tmp_path)
     for name in (".history.csv.abc.part", "checkpoint"):
         (tmp_path / name).write_bytes(b"x")
-    with folders.held(folder, 0):
+    with folders.fit_lock(folder, 0):
         assert sorted(path.name for path in tmp_path.iterdir()) == [".fit.lock", "checkpoint"]
         files.write_json(folder.fit, {})
     assert list(tmp_path.iterdir()) == [folder.fit]
@@ -78,7 +79,7 @@ def test_what_fails_keeps_its_checkpoint(tmp_path):
     folder = folders.FitFolder(tmp_path)
 
     def fail():
-        with folders.held(folder, 0):
+        with folders.fit_lock(folder, 0):
             files.write_text(folder.checkpoint, "x")
             raise ZeroDivisionError
 
