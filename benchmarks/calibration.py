@@ -1,4 +1,4 @@
-"""How often the study's tests reject what is true, and its intervals cover it, on simulated tables of errors.
+"""False positive rate of the study's tests, and coverage of its intervals, on simulated tables of errors.
 
     python benchmarks/calibration.py --tables 4000 > table.md
 
@@ -73,12 +73,12 @@ def rates(design: Design, n_tables: int, rng: np.random.Generator) -> list[float
     null = differences(design, n_tables, 0.0, rng)
     shifted = differences(design, n_tables, true_mean, rng)
     # Beyond 20 units signs are drawn: fewer than in a study, or a test would take most of the time.
-    found = [np.mean([sign_flip(x, n_samples=999) <= 0.05 for x in null])]
-    found.append(np.mean([wilcoxon(x) <= 0.05 for x in null]) if null.shape[1] <= 20 else np.nan)
+    result = [np.mean([sign_flip(x, n_samples=999) <= 0.05 for x in null])]
+    result.append(np.mean([wilcoxon(x) <= 0.05 for x in null]) if null.shape[1] <= 20 else np.nan)
     for interval in (mean_interval, bootstrap_interval):
         limits = np.array([interval(x) for x in shifted])
-        found.append(np.mean((limits[:, 0] <= true_mean) & (true_mean <= limits[:, 1])))
-    return [float(rate) for rate in found]
+        result.append(np.mean((limits[:, 0] <= true_mean) & (true_mean <= limits[:, 1])))
+    return [float(rate) for rate in result]
 
 
 def main() -> None:
@@ -89,8 +89,7 @@ def main() -> None:
     print("| design | sign flips reject | Wilcoxon rejects | t interval covers | bootstrap covers |")
     print("|---|---|---|---|---|")
     for design in DESIGNS:
-        found = rates(design, n_tables, rng)
-        cells = ["" if np.isnan(rate) else f"{100 * rate:.1f} %" for rate in found]
+        cells = ["" if np.isnan(rate) else f"{100 * rate:.1f} %" for rate in rates(design, n_tables, rng)]
         print(f"| {design.name} | {' | '.join(cells)} |", flush=True)
 
 

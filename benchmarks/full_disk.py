@@ -1,4 +1,4 @@
-"""A small study on a file system that is really full: what is lost, and whether it goes on.
+"""A small study on a full file system: lost results, and resuming after room is made.
 
     unshare --map-root-user --mount python benchmarks/full_disk.py [--shares 0.1 0.3 0.5]
 

@@ -1,4 +1,4 @@
-"""How time and memory of a study grow with its subjects and seeds.
+"""Time and memory of a study by its numbers of subjects and seeds.
 
     python benchmarks/growth.py [--subjects 1 2 4 8] [--seeds 1 2 4]
 

@@ -1,4 +1,4 @@
-"""How many fits a minute a machine makes, by jobs and threads; it should be idle otherwise.
+"""Fits per minute by jobs and threads, on a machine that is otherwise idle.
 
     python benchmarks/jobs.py [--jobs 1 2 4] [--threads 1 2] [--subjects 2]
 

@@ -1,4 +1,4 @@
-"""Kill a small study again and again, and compare every file with those of an undisturbed run.
+"""Kill a small study repeatedly, and compare every file with that of an uninterrupted run.
 
     python benchmarks/kills.py [--kills 100] [--minutes M] [--seed 0] [--jobs 2]
 

@@ -1,4 +1,4 @@
-"""Noise of High-Gamma size, written a piece at a time: BrainVision as in BIDS, and EDF+."""
+"""Noise of High-Gamma size, written in chunks: BrainVision as in BIDS, and EDF+."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Where the time of `python -m eeg_sgdr.run --subject 1` goes, from the command line to the report.
+"""Time of `python -m eeg_sgdr.run --subject 1` by stage, from the command line to the report.
 
     python benchmarks/startup.py [--repeats 3] [--json]
 
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from eeg_sgdr.storage.results import of_fit
+from eeg_sgdr.storage.results import fit_seconds
 
 
 def steps(folder: Path) -> int:
@@ -60,7 +60,7 @@ def run_demo(data_dir: Path, out: Path) -> dict[str, float]:
         "report_s": ended - last,
         "total_s": ended - started,
         "training_process_s": training,
-        "scoring_process_s": sum(map(of_fit, fits)) - training,
+        "scoring_process_s": sum(map(fit_seconds, fits)) - training,
     }
 
 

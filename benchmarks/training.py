@@ -33,7 +33,7 @@ from eeg_sgdr.schedules import Step
 from eeg_sgdr.settings import Training
 from eeg_sgdr.training.engines import Data, Member, OneFit
 from eeg_sgdr.training.loop import crop_order, dropout_seed
-from eeg_sgdr.training.optimizers import optimizer_of
+from eeg_sgdr.training.optimizers import make_optimizer
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Ours:
         training = Training(batch_size=setup.batch_size, momentum_form="paper")
         member = Member(Data(windows, labels, windows, setup.n_classes, setup.sfreq), Step(0.001, 1), 0)
         self.engine = OneFit(member, build(setup), training)
-        self.optimizer = optimizer_of(training, self.engine.parameters)
+        self.optimizer = make_optimizer(training, self.engine.parameters)
         self.epoch = 0
 
     def run(self, n_epochs: int) -> int:
@@ -184,7 +184,7 @@ def repeat(function, seconds: float) -> float:
 
 
 def work(connection, setup: Setup, n_threads: int) -> None:
-    """A process that does what it is told until it is told nothing."""
+    """Process commands from a connection until None is received."""
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     torch.set_num_threads(n_threads)
@@ -201,8 +201,8 @@ def work(connection, setup: Setup, n_threads: int) -> None:
             connection.send({"product_rate": product_rate, "bandwidth": bandwidth}[name]())
 
 
-def together(connections, name: str, argument: int = 0) -> tuple[float, list]:
-    """Seconds that several processes take for the same thing at once, and what they say."""
+def run_all(connections, name: str, argument: int = 0) -> tuple[float, list]:
+    """Seconds of one command in several processes at once, and their answers."""
     started = time.perf_counter()
     for connection in connections:
         connection.send((name, argument))
@@ -237,19 +237,19 @@ def measure(network: str, n_repeats: int, n_cores: int) -> dict:
     ways = {"ours": (single, "ours"), "split": (single, "reference"), "threaded": (threaded, "reference")}
     n_epochs = {}
     for way, (group, name) in ways.items():
-        together(group, name, 1)
-        seconds, _ = together(group, name, 1)
+        run_all(group, name, 1)
+        seconds, _ = run_all(group, name, 1)
         n_epochs[way] = max(1, round(2 / seconds))
     times: dict[str, list[float]] = {way: [] for way in ways}
     cpu: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(n_repeats):
         for way, (group, name) in ways.items():
-            seconds, answers = together(group, name, n_epochs[way])
+            seconds, answers = run_all(group, name, n_epochs[way])
             n_updates, cpu_seconds = (sum(numbers) for numbers in zip(*answers, strict=True))
             times[way].append(seconds / n_updates)
             cpu[way].append(cpu_seconds / n_updates)
-    rate = sum(together(single, "product_rate")[1])
-    copied = sum(together(single, "bandwidth")[1])
+    rate = sum(run_all(single, "product_rate")[1])
+    copied = sum(run_all(single, "bandwidth")[1])
     for connection, process in zip(connections, processes, strict=True):
         connection.send(None)
         process.join()

@@ -10,21 +10,22 @@ import numpy as np
 
 from eeg_sgdr.data.trials import make_trials
 from eeg_sgdr.errors import UserError
-from eeg_sgdr.jobs.submit import Unit, processes
+from eeg_sgdr.jobs.submit import processes
+from eeg_sgdr.jobs.units import Unit
 from eeg_sgdr.parallel import workers
 from eeg_sgdr.schedules import Step
 from eeg_sgdr.settings import Settings, plan
 from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.training import loop
-from eeg_sgdr.training.loop import Data
+from eeg_sgdr.training.engines import Data, build_for
 
-#: What is measured: short epochs of so many updates, the first of them a warm-up.
+#: Epochs of the measurement, the first a warm-up, and updates of each.
 N_EPOCHS, N_UPDATES = 6, 3
 
 
 @dataclass(frozen=True)
 class Shape:
-    """As much of a unit's trials as costs depend on; rejected trials are left out, the rate is in Hz."""
+    """Numbers of a unit's trials on which costs depend, without rejected trials; the rate is in Hz."""
 
     n_train: int
     n_test: int
@@ -35,8 +36,8 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """Times on this machine, of one process that has it to itself."""
+class Timing:
+    """Times measured with one process on this machine."""
 
     #: Seconds of one update: the median, and the range, of `n_updates` (the warm-up left out).
     update: float
@@ -45,12 +46,12 @@ class Measured:
     n_updates: int
     #: Seconds of scoring one state for each training trial, its share of the test trials included.
     scoring: float
-    #: The form of the network that was computed.
+    #: Name of the forward, as in fit.json.
     form: str
 
 
-def known_shape(unit: Unit) -> Shape | None:
-    """The shape of a unit whose trials an earlier run has listed; None where there is no list."""
+def stored_shape(unit: Unit) -> Shape | None:
+    """Shape of a unit whose trials are in the results folder, else None."""
     if not (unit.folder.trials.is_file() and unit.folder.data.is_file()):
         return None
     data, trials = unit.subject.data, unit.subject.trials
@@ -67,9 +68,9 @@ def known_shape(unit: Unit) -> Shape | None:
 
 
 def prepared_shape(unit: Unit) -> Shape | None:
-    """The shape of a unit from recordings prepared in memory; None where they would have to be downloaded.
+    """Shape of a unit from recordings prepared in memory; None if they would have to be downloaded.
 
-    Of a fold, only the first training subject is prepared: all others are taken to have as many trials.
+    Of a fold, only the first training subject is prepared: the others are assumed to have as many trials.
     """
     recordings = unit.source.local_recordings(unit.fold.train[0] if unit.fold else unit.label)
     if recordings is None:
@@ -84,34 +85,34 @@ def prepared_shape(unit: Unit) -> Shape | None:
 
 
 def missing_fits(units: Sequence[Unit]) -> dict[str, list[FitKey]]:
-    """The fits that each unit lacks, by its label; `UserError` if one that is there is damaged."""
+    """Missing fits by unit; `UserError` if an existing one is damaged."""
     for unit in units:
         unit.subject.fits  # noqa: B018 (a run would refuse it)
     return {unit.label: unit.missing for unit in units}
 
 
 def crops_per_trial(shape: Shape, settings: Settings) -> int:
-    """Crops that each window is trained in; `UserError` if the network does not fit the windows."""
-    return len(loop.build_for(_noise(shape, 1, 1), settings.network, seed=0).starts)
+    """Crops per window; `UserError` if the network does not fit the windows."""
+    return len(build_for(_noise(shape, 1, 1), settings.network, seed=0).starts)
 
 
-def measure(shape: Shape, settings: Settings) -> Measured:
-    """Train the configured network for some updates on noise, of which no more is made than they need."""
+def measure(shape: Shape, settings: Settings) -> Timing:
+    """Time some updates of the configured network on noise, of no more trials than they need."""
     training = settings.training.model_copy(update={"store": "epochs"})
     n = math.ceil(N_UPDATES * training.batch_size / crops_per_trial(shape, settings))
     n_train = min(n, shape.n_train)
     data = _noise(shape, n_train, max(1, round(shape.n_test * n_train / shape.n_train)))
     moments: list[float] = []
-    # A rate at which nothing can overflow: how long an update takes does not depend on it.
+    # A rate at which nothing can overflow; the time of an update does not depend on it.
     schedule = Step(1e-6, N_EPOCHS, drops=())
     result = loop.fit(
         data, settings.network, training, schedule, 0, lambda epoch: moments.append(time.perf_counter())
     )
     trained = np.array([epoch.seconds for epoch in result.history[1:]])
     updates = trained / result.n_updates
-    # What passes between the ends of two epochs is training, then scoring.
+    # Between the ends of two epochs are training, then scoring.
     scoring = np.diff(moments) - trained
-    return Measured(
+    return Timing(
         update=float(np.median(updates)),
         fastest=float(updates.min()),
         slowest=float(updates.max()),
@@ -129,23 +130,23 @@ def _noise(shape: Shape, n_train: int, n_test: int) -> Data:
 
 
 def n_scored(key: FitKey, settings: Settings) -> int:
-    """States of a fit that are scored: at its ends, or after every epoch."""
+    """Number of scored states of a fit: at its ends, or after every epoch."""
     return key.budget if settings.training.store == "epochs" else len(plan.schedule_of(key, settings).ends)
 
 
-def seconds_of(
+def estimate_seconds(
     missing: Mapping[str, Sequence[FitKey]],
     shapes: Mapping[str, Shape],
-    measured: Measured,
+    timing: Timing,
     settings: Settings,
     n_crops: int,
 ) -> tuple[dict[str, list[float]], float]:
-    """Seconds of each unit's missing fits, one by one in order, and the share of all that is scoring."""
+    """Seconds of every missing fit by unit, and those of scoring in all."""
     seconds: dict[str, list[float]] = {}
     scoring = 0.0
     for label, keys in missing.items():
-        per_epoch = measured.update * updates_per_epoch(shapes[label], settings, n_crops)
-        per_state = measured.scoring * shapes[label].n_train
+        per_epoch = timing.update * updates_per_epoch(shapes[label], settings, n_crops)
+        per_state = timing.scoring * shapes[label].n_train
         states = [n_scored(key, settings) for key in keys]
         seconds[label] = [key.budget * per_epoch + n * per_state for key, n in zip(keys, states, strict=True)]
         scoring += sum(states) * per_state
@@ -153,26 +154,26 @@ def seconds_of(
 
 
 def updates_per_epoch(shape: Shape, settings: Settings, n_crops: int) -> int:
-    """Updates an epoch of a unit, given the crops of a trial; `UserError` if there is none."""
+    """Updates per epoch of a unit, given the crops per trial; `UserError` if there is none."""
     return loop.updates_per_epoch(shape.n_train * n_crops, settings.training.batch_size)
 
 
 def elapsed(seconds: Iterable[Sequence[float]], n_at_a_time: int) -> float:
-    """Seconds from first to last when units come in order, and of each the longest fits first.
+    """Total duration in seconds on parallel processes: units in order, in each the longest fits first.
 
-    ``seconds`` are those of each fit, unit by unit; each fit takes the next free process.
+    ``seconds`` are those of each fit, by unit; each fit takes the next free process.
     """
     free = [0.0] * n_at_a_time
-    for of_unit in seconds:
-        for one in sorted(of_unit, reverse=True):
-            heapq.heapreplace(free, free[0] + one)
+    for unit_seconds in seconds:
+        for fit_seconds in sorted(unit_seconds, reverse=True):
+            heapq.heapreplace(free, free[0] + fit_seconds)
     return max(free)
 
 
-def answer(units: Sequence[Unit], jobs: int | None) -> Iterator[str]:
-    """Lines on what a run would train and how long it would take, as they become known; nothing is written.
+def forecast(units: Sequence[Unit], jobs: int | None) -> Iterator[str]:
+    """Yield lines on what a run would train and how long it would take; nothing is written.
 
-    Raises `UserError` if the recordings cannot be had without a download, or do not fit the configuration.
+    Raises `UserError` if recordings would have to be downloaded, or do not fit the configuration.
     """
     yield "Dry run: nothing is written or trained."
     settings = units[0].settings
@@ -183,9 +184,9 @@ def answer(units: Sequence[Unit], jobs: int | None) -> Iterator[str]:
         yield from _baselines(units)
         yield f"No fit is missing of {_named(units)}."
         return
-    shapes = {unit.label: shape for unit in units if (shape := known_shape(unit))}
-    of_first = shapes.get(lacking[0].label) or prepared_shape(lacking[0])
-    if of_first is None:
+    shapes = {unit.label: shape for unit in units if (shape := stored_shape(unit))}
+    first_shape = shapes.get(lacking[0].label) or prepared_shape(lacking[0])
+    if first_shape is None:
         yield from _table(missing, settings, {})
         yield from _baselines(units)
         raise UserError(
@@ -193,17 +194,17 @@ def answer(units: Sequence[Unit], jobs: int | None) -> Iterator[str]:
             "recordings are not here, and a dry run downloads nothing; download them, then ask again."
         )
     assumed = [unit for unit in lacking[1:] if unit.label not in shapes]
-    shapes = {unit.label: shapes.get(unit.label, of_first) for unit in units}
-    n_crops = crops_per_trial(of_first, settings)
+    shapes = {unit.label: shapes.get(unit.label, first_shape) for unit in units}
+    n_crops = crops_per_trial(first_shape, settings)
     updates = {
         label: updates_per_epoch(shapes[label], settings, n_crops) for label, keys in missing.items() if keys
     }
     yield from _table(missing, settings, updates)
     yield from _baselines(units)
-    yield _basis(lacking[0], of_first, assumed, settings, n_crops, updates[lacking[0].label])
-    measured = measure(of_first, settings)
-    seconds, scoring = seconds_of(missing, shapes, measured, settings, n_crops)
-    yield _measured(measured, of_first, settings)
+    yield _basis(lacking[0], first_shape, assumed, settings, n_crops, updates[lacking[0].label])
+    timing = measure(first_shape, settings)
+    seconds, scoring = estimate_seconds(missing, shapes, timing, settings, n_crops)
+    yield _timing(timing, first_shape, settings)
     yield _estimate(seconds, scoring, processes(settings, jobs or settings.compute.jobs), settings)
     yield (
         "Left out: what interrupted fits have kept (they are counted in full); downloading or simulating "
@@ -213,7 +214,7 @@ def answer(units: Sequence[Unit], jobs: int | None) -> Iterator[str]:
 
 
 def _named(units: Sequence[Unit]) -> str:
-    """The units in words; when they are many, how many."""
+    """The unit in words, or the number of units."""
     noun = "fold" if units[0].fold else "subject"
     if len(units) > 1:
         return f"{len(units)} {noun}s"
@@ -221,7 +222,7 @@ def _named(units: Sequence[Unit]) -> str:
 
 
 def _baselines(units: Sequence[Unit]) -> Iterator[str]:
-    """A line that counts the baselines that are missing, where any is."""
+    """Line on the number of missing baselines, if there are any."""
     n = sum(unit.lacks_baseline for unit in units)
     if n:
         yield f"Baselines missing: {n}."
@@ -230,7 +231,7 @@ def _baselines(units: Sequence[Unit]) -> Iterator[str]:
 def _table(
     missing: Mapping[str, Sequence[FitKey]], settings: Settings, updates: Mapping[str, int]
 ) -> Iterator[str]:
-    """A line for each arm and one for all; without updates where these are not known."""
+    """Lines of a table of fits by arm; without updates where these are not known."""
     rows: dict[str, list[int]] = {}
     for arm in settings.schedules:
         wanted = len(missing) * sum(key.schedule == arm for key in plan.fits(settings))
@@ -252,7 +253,7 @@ def _table(
 def _basis(
     unit: Unit, shape: Shape, assumed: Sequence[Unit], settings: Settings, n_crops: int, n_updates: int
 ) -> str:
-    """Where the number of updates comes from."""
+    """Line on trials, crops and updates per epoch."""
     text = (
         f"{_named([unit])[0].upper()}{_named([unit])[1:]}: {shape.n_train} training trials of {n_crops} "
         f"crop{'s' if n_crops > 1 else ''}, {settings.training.batch_size} crops an update, so {n_updates} "
@@ -265,25 +266,27 @@ def _basis(
     return text
 
 
-def _measured(measured: Measured, shape: Shape, settings: Settings) -> str:
+def _timing(timing: Timing, shape: Shape, settings: Settings) -> str:
+    """Line on the measured times."""
     numerics = settings.training.numerics
     where = f"{numerics.device}, {numerics.threads} thread{'s' if numerics.threads > 1 else ''}"
     return (
-        f"Measured here on noise of that shape ({settings.network.name}, form {measured.form}, {where}): an "
-        f"update takes {measured.update:.3g} s (median; {measured.fastest:.3g} to {measured.slowest:.3g} s, "
-        f"{measured.n_updates} updates), scoring a state {measured.scoring * shape.n_train:.3g} s."
+        f"Measured here on noise of that shape ({settings.network.name}, form {timing.form}, {where}): an "
+        f"update takes {timing.update:.3g} s (median; {timing.fastest:.3g} to {timing.slowest:.3g} s, "
+        f"{timing.n_updates} updates), scoring a state {timing.scoring * shape.n_train:.3g} s."
     )
 
 
 def _estimate(
     seconds: Mapping[str, Sequence[float]], scoring: float, n_at_a_time: int, settings: Settings
 ) -> str:
-    """The time that it takes, on one pool for all subjects or folds."""
-    everything = sum(map(sum, seconds.values()))
-    took = elapsed(seconds.values(), n_at_a_time)
+    """Line on the estimated time of all units on one pool."""
+    total_s = sum(map(sum, seconds.values()))
+    elapsed_s = elapsed(seconds.values(), n_at_a_time)
+    fits = f"{n_at_a_time} fit{'s' if n_at_a_time > 1 else ''}"
     text = (
-        f"Estimated time: {duration(took)} with {n_at_a_time} fit{'s' if n_at_a_time > 1 else ''} at a time "
-        f"({duration(everything)} of processes, of which {duration(scoring)} scoring)."
+        f"Estimated time: {duration(elapsed_s)} with {fits} at a time "
+        f"({duration(total_s)} of processes, of which {duration(scoring)} scoring)."
     )
     numerics = settings.training.numerics
     if numerics.device == "cpu" and n_at_a_time * numerics.threads > workers.n_cores():
@@ -297,7 +300,7 @@ def _estimate(
 
 
 def duration(seconds: float) -> str:
-    """Seconds in a unit that people can judge, to two figures or so."""
+    """Seconds in a readable unit, to about two significant figures."""
     for size, unit in ((2 * 86400, "days"), (2 * 3600, "h"), (2 * 60, "min")):
         if seconds >= size:
             number = seconds / {"days": 86400, "h": 3600, "min": 60}[unit]

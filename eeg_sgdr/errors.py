@@ -1,4 +1,4 @@
-"""Errors that a user sees as a sentence instead of a traceback."""
+"""Errors that a user sees as a sentence, and context managers that raise them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,36 +6,36 @@ from pathlib import Path
 
 
 class UserError(Exception):
-    """What is wrong, where, and what to do about it, in one sentence.
+    """An error in one sentence: what is wrong, where, and the remedy.
 
     The commands print it and end with status 2; from Python it is an ordinary exception.
 
     Parameters
     ----------
     sentence : str
-        What is not printable in it, such as line ends in the names of files, is written out.
+        Characters that are not printable, such as line ends in names of files, are escaped.
     """
 
     def __init__(self, sentence: str) -> None:
         super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in sentence))
 
 
-class CannotGoOnError(UserError):
-    """A `UserError` that whatever comes next would meet, too, such as a full disk."""
+class FatalError(UserError):
+    """A `UserError` that all further work would meet, too, such as a full disk."""
 
 
 def in_words(error: BaseException) -> str:
-    """Kind and message of somebody else's exception, on one line."""
+    """Kind and message of a library's exception, on one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
-# torch's errors are known by their words and names: importing it takes seconds.
+# torch's errors are recognised by their words, as importing torch takes seconds.
 _MEMORY_WORDS = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc")
 
 
 @contextmanager
 def memory_errors(task: str, remedy: str) -> Iterator[None]:
-    """Turn memory that ran out, on the CPU or a GPU, into a `UserError` with the task and a remedy."""
+    """Turn running out of memory, on the CPU or a GPU, into a `UserError` with the task and a remedy."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
@@ -46,11 +46,11 @@ def memory_errors(task: str, remedy: str) -> Iterator[None]:
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turn what the disk refuses into a `CannotGoOnError`."""
+    """Turn errors of the file system into a `FatalError`."""
     try:
         yield
     except OSError as error:
-        raise CannotGoOnError(
+        raise FatalError(
             f"{path}: cannot be written ({error.strerror or error}); make room, or give another --out or "
             "compute.data_dir."
         ) from error

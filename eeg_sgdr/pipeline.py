@@ -1,4 +1,4 @@
-"""Run a study: prepare, check, train what is missing, evaluate and report each unit; then compare."""
+"""Run a study: prepare, check, train missing fits, evaluate and report each unit; then compare."""
 
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -7,18 +7,10 @@ from pathlib import Path
 
 from eeg_sgdr import settings as config
 from eeg_sgdr.data.quality import rejection_warning
-from eeg_sgdr.errors import CannotGoOnError, UserError
+from eeg_sgdr.errors import FatalError, UserError
 from eeg_sgdr.evaluation import tables
-from eeg_sgdr.jobs.submit import (
-    Jobs,
-    Unit,
-    cards,
-    check,
-    check_same,
-    processes,
-    with_lists_of,
-    write_trials,
-)
+from eeg_sgdr.jobs.submit import Jobs, gpus, processes
+from eeg_sgdr.jobs.units import Unit, check, check_same, union_with, write_trials
 from eeg_sgdr.parallel.progress import Progress, say
 from eeg_sgdr.parallel.workers import Pool, local_pool
 from eeg_sgdr.settings import Settings, plan
@@ -31,15 +23,15 @@ from eeg_sgdr.storage.schemas import environment
 
 
 def train(units: Sequence[Unit], study: Study, n_jobs: int | None, debug: bool) -> list[str]:
-    """Train what is missing of a study and bring its reports up to date; returns the problems met."""
+    """Train missing fits of a study and update its reports; returns the errors as sentences."""
     settings, recorded = units[0].settings, None
     problems: list[str] = []
     evaluated: list[str] = []
     waiting: list[Unit] = []
 
-    def complete(ended: Iterable[Unit]) -> None:
-        for unit in ended:
-            with collected(problems, debug):
+    def complete(trained: Iterable[Unit]) -> None:
+        for unit in trained:
+            with collect_errors(problems, debug):
                 if unit.failure:
                     raise unit.failure
                 if unit.others:
@@ -52,51 +44,51 @@ def train(units: Sequence[Unit], study: Study, n_jobs: int | None, debug: bool) 
 
     with (
         _pool(settings, study.root, n_jobs, len(units)) as pool,
-        Progress(sum(map(_epochs_missing, units)), settings.name, shared=_shared(settings)) as steps,
+        Progress(sum(map(_epochs_missing, units)), settings.name, shared=_shared_folder(settings)) as steps,
     ):
         jobs = Jobs(pool, steps)
-        # Enough that no worker idles while the next is prepared, but not all at once: that takes memory.
+        # Enough calls that no worker idles while the next unit is prepared; more would take memory.
         ahead = 2 * pool.size + len(plan.fits(settings))
         for unit in units:
-            with collected(problems, debug):
+            with collect_errors(problems, debug):
                 check(unit, pool)
-                # Not before the first unit that something can be made of: what is refused leaves nothing.
+                # Not before a first unit has passed its checks: a refused run writes nothing.
                 recorded = recorded or record_settings(settings, study)
                 warn_of_rejections(unit)
                 write_trials(unit)
                 jobs.begin(unit)
-            complete(jobs.ended(at_most=ahead))
-        complete(jobs.ended())
+            complete(jobs.completed(max_pending=ahead))
+        complete(jobs.completed())
         for unit in list(waiting):
             say(f"{unit.trials.title}: waiting for {len(unit.others)} fits of another process.", sys.stderr)
             jobs.wait_for_others(unit)
-        complete(jobs.ended())
-    with collected(problems, debug):
+        complete(jobs.completed())
+    with collect_errors(problems, debug):
         if evaluated:
             _compare(study, evaluated)
     return problems
 
 
-def describe(units: Sequence[Unit], study: Study, debug: bool) -> list[str]:
-    """Prepare, check and report the recordings of a study, and train nothing; returns the problems met."""
+def describe_recordings(units: Sequence[Unit], study: Study, debug: bool) -> list[str]:
+    """Prepare, check and report the recordings of a study; returns the errors as sentences."""
     from eeg_sgdr.reports.data import data_report
 
     recorded = None
     problems: list[str] = []
     for unit in units:
-        with collected(problems, debug):
+        with collect_errors(problems, debug):
             check_same(unit)
             recorded = recorded or record_settings(unit.settings, study)
             write_trials(unit)
             warn_of_rejections(unit)
-            if not unit.subject.done:  # a report of fits says all of this, too
+            if not unit.subject.done:  # the report of fits includes that of data
                 data_report(Results(study.root), unit.subject)
             print(unit.folder.report)
     return problems
 
 
 def report(study: Study) -> bool:
-    """Evaluate and report a study again from its folder alone; returns whether all reports are there."""
+    """Evaluate and report a study again from its folder alone; returns whether no report is missing."""
     from eeg_sgdr.reports.data import data_report
 
     results = load_results(study.root)
@@ -117,10 +109,10 @@ def report(study: Study) -> bool:
 
 
 def _evaluate(unit: Unit, study: Study) -> list[str]:
-    """Evaluate and report a unit whose fits have ended; returns what failed of it."""
+    """Evaluate and report a trained unit; returns a sentence for each failed fit."""
     subject = unit.results()
     if subject.done:
-        # Read now: another process may have added to the study's lists.
+        # Settings are read again: another process may have extended their lists.
         _report(Results(study.root), subject)
         say(str(subject.folder.report), sys.stdout)
     return [f"{subject.title}, {name}: {why}." for name, why in subject.failed.items()]
@@ -137,7 +129,7 @@ def _report(results: Results, subject: Subject) -> None:
 
 
 def _compare(study: Study, evaluated: Collection[str]) -> None:
-    """Bring comparison.csv, Figure 4 and the study's report up to date, if there is anything to compare."""
+    """Update comparison.csv, Figure 4 and the study's report, if there is anything to compare."""
     from eeg_sgdr.evaluation.comparison import update
 
     if results := update(study.root, evaluated):
@@ -147,51 +139,51 @@ def _compare(study: Study, evaluated: Collection[str]) -> None:
 
 
 def record_settings(settings: Settings, study: Study) -> Settings:
-    """Write config.yaml, with what the folder was asked for before, and environment.json."""
+    """Write environment.json and config.yaml, the union with the folder's previous settings."""
     with files.lock(study.root / ".config.lock"):
         files.clean(study.root)
-        settings = with_lists_of(study, settings)
+        settings = union_with(study, settings)
         files.write_text(study.config, config.to_yaml(settings))
         files.write_json(study.environment, environment())
     return settings
 
 
 @contextmanager
-def collected(problems: list[str], debug: bool) -> Iterator[None]:
-    """Collect one unit's error, which does not keep the others from being done."""
+def collect_errors(problems: list[str], debug: bool) -> Iterator[None]:
+    """Collect the error of one unit, so that the others are done nevertheless."""
     try:
         yield
     except UserError as error:
-        if debug or isinstance(error, CannotGoOnError):
+        if debug or isinstance(error, FatalError):
             raise
         problems.append(str(error))
 
 
 def warn_of_rejections(unit: Unit) -> None:
-    """Say so where most trials of a unit are rejected."""
+    """Warn if most trials of a unit are rejected."""
     if sentence := rejection_warning(unit.trials.table):
         say(f"{unit.trials.title}: {sentence}", sys.stderr)
 
 
 def _epochs_missing(unit: Unit) -> int:
-    """Epochs of all fits that are missing; none of a folder that cannot be read, which is told later."""
+    """Epochs of a unit's missing fits; 0 for a damaged folder, which is reported later."""
     with suppress(UserError):
         return sum(key.budget for key in unit.missing)
     return 0
 
 
 def _pool(settings: Settings, out: Path, n_jobs: int | None, n_units: int) -> AbstractContextManager[Pool]:
-    """The workers."""
+    """Pool of local workers or of a Dask cluster."""
     compute = settings.compute
     if compute.backend == "dask":
         from eeg_sgdr.parallel.dask import dask_pool
 
         return dask_pool(compute.dask_address, [out, Path(compute.data_dir)])
-    # They all begin at once: no more than there are fits and baselines.
+    # All processes start at once: no more than there are fits and baselines.
     n_calls = n_units * (len(plan.fits(settings)) + 1)
-    return local_pool(min(processes(settings, n_jobs or compute.jobs), n_calls), cards(settings))
+    return local_pool(min(processes(settings, n_jobs or compute.jobs), n_calls), gpus(settings))
 
 
-def _shared(settings: Settings) -> Path | None:
-    """A folder that all workers see, where they are not all here."""
+def _shared_folder(settings: Settings) -> Path | None:
+    """A folder that all workers of a cluster see; None on one machine."""
     return Path(settings.compute.data_dir) if settings.compute.backend == "dask" else None

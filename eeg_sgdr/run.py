@@ -115,7 +115,7 @@ def _run(options: argparse.Namespace) -> int:
         from eeg_sgdr.parallel import workers
 
         workers.warm_up()
-    from eeg_sgdr.jobs.submit import open_units
+    from eeg_sgdr.jobs.units import open_units
     from eeg_sgdr.storage.folders import Study
 
     study = Study(options.out or Path("results") / settings.name)
@@ -126,15 +126,15 @@ def _run(options: argparse.Namespace) -> int:
         settings = settings.model_copy(update={"compute": settings.compute.model_copy(update=here)})
     units = open_units(settings, study, options.subject, options.fold)
     if options.dry_run:
-        from eeg_sgdr.dry_run import answer
+        from eeg_sgdr.dry_run import forecast
 
-        for line in answer(units, options.jobs):
+        for line in forecast(units, options.jobs):
             print(line, flush=True)
         return 0
     from eeg_sgdr import pipeline
 
     if options.only:
-        problems = pipeline.describe(units, study, options.debug)
+        problems = pipeline.describe_recordings(units, study, options.debug)
     else:
         problems = pipeline.train(units, study, options.jobs, options.debug)
     for problem in dict.fromkeys(problems):

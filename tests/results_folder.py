@@ -11,7 +11,7 @@ from conftest import make_settings
 from safetensors.numpy import save
 
 from eeg_sgdr import settings as config
-from eeg_sgdr.data.sources.lab import montage_1005
+from eeg_sgdr.data.sources.channels import montage_1005
 from eeg_sgdr.data.splits import folds
 from eeg_sgdr.evaluation import tables
 from eeg_sgdr.evaluation.comparison import update

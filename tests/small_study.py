@@ -2,7 +2,8 @@
 
 from eeg_sgdr import settings as config
 from eeg_sgdr.evaluation import tables
-from eeg_sgdr.jobs.submit import Jobs, check_same, open_units, write_trials
+from eeg_sgdr.jobs.submit import Jobs
+from eeg_sgdr.jobs.units import check_same, open_units, write_trials
 from eeg_sgdr.parallel.workers import local_pool
 from eeg_sgdr.pipeline import record_settings
 from eeg_sgdr.storage import files, folders
@@ -37,7 +38,7 @@ def run(data_dir, out, jobs=1, **changes):
     with local_pool(jobs) as pool:
         under_way = Jobs(pool, data_dir)
         under_way.begin(unit)
-        assert list(under_way.ended()) == [unit]
+        assert list(under_way.completed()) == [unit]
     assert unit.failure is None
     subject = unit.results()
     files.write_csv(subject.folder.evaluation, tables.evaluation(subject, unit.settings))

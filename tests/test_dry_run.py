@@ -10,9 +10,9 @@ from eeg_sgdr import dry_run
 from eeg_sgdr import settings as config
 from eeg_sgdr.compat import import_braindecode
 from eeg_sgdr.data.sources import open_source
-from eeg_sgdr.dry_run import Measured, Shape
+from eeg_sgdr.dry_run import Shape, Timing
 from eeg_sgdr.errors import UserError
-from eeg_sgdr.jobs.submit import Unit
+from eeg_sgdr.jobs.units import Unit
 from eeg_sgdr.run import main
 from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.storage import folders
@@ -76,10 +76,10 @@ def test_a_damaged_fit_is_refused_as_by_a_run(tmp_path):
 def test_seconds_are_updates_and_scorings(stored, scored):
     settings = make_settings(training={"store": stored})
     missing = {"01": [FitKey("step", 3, 0.05, 0), FitKey("restarts", 3, 0.05, 0)], "02": []}
-    measured = Measured(update=0.1, fastest=0, slowest=1, n_updates=1, scoring=0.01, form="fast")
+    measured = Timing(update=0.1, fastest=0, slowest=1, n_updates=1, scoring=0.01, form="fast")
     # 40 trials of 2 crops in batches of 4: 20 updates an epoch.
     shapes = dict.fromkeys(missing, SHAPE)
-    seconds, scoring = dry_run.seconds_of(missing, shapes, measured, settings, n_crops=2)
+    seconds, scoring = dry_run.estimate_seconds(missing, shapes, measured, settings, n_crops=2)
     assert seconds["01"] == pytest.approx([3 * 20 * 0.1 + n * 40 * 0.01 for n in scored])
     assert seconds["02"] == []
     assert scoring == pytest.approx(sum(scored) * 0.4)

@@ -14,7 +14,7 @@ from eeg_sgdr.data.splits import folds
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.estimators.trained import load_classifier
 from eeg_sgdr.evaluation.comparison import update
-from eeg_sgdr.jobs.submit import open_units, select
+from eeg_sgdr.jobs.units import open_units, select
 from eeg_sgdr.pipeline import train
 from eeg_sgdr.settings import SubjectSplit
 from eeg_sgdr.settings.plan import FitKey
@@ -148,7 +148,7 @@ def study(source, data_dir, tmp_path_factory):
     made = folders.Study(tmp_path_factory.mktemp("results"))
     settings = across().model_copy(update={"compute": config.Compute(data_dir=str(data_dir))})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("eeg_sgdr.jobs.submit.open_source", lambda *_: source)
+        patch.setattr("eeg_sgdr.jobs.units.open_source", lambda *_: source)
         assert train(open_units(settings, made), made, n_jobs=1, debug=True) == []
     return made
 
@@ -222,7 +222,7 @@ def test_folds_are_the_units_of_the_comparison(study):
 
 
 def test_other_subjects_are_another_study(study, source, monkeypatch):
-    monkeypatch.setattr("eeg_sgdr.jobs.submit.open_source", lambda *_: source)
+    monkeypatch.setattr("eeg_sgdr.jobs.units.open_source", lambda *_: source)
     before = study.config.read_text()
     with pytest.raises(UserError, match=r"folds are made of other subjects \(4 there, 3 asked for\)"):
         open_units(across(PEOPLE[:3]), study)

@@ -27,11 +27,12 @@ from eeg_sgdr.data.sources import open_source
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.evaluation import tables
 from eeg_sgdr.jobs import tasks
-from eeg_sgdr.jobs.submit import Jobs, Unit, open_units
+from eeg_sgdr.jobs.submit import Jobs
+from eeg_sgdr.jobs.units import Unit, open_units
 from eeg_sgdr.settings import plan
 from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.storage import folders
-from eeg_sgdr.storage.results import Subject, load_results, of_fit, of_prediction
+from eeg_sgdr.storage.results import Subject, fit_seconds, load_results, trial_seconds
 from eeg_sgdr.training.optimizers import SGD
 
 
@@ -224,7 +225,7 @@ def test_every_epoch_is_stored_when_asked_and_ends_are_reproduced(subject, data_
 
 def test_the_time_of_a_fit_and_of_a_prediction_are_kept(subject):
     for content in [*subject.fits.values(), subject.baseline]:
-        assert 0 < of_prediction(content) < of_fit(content)
+        assert 0 < trial_seconds(content) < fit_seconds(content)
 
 
 @pytest.mark.parametrize(("stored", "kept"), [("ends", False), ("epochs", True)])

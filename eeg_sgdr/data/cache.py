@@ -19,18 +19,22 @@ from eeg_sgdr.errors import UserError, in_words
 from eeg_sgdr.parallel import workers
 from eeg_sgdr.parallel.progress import Progress, tick
 from eeg_sgdr.settings import Settings
+from eeg_sgdr.settings.types import label_order
 from eeg_sgdr.storage import schemas
 from eeg_sgdr.storage.files import clean, lock, write_array, write_csv, write_json, write_npz
 
-#: Version of the cache's entries; those of another version are made again.
+#: Version of the cache's entries; entries of another version are made again.
 CACHE_VERSION = 2
+
+#: Keys of data.json that must be equal for one network to read all subjects.
+COMMON_KEYS = ("sensors", "sfreq", "window_samples", "classes")
 
 #: Memory of a process before it has read anything, in bytes.
 PROCESS_BYTES = 600_000_000
 
 
 class Trials(Protocol):
-    """Trials of a subject or a fold, as fits and reports read them; cheap to pickle."""
+    """Interface of the trials of a subject or a fold; cheap to pickle."""
 
     @property
     def title(self) -> str:
@@ -46,7 +50,7 @@ class Trials(Protocol):
 
     @property
     def summary(self) -> dict[str, np.ndarray]:
-        """Content of summary.npz: the arrays that reports draw of the recordings."""
+        """Content of summary.npz: arrays of the recordings for figures."""
 
     def array(self, name: str) -> np.ndarray:
         """x, y, trials or band (baseline covariances), of _train or _test; see `data.trials.Windows`."""
@@ -86,7 +90,7 @@ class SubjectTrials:
     @cached_property
     def info(self) -> dict[str, Any]:
         """See `Trials.info`."""
-        return schemas.read_plain(self.folder / "data.json", schemas.DATA)
+        return schemas.read_json(self.folder / "data.json", schemas.DATA)
 
     @cached_property
     def summary(self) -> dict[str, np.ndarray]:
@@ -121,7 +125,7 @@ def prepare(source: Source, subject: str, settings: Settings, data_dir: Path) ->
 def _make_entry(
     folder: Path, source: Source, subject: str, settings: Settings, origin: dict[str, Any]
 ) -> None:
-    """Make the trials and write them; data.json comes last and marks the entry as complete."""
+    """Make the trials and write them; data.json, written last, marks the entry as complete."""
     from eeg_sgdr.data import raw
     from eeg_sgdr.data.trials import make_trials
 
@@ -147,7 +151,7 @@ def n_parallel(recordings: Sequence[Recording], settings: Settings, n_cores: int
     Preprocessing takes about three float64 arrays of the sensors to keep.
     """
     if any(recording.raw.preload for recording in recordings):
-        return 1  # each process would have a copy of all that is in memory already
+        return 1  # each process would copy all that is in memory
     config = settings.preprocessing
     largest = 1
     for raw in (recording.raw for recording in recordings):
@@ -158,7 +162,7 @@ def n_parallel(recordings: Sequence[Recording], settings: Settings, n_cores: int
 
 
 def _file_hashes(files: dict[str, Path], cache: Path) -> dict[str, str]:
-    """SHA-256 of the source files, remembered by path, size and time."""
+    """SHA-256 of the source files, cached by path, size and modification time."""
     index = cache / "hashes.json"
     with lock(cache / "hashes.lock"):
         clean(cache)
@@ -181,7 +185,7 @@ def _file_hashes(files: dict[str, Path], cache: Path) -> dict[str, str]:
 
 
 def _read_index(index: Path) -> dict[str, str]:
-    """Remembered hashes; none if the index is damaged."""
+    """Cached hashes; none if the index is damaged."""
     try:
         known = json.loads(index.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -191,7 +195,7 @@ def _read_index(index: Path) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class FoldTrials:
-    """Trials of a fold's subjects, put together from theirs; nothing is on disk twice."""
+    """Concatenated trials of a fold's subjects, which alone are on disk."""
 
     fold: Fold
     subjects: dict[str, SubjectTrials]  # by label, in order
@@ -225,7 +229,7 @@ class FoldTrials:
 
     @cached_property
     def info(self) -> dict[str, Any]:
-        """See `Trials.info`; what concerns runs is by subject/session/run."""
+        """See `Trials.info`; keys of runs are subject/session/run."""
         infos = {label: trials.info for label, trials in self.subjects.items()}
         first = next(iter(infos.values()))
         by_run = {
@@ -284,16 +288,12 @@ class FoldTrials:
         return dict(zip(self.subjects, np.cumsum([0, *lengths[:-1]]).tolist(), strict=True))
 
 
-#: Keys of data.json that must be equal for one network to read all subjects.
-COMMON_KEYS = ("sensors", "sfreq", "window_samples", "classes")
-
-
 def prepare_fold(fold: Fold, source: Source, settings: Settings, data_dir: Path) -> FoldTrials:
     """Load the trials of a fold's subjects from the cache under ``data_dir``, or make them.
 
     Raises UserError if recordings are not available or do not fit, or subjects differ in sensors or rate.
     """
-    labels = sorted({*fold.train, *fold.test}, key=lambda label: (label.zfill(9), label))
+    labels = sorted({*fold.train, *fold.test}, key=label_order)
     subjects = {label: prepare(source, label, settings, data_dir) for label in labels}
     first, *others = subjects.items()
     for key in COMMON_KEYS:

@@ -34,7 +34,7 @@ def common_sensors(raws: Sequence[Any], settings: Preprocessing, where: str) -> 
     anywhere = list(dict.fromkeys(name for present in available for name in present))
     everywhere = [name for name in anywhere if all(name in present for present in available)]
     wanted = wanted_sensors(raws, settings)
-    # A sensor that some recordings lack is left out; one that all lack is a mistake.
+    # A sensor that some recordings lack is left out; one that all lack is an error.
     names = [name for name in wanted if name in everywhere]
     needed = {"sensors": [name for name in wanted if name not in anywhere or not names]}
     needed["reference"] = [name for name in reference if name not in everywhere]

@@ -12,10 +12,10 @@ import pandas as pd
 from eeg_sgdr.data.raw import eeg_sensors, read_volts
 from eeg_sgdr.settings import Preprocessing
 
-#: Trials of a recording that sensors are judged by; their number decides the time it takes.
+#: Most trials of a recording by which sensors are judged; computation time is proportional.
 MAX_TRIALS = 60
 
-#: The local outlier factor compares sensors with their neighbours.
+#: Fewest sensors for a local outlier factor, which compares sensors with their neighbours.
 MIN_SENSORS = 8
 
 N_NEIGHBOURS = 20
@@ -47,14 +47,14 @@ def bridged_sensors(microvolts: np.ndarray, names: list[str], sfreq: float) -> l
     info = mne.create_info(names, sfreq, "eeg")
     epochs = mne.EpochsArray(1e-6 * microvolts.astype(float), info, verbose="error")
     highest = min(30.0, 0.9 * sfreq / 2)
-    # Trials are short for a filter at 0.5 Hz, which MNE says whatever verbose is: only drifts suffer.
+    # Trials are short for MNE's filter at 0.5 Hz, of which it warns even if not verbose; only drifts suffer.
     with mne.utils.catch_logging(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pairs, _ = mne.preprocessing.compute_bridged_electrodes(epochs, h_freq=highest, verbose="error")
     return [[names[i], names[j]] for i, j in pairs]
 
 
-#: Reasons that the name of a sensor follows.
+#: Reasons that are followed by the name of a sensor.
 AMPLITUDE, PEAK_TO_PEAK = "amplitude", "peak-to-peak"
 
 

@@ -22,7 +22,7 @@ FILTER_HALF_LENGTH = 10
 
 
 def no_progress() -> None:
-    """Default callback of chunks: report no progress."""
+    """Callback of chunks that reports no progress."""
 
 
 def n_chunks(raw: Any) -> int:
@@ -105,7 +105,7 @@ def _chunks(
 ) -> Iterator[tuple[int, int, np.ndarray]]:
     """Chunks of the resampled recording: first sample, the one after the last, and volts."""
     up, down = ratio.numerator, ratio.denominator
-    # Chunks begin where an old sample is a new one, and are read together with all that the filter reaches.
+    # Chunks begin where old and new samples coincide, and are read with the margin that the filter needs.
     length = max(1, _chunk_length(raw) // down) * down
     margin = 0 if up == down else -(-FILTER_HALF_LENGTH * max(up, down) // (up * down)) * down
     required = _required_sensors(raw, names, settings)
@@ -125,7 +125,7 @@ def _chunks(
 
 
 def _required_sensors(raw: Any, names: list[str], settings: Preprocessing) -> list[str]:
-    """Sensors to keep, and those that they are computed from."""
+    """Sensors to keep, and those needed for interpolation and reference."""
     if settings.reference == "average" or (settings.bads == "interpolate" and raw.info["bads"]):
         return eeg_sensors(raw)
     return list(dict.fromkeys([*names, *settings.reference_sensors]))
@@ -148,8 +148,7 @@ def _interpolate_bads(eeg: Any, names: list[str], settings: Preprocessing, where
 def _reference(eeg: Any, settings: Preprocessing, where: str) -> np.ndarray | float:
     """Signal to subtract from every sensor, in volts.
 
-    MNE's `set_eeg_reference` would leave sensors that are marked as bad as they are, even those that are
-    kept.
+    MNE's `set_eeg_reference` would not re-reference bad sensors, even those that are kept.
     """
     if settings.reference is None:
         return 0.0

@@ -8,11 +8,12 @@ import numpy as np
 from eeg_sgdr.data.sources import Recording, find_label
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.settings import Split, SubjectSplit
+from eeg_sgdr.settings.types import label_order
 
 
 @dataclass(frozen=True)
 class Fold:
-    """Labels of the subjects that train and of those that test; ``label`` is the fold's number, from "1"."""
+    """Labels of the training and the test subjects; ``label`` is the fold's number, from "1"."""
 
     label: str
     train: tuple[str, ...]
@@ -20,12 +21,12 @@ class Fold:
 
 
 def folds(split: SubjectSplit, subjects: Sequence[str]) -> list[Fold]:
-    """Divide subjects into folds, independent of their order; every subject tests in one of drawn folds.
+    """Divide subjects into folds, independent of their order; in drawn folds, every subject tests once.
 
     Sizes of drawn folds differ by one at most. Raises UserError if there are fewer subjects than folds, or
     a list names a subject that is missing, or one twice.
     """
-    ordered = sorted(subjects, key=lambda label: (label.zfill(9), label))
+    ordered = sorted(subjects, key=label_order)
     if isinstance(split.folds, int):
         if split.folds > len(ordered):
             raise UserError(

@@ -30,7 +30,7 @@ class Windows:
 
 @dataclass(frozen=True)
 class SplitWindows:
-    """A subject's windows, without rejected trials, and what reports say of its recordings."""
+    """A subject's windows, without rejected trials, and the content of its files for reports."""
 
     train: Windows
     test: Windows
@@ -64,27 +64,18 @@ def make_trials(
     raws = [recording.raw for recording in recordings]
     names = filters.common_sensors(raws, settings.preprocessing, f"subject {subject}")
     wanted = filters.wanted_sensors(raws, settings.preprocessing)
-    calls = [(recording, names, settings, on_chunk) for recording in recordings]
-    if n_processes > 1:
-        runs = workers.run_all(extract_windows, calls, n_processes)
-    else:
-        runs = [extract_windows(*call) for call in calls]
-    rates = sorted({run.sfreq for run in runs})
-    if len(rates) > 1:
-        raise UserError(
-            f"subject {subject}: recordings at {' and '.join(f'{rate:g}' for rate in rates)} Hz; "
-            "set preprocessing.resample_hz."
-        )
+    runs = _extract_all(recordings, names, settings, n_processes, on_chunk)
+    sfreq = runs[0].sfreq
     table = _table(recordings, parts, runs)
     classes = list(settings.recordings.classes)
     _check_classes(table, classes, subject, parts)
     train = _side("train", parts, runs, table, classes)
     test = _side("test", parts, runs, table, classes)
-    start, stop = window(settings.preprocessing, rates[0])
+    start, stop = window(settings.preprocessing, sfreq)
     info = {
         "subject": subject,
         "sensors": names,
-        "sfreq": rates[0],
+        "sfreq": sfreq,
         "window_samples": [start, stop],
         "classes": classes,
         "lacking": _by_run(recordings, [[n for n in wanted if n not in raw.ch_names] for raw in raws]),
@@ -93,15 +84,37 @@ def make_trials(
         "noisy": _by_run(recordings, [run.noisy for run in runs]),
         "bridged": _by_run(recordings, [run.bridged for run in runs]),
         "resampled": _by_run(recordings, [run.resampled_from for run in runs]),
-        "not_causal": _not_causal(table, settings.preprocessing, rates[0]),
+        "not_causal": _not_causal(table, settings.preprocessing, sfreq),
     }
     microvolts = [run.microvolts for run, part in zip(runs, parts, strict=True) if part == "train"]
     summary = {
         "positions": runs[0].positions,
-        **_spectra(microvolts, train.y, len(classes), rates[0]),
+        **_spectra(microvolts, train.y, len(classes), sfreq),
         "covariance": _covariance(train.x),
     }
     return SplitWindows(train, test, table, info, summary)
+
+
+def _extract_all(
+    recordings: Sequence[Recording],
+    names: list[str],
+    settings: Settings,
+    n_processes: int,
+    on_chunk: Callable[[], None],
+) -> list[RecordingWindows]:
+    """Windows of all recordings; UserError if they differ in sampling rate."""
+    calls = [(recording, names, settings, on_chunk) for recording in recordings]
+    if n_processes > 1:
+        runs = workers.run_all(extract_windows, calls, n_processes)
+    else:
+        runs = [extract_windows(*call) for call in calls]
+    rates = sorted({run.sfreq for run in runs})
+    if len(rates) > 1:
+        raise UserError(
+            f"subject {recordings[0].subject}: recordings at "
+            f"{' and '.join(f'{rate:g}' for rate in rates)} Hz; set preprocessing.resample_hz."
+        )
+    return runs
 
 
 def _table(recordings: Sequence[Recording], parts: list[str], runs: list[RecordingWindows]) -> pd.DataFrame:
@@ -137,13 +150,13 @@ def _side(
 ) -> Windows:
     kept = table[(table["split"] == part) & (table["rejected"] == "")]
     selected = [run for run, p in zip(runs, parts, strict=True) if p == part]
-    # Across subjects a subject has no test runs: its arrays are empty, but have their shape.
-    none = runs[0]
+    # Across subjects a subject has no test runs: its arrays are empty, with the shape of others.
+    first = runs[0]
     return Windows(
-        x=np.concatenate([none.x[:0], *(run.x for run in selected)]),
+        x=np.concatenate([first.x[:0], *(run.x for run in selected)]),
         y=kept["class"].map({name: i for i, name in enumerate(classes)}).to_numpy(np.int64),
         trials=kept["trial"].to_numpy(np.int64),
-        covariances=np.concatenate([none.covariances[:0], *(run.covariances for run in selected)]),
+        covariances=np.concatenate([first.covariances[:0], *(run.covariances for run in selected)]),
     )
 
 

@@ -17,7 +17,7 @@ from eeg_sgdr.settings import Preprocessing, Settings
 #: Reason for rejecting a trial whose window leaves the recording.
 OUTSIDE = "outside recording"
 
-#: Trials whose covariances are computed together; more would only take memory.
+#: Trials whose covariances are computed together, to save memory.
 BATCH = 64
 
 
@@ -71,13 +71,13 @@ def extract_windows(
     baseline = _baseline_covariances(sampled, settings, where, sample, stop)
     chosen = quality.evenly_spaced_trials(len(sample))
     raw_trials = _samples_around(sampled, sample[chosen], 0, stop)
-    # Each step takes the place of the one before: two arrays of all samples can be most of the memory.
+    # Each step replaces the one before: arrays of all samples are most of the memory.
     filtered = filters.butterworth(sampled, config.highpass_hz, config.lowpass_hz, where)
     del sampled
     microvolts = _samples_around(filtered, sample, 0, stop)
     standard = filters.standardize(filtered, config.standardize)
     del filtered
-    # Flat, bad and interpolated sensors say nothing about the others.
+    # Flat, bad and interpolated sensors must not influence the judgement of others.
     judged = [i for i, name in enumerate(names) if name not in {*flat, *raw.info["bads"]}]
     judged_names = [names[i] for i in judged]
     return RecordingWindows(
@@ -127,7 +127,7 @@ def _samples_around(raw: Any, samples: np.ndarray, start: int, stop: int) -> np.
 def _baseline_covariances(
     sampled: Any, settings: Settings, where: str, samples: np.ndarray, stop: int
 ) -> np.ndarray:
-    """Covariances for the baseline: the same filters at its corner frequencies, and nothing standardised."""
+    """Covariances for the baseline: Butterworth filters at its corner frequencies, no standardisation."""
     if settings.baseline is None:
         return np.empty((len(samples), 0, 0))
     filtered = filters.butterworth(sampled, *settings.baseline.band_hz, f"{where}, baseline")

@@ -8,7 +8,7 @@ import numpy as np
 from eeg_sgdr.schedules import n_averaged
 from eeg_sgdr.settings import Settings, Side
 from eeg_sgdr.settings.plan import FitKey, schedule_of
-from eeg_sgdr.storage.results import Subject, of_fit
+from eeg_sgdr.storage.results import Subject, fit_seconds
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ class TrainingTimes:
     def seconds(self, subject: Subject, predictor: Predictor) -> float:
         """Seconds of all fits of a predictor up to its epoch, or of the baseline's fit."""
         if predictor == CLASSICAL:
-            return of_fit(subject.baseline or {})
+            return fit_seconds(subject.baseline or {})
         return float(sum(self._of_fit(subject, key)[predictor.epoch - 1] for key in predictor.fits))
 
     def _of_fit(self, subject: Subject, key: FitKey) -> np.ndarray:

@@ -1,1 +1,1 @@
-"""Fits on workers."""
+"""Fits and baselines made by workers."""

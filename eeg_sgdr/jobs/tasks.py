@@ -1,7 +1,7 @@
-"""Fits and baselines made by a worker process: from trials to the files of a folder.
+"""Tasks of a worker process: train fits or baselines, and write their folders.
 
-The process in charge imports this module to submit its functions. What takes seconds and much memory to
-import, torch above all, is therefore imported by the functions, and beforehand by `eeg_sgdr.jobs.preload`.
+The main process imports this module to submit its functions. Therefore heavy libraries, torch above all, are
+imported by the functions, and beforehand by `eeg_sgdr.jobs.preload`.
 """
 
 import time
@@ -17,7 +17,7 @@ import pandas as pd
 from eeg_sgdr import settings as config
 from eeg_sgdr.data.cache import Trials
 from eeg_sgdr.errors import memory_errors
-from eeg_sgdr.parallel.interrupts import held_back
+from eeg_sgdr.parallel.interrupts import defer_interrupts
 from eeg_sgdr.parallel.progress import tick
 from eeg_sgdr.settings import Settings, plan
 from eeg_sgdr.settings.plan import FitKey
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from eeg_sgdr.training.loop import Fit, FitFailed
 
 
-def check_fits(trials: Trials, settings: Settings, device_is_here: bool) -> None:
-    """Check that fits of a subject or fold can begin; no array of its trials is read.
+def check_fits(trials: Trials, settings: Settings, local: bool) -> None:
+    """Check that fits of a subject or fold can be trained, without reading their arrays.
 
-    Raises `UserError` if the network does not fit the trials, there are fewer crops than a batch, or the
-    device is absent from this machine where the fits will be made.
+    Raises `UserError` if the network does not fit the trials, there are fewer crops than a batch, or, for
+    ``local`` training, the device is absent.
     """
     from eeg_sgdr.networks.build import open_device
     from eeg_sgdr.training.engines import Data, build_for
@@ -40,7 +40,7 @@ def check_fits(trials: Trials, settings: Settings, device_is_here: bool) -> None
 
     info, table = trials.info, trials.table
     start, stop = info["window_samples"]
-    if device_is_here:
+    if local:
         open_device(settings.training.numerics.device, settings.training.numerics.threads)
     window = np.empty((0, len(info["sensors"]), stop - start), np.float32)
     data = Data(window, np.empty(0, np.int64), window, len(info["classes"]), info["sfreq"])
@@ -59,15 +59,17 @@ def make_fits(
 ) -> list[FitKey]:
     """Train fits of a subject or fold, one on the CPU, a stack on a GPU, and write their folders.
 
-    What another process has made meanwhile is not made again. Those that another is making are waited for as
-    long as ``patience_s`` says, each for ever if it is negative; returned are those that it still makes then.
-    Epochs are counted in the folder ``steps``.
+    Fits that another process has made meanwhile are skipped. For each that it is still making, wait
+    ``patience_s`` (without limit if negative); those that remain locked are returned. Epochs are counted in
+    the folder ``steps``.
     """
     with ExitStack() as locks:
-        mine = [key for key in keys if locks.enter_context(folders.held(folder.fit(key.name), patience_s))]
+        mine = [
+            key for key in keys if locks.enter_context(folders.fit_lock(folder.fit(key.name), patience_s))
+        ]
         present = Subject(folder)
         missing = [key for key in mine if not present.has(key, settings.training.store == "epochs")]
-        # Of those that others make or have made, nothing is left to be waited for here.
+        # Epochs of fits that others make or have made count as done.
         tick(steps, sum(key.budget for key in keys if key not in missing))
         if missing:
             title = missing[0].name if len(missing) == 1 else f"{len(missing)} fits in lock-step"
@@ -84,7 +86,7 @@ def make_fits(
 def _make_fits(
     keys: list[FitKey], settings: Settings, trials: Trials, folder: folders.SubjectFolder, steps: Path
 ) -> None:
-    """Train fits from their last checkpoint on, and write their folders."""
+    """Train fits, from their last checkpoint if there is one, and write their folders."""
     import torch
 
     from eeg_sgdr.training.checkpoints import CheckpointFile
@@ -108,72 +110,64 @@ def _make_fits(
     )
     members = [Member(data, plan.schedule_of(key, settings), key.seed) for key in keys]
     networks = [build_for(data, settings.network, key.seed) for key in keys]
-    on_cpu = training.numerics.device == "cpu"  # where fits are submitted one by one
+    on_cpu = training.numerics.device == "cpu"  # fits are submitted one by one
     engine = OneFit(members[0], networks[0], training) if on_cpu else Stack(members, networks, training)
     results = train(engine, lambda epoch: tick(steps), checkpoints)
     seconds = checkpoints.seconds / len(keys)
-    with held_back():
+    with defer_interrupts():
         for result, key, member in zip(results, keys, members, strict=True):
-            content = {
-                "stack": [key.name for key in keys] if len(keys) > 1 else [],
-                "fingerprint": fingerprints[key.name],
-                "settings": config.fit_settings(settings, key.schedule),
-                **provenance,
-            }
-            _write_fit(result, key, member.schedule.ends, trials, folder.fit(key.name), content, seconds)
+            fit_folder = folder.fit(key.name)
+            outcome = _write_results(result, member.schedule.ends, trials, fit_folder)
+            done = outcome["state"] == "done"
+            files.write_json(  # the last file, which marks the fit as complete
+                fit_folder.fit,
+                {
+                    "fit": asdict(key),
+                    **outcome,
+                    "stack": [key.name for key in keys] if len(keys) > 1 else [],
+                    "fingerprint": fingerprints[key.name],
+                    "settings": config.fit_settings(settings, key.schedule),
+                    **provenance,
+                    "sha256": schemas.digests(fit_folder) if done else {},
+                    "seconds": schemas.durations(
+                        seconds, None if isinstance(result, Exception) else result.prediction_s
+                    ),
+                },
+            )
 
 
-def _write_fit(
-    result: "Fit | FitFailed",
-    key: FitKey,
-    ends: Sequence[int],
-    trials: Trials,
-    folder: folders.FitFolder,
-    content: dict[str, Any],
-    seconds: float,
-) -> None:
-    """Write the files of a fit; fit.json, with ``content``, comes last and says that all is there."""
+def _write_results(
+    result: "Fit | FitFailed", ends: Sequence[int], trials: Trials, folder: folders.FitFolder
+) -> dict[str, Any]:
+    """Write history, predictions and snapshots of a fit; returns its outcome for fit.json."""
     from safetensors.torch import save
 
     if isinstance(result, Exception):
-        outcome: dict[str, Any] = {"state": "failed", "why": str(result)}
-        prediction_s = None
-    else:
-        outcome = {"state": "done", "form": result.form, "updates_per_epoch": result.n_updates}
-        prediction_s = result.prediction_s
-        scores = result.scores
-        files.write_csv(folder.history, pd.DataFrame(result.history))
-        _write_predictions(
-            folder,
-            trials,
-            list(scores),
-            np.stack([score.probabilities for score in scores.values()]),
-            np.stack([score.probabilities_running for score in scores.values()]),
-        )
-        for end in ends:
-            files.write_bytes(folder.snapshot(end), save(scores[end].state))
-    files.write_json(
-        folder.fit,
-        {
-            "fit": asdict(key),
-            **outcome,
-            **content,
-            "sha256": schemas.digests(folder) if outcome["state"] == "done" else {},
-            "seconds": schemas.contents(seconds, prediction_s),
-        },
+        return {"state": "failed", "why": str(result)}
+    scores = result.scores
+    files.write_csv(folder.history, pd.DataFrame(result.history))
+    _write_predictions(
+        folder,
+        trials,
+        list(scores),
+        np.stack([score.probabilities for score in scores.values()]),
+        np.stack([score.probabilities_running for score in scores.values()]),
     )
+    for end in ends:
+        files.write_bytes(folder.snapshot(end), save(scores[end].state))
+    return {"state": "done", "form": result.form, "updates_per_epoch": result.n_updates}
 
 
 def make_baseline(settings: Settings, trials: Trials, folder: folders.FitFolder) -> None:
-    """Fit the classical baseline and write its folder, unless another process has; it is waited for."""
-    with folders.held(folder, patience_s=-1):
+    """Fit the classical baseline and write its folder, unless another process does; wait for it."""
+    with folders.fit_lock(folder, patience_s=-1):
         if not folder.fit.is_file():
             with memory_errors(f"{trials.title}, baseline", "run the same command with a lower --jobs"):
                 _make_baseline(settings, trials, folder)
 
 
 def _make_baseline(settings: Settings, trials: Trials, folder: folders.FitFolder) -> None:
-    """Fit the baseline and write its files; fit.json comes last and says that all is there."""
+    """Fit the baseline and write its files; fit.json, written last, marks it as complete."""
     from eeg_sgdr.training import baseline
 
     started = time.perf_counter()
@@ -186,7 +180,7 @@ def _make_baseline(settings: Settings, trials: Trials, folder: folders.FitFolder
         fitted = time.perf_counter()
         probabilities = baseline.predict_proba(model, test)
         prediction_s = (time.perf_counter() - fitted) / len(test)
-        # Nothing is normalised over batches here: one row, which both kinds of statistics read.
+        # Without batch norm, both kinds of statistics give the same probabilities.
         _write_predictions(folder, trials, [0], probabilities[None], probabilities[None])
     files.write_json(
         folder.fit,
@@ -196,7 +190,7 @@ def _make_baseline(settings: Settings, trials: Trials, folder: folders.FitFolder
             "settings": config.baseline_settings(settings),
             "versions": schemas.versions("pyriemann"),
             "sha256": {} if why else schemas.digests(folder),
-            "seconds": schemas.contents(time.perf_counter() - started, prediction_s),
+            "seconds": schemas.durations(time.perf_counter() - started, prediction_s),
         },
     )
 

@@ -1,4 +1,4 @@
-"""The workers of a Dask cluster as a pool."""
+"""Pool of the workers of a Dask cluster."""
 
 import math
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from eeg_sgdr.errors import CannotGoOnError, UserError, disk_errors, in_words
+from eeg_sgdr.errors import FatalError, UserError, disk_errors, in_words
 from eeg_sgdr.parallel.workers import Pool
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ PATIENCE_S = 60
 def dask_pool(address: str | None, folders: Sequence[Path]) -> Iterator[Pool]:
     """Workers of a running cluster; every worker must see the folders (absolute paths).
 
-    A call whose worker dies is made by another. When the context ends early, calls that have not begun are
-    given up; those under way end by themselves. Raises `UserError` if the cluster cannot serve,
-    `CannotGoOnError` if the scheduler ends, or a call has cost several workers their lives.
+    A call whose worker dies is repeated by another. When the context ends early, pending calls are cancelled
+    and running ones finish. Raises `UserError` if the cluster is not usable, `FatalError` if the scheduler
+    ends or a call has killed several workers.
     """
     with _connected(address) as client:
         _check_threads(client)
@@ -38,10 +38,10 @@ def dask_pool(address: str | None, folders: Sequence[Path]) -> Iterator[Pool]:
 
         executor = client.get_executor(pure=False)
         try:
-            # The machines that train are others than this one, so that nothing speaks against preparing all.
+            # Training leaves this machine free, so that the preparation of units need not be limited.
             yield Pool(executor.submit, math.inf)
         except (KilledWorker, CancelledError, CommClosedError) as error:
-            raise CannotGoOnError(
+            raise FatalError(
                 f"--dask-address {address}: the cluster has given up ({in_words(error)}); see its logs (most "
                 "likely memory ran out), then run the same command again: it goes on where it was."
             ) from error
@@ -49,7 +49,7 @@ def dask_pool(address: str | None, folders: Sequence[Path]) -> Iterator[Pool]:
 
 @contextmanager
 def _connected(address: str | None) -> Iterator["Client"]:
-    """Connect to a scheduler that has a worker."""
+    """Client of a scheduler that has a worker."""
     if not address:
         raise UserError("--backend dask: needs --dask-address, that of a scheduler (tcp://HOST:PORT).")
     try:
@@ -74,7 +74,7 @@ def _connected(address: str | None) -> Iterator["Client"]:
 
 
 def _check_threads(client: "Client") -> None:
-    """Refuse workers of several threads: these would share torch's random state, and so initial weights."""
+    """Refuse workers of several threads, which would share torch's random state."""
     for worker, n_threads in client.nthreads().items():
         if n_threads > 1:
             raise UserError(
@@ -84,7 +84,7 @@ def _check_threads(client: "Client") -> None:
 
 
 def _check_shared(client: "Client", folder: Path) -> None:
-    """Have each worker write a file, and see that it is here."""
+    """Refuse a folder unless files that the workers write there are visible here."""
     new = [path for path in (folder, *folder.parents) if not path.exists()]
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,46 +1,41 @@
-"""Interruptions (SIGINT, SIGTERM), deferred while something is half done."""
+"""Interruptions by signals, deferred while a change of state is incomplete."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-#: Exit status of what was interrupted, as shells have it for Ctrl-C.
+#: Exit status of an interrupted process, as after Ctrl-C in a shell.
 STATUS = 130
 
 
 class Interrupted(KeyboardInterrupt):
-    """Raised only where nothing is half done, so that what is under way can be kept."""
+    """Raised only where the state is consistent, so that it can be saved."""
 
 
 @dataclass
 class _State:
-    asked: bool = False
-    held: int = 0
+    requested: bool = False
+    n_deferring: int = 0
 
 
 _state = _State()
 
 
 def stop(*signal: object) -> None:
-    """Raise `Interrupted` at a signal, unless it is `held_back`; as a handler, between any two steps."""
-    # Once only, so that a second signal does not disturb the keeping.
-    first, _state.asked = not _state.asked, True
-    if first and not _state.held:
+    """Signal handler: raise `Interrupted`, at once or at the end of `defer_interrupts`."""
+    # Once only, so that a second signal does not disturb the saving.
+    first, _state.requested = not _state.requested, True
+    if first and not _state.n_deferring:
         raise Interrupted
 
 
 @contextmanager
-def held_back() -> Iterator[None]:
-    """Do something as a whole: a signal that comes meanwhile raises `Interrupted` at its end."""
-    _state.held += 1
+def defer_interrupts() -> Iterator[None]:
+    """Run a block as a whole: a signal that arrives meanwhile raises `Interrupted` at its end."""
+    _state.n_deferring += 1
     try:
         yield
     finally:
-        _state.held -= 1
-    if _state.asked and not _state.held:
+        _state.n_deferring -= 1
+    if _state.requested and not _state.n_deferring:
         raise Interrupted
-
-
-def forget() -> None:
-    """Forget signals that were received."""
-    _state.asked = False

@@ -15,27 +15,27 @@ from tqdm import tqdm
 
 from eeg_sgdr.errors import disk_errors
 
-#: Seconds between lines, at most, while anything is done.
+#: Most seconds between two lines while steps are being done.
 LINE_S = 600
 
 
 def tick(folder: Path, n: int = 1) -> None:
-    """Count steps; any process may do so at any time. Nothing fails because it cannot be counted."""
-    # A file of its own: over a network, one would overwrite what another appends.
+    """Count ``n`` steps, from any process; errors of the file system are ignored."""
+    # A file a process: on a network file system, appends of several processes overwrite each other.
     with suppress(OSError), (folder / f"{gethostname()}-{os.getpid()}").open("ab") as file:
         file.write(b"." * n)
 
 
 def say(text: str, file: TextIO) -> None:
-    """Print a line, above the bars that are shown."""
+    """Print a line above the progress bars."""
     tqdm.write(text, file=file)
 
 
 class Progress:
-    """Shows how many steps are done: as a bar on a terminal, as lines elsewhere.
+    """Progress bar on a terminal, lines elsewhere.
 
-    Steps are bytes in files (`tick`), because every kind of worker can append to a file. They are in a folder
-    of ``shared``, which all who count see; where it is None, they are on this machine.
+    Steps are bytes in files (`tick`), because every kind of worker can append to a file. The files are in
+    ``shared``, a folder that all workers see; by default in a temporary folder of this machine.
     """
 
     def __init__(self, total: int, title: str, unit: str = "epoch", shared: Path | None = None) -> None:
@@ -45,7 +45,7 @@ class Progress:
         self.place = shared or Path(gettempdir())
 
     def __enter__(self) -> Path:
-        """Start showing; returns the folder for `tick`."""
+        """Start the display; returns the folder for `tick`."""
         with disk_errors(self.place):
             self._folder = TemporaryDirectory(
                 prefix=f"eeg_sgdr-{self.unit}s-", dir=self.place, ignore_cleanup_errors=True
@@ -60,7 +60,7 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Show the last count and stop."""
+        """Show the final count and stop."""
         self._stop.set()
         self._thread.join()
         self._folder.cleanup()
@@ -77,7 +77,7 @@ class Progress:
             bar.update(self._done() - bar.n)
 
     def _show_lines(self) -> None:
-        """A line at every tenth of the way and every ten minutes, at most two a second."""
+        """Print a line at every tenth of the total and every ten minutes, at most two a second."""
         began = shown_at = time.monotonic()
         shown = 0
         while True:

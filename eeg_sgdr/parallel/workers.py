@@ -1,4 +1,4 @@
-"""Worker processes, forked from one that has imported what they need."""
+"""Worker processes, forked from a server with heavy libraries already imported; cores, GPUs and memory."""
 
 import itertools
 import math
@@ -18,13 +18,13 @@ from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from typing import Any
 
-from eeg_sgdr.errors import CannotGoOnError
+from eeg_sgdr.errors import FatalError
 from eeg_sgdr.parallel import interrupts
 
-#: Seconds that a worker has to stop where nothing is half done.
+#: Seconds that a worker has to stop before it is killed.
 GRACE_S = 10
 
-#: Seconds in which calls that fail count as failing together.
+#: Seconds within which failures of several calls count as simultaneous.
 TOGETHER_S = 2
 
 
@@ -40,7 +40,7 @@ def context() -> BaseContext:
 
 
 def warm_up() -> None:
-    """Start the fork server, which imports beside whatever this process does next."""
+    """Start the fork server, which imports while this process goes on."""
     if context().get_start_method() == "forkserver":
         from multiprocessing import forkserver
 
@@ -57,51 +57,50 @@ class Pool:
     size: float
 
     @property
-    def is_here(self) -> bool:
+    def is_local(self) -> bool:
         """Whether the workers are processes of this machine."""
         return math.isfinite(self.size)
 
 
 @contextmanager
-def local_pool(n_processes: int, cards: Sequence[str] = ()) -> Iterator[Pool]:
+def local_pool(n_processes: int, gpus: Sequence[str] = ()) -> Iterator[Pool]:
     """Processes of this machine, all started with the first call; see `run_all` for how they end.
 
-    ``cards`` are GPUs as `CUDA_VISIBLE_DEVICES` names them, dealt out in turn: each process sees one. If
-    empty, all see what this one does.
+    ``gpus``, as `CUDA_VISIBLE_DEVICES` names them, are assigned in turn: each process sees one. If empty,
+    all see those that this process sees.
     """
-    with _executor(n_processes, cards) as executor:
+    with _executor(n_processes, gpus) as executor:
         yield Pool(executor.submit, n_processes)
 
 
 def run_all(function: Callable[..., Any], calls: Iterable[tuple], n_processes: int) -> list[Any]:
     """Call a function, importable by name, with each of several arguments; results are in their order.
 
-    Raises the first error; of several within `TOGETHER_S`, that of the first call. `CannotGoOnError` if a
-    process was killed from outside. Whatever ends it, what is still running is asked to stop
-    (`eeg_sgdr.parallel.interrupts`), and killed if it does not.
+    Raises the first error; of several within `TOGETHER_S`, that of the first call. `FatalError` if a
+    process was killed from outside. On any error, calls still running are interrupted
+    (`eeg_sgdr.parallel.interrupts`), and killed if they do not stop.
     """
     calls = list(calls)
     with _executor(max(1, min(n_processes, len(calls)))) as executor:
         futures = [executor.submit(function, *arguments) for arguments in calls]
         wait(futures, return_when=FIRST_EXCEPTION)
         failed = next((i for i, future in enumerate(futures) if future.done() and future.exception()), 0)
-        # What is wrong with one is often wrong with those before it: which is raised is not left to chance.
+        # Calls often fail for the same reason: which error is raised is not left to chance.
         wait(futures[:failed], TOGETHER_S, FIRST_EXCEPTION)
         return [future.result() for future in futures if future.done()]  # all of them, or the error is raised
 
 
 class _Executor(ProcessPoolExecutor):
-    """An executor whose processes begin together, and whose calls answer a request to stop."""
+    """Executor that starts all processes at once, and whose calls can be interrupted."""
 
-    def __init__(self, n_processes: int, cards: Sequence[str] = ()) -> None:
+    def __init__(self, n_processes: int, gpus: Sequence[str] = ()) -> None:
         forking = context()
-        dealt = forking.SimpleQueue()
-        for card in itertools.islice(itertools.cycle(cards), n_processes):
-            dealt.put(card)
-        super().__init__(n_processes, forking, _begin, (dealt,) if cards else ())
-        # A process that began with a later call would be watched only when something else happens (in
-        # Python 3.11 to 3.14 at least): killed before, nobody would ever know. This is what the executor
-        # does by itself for processes that are forked from its own.
+        assigned = forking.SimpleQueue()
+        for gpu in itertools.islice(itertools.cycle(gpus), n_processes):
+            assigned.put(gpu)
+        super().__init__(n_processes, forking, _initialise, (assigned,) if gpus else ())
+        # A process started by a later call is watched only from the next event on (in Python 3.11 to 3.14 at
+        # least): killed before, it would go unnoticed. The executor itself starts all at once where it forks.
         self._safe_to_dynamically_spawn_children = False
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Future:  # type: ignore[override]
@@ -109,13 +108,13 @@ class _Executor(ProcessPoolExecutor):
 
 
 @contextmanager
-def _executor(n_processes: int, cards: Sequence[str] = ()) -> Iterator[Executor]:
-    with _Executor(n_processes, cards) as executor:
+def _executor(n_processes: int, gpus: Sequence[str] = ()) -> Iterator[Executor]:
+    with _Executor(n_processes, gpus) as executor:
         try:
             yield executor
         except BrokenProcessPool as error:
             _end(executor)
-            raise CannotGoOnError(
+            raise FatalError(
                 "a worker process was killed, most likely because memory ran out; run the same command "
                 f"again with fewer --jobs (it had {n_processes}): it goes on where it was."
             ) from error
@@ -125,7 +124,7 @@ def _executor(n_processes: int, cards: Sequence[str] = ()) -> Iterator[Executor]
 
 
 def _end(executor: ProcessPoolExecutor) -> None:
-    """Ask all its workers to stop, and wait for them."""
+    """Interrupt all workers of an executor, and wait for them."""
     # Not multiprocessing's active children: another pool may be preparing recordings, or training.
     processes = list((executor._processes or {}).values())
     executor.shutdown(wait=False, cancel_futures=True)
@@ -142,20 +141,20 @@ def n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def visible_cards() -> list[str]:
+def visible_gpus() -> list[str]:
     """GPUs that this process may use, as `CUDA_VISIBLE_DEVICES` names them."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is None:
-        import torch  # takes seconds, and is of use for GPUs alone
+        import torch  # takes seconds, and is needed for GPUs alone
 
         return [str(number) for number in range(torch.cuda.device_count())]
-    # CUDA reads it up to the first that is none, as in "0,-1".
+    # CUDA ignores all from the first invalid name on, as in "0,-1".
     return list(itertools.takewhile(lambda name: name not in ("", "-1"), map(str.strip, named.split(","))))
 
 
 def free_memory() -> int:
-    """Memory that is available, in bytes, where the system says so (Linux does); else a modest guess."""
-    # Not the system's free pages: those that only hold what was read of files are available, too.
+    """Available memory in bytes, as Linux reports it; a modest guess on other systems."""
+    # Not free pages alone: the page cache is available, too.
     with suppress(OSError):
         found = re.search(r"MemAvailable: +(\d+) kB", Path("/proc/meminfo").read_text(encoding="ascii"))
         if found:
@@ -163,40 +162,40 @@ def free_memory() -> int:
     return 4_000_000_000
 
 
-def _begin(dealt: SimpleQueue | None = None) -> None:
-    """Initialise a worker: its GPU, if cards are dealt out, its signals, and its end with its parent."""
-    # CUDA looks for cards when it is first used, which is later.
-    if dealt is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = dealt.get()
-    # Ctrl-C reaches every process of a terminal; only the one in charge answers it.
+def _initialise(gpus: SimpleQueue | None = None) -> None:
+    """Initialise a worker: its GPU, its signal handlers, and its exit with its parent."""
+    # CUDA reads the variable when it is first used, which is later.
+    if gpus is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus.get()
+    # Ctrl-C reaches every process of a terminal; only the main process handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _leave)
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    signal.signal(signal.SIGTERM, _exit)
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
 def _call(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function, during which a request to stop raises `Interrupted`."""
+    """Call a function, during which SIGTERM raises `Interrupted`."""
     signal.signal(signal.SIGTERM, interrupts.stop)
     try:
         return function(*arguments)
     except interrupts.Interrupted:
-        # Raised further, it would be a result, and the next call would begin.
+        # Raised further, it would be the call's result, and the worker would take the next call.
         os._exit(interrupts.STATUS)
     finally:
-        signal.signal(signal.SIGTERM, _leave)
+        signal.signal(signal.SIGTERM, _exit)
 
 
-def _leave(*signal: object) -> None:
-    """End a worker that is not in a call."""
-    # An exception would be reported as one where the worker only begins.
+def _exit(*signal: object) -> None:
+    """Exit a worker between two calls."""
+    # In a worker that is starting, an exception would be reported.
     os._exit(interrupts.STATUS)
 
 
-def _leave_with_parent() -> None:
-    """End a worker when its parent has ended, however that was."""
+def _exit_with_parent() -> None:
+    """Exit a worker when its parent has ended, in whatever way."""
     parent = multiprocessing.parent_process()
     if parent:
         parent.join()
-        while True:  # until it is answered: between two calls it may be taken for a call's error
+        while True:  # repeated, as a signal between two calls may be taken for a call's error
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(1)

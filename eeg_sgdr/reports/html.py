@@ -22,7 +22,7 @@ from eeg_sgdr.evaluation.tables import records
 from eeg_sgdr.reports.figures import canvas
 from eeg_sgdr.reports.wording import counted, p_value, percent
 from eeg_sgdr.settings.types import joined
-from eeg_sgdr.storage.results import Results, of_fit
+from eeg_sgdr.storage.results import Results, fit_seconds
 
 #: Longest cell, in characters, whose line is not broken.
 LONG = 32
@@ -60,7 +60,7 @@ def made(
         template,
         folder=f"results/{results.root.resolve().name}",
         n_fits=len(fits),
-        seconds=sum(map(of_fit, fits)),
+        seconds=sum(map(fit_seconds, fits)),
         moment=time.strftime("%Y-%m-%d at %H:%M:%S %z"),
         versions=versions,
         configuration=config.to_yaml(results.settings),

@@ -37,7 +37,7 @@ from eeg_sgdr.reports.wording import versions
 from eeg_sgdr.settings import Settings, Side
 from eeg_sgdr.settings.types import joined, plain
 from eeg_sgdr.storage import files, folders
-from eeg_sgdr.storage.results import Results, Subject, of_prediction
+from eeg_sgdr.storage.results import Results, Subject, trial_seconds
 
 
 def publish(results: Results) -> list[Path]:
@@ -202,9 +202,9 @@ def _of_side(
 def _predicting(subject: Subject, predictor: Predictor) -> list[float]:
     """Seconds to predict one trial; empty where not measured."""
     if predictor == CLASSICAL:
-        each = [of_prediction(subject.baseline or {})]
+        each = [trial_seconds(subject.baseline or {})]
     else:
-        each = [of_prediction(subject.fits[key]) for key in predictor.fits for _ in predictor.epochs]
+        each = [trial_seconds(subject.fits[key]) for key in predictor.fits for _ in predictor.epochs]
     known = [seconds for seconds in each if seconds is not None]
     return [sum(known)] if len(known) == len(each) else []
 

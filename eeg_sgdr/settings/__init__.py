@@ -1,4 +1,4 @@
-"""What a configuration may say, one module a section."""
+"""Sections of a configuration, one module each."""
 
 from eeg_sgdr.settings.evaluation import Comparison, Evaluation, Reference, Side
 from eeg_sgdr.settings.fingerprints import baseline_settings, data_settings, fingerprint, fit_settings, union

@@ -1,4 +1,4 @@
-"""Settings of what is scored and compared."""
+"""Settings of evaluation: the reference and the comparisons."""
 
 from typing import Any, Literal
 

@@ -1,4 +1,4 @@
-"""Fingerprints of settings, and which settings may share a results folder."""
+"""Fingerprints of settings; union of the settings that share a results folder."""
 
 import hashlib
 import json
@@ -8,45 +8,47 @@ from eeg_sgdr.errors import UserError
 from eeg_sgdr.settings.loading import validate
 from eeg_sgdr.settings.preprocessing import SubjectSplit
 from eeg_sgdr.settings.study import Settings
-from eeg_sgdr.settings.types import identifying
+from eeg_sgdr.settings.types import identifying, label_order
 
-#: Lists that only grow, and what is stored of a fit: they change no fit.
+#: Settings of training that change no fit: lists that only grow, and what is stored.
 GROWING = {"initial_rates", "seeds", "store"}
 
 
-def union(there: Settings, asked: Settings, where: str) -> Settings:
-    """Settings of a results folder after it has been asked for more.
+def union(stored: Settings, asked: Settings, where: str) -> Settings:
+    """Settings of a results folder extended by those of a new run.
 
     Lists (subjects, rates, seeds, budgets, arms, the baseline) only grow; everything else that enters a
-    fingerprint must be equal, or a `UserError` says what is not. What only tables depend on is as asked.
+    fingerprint must be equal, or a `UserError` names the differences. Settings of tables alone are as asked.
     """
-    differences = _differences(_identity(there, asked), _identity(asked, there))
+    differences = _differences(_identity(stored, asked), _identity(asked, stored))
     if differences:
         raise UserError(
             f"{where}: holds results of other settings ({'; '.join(differences)}); give another --out."
         )
-    if isinstance(asked.split, SubjectSplit) and {*there.recordings.subjects} != {*asked.recordings.subjects}:
+    if isinstance(asked.split, SubjectSplit) and {*stored.recordings.subjects} != {
+        *asked.recordings.subjects
+    }:
         raise UserError(
-            f"{where}: its folds are made of other subjects ({len(there.recordings.subjects)} there, "
+            f"{where}: its folds are made of other subjects ({len(stored.recordings.subjects)} there, "
             f"{len(asked.recordings.subjects)} asked for); give another --out."
         )
     data = asked.model_dump(mode="json")
-    for name, arm in there.schedules.items():
+    for name, arm in stored.schedules.items():
         if name not in data["schedules"]:
             data["schedules"][name] = arm.model_dump(mode="json")
         elif "budgets" in data["schedules"][name]:
             budgets = {*arm.budgets, *asked.schedules[name].budgets}
             data["schedules"][name]["budgets"] = sorted(budgets)
     for key in ("initial_rates", "seeds"):
-        data["training"][key] = sorted({*getattr(there.training, key), *getattr(asked.training, key)})
-    data["baseline"] = data["baseline"] or there.model_dump(mode="json")["baseline"]
-    subjects = {*there.recordings.subjects, *asked.recordings.subjects}
-    data["recordings"]["subjects"] = sorted(subjects, key=lambda label: (label.zfill(9), label))
+        data["training"][key] = sorted({*getattr(stored.training, key), *getattr(asked.training, key)})
+    data["baseline"] = data["baseline"] or stored.model_dump(mode="json")["baseline"]
+    subjects = {*stored.recordings.subjects, *asked.recordings.subjects}
+    data["recordings"]["subjects"] = sorted(subjects, key=label_order)
     return validate(data, where)
 
 
 def _identity(settings: Settings, other: Settings) -> dict[str, Any]:
-    """All that must not differ between what is put into one folder."""
+    """Settings that must be equal within a folder."""
     data = settings.model_dump(
         mode="json",
         include={"recordings", "split", "preprocessing", "network", "training", "schedules", "baseline"},
@@ -58,15 +60,15 @@ def _identity(settings: Settings, other: Settings) -> dict[str, Any]:
     return data
 
 
-def _differences(there: Any, asked: Any, path: str = "") -> list[str]:
-    """Where two trees of plain data differ: "training.batch_size: 60 here, 32 asked for"."""
-    if isinstance(there, dict) and isinstance(asked, dict):
+def _differences(stored: Any, asked: Any, path: str = "") -> list[str]:
+    """Differences of two trees of plain data, such as "training.batch_size: 60 here, 32 asked for"."""
+    if isinstance(stored, dict) and isinstance(asked, dict):
         return [
             text
-            for key in sorted({*there, *asked})
-            for text in _differences(there.get(key), asked.get(key), f"{path}.{key}" if path else key)
+            for key in sorted({*stored, *asked})
+            for text in _differences(stored.get(key), asked.get(key), f"{path}.{key}" if path else key)
         ]
-    return [] if there == asked else [f"{path}: {there} here, {asked} asked for"]
+    return [] if stored == asked else [f"{path}: {stored} here, {asked} asked for"]
 
 
 def fingerprint(data: Any) -> str:
@@ -76,7 +78,7 @@ def fingerprint(data: Any) -> str:
 
 
 def data_settings(settings: Settings) -> dict[str, Any]:
-    """The settings that determine a subject's trials; into which fold it falls is not among them."""
+    """The settings that determine a subject's trials, whatever its fold."""
     return {
         "recordings": identifying(settings.recordings, {"subjects"}),
         "split": identifying(settings.split, {"folds", "seed"}),

@@ -14,7 +14,7 @@ from eeg_sgdr.errors import UserError, in_words
 from eeg_sgdr.settings.study import Settings
 from eeg_sgdr.settings.types import FOLDER, Model, kinds, tags
 
-#: What pydantic puts around names.
+#: Quotation mark of names in messages of pydantic.
 QUOTE = "'"
 
 
@@ -47,7 +47,7 @@ _Loader.add_implicit_resolver(
 
 
 def parse_yaml(text: str, where: str = "configuration") -> Any:
-    """Read YAML safely, as YAML 1.2's core schema has it; ``where`` is what messages call the text."""
+    """Parse YAML 1.2 (core schema) safely; ``where`` names the text in messages."""
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -79,7 +79,7 @@ def load(config: str | Path, overrides: Sequence[str] = ()) -> Settings:
     data = _table(path)
     for text in overrides:
         _override(data, text)
-    # What a report says to run again names the folder's own configuration.
+    # Reports suggest commands with the folder's own configuration.
     of_folder = path.name == "config.yaml" and (path.parent / "environment.json").is_file()
     return validate(data, str(path), FOLDER if of_folder else None)
 
@@ -111,9 +111,9 @@ def validate(data: dict[str, Any], where: str, context: str | None = None) -> Se
 
 
 def _sentence(problem: Any, data: dict[str, Any]) -> str:
-    """One validation problem in words, with the nearest right name of an unknown key."""
+    """Sentence of one validation problem, with the nearest valid name of an unknown key."""
     location = list(problem["loc"])
-    # pydantic names the chosen member of a union within the path; users do not know of it.
+    # pydantic's path includes the chosen member of a union, which users do not know.
     keys: list[Any] = []
     node: Any = data
     for key in location:
@@ -143,13 +143,13 @@ def _sentence(problem: Any, data: dict[str, Any]) -> str:
 
 
 def _nearest(wrong: Any, right: list[str]) -> str:
-    """Whichever of the right names is most like a wrong one, in words; empty where none is."""
+    """Hint at the valid name most like a wrong one; empty where none is similar."""
     near = difflib.get_close_matches(str(wrong), right, n=1, cutoff=0.5)
     return f"; the nearest is {near[0]}" if near else ""
 
 
 def _quoted(text: str) -> list[str]:
-    """The names that stand in quotes in a message of pydantic's."""
+    """Quoted names in a message of pydantic."""
     return re.findall(f"{QUOTE}([^{QUOTE}]*){QUOTE}", text)
 
 
@@ -158,16 +158,16 @@ def _item(node: Any, key: Any) -> Any:
 
 
 def _keys_at(location: list[Any], data: Any) -> list[str]:
-    """Names of the settings of the section that a location leads to."""
+    """Keys of the section at a location."""
     models: set[type[Model]] = {Settings}
     for key in location:
         below = {
-            found
+            section
             for model in models
             if key in model.model_fields
-            for found in _models(model.model_fields[key].annotation)
+            for section in _models(model.model_fields[key].annotation)
         }
-        # Names of arms, and indices, lead nowhere; of several kinds, what is given names its own.
+        # Names of arms and indices are no fields; of several kinds, the tag that is given selects one.
         models = below or models
         data = data.get(key, data) if isinstance(data, dict) else _item(data, key)
         given = (
@@ -198,6 +198,6 @@ def _override(data: dict[str, Any], text: str) -> None:
 
 
 def to_yaml(settings: Settings) -> str:
-    """All settings that enter a fingerprint or a list, defaults included; ``compute`` left out."""
+    """All settings but ``compute`` as YAML, defaults included."""
     data = settings.model_dump(mode="json", exclude={"compute"})
     return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)

@@ -1,4 +1,4 @@
-"""Which fits a configuration asks for."""
+"""The fits of a configuration, their keys and fingerprints."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from eeg_sgdr.settings import Settings
 
 @dataclass(frozen=True, order=True)
 class FitKey:
-    """What tells the fits of a subject apart.
+    """Key of a fit within a subject or fold.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Settings of the way from recordings to windows, and of the classical baseline."""
+"""Settings of the split, of preprocessing, and of the classical baseline."""
 
 from typing import Annotated, Literal
 
@@ -59,7 +59,7 @@ class Standardize(Model):
 
 
 def listed(value: object) -> object:
-    """One number is a list of one."""
+    """Convert one number to a list of one."""
     return [value] if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
@@ -118,7 +118,7 @@ class Preprocessing(Model):
 
     @property
     def reference_sensors(self) -> tuple[str, ...]:
-        """The sensors that are named as reference; none where it is their average, or the recording's."""
+        """Sensors named as reference; none for the average or the recording's own reference."""
         return () if self.reference in (None, "average") else tuple(self.reference or ())
 
 

@@ -1,4 +1,4 @@
-"""The whole configuration: its sections, and the defaults that follow from several of them."""
+"""The whole configuration, and defaults that depend on several sections."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
@@ -80,7 +80,7 @@ class Settings(Model):
 
     @property
     def unit(self) -> Literal["subject", "fold"]:
-        """What has networks of its own, and is counted: a subject or, across subjects, a fold."""
+        """The unit of inference, which has networks of its own: a subject or, across subjects, a fold."""
         return "fold" if self.split.by == "subject" else "subject"
 
     @model_validator(mode="after")
@@ -140,12 +140,12 @@ def _default_reference(arms: Mapping[str, Arm], training: Training) -> Reference
 
 
 def _default_comparisons(arms: Mapping[str, Arm], rate: float, with_baseline: bool) -> tuple[Comparison, ...]:
-    """For every arm that leaves snapshots, against the conventional budget that equals its last end."""
+    """Comparisons of every arm that leaves snapshots with the conventional arm at an equal budget."""
     comparisons = []
     leaving = {name: arm for name, arm in arms.items() if arm.leaves_snapshots}
     for name, arm in leaving.items():
         budget = max(arm.budgets)
-        equal = [rival for rival, its in arms.items() if its.conventional and budget in its.budgets]
+        equal = [rival for rival, other in arms.items() if other.conventional and budget in other.budgets]
         if not equal:
             raise ValueError(
                 f"schedules.{name}: no step schedule has a budget of {budget} epochs, so that "
@@ -172,7 +172,7 @@ def _default_comparisons(arms: Mapping[str, Arm], rate: float, with_baseline: bo
             ),
         ]
         n_members = n_averaged(len(arm.schedule(rate, budget).ends))
-        # With one member, networks are as many at equal cost.
+        # An ensemble of one is already compared at equal cost.
         if n_members > 1:
             comparisons.append(
                 Comparison(

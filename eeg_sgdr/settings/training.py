@@ -88,14 +88,14 @@ Budgets = Annotated[tuple[Annotated[int, Field(ge=1)], ...], AfterValidator(uniq
 class Arm(Model):
     """A schedule that is compared; every kind is a subclass, which needs a ``kind`` and `budgets`.
 
-    A configuration may name any kind, wherever its class is defined; nothing else asks for the kind.
+    A configuration may name any kind, wherever its class is defined; no other code depends on the kind.
     """
 
-    #: Whether fits leave snapshots before their end that are averaged (at the ends of cycles).
+    #: Whether fits leave snapshots at the ends of cycles, to be averaged.
     leaves_snapshots: ClassVar[bool] = False
-    #: Whether it is what people would use otherwise, against which comparisons are made by default.
+    #: Whether it is the conventional choice, the rival in default comparisons.
     conventional: ClassVar[bool] = False
-    #: What `describe` cites.
+    #: References cited by `describe`.
     references: ClassVar[tuple[str, ...]] = ()
 
     if TYPE_CHECKING:  # fields or properties of each kind
@@ -112,20 +112,20 @@ class Arm(Model):
 
     @property
     def noun(self) -> str:
-        """What sentences call it."""
+        """Name in sentences."""
         return f"the {plain(self.kind)} schedule"
 
     @property
     def short_name(self) -> str:
-        """What comparisons are named after."""
+        """Name in the names of comparisons."""
         return plain(self.kind)
 
     def describe(self) -> str:
-        """What it did to the rate, to follow its noun in a report's methods."""
+        """Predicate of a sentence of the methods, to follow `noun`."""
         return f"set the rate of every update over budgets of {joined(self.budgets)} epochs."
 
     def assumptions(self) -> str:
-        """What was chosen where the paper leaves it open, for a report; empty where nothing was."""
+        """Sentences on choices that the paper leaves open; empty if there are none."""
         return ""
 
 

@@ -19,12 +19,12 @@ from pydantic_core import PydanticCustomError
 
 
 def label(value: object) -> object:
-    """A number is a label too: ``[1, 2]`` and ``["1", "2"]`` name the same runs."""
+    """Convert a number to a label: ``[1, 2]`` and ``["1", "2"]`` name the same runs."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def fraction(value: object) -> Fraction:
-    """Read 1/3 as it is meant, which no float can say."""
+    """Parse a fraction such as 1/3 exactly."""
     if isinstance(value, Fraction | int | float | str) and not isinstance(value, bool):
         try:
             return Fraction(str(value))
@@ -34,7 +34,7 @@ def fraction(value: object) -> Fraction:
 
 
 def unique(values: tuple) -> tuple:
-    """Refuse a list that names something twice."""
+    """Refuse a list with duplicates."""
     if len(set(values)) < len(values):
         raise ValueError("must not name anything twice")
     return values
@@ -55,21 +55,21 @@ ArmName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 @dataclass(frozen=True)
 class Later:
-    """Metadata of a field that came after folders had been made without it: what these were made with.
+    """Metadata of a field added after folders had been made without it: the value that these were made with.
 
-    As `Annotated[str, Later("shared")] = "own"` says it: a value as in config.yaml, not necessarily the
-    default. With it the field enters no fingerprint, so that these folders stay what they are.
+    As in `Annotated[str, Later("shared")] = "own"`: a value as in config.yaml, not necessarily the default.
+    A field of this value enters no fingerprint, so that those folders remain valid.
     """
 
     before: Any
 
 
-#: Context in which the configuration of a results folder is validated: what it lacks is as `Later` says.
+#: Validation context of a results folder's configuration: fields that it lacks take the value of `Later`.
 FOLDER = "results folder"
 
 
 class Model(BaseModel):
-    """A section of the configuration: unknown keys are refused, nothing is changed once read."""
+    """A section of the configuration: immutable, unknown keys refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -80,7 +80,7 @@ class Model(BaseModel):
 
 
 def _later(model: type[Model]) -> dict[str, Any]:
-    """The later fields of a section, with what folders without them were made with."""
+    """Names of a section's later fields, and the values that folders without them were made with."""
     return {
         name: mark.before
         for name, field in model.model_fields.items()
@@ -90,18 +90,18 @@ def _later(model: type[Model]) -> dict[str, Any]:
 
 
 def identifying(section: Model, exclude: Collection[str] = ()) -> dict[str, Any]:
-    """A section as plain data, without fields that are as in the folders made before there were any."""
+    """A section as plain data, as it enters fingerprints; without `Later` fields of their earlier value."""
     return _identifying(section, section.model_dump(mode="json", exclude=set(exclude)))
 
 
 def _identifying(value: Any, data: Any) -> Any:
     if isinstance(value, Model):
         later = _later(type(value))
-        kept = {name: one for name, one in data.items() if name not in later or one != later[name]}
-        return {name: _identifying(getattr(value, name), one) for name, one in kept.items()}
+        kept = {name: field for name, field in data.items() if name not in later or field != later[name]}
+        return {name: _identifying(getattr(value, name), field) for name, field in kept.items()}
     if isinstance(value, Mapping):
-        # Names of arms and classes are texts, in the data as here.
-        return {name: _identifying(value[name], one) for name, one in data.items()}
+        # Names of arms and classes are strings in both.
+        return {name: _identifying(value[name], item) for name, item in data.items()}
     if isinstance(value, tuple):
         return [_identifying(*pair) for pair in zip(value, data, strict=True)]
     return data
@@ -111,13 +111,13 @@ Section = TypeVar("Section", bound=Model)
 
 
 def tags(model: type[Model]) -> tuple[str, ...]:
-    """What tells a section from others in its place, as ``kind: step`` does; none where nothing has to."""
+    """Values of a section's tag, such as ``step`` of ``kind: step``; none for a section without a tag."""
     required = [field.annotation for field in model.model_fields.values() if field.is_required()]
-    return tuple(tag for one in required if get_origin(one) is Literal for tag in get_args(one))
+    return tuple(tag for kind in required if get_origin(kind) is Literal for tag in get_args(kind))
 
 
 def kinds(base: type[Section]) -> Iterator[type[Section]]:
-    """All sections that may stand where a base class is asked for, wherever they are defined."""
+    """All tagged subclasses of a section, wherever they are defined."""
     for model in base.__subclasses__():
         if tags(model):
             yield model
@@ -127,7 +127,7 @@ def kinds(base: type[Section]) -> Iterator[type[Section]]:
 def of_kind(base: type[Section], tag: str) -> BeforeValidator:
     """Validate a section as the subclass of a base class that its tag names.
 
-    Unlike pydantic's own union it is open: a subclass that is defined later, or elsewhere, is known, too.
+    Unlike pydantic's own union it is open to subclasses that are defined later, or elsewhere.
     """
 
     def pick(value: Any, info: ValidationInfo) -> Any:
@@ -145,12 +145,17 @@ def of_kind(base: type[Section], tag: str) -> BeforeValidator:
     return BeforeValidator(pick)
 
 
+def label_order(label: str) -> tuple[str, str]:
+    """Sort key of subjects' labels, on which the draw of folds depends: shorter ones first."""
+    return label.zfill(9), label
+
+
 def joined(words: Iterable[object]) -> str:
-    """One, two and three."""
+    """Words as a list in a sentence: one, two and three."""
     *front, last = map(str, words)
     return f"{', '.join(front)} and {last}" if front else last
 
 
 def plain(name: str) -> str:
-    """A name of the configuration as one says it."""
+    """A name of the configuration with spaces for underscores."""
     return name.replace("_", " ")

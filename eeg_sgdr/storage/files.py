@@ -22,17 +22,17 @@ except ImportError:  # not on Windows
     # There are no such locks; open files can neither be removed nor renamed.
     fcntl = None  # type: ignore[assignment]
 
-#: How the names of files end that are not whole yet.
+#: Suffix of incomplete files.
 PART = ".part"
 
 
 def write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
-    """Write a file, by a function that fills an open one, so that it appears whole or not at all."""
-    # Written beside its place, flushed to the disk, then renamed. Whoever writes holds a lock on the file
-    # beside, which dies with its process: so `clean` knows it from what a crash has left.
+    """Write a file atomically; ``fill`` writes to an open one."""
+    # Written to a temporary file, flushed to the disk, then renamed. The writer locks the temporary file; the
+    # lock ends with its process, so that `clean` can recognise leftovers of a crash.
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _beside(path) as file:
+        with _temporary(path) as file:
             try:
                 fill(file)
                 file.flush()
@@ -48,21 +48,21 @@ def write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
         _sync_folder(path.parent)
 
 
-def _beside(path: Path) -> BinaryIO:
-    """Open and lock a new file beside a path."""
+def _temporary(path: Path) -> BinaryIO:
+    """Open and lock a new file in the folder of a path."""
     while True:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=PART, dir=path.parent)
         os.close(handle)
         file = open(name, "r+b")  # noqa: SIM115 (the caller closes it)
         _try_lock(file)
-        # Between the two calls it looked like a leftover.
+        # Before it was locked, `clean` may have removed it.
         if Path(name).exists():
             return file
         file.close()
 
 
 def clean(folder: Path) -> None:
-    """Remove the leftovers of interrupted writes from a folder; nothing that is being written."""
+    """Remove the leftovers of interrupted writes from a folder, but no file that is being written."""
     for path in folder.glob(f".*{PART}"):
         with suppress(OSError), path.open("r+b") as file:
             if _try_lock(file):
@@ -76,7 +76,7 @@ def remove(path: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Have a rename on the disk before anything that comes later; systems without this do it at once."""
+    """Flush a rename to the disk, where the system can."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -102,10 +102,10 @@ def _umask() -> int:
     return mask
 
 
-#: Seconds without a sign of life after which a lock of another machine is stale. All must agree on them.
+#: Seconds without renewal after which a lock of another machine is stale; equal for all processes.
 STALE_S = 120
 
-#: Seconds after which a lock file without content is what a power failure has left.
+#: Seconds after which an empty lock file is taken for the leftover of a power failure.
 EMPTY_S = 10
 
 
@@ -113,10 +113,10 @@ EMPTY_S = 10
 def lock(path: Path, patience_s: float = -1) -> Iterator[bool]:
     """Hold a lock file; yields False if another process still holds it after the patience (negative: no end).
 
-    The file says which process of which machine holds it, and its time is renewed as a sign of life
-    (filelock's lease). It is free when it is gone, when its process has ended on this machine, or when it has
-    been watched for `STALE_S` without a sign of life from another machine. So nothing depends on whether a
-    file system knows locks. Who is taken for dead and is not makes the same files once more.
+    The file names its process and machine, and its time is renewed regularly (filelock's lease). The lock is
+    free when the file is gone, when its process on this machine has ended, or when a lock of another machine
+    has not been renewed for `STALE_S`. So it works on file systems without locks. A process that is wrongly
+    taken for dead writes the same files again.
     """
     lease = SoftFileLease(path, lease_duration=float(STALE_S))
     with disk_errors(path):

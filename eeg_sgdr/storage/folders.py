@@ -10,20 +10,20 @@ from eeg_sgdr.storage.files import clean, lock, remove
 
 
 @contextmanager
-def held(folder: "FitFolder", patience_s: float) -> Iterator[bool]:
-    """Be the only process that writes a fit; yields False if another still is after the patience."""
-    with lock(folder.lock, patience_s) as held:
-        if held:
+def fit_lock(folder: "FitFolder", patience_s: float) -> Iterator[bool]:
+    """Lock a fit for writing; yields False if another process still holds it after the patience."""
+    with lock(folder.lock, patience_s) as acquired:
+        if acquired:
             clean(folder.root)
-        yield held
-        if held and folder.fit.is_file():
+        yield acquired
+        if acquired and folder.fit.is_file():
             remove(folder.checkpoint)
 
 
 def tidy(folder: "FitFolder") -> None:
-    """Remove what a crash between a fit's last file and its end has left."""
+    """Remove the leftovers of a crash after a fit's last file was written."""
     if folder.lock.exists():
-        with held(folder, patience_s=0):
+        with fit_lock(folder, patience_s=0):
             pass
 
 
@@ -48,8 +48,8 @@ class Study:
 
     def subjects(self) -> list["SubjectFolder"]:
         """The folders of all subjects, or folds, that have trials."""
-        found = [*self.root.glob("subjects/*/trials.csv"), *self.root.glob("folds/*/trials.csv")]
-        return [SubjectFolder(path.parent) for path in sorted(found)]
+        tables = [*self.root.glob("subjects/*/trials.csv"), *self.root.glob("folds/*/trials.csv")]
+        return [SubjectFolder(path.parent) for path in sorted(tables)]
 
 
 class SubjectFolder:
@@ -90,7 +90,7 @@ class FitFolder:
 
 
 def folder_name(label: str) -> str:
-    """A label as the name of a folder: digits padded to three, nothing that leads elsewhere."""
+    """Name of a label's folder, digits padded to three; UserError if it is unsafe as a name."""
     name = label.zfill(3) if label.isdigit() else label
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise UserError(

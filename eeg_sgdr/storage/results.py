@@ -1,4 +1,4 @@
-"""A results folder, its subjects and folds, read when asked."""
+"""Results of a study, its subjects and folds, read from the folder when needed."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -29,13 +29,13 @@ class Subject:
     """
 
     folder: folders.SubjectFolder
-    #: fit.json of the fits that were read, by their names.
+    #: Cache of fit.json by name of the fit.
     _fits: dict[str, dict[str, Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def data(self) -> dict[str, Any]:
         """data.json."""
-        return schemas.read_plain(self.folder.data, schemas.DATA)
+        return schemas.read_json(self.folder.data, schemas.DATA)
 
     @property
     def label(self) -> str:
@@ -49,7 +49,7 @@ class Subject:
 
     @property
     def title(self) -> str:
-        """What messages call it."""
+        """Name in messages, "subject 1" or "fold 2"."""
         return f"{'fold' if self.fold else 'subject'} {self.label}"
 
     @property
@@ -89,10 +89,10 @@ class Subject:
         """fit.json of a fit, read once."""
         name = folder.root.name
         if name not in self._fits:
-            content = schemas.read_plain(folder.fit, schemas.FIT)
-            found = FitKey(**content["fit"]).name
-            if found != name:
-                raise schemas.altered(folder.fit, f"it is about {found}", delete=folder.root)
+            content = schemas.read_json(folder.fit, schemas.FIT)
+            stored = FitKey(**content["fit"]).name
+            if stored != name:
+                raise schemas.altered(folder.fit, f"it is about {stored}", delete=folder.root)
             self._fits[name] = content
         return self._fits[name]
 
@@ -100,7 +100,7 @@ class Subject:
     def baseline(self) -> dict[str, Any] | None:
         """fit.json of the baseline; None where there is none."""
         folder = self.folder.baseline
-        return schemas.read_plain(folder.fit, schemas.BASELINE) if folder.fit.is_file() else None
+        return schemas.read_json(folder.fit, schemas.BASELINE) if folder.fit.is_file() else None
 
     @property
     def done(self) -> list[FitKey]:
@@ -110,7 +110,7 @@ class Subject:
     def has(self, key: FitKey, every_epoch: bool) -> bool:
         """Whether a fit has ended, with probabilities of every epoch if these are wanted."""
         folder = self.folder.fit(key.name)
-        # fit.json is a fit's last file: that it is there is enough.
+        # fit.json is written last: its presence is enough.
         if not every_epoch or not folder.fit.is_file():
             return folder.fit.is_file()
         content = self._fit(folder)
@@ -174,7 +174,7 @@ class Subject:
         return schemas.read_table(folder.history, schemas.HISTORY, folder.root)
 
     def _checked(self, arrays: dict[str, np.ndarray], folder: folders.FitFolder) -> dict[str, np.ndarray]:
-        """Stored predictions, refused unless they are of the trials that are listed, and their classes."""
+        """Stored predictions; UserError unless trials and classes are those of trials.csv and data.json."""
         listed = self.tested
         classes = self.data["classes"]
         if (
@@ -325,14 +325,14 @@ class Results:
         unit = self.subject(subject) if subject is not None else self.fold(str(fold))
         asked = {"schedule": schedule, "budget": budget, "rate": rate, "seed": seed}
         wanted = {name: value for name, value in asked.items() if value is not None}
-        found = [key for key in unit.done if wanted.items() <= asdict(key).items()]
-        if len(found) != 1:
+        matching = [key for key in unit.done if wanted.items() <= asdict(key).items()]
+        if len(matching) != 1:
             raise UserError(
-                f"{unit.folder.root}: has {len(found) or 'no'} fits of "
+                f"{unit.folder.root}: has {len(matching) or 'no'} fits of "
                 f"{', '.join(f'{name} {value}' for name, value in wanted.items())}; name one of "
-                f"{', '.join(key.name for key in found or unit.done) or 'none'}."
+                f"{', '.join(key.name for key in matching or unit.done) or 'none'}."
             )
-        stored = unit.probabilities(found[0], statistics)
+        stored = unit.probabilities(matching[0], statistics)
         return np.array(list(stored)), np.stack(list(stored.values()))
 
     def _gather(self, tables: list[pd.DataFrame]) -> pd.DataFrame:
@@ -375,13 +375,13 @@ def load_results(path: str | Path) -> Results:
     return results
 
 
-def of_fit(content: Mapping[str, Any]) -> float:
+def fit_seconds(content: Mapping[str, Any]) -> float:
     """Seconds of a whole fit, from its fit.json; first versions of the program wrote that number alone."""
     seconds = content["seconds"]
     return seconds["fit"] if isinstance(seconds, Mapping) else seconds
 
 
-def of_prediction(content: Mapping[str, Any]) -> float | None:
-    """Seconds of predicting one trial, from a fit.json; None where they were not measured."""
+def trial_seconds(content: Mapping[str, Any]) -> float | None:
+    """Seconds to predict one trial, from a fit.json; None where they were not measured."""
     seconds = content["seconds"]
     return seconds.get("prediction") if isinstance(seconds, Mapping) else None

@@ -1,4 +1,4 @@
-"""Columns, shapes and forms of the files in a results folder, and readers that refuse others."""
+"""Formats of the files in a results folder (columns, shapes, JSON), readers that check them; provenance."""
 
 import hashlib
 import json
@@ -40,7 +40,7 @@ EVALUATION: dict[str, Any] = defaultdict(
 
 HISTORY = {"epoch": int, "first_rate": float, "last_rate": float, "loss": float, "seconds": float}
 
-#: Columns of comparison.csv on what a row is about: type and meaning, read by the documentation, too.
+#: Columns of comparison.csv that identify a row: type and meaning, read by the documentation, too.
 _ABOUT = {
     "comparison": (str, "name of the comparison of the configuration; empty where none is tested"),
     "family": (str, "what the row belongs to"),
@@ -51,7 +51,7 @@ _ABOUT = {
     "points": ("Int64", "how near the reference's error, in points, where the quantity has a target"),
 }
 
-#: The same on each side, with `_a` or `_b` behind the name, of one predictor of it.
+#: Columns of a predictor of each side, with the suffix `_a` or `_b`.
 _SIDE = {
     "arm": (str, "name of the schedule, or `baseline`"),
     "snapshots": (
@@ -73,7 +73,7 @@ _SIDE = {
     "epochs_spent": ("Int64", "epochs of training of all fits together"),
 }
 
-#: What the numbers stand on, and the numbers.
+#: Sample sizes and numbers.
 _NUMBERS = {
     "status": (
         str,
@@ -96,7 +96,7 @@ _NUMBERS = {
     "worse": ("Int64", "units in which a is worse"),
 }
 
-#: For people: nothing reads them back.
+#: Readable labels, which no code reads back.
 LABELS = {
     "missing": (str, "which units and seeds are missing, or why the row is left out"),
     "label_a": (str, "what a figure calls a"),
@@ -113,7 +113,7 @@ COMPARISON_COLUMNS: dict[str, tuple[Any, str]] = {
 
 COMPARISON: dict[str, Any] = {name: dtype for name, (dtype, _) in COMPARISON_COLUMNS.items()}
 
-#: Those that hold whole numbers (or nothing), and texts.
+#: Columns of nullable integers, and of texts.
 COUNTS = [name for name, dtype in COMPARISON.items() if dtype == "Int64"]
 
 TEXTS = [name for name, dtype in COMPARISON.items() if dtype is str]
@@ -239,7 +239,7 @@ class _FoldData(_Data):
     test_subjects: list[str]
 
 
-#: What fit.json of a fit, that of a baseline, and data.json hold.
+#: Schemas of a fit's fit.json, of a baseline's, and of data.json.
 FIT: TypeAdapter = TypeAdapter(_DoneFit | _FailedFit)
 
 BASELINE: TypeAdapter = TypeAdapter(_DoneBaseline | _FailedBaseline)
@@ -247,20 +247,20 @@ BASELINE: TypeAdapter = TypeAdapter(_DoneBaseline | _FailedBaseline)
 DATA: TypeAdapter = TypeAdapter(_SubjectData | _FoldData)
 
 
-def read_plain(path: Path, form: TypeAdapter) -> dict[str, Any]:
-    """Read JSON of a form: `FIT`, `BASELINE` or `DATA`; `UserError` if it holds anything else."""
+def read_json(path: Path, schema: TypeAdapter) -> dict[str, Any]:
+    """Read JSON of a schema: `FIT`, `BASELINE` or `DATA`; `UserError` if it is invalid."""
     with _read_errors(path, path):
         content = json.loads(path.read_text(encoding="utf-8"))
-        form.validate_python(content)
+        schema.validate_python(content)
     return content
 
 
 def read_arrays(
     path: Path, shapes: Mapping[str, str], delete: Path, sha256: str | None = None
 ) -> dict[str, np.ndarray]:
-    """Read arrays of shapes: `PREDICTIONS` or `SUMMARY`; `UserError` says what to delete if they are others.
+    """Read arrays of shapes: `PREDICTIONS` or `SUMMARY`.
 
-    So it does if the file has another hash than ``sha256``.
+    Raises UserError, which names the path to ``delete``, if shapes or the hash differ.
     """
     with _read_errors(path, delete):
         _check_digest(path, sha256)
@@ -287,13 +287,13 @@ def read_weights(path: Path, delete: Path, sha256: str | None = None) -> dict[st
 
 
 def read_table(path: Path, columns: Mapping[str, Any], delete: Path) -> pd.DataFrame:
-    """Read a table that has columns of their types; what is empty is NaN, and errors as of `read_arrays`."""
+    """Read a table with typed columns, empty cells as NaN; errors as of `read_arrays`."""
     with _read_errors(path, delete):
         table = pd.read_csv(path, dtype=columns, keep_default_na=False, na_values=[""])
         missing = [name for name in columns if name not in table.columns]
         if missing:
             raise _AlteredError(f"it lacks the column {missing[0]}")
-        # The last line of a table that was cut off may still be one.
+        # A table may be cut off after a valid but incomplete last line.
         if not path.read_bytes().endswith(b"\n"):
             raise _AlteredError("it is cut off")
     return table
@@ -306,17 +306,17 @@ def digests(folder: folders.FitFolder) -> dict[str, str]:
 
 
 class _AlteredError(Exception):
-    """A file can be read, and holds something else than was written."""
+    """A readable file does not hold what the program wrote."""
 
 
 def altered(path: Path, why: str, delete: Path) -> UserError:
-    """The error of a file that is not what the program wrote there."""
+    """Error of a file that is not as the program wrote it."""
     return UserError(f"{path}: is not as it was written ({why}); delete {delete} and run again.")
 
 
 @contextmanager
 def _read_errors(path: Path, delete: Path) -> Iterator[None]:
-    """Say in one sentence what is wrong with a file."""
+    """Turn errors of reading a file into a `UserError`."""
     try:
         yield
     except ValidationError as error:
@@ -359,6 +359,6 @@ def environment() -> dict[str, Any]:
     }
 
 
-def contents(fit: float, prediction: float | None) -> dict[str, float]:
+def durations(fit: float, prediction: float | None) -> dict[str, float]:
     """Seconds in fit.json: of the whole fit, and of predicting one trial (None if it failed)."""
     return {"fit": fit} if prediction is None else {"fit": fit, "prediction": prediction}

@@ -1,7 +1,7 @@
 """Classical baseline: covariances, Riemannian tangent space, logistic regression.
 
 Barachant et al. (2012), Multiclass brain-computer interface classification by Riemannian geometry, IEEE TBME
-59(4), 920-928; all of it is pyriemann's and scikit-learn's, as they come.
+59(4), 920-928; by pyriemann and scikit-learn with their defaults.
 """
 
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def singular(covariances: np.ndarray) -> np.ndarray:
     """Indices of covariances (n_trials, n_channels, n_channels) that are, within rounding, singular.
 
-    Shrinkage makes even flat or interpolated sensors regular; what is left are trials without signal.
+    As covariances are shrunk, even with flat or interpolated sensors, these are trials without signal.
     """
     values = np.linalg.eigvalsh(covariances)
     bound = values[:, -1] * values.shape[1] * np.finfo(float).eps
@@ -29,7 +29,7 @@ def fit(covariances: np.ndarray, y: np.ndarray) -> "Pipeline":
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
-    # One thread: with more, sums are rounded in another order on another machine.
+    # One thread, so that sums are rounded in the same order on every machine.
     with threadpool_limits(1):
         return make_pipeline(TangentSpace(), LogisticRegression(max_iter=1000)).fit(covariances, y)
 

@@ -10,19 +10,19 @@ from typing import Any
 
 import torch
 
-from eeg_sgdr.parallel.interrupts import held_back
+from eeg_sgdr.parallel.interrupts import defer_interrupts
 from eeg_sgdr.storage import files
 
 
 class Checkpoints:
-    """Checkpoints of a fit that is trained in one go: none."""
+    """Interface of checkpoints; this class keeps none."""
 
     def load(self) -> dict[str, Any] | None:
         """The state of the last checkpoint that can be resumed."""
         return None
 
     def due(self) -> bool:
-        """Whether the last one is old enough for another, wherever the fit is."""
+        """Whether it is time for the next checkpoint."""
         return False
 
     def save(self, state: dict[str, Any]) -> None:
@@ -35,7 +35,7 @@ NO_CHECKPOINTS = Checkpoints()
 class CheckpointFile(Checkpoints):
     """The last checkpoint, in a file: a line with the digest of the rest, then torch's format.
 
-    It is resumed only where its ``identity``, plain data, is that of the fit to be resumed.
+    It is resumed only if its ``identity``, plain data, equals that of the fit.
     """
 
     def __init__(self, path: Path, identity: dict[str, Any], interval_s: float) -> None:
@@ -47,11 +47,11 @@ class CheckpointFile(Checkpoints):
 
     @property
     def seconds(self) -> float:
-        """Duration of the fit so far, with what led to the checkpoint that it resumed."""
+        """Duration of the fit so far, including the time before the checkpoint that it resumed."""
         return self._seconds_before + time.monotonic() - self._started
 
     def load(self) -> dict[str, Any] | None:
-        """See `Checkpoints.load`; one that is damaged, or was made otherwise, is reported and ignored."""
+        """See `Checkpoints.load`; one that is damaged or of another identity is reported and ignored."""
         if not self.path.is_file():
             return None
         digest, _, content = self.path.read_bytes().partition(b"\n")
@@ -60,7 +60,7 @@ class CheckpointFile(Checkpoints):
             return None
         try:
             checkpoint = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
-        except UnpicklingError:  # whole, but in the format of another version
+        except UnpicklingError:  # undamaged, but in the format of another version
             checkpoint = {"identity": None}
         if checkpoint["identity"] != self.identity:
             self._report("was made by other versions, another kind of processor or other settings")
@@ -77,7 +77,7 @@ class CheckpointFile(Checkpoints):
         buffer = BytesIO()
         torch.save({"identity": self.identity, "seconds": self.seconds, "state": state}, buffer)
         content = buffer.getvalue()
-        with held_back():
+        with defer_interrupts():
             files.write_bytes(self.path, hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
         self._saved = time.monotonic()
 

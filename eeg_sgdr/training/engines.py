@@ -62,9 +62,9 @@ def build_for(data: Data, network: NetworkSettings, seed: int) -> Network:
 
 
 class Engine(ABC):
-    """The networks of n fits; ``members`` and ``parameters`` are those of the fits that still train."""
+    """Networks of n fits; ``members`` and ``parameters`` are of the fits still in training."""
 
-    form: Forward
+    forward: Forward
     parameters: list[Tensor]
 
     def __init__(self, members: Sequence[Member], networks: Sequence[Network], training: Training) -> None:
@@ -92,7 +92,7 @@ class Engine(ABC):
 
     @abstractmethod
     def keep(self, members: list[int]) -> None:
-        """Drop the other fits, which train no further."""
+        """Keep the given fits and drop the others, whose training has ended."""
 
     @abstractmethod
     def state_dict(self) -> dict[str, Tensor]:
@@ -104,10 +104,10 @@ class Engine(ABC):
 
     def prediction_seconds(self) -> float:
         """Seconds in which a network predicts one trial."""
-        return prediction_seconds(self.form, self.on_device(self.members[0].data.x_test[:CHUNK]))
+        return prediction_seconds(self.forward, self.on_device(self.members[0].data.x_test[:CHUNK]))
 
     def on_device(self, x: np.ndarray) -> Tensor:
-        """Windows on the device; memory maps are copied, as torch warns of arrays that are read-only."""
+        """Windows on the device; read-only memory maps are copied, as torch would warn."""
         return torch.from_numpy(np.require(x, requirements="W")).to(self.device)
 
     def autocast(self) -> AbstractContextManager:
@@ -117,24 +117,24 @@ class Engine(ABC):
 
 
 class OneFit(Engine):
-    """One fit, in the fastest form of its network; trains the module it is given."""
+    """One fit, by the fastest forward of its network; trains the given module in place."""
 
     def __init__(self, member: Member, network: Network, training: Training) -> None:
         super().__init__([member], [network], training)
         self.module = network.module
         self.parameters = list(network.module.parameters())
-        # The fast forms are laid out for the cache of one core.
+        # The fast forwards are optimised for the cache of one CPU core.
         on_cpu = self.device.type == "cpu"
-        self.form = choose(network, training.numerics.precision) if on_cpu else BraindecodeForward(network)
+        self.forward = choose(network, training.numerics.precision) if on_cpu else BraindecodeForward(network)
         data = member.data
-        self.train, self.test = (self.form.prepare(self.on_device(x)) for x in (data.x_train, data.x_test))
+        self.train, self.test = (self.forward.prepare(self.on_device(x)) for x in (data.x_train, data.x_test))
         self.labels = torch.from_numpy(np.repeat(data.y_train, self.crops_per_trial)).to(self.device)
 
     def losses(self, crops: np.ndarray, seeds: Sequence[int]) -> Tensor:
         """See `Engine.losses`."""
         batch = torch.from_numpy(crops[0]).to(self.device)
         with self.autocast():
-            logits = self.form.logits(self.train, batch, seeds[0])
+            logits = self.forward.logits(self.train, batch, seeds[0])
         return cross_entropy(logits.to(self.dtype), self.labels[batch])[None]
 
     def rates(self, rates: np.ndarray) -> float:
@@ -143,10 +143,10 @@ class OneFit(Engine):
 
     def score(self, i: int) -> Score:
         """See `Engine.score`."""
-        return score(self.form, self.train, self.test)
+        return score(self.forward, self.train, self.test)
 
     def keep(self, members: list[int]) -> None:
-        """See `Engine.keep`; there are no others."""
+        """See `Engine.keep`; a single fit has no others to drop."""
 
     def state_dict(self) -> dict[str, Tensor]:
         """See `Engine.state_dict`."""
@@ -158,7 +158,7 @@ class OneFit(Engine):
 
 
 class Stack(Engine):
-    """Fits of one network trained together by `torch.func.vmap`, which is what fills a GPU.
+    """Fits of one network trained together by `torch.func.vmap`, which fills a GPU.
 
     Parameters and buffers have a first axis of members. Equal to each fit alone with braindecode's own
     forward, to rounding. Raises `UserError` if the members' windows differ in shape.
@@ -170,22 +170,22 @@ class Stack(Engine):
         super().__init__(members, networks, training)
         self.named, self.buffers = stack_module_state([network.module for network in networks])
         self.parameters = list(self.named.values())
-        #: Its own weights are not read: those of a member take their place.
-        self.form: BraindecodeForward = BraindecodeForward(networks[0])
+        #: Its own weights are not used, but replaced by those of a member.
+        self.forward: BraindecodeForward = BraindecodeForward(networks[0])
         arrays = {id(x): x for member in members for x in (member.data.x_train, member.data.x_test)}
         #: Each array once: fits of a subject share them.
         self.windows = {key: self.on_device(x) for key, x in arrays.items()}
 
     def losses(self, crops: np.ndarray, seeds: Sequence[int]) -> Tensor:
         """See `Engine.losses`."""
-        each = list(zip(self.members, crops, strict=True))
+        batches = list(zip(self.members, crops, strict=True))
         x = torch.stack(
             [
-                self.form.crops(self._windows(member.data.x_train), torch.from_numpy(own))
-                for member, own in each
+                self.forward.crops(self._windows(member.data.x_train), torch.from_numpy(batch))
+                for member, batch in batches
             ]
         )
-        labels = np.stack([member.data.y_train[own // self.crops_per_trial] for member, own in each])
+        labels = np.stack([member.data.y_train[batch // self.crops_per_trial] for member, batch in batches])
         y = torch.from_numpy(labels).to(self.device)
         masks = self._masks(x, seeds)
         with self.autocast():
@@ -196,24 +196,24 @@ class Stack(Engine):
     def _logits(self, parameters: Any, buffers: Any, crops: Tensor, masks: list[Tensor]) -> Tensor:
         """Mean logits (batch, n_classes) of one member."""
         remaining = iter(masks)
-        with masked(self.form.dropouts, lambda layer, output: next(remaining)):
+        with masked(self.forward.dropouts, lambda layer, output: next(remaining)):
             return mean_logits(
-                lambda x: functional_call(self.form.module, {**parameters, **buffers}, (x,)), crops
+                lambda x: functional_call(self.forward.module, {**parameters, **buffers}, (x,)), crops
             )
 
     def _masks(self, x: Tensor, seeds: Sequence[int]) -> list[Tensor]:
-        """Dropout masks (n, batch, ...) of every layer: for each member those that it would draw alone."""
-        if not self.form.dropouts:
+        """Dropout masks (n, batch, ...) of every layer; those of a member are as if it trained alone."""
+        if not self.forward.dropouts:
             return []
         shapes: list[tuple[tuple[int, ...], float]] = []
 
-        def note(layer: Any, output: Tensor) -> Tensor:
+        def record(layer: Any, output: Tensor) -> Tensor:
             shapes.append((tuple(output.shape), layer.p))
             return torch.ones_like(output)
 
-        one = {name: value.clone() for name, value in self.form.module.state_dict().items()}
-        with torch.no_grad(), masked(self.form.dropouts, note):
-            functional_call(self.form.module, one, (x[0],))
+        state = {name: value.clone() for name, value in self.forward.module.state_dict().items()}
+        with torch.no_grad(), masked(self.forward.dropouts, record):
+            functional_call(self.forward.module, state, (x[0],))
         drawn: dict[int, list[Tensor]] = {}
         for seed in dict.fromkeys(seeds):
             generator = torch.Generator(x.device).manual_seed(seed)
@@ -226,9 +226,9 @@ class Stack(Engine):
 
     def score(self, i: int) -> Score:
         """See `Engine.score`."""
-        self.form.module.load_state_dict({name: value[i] for name, value in self.state_dict().items()})
+        self.forward.module.load_state_dict({name: value[i] for name, value in self.state_dict().items()})
         data = self.members[i].data
-        return score(self.form, self._windows(data.x_train), self._windows(data.x_test))
+        return score(self.forward, self._windows(data.x_train), self._windows(data.x_test))
 
     def keep(self, members: list[int]) -> None:
         """See `Engine.keep`."""

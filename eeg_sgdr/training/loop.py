@@ -12,20 +12,20 @@ from torch import Tensor
 
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.networks.build import Network
-from eeg_sgdr.parallel.interrupts import Interrupted, held_back
+from eeg_sgdr.parallel.interrupts import Interrupted, defer_interrupts
 from eeg_sgdr.schedules import Schedule
 from eeg_sgdr.settings import NetworkSettings, Training
 from eeg_sgdr.training.checkpoints import NO_CHECKPOINTS, Checkpoints
 from eeg_sgdr.training.engines import Data, Engine, Member, OneFit, build_for
-from eeg_sgdr.training.optimizers import optimizer_of
+from eeg_sgdr.training.optimizers import make_optimizer
 from eeg_sgdr.training.scoring import Score
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """A line of history.csv: epochs done, rates of its first and last update, mean loss in nats.
+    """A row of history.csv: epochs done, rates of its first and last update, mean loss in nats.
 
-    Its seconds are those of training, scoring left out.
+    Its seconds are of training, without scoring.
     """
 
     epoch: int
@@ -39,8 +39,8 @@ class Epoch:
 class Fit:
     """A trained fit: its history, and its scores by epoch, at the schedule's ends or at every epoch.
 
-    ``form`` names the form of the network that was computed, ``n_updates`` counts those of an epoch, and
-    ``prediction_s`` are the seconds in which the network predicts one trial.
+    ``form`` is the name of the forward, as in fit.json, ``n_updates`` are those of an epoch, and
+    ``prediction_s`` the seconds to predict one trial.
     """
 
     history: list[Epoch]
@@ -68,11 +68,12 @@ def train(
 ) -> list[Fit | FitFailed]:
     """Train the fits of an engine, each with its own rates, order and dropout, from the last checkpoint on.
 
-    Results depend on data, settings and seeds alone, whatever was interrupted: fits of a seed share initial
-    weights, the order of crops, and dropout. One whose loss is not finite leaves the others alone.
+    Results depend on data, settings and seeds alone, not on interruptions: fits of a seed share initial
+    weights, the order of crops, and dropout. A fit whose loss is not finite does not affect the others.
 
-    ``on_epoch`` is called with the number of epochs done, for each fit, those before the checkpoint included.
-    Raises `UserError` if there are fewer crops than a batch, and `Interrupted`, with a checkpoint saved.
+    ``on_epoch`` is called with the number of epochs done, for each fit, including those before the
+    checkpoint. Raises `UserError` if there are fewer crops than a batch, and `Interrupted` after saving a
+    checkpoint.
     """
     training = engine.training
     n_updates = updates_per_epoch(engine.n_crops, training.batch_size)
@@ -116,7 +117,7 @@ def train(
         raise
     prediction_s = engine.prediction_seconds()
     return [
-        record.failure or Fit(record.history, record.scores, engine.form.name, n_updates, prediction_s)
+        record.failure or Fit(record.history, record.scores, engine.forward.name, n_updates, prediction_s)
         for record in run.records
     ]
 
@@ -131,7 +132,7 @@ class _Record:
     failure: FitFailed | None = None
 
     def state_dict(self) -> dict[str, Any]:
-        """As plain data and tensors, with the weights of the schedule's ends alone: only these are stored."""
+        """Plain data and tensors; weights only at the schedule's ends, which alone become snapshots."""
         return {
             "history": [asdict(line) for line in self.history],
             "scores": {
@@ -157,30 +158,30 @@ class _Record:
 
 
 class _Run:
-    """State of a training; all of it changes, or none, before a request to stop is answered."""
+    """State of a training run; its changes are atomic with respect to interruptions."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.optimizer = optimizer_of(engine.training, engine.parameters)
+        self.optimizer = make_optimizer(engine.training, engine.parameters)
         self.records = [_Record(member) for member in engine.members]
-        #: Numbers of the fits that are neither done nor failed, in the order of the engine's members.
+        #: Indices of the fits still in training, in the order of the engine's members.
         self.active = list(range(len(self.records)))
         self.epoch = 0
-        #: Of the epoch under way: losses (n,) of its updates, and the seconds that these took.
+        #: Losses (n,) of the current epoch's updates, and their seconds.
         self.losses: list[Tensor] = []
         self.seconds = 0.0
 
     @contextmanager
     def update(self) -> Iterator[None]:
-        """Time an update, and hold back requests to stop."""
-        with held_back():
+        """Time an update, and defer interruptions."""
+        with defer_interrupts():
             started = time.perf_counter()
             yield
             self.seconds += time.perf_counter() - started
 
     def end_epoch(self, rates: np.ndarray, losses: list[float], scores: dict[int, Score]) -> None:
         """Record an epoch, with rates (n_updates, n), and drop the fits that are done or have failed."""
-        with held_back():
+        with defer_interrupts():
             self.epoch += 1
             seconds = self.seconds / len(self.active)
             for i, number in enumerate(self.active):
@@ -200,7 +201,7 @@ class _Run:
             for number in self.active
             if not self.records[number].failure and self.records[number].member.schedule.budget > self.epoch
         ]
-        # The last fits stay in the engine, which predicts with them.
+        # The last fits stay in the engine, to time its predictions.
         if left and left != self.active:
             places = [self.active.index(number) for number in left]
             self.engine.keep(places)
@@ -208,7 +209,7 @@ class _Run:
         self.active = left
 
     def state_dict(self) -> dict[str, Any]:
-        """All that a restart needs."""
+        """All that is needed to resume."""
         return {
             "epoch": self.epoch,
             "losses": self.losses,
@@ -219,7 +220,7 @@ class _Run:
         }
 
     def restore(self, state: dict[str, Any] | None) -> None:
-        """Continue from what `state_dict` returned, if there is a checkpoint."""
+        """Resume from what `state_dict` returned, if there is a checkpoint."""
         if state is None:
             return
         for record, saved in zip(self.records, state["records"], strict=True):
@@ -255,7 +256,7 @@ def train_network(
     on_epoch: Callable[[int], object] = lambda epoch: None,
     checkpoints: Checkpoints = NO_CHECKPOINTS,
 ) -> Fit:
-    """Train a network in place, from the weights that it has; see `train`. Raises `FitFailed`."""
+    """Train a network in place, from its present weights; see `train`. Raises `FitFailed`."""
     (result,) = train(OneFit(Member(data, schedule, seed), net, training), on_epoch, checkpoints)
     if isinstance(result, FitFailed):
         raise result
@@ -263,7 +264,7 @@ def train_network(
 
 
 def updates_per_epoch(n_crops: int, batch_size: int) -> int:
-    """U: full batches in an epoch. Raises `UserError` if there is none."""
+    """Full batches in an epoch. Raises `UserError` if there is none."""
     if n_crops < batch_size:
         raise UserError(
             f"training.batch_size: {batch_size} is more than the {n_crops} training crops; make it smaller."

@@ -10,8 +10,8 @@ from torch import Tensor
 from eeg_sgdr.settings import Training
 
 
-def optimizer_of(training: Training, parameters: Iterable[Tensor]) -> "Optimizer":
-    """The optimizer that the settings ask for."""
+def make_optimizer(training: Training, parameters: Iterable[Tensor]) -> "Optimizer":
+    """The optimizer of the settings."""
     return SGD(parameters, training.momentum, training.weight_decay, training.momentum_form)
 
 
@@ -26,13 +26,13 @@ class Optimizer(ABC):
 
     @abstractmethod
     def step(self, rates: float | Tensor) -> None:
-        """Update the parameters once by their gradients, and clear these; without one they stay as they are.
+        """Update all parameters that have a gradient, and clear the gradients.
 
         A tensor of rates, shape (n,), is for n fits whose parameters lie along the first axis.
         """
 
     def state_dict(self) -> dict[str, Any]:
-        """All that a restart needs beside the parameters."""
+        """All that is needed to resume, apart from the parameters."""
         return {"moments": self.moments}
 
     @torch.no_grad()
@@ -43,7 +43,7 @@ class Optimizer(ABC):
                 value.copy_(saved)
 
     def keep(self, members: list[int], parameters: Iterable[Tensor]) -> None:
-        """Drop the other fits of a stack; what is left of its parameters takes their place."""
+        """Keep the given fits of a stack; ``parameters`` are those of the stack without the others."""
         self.parameters = list(parameters)
         self.moments = {
             name: [value[members].clone() for value in values] for name, values in self.moments.items()
@@ -95,7 +95,7 @@ class SGD(Optimizer):
 
 
 def _add_scaled(target: Tensor, value: Tensor, factors: float | Tensor) -> None:
-    """Add a value times a factor, or times each fit's factor."""
+    """Add a value times a factor, or times each fit's factor, in place."""
     if isinstance(factors, Tensor):
         target.addcmul_(value, factors.view(-1, *[1] * (value.ndim - 1)))
     else:

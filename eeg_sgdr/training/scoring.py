@@ -16,9 +16,9 @@ from eeg_sgdr.networks.forward import CHUNK, Forward
 class Score:
     """A state of a fit, scored on the test trials; probabilities are float32, (n_trials, n_classes).
 
-    ``probabilities`` come with batch-norm statistics recomputed over the training crops,
-    ``probabilities_running`` with the running ones of training; ``state`` is the module's state dict with the
-    recomputed ones, on the CPU.
+    ``probabilities`` are with batch-norm statistics recomputed over the training crops,
+    ``probabilities_running`` with running statistics; ``state`` is the module's state dict with recomputed
+    statistics, on the CPU.
     """
 
     probabilities: np.ndarray
@@ -26,28 +26,28 @@ class Score:
     state: dict[str, Tensor]
 
 
-def score(form: Forward, train: Any, test: Any) -> Score:
-    """Score the present state of a network on prepared windows; the network is left as it is.
+def score(forward: Forward, train: Any, test: Any) -> Score:
+    """Score the present state of a network on prepared windows; the network is not changed.
 
     Running batch-norm statistics lag behind the weights, most of all early in a fit. Therefore they
     are recomputed, on a copy, from the training crops.
     """
-    running = probabilities(form, test)
-    module = copy.deepcopy(form.module)
-    module.load_state_dict(form.batch_norm_statistics(train), strict=False)
-    recomputed = type(form)(replace(form.network, module=module))
+    running = probabilities(forward, test)
+    module = copy.deepcopy(forward.module)
+    module.load_state_dict(forward.batch_norm_statistics(train), strict=False)
+    recomputed = type(forward)(replace(forward.network, module=module))
     state = {name: value.detach().cpu().clone() for name, value in module.state_dict().items()}
     return Score(probabilities(recomputed, test), running, state)
 
 
-def prediction_seconds(form: Forward, windows: Tensor) -> float:
+def prediction_seconds(forward: Forward, windows: Tensor) -> float:
     """Seconds to predict one trial, measured on a chunk of windows (n, n_channels, n_samples)."""
     windows = windows[:CHUNK]
     started = time.perf_counter()
-    probabilities(form, form.prepare(windows))
+    probabilities(forward, forward.prepare(windows))
     return (time.perf_counter() - started) / len(windows)
 
 
-def probabilities(form: Forward, prepared: Any) -> np.ndarray:
+def probabilities(forward: Forward, prepared: Any) -> np.ndarray:
     """Class probabilities of prepared windows in evaluation mode; float32, shape (n_trials, n_classes)."""
-    return torch.softmax(form.trial_logits(prepared).double(), dim=1).float().cpu().numpy()
+    return torch.softmax(forward.trial_logits(prepared).double(), dim=1).float().cpu().numpy()

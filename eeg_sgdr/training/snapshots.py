@@ -51,8 +51,10 @@ class Snapshot:
             return np.empty((0, len(self.classes_)), np.float32)
         network = self.build()
         network.module.load_state_dict(self.state)
-        form = choose(network)
-        return probabilities(form, form.prepare(torch.from_numpy(np.require(X, requirements=["C", "W"]))))
+        forward = choose(network)
+        return probabilities(
+            forward, forward.prepare(torch.from_numpy(np.require(X, requirements=["C", "W"])))
+        )
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """The most probable classes; shape (n_trials,)."""

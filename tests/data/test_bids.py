@@ -10,7 +10,7 @@ from conftest import make_raw, positions
 
 from eeg_sgdr.data.sources import open_source
 from eeg_sgdr.data.sources.bids import Bids
-from eeg_sgdr.data.sources.lab import montage_1005
+from eeg_sgdr.data.sources.channels import montage_1005
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.settings import BidsRecordings, LabRecordings
 

@@ -8,7 +8,7 @@ from scipy import signal
 
 from eeg_sgdr.data import filters
 from eeg_sgdr.data.raw import load_microvolts
-from eeg_sgdr.data.sources.lab import montage_1005
+from eeg_sgdr.data.sources.channels import montage_1005
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.settings import Preprocessing, Standardize
 

@@ -11,7 +11,7 @@ from scipy import signal
 
 from eeg_sgdr import settings as config
 from eeg_sgdr.data.sources import open_source
-from eeg_sgdr.data.sources.physionet import runs_of
+from eeg_sgdr.data.sources.physionet import run_numbers
 from eeg_sgdr.data.trials import make_trials
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.settings import PhysioNetRecordings
@@ -29,7 +29,7 @@ FISTS_FEET = {"both_fists": "both_fists", "both_feet": "both_feet"}
     ],
 )
 def test_runs_by_task_or_number(settings, runs):
-    assert runs_of(PhysioNetRecordings(source="physionet", **settings)) == runs
+    assert run_numbers(PhysioNetRecordings(source="physionet", **settings)) == runs
 
 
 @pytest.mark.parametrize(

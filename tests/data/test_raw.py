@@ -12,7 +12,7 @@ from scipy import signal
 from eeg_sgdr.data import raw as raw_module
 from eeg_sgdr.data.filters import common_sensors
 from eeg_sgdr.data.raw import flat_sensors, load_microvolts, n_chunks
-from eeg_sgdr.data.sources.lab import montage_1005
+from eeg_sgdr.data.sources.channels import montage_1005
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.settings import Preprocessing
 

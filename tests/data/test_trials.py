@@ -9,7 +9,7 @@ from conftest import make_raw, make_settings
 from scipy import signal
 
 from eeg_sgdr.data.sources import Recording
-from eeg_sgdr.data.sources.lab import montage_1005
+from eeg_sgdr.data.sources.channels import montage_1005
 from eeg_sgdr.data.trials import make_trials
 from eeg_sgdr.errors import UserError
 

@@ -1,36 +1,15 @@
-"""Which units are asked for, and their fits on one pool: one's failure is its own."""
+"""Fits of several units on one pool: a failure concerns its unit alone."""
 
 import pytest
 from conftest import make_settings
 
 from eeg_sgdr.errors import UserError
-from eeg_sgdr.jobs.submit import Jobs, Unit, cards, processes, select
+from eeg_sgdr.jobs.submit import Jobs, gpus, processes
+from eeg_sgdr.jobs.units import Unit
 from eeg_sgdr.parallel.workers import local_pool
 from eeg_sgdr.settings import load
 from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.storage.folders import SubjectFolder
-
-LABELS = ["01", "02", "03", "10"]
-
-
-@pytest.mark.parametrize(
-    ("asked", "configured", "expected"),
-    [
-        (None, "all", LABELS),
-        (["all"], ["02", "10"], ["02", "10"]),
-        (["1", "10"], "all", ["01", "10"]),
-        (["1-3"], "all", ["01", "02", "03"]),
-        (["3", "1-3", "03"], "all", ["03", "01", "02"]),
-    ],
-)
-def test_subjects_are_selected(asked, configured, expected):
-    assert select(asked, configured, LABELS) == expected
-
-
-@pytest.mark.parametrize("asked", [["7"], ["3-5"], ["3-1"], ["x"]])
-def test_unknown_subjects_are_refused(asked):
-    with pytest.raises(UserError, match="subject"):
-        select(asked, "all", LABELS)
 
 
 def call(keys, settings, trials, folder, steps, patience_s):
@@ -60,7 +39,7 @@ def begun(jobs, folder, *missing):
 def test_a_failure_is_of_its_subject_alone(jobs, tmp_path):
     of_seed_1 = [FitKey("step", budget, 0.05, 1) for budget in range(1, 9)]
     bad, good, empty = begun(jobs, tmp_path, of_seed_1, [FitKey("step", 9, 0.05, 0)], [])
-    assert set(jobs.ended()) == {bad, good, empty}
+    assert set(jobs.completed()) == {bad, good, empty}
     assert str(bad.failure) == "seed 1 is refused."
     assert good.failure is None
     assert [path.name for path in tmp_path.iterdir()] == ["step-b9-r0.05-s0"]
@@ -69,20 +48,20 @@ def test_a_failure_is_of_its_subject_alone(jobs, tmp_path):
 def test_a_subject_ends_when_its_last_fit_does_and_others_are_waited_for(jobs, tmp_path):
     keys = [FitKey("step", budget, 0.05, 2) for budget in (1, 3)]
     first, second = begun(jobs, tmp_path, keys, [FitKey("step", 9, 0.05, 0)])
-    ended = jobs.ended()
+    ended = jobs.completed()
     assert next(ended) is first
     assert sorted(first.others) == keys
     assert list(ended) == [second]
     jobs.wait_for_others(first)
-    assert list(jobs.ended()) == [first]
+    assert list(jobs.completed()) == [first]
     assert first.others == []
 
 
 def test_no_more_is_waited_for_than_is_asked(jobs, tmp_path):
     one, *three = [FitKey("step", budget, 0.05, 0) for budget in (1, 2, 3, 4)]
     first, second = begun(jobs, tmp_path, [one], three)
-    assert list(jobs.ended(at_most=3)) in ([], [first])
-    assert second in list(jobs.ended())
+    assert list(jobs.completed(max_pending=3)) in ([], [first])
+    assert second in list(jobs.completed())
 
 
 @pytest.mark.parametrize(
@@ -99,4 +78,4 @@ def test_a_process_trains_on_each_card(device, visible, jobs, n, shared_out, mon
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     settings = load("demo", [f"training.numerics.device={device}"])
     assert processes(settings, jobs) == n
-    assert cards(settings) == shared_out
+    assert gpus(settings) == shared_out

@@ -15,7 +15,7 @@ import small_study
 from eeg_sgdr import settings as config
 from eeg_sgdr.data.cache import prepare
 from eeg_sgdr.data.sources import open_source
-from eeg_sgdr.errors import CannotGoOnError
+from eeg_sgdr.errors import FatalError
 from eeg_sgdr.jobs import tasks
 from eeg_sgdr.parallel import workers
 from eeg_sgdr.settings import plan
@@ -111,7 +111,7 @@ def test_a_full_disk_loses_nothing(study, undisturbed, tmp_path, monkeypatch, nu
 
     with monkeypatch.context() as full:
         full.setattr(os, "fsync", fill)
-        with pytest.raises(CannotGoOnError, match=r"written \(No space left on device\); make room"):
+        with pytest.raises(FatalError, match=r"written \(No space left on device\); make room"):
             make_all(*study, root)
     assert list(root.rglob("*.part")) == []
     done = {path: path.read_bytes() for path in root.rglob("fit.json")}

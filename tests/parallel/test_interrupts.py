@@ -6,7 +6,7 @@ import pytest
 from fits import DENSE, TRAINING, make_data, same, without_times
 
 from eeg_sgdr.parallel import interrupts
-from eeg_sgdr.parallel.interrupts import Interrupted, held_back, stop
+from eeg_sgdr.parallel.interrupts import Interrupted, defer_interrupts, stop
 from eeg_sgdr.schedules import WarmRestarts
 from eeg_sgdr.training import engines, loop
 from eeg_sgdr.training.checkpoints import CheckpointFile
@@ -14,17 +14,16 @@ from eeg_sgdr.training.optimizers import SGD
 
 
 @pytest.fixture(autouse=True)
-def fresh():
-    yield
-    interrupts.forget()
+def fresh(monkeypatch):
+    monkeypatch.setattr(interrupts, "_state", interrupts._State())
 
 
 def test_what_is_held_together_is_done_first():
     done = []
 
     def hold():
-        with held_back():
-            with held_back():
+        with defer_interrupts():
+            with defer_interrupts():
                 stop(signal.SIGTERM, None)
                 done.append("inside")
             done.append("outside")
@@ -36,7 +35,7 @@ def test_what_is_held_together_is_done_first():
 
 def test_an_error_goes_before_it():
     def fail():
-        with held_back():
+        with defer_interrupts():
             stop()
             raise ZeroDivisionError
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from eeg_sgdr.errors import CannotGoOnError, UserError
+from eeg_sgdr.errors import FatalError, UserError
 from eeg_sgdr.parallel import workers
-from eeg_sgdr.parallel.interrupts import held_back
+from eeg_sgdr.parallel.interrupts import defer_interrupts
 
 
 def square(x):
@@ -41,7 +41,7 @@ def kill_or_finish(x, path):
         while not path.exists():
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGKILL)
-    with held_back():
+    with defer_interrupts():
         path.write_text("begun")
         time.sleep(1)
         path.write_text("done")
@@ -105,13 +105,13 @@ def kill_the_last_that_began(pool):
 
 
 def test_a_worker_that_is_killed_as_it_begins_is_told():
-    with pytest.raises(CannotGoOnError, match="worker process was killed"), workers.local_pool(2) as pool:
+    with pytest.raises(FatalError, match="worker process was killed"), workers.local_pool(2) as pool:
         kill_the_last_that_began(pool)
 
 
 def test_a_worker_that_is_killed_is_told_and_the_others_finish_what_they_are_in(tmp_path):
     path = tmp_path / "file"
-    with pytest.raises(CannotGoOnError, match=r"worker process was killed.*fewer --jobs \(it had 2\)"):
+    with pytest.raises(FatalError, match=r"worker process was killed.*fewer --jobs \(it had 2\)"):
         workers.run_all(kill_or_finish, [(0, path), (1, path)], 2)
     assert path.read_text() == "done"
     assert multiprocessing.active_children() == []
@@ -163,4 +163,4 @@ def test_cards_are_those_that_cuda_may_see(named, expected, monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if named is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
-    assert workers.visible_cards() == expected
+    assert workers.visible_gpus() == expected

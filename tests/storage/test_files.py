@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from killing import hold
 
-from eeg_sgdr.errors import CannotGoOnError, UserError
+from eeg_sgdr.errors import FatalError, UserError
 from eeg_sgdr.storage import files
 
 REFUSALS = [
@@ -31,7 +31,7 @@ def test_what_the_disk_refuses_is_told_and_leaves_what_was_there(owner, name, er
 
     monkeypatch.setattr(owner, name, refuse)
     said = rf"file: cannot be written \({error.strerror}\); make room, or"
-    with pytest.raises(CannotGoOnError, match=said):
+    with pytest.raises(FatalError, match=said):
         files.write_bytes(path, b"other")
     assert path.read_bytes() == b"whole"
     assert list(tmp_path.iterdir()) == [path]

@@ -15,23 +15,23 @@ def fit(tmp_path):
 
 
 def test_a_fit_is_held_by_one_and_free_when_that_dies(fit):
-    with hold(fit.lock), folders.held(fit, 0) as mine:
+    with hold(fit.lock), folders.fit_lock(fit, 0) as mine:
         assert not mine
-    with folders.held(fit, 0) as mine:
+    with folders.fit_lock(fit, 0) as mine:
         assert mine
 
 
 def test_who_waits_gets_it_when_the_other_dies(fit):
     with hold(fit.lock) as process:
         threading.Timer(0.5, lambda: (process.kill(), process.wait())).start()
-        with folders.held(fit, -1) as mine:
+        with folders.fit_lock(fit, -1) as mine:
             assert mine
 
 
 def test_who_holds_a_fit_removes_what_a_crash_has_left(fit):
     for path in (fit.root / ".history.csv.abc.part", fit.checkpoint):
         files.write_text(path, "x")
-    with folders.held(fit, 0):
+    with folders.fit_lock(fit, 0):
         assert {*fit.root.iterdir()} == {fit.lock, fit.checkpoint}
         files.write_json(fit.fit, {})
     assert list(fit.root.iterdir()) == [fit.fit]
@@ -39,7 +39,7 @@ def test_who_holds_a_fit_removes_what_a_crash_has_left(fit):
 
 def test_what_fails_keeps_its_checkpoint(fit):
     def fail():
-        with folders.held(fit, 0):
+        with folders.fit_lock(fit, 0):
             files.write_text(fit.checkpoint, "x")
             raise ZeroDivisionError
 

@@ -14,7 +14,7 @@ from results_folder import BASELINE, MadeUp, write_folder
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.storage import files, folders, schemas
-from eeg_sgdr.storage.results import Results, of_fit, of_prediction
+from eeg_sgdr.storage.results import Results, fit_seconds, trial_seconds
 from eeg_sgdr.training.checkpoints import CheckpointFile
 
 KEY = FitKey("restarts", 7, 0.05, 0)
@@ -192,7 +192,7 @@ def test_pickles_are_never_loaded(tmp_path):
         schemas.read_arrays(tmp_path / "bad.npz", {"a": "n"}, tmp_path)
 
 
-@pytest.mark.parametrize(("stored", "read"), [(12.5, (12.5, None)), (schemas.contents(9, 0.1), (9, 0.1))])
+@pytest.mark.parametrize(("stored", "read"), [(12.5, (12.5, None)), (schemas.durations(9, 0.1), (9, 0.1))])
 def test_seconds_are_read_in_folders_of_any_age(stored, read):
     content = {"seconds": stored}
-    assert (of_fit(content), of_prediction(content)) == read
+    assert (fit_seconds(content), trial_seconds(content)) == read

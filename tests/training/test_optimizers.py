@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from eeg_sgdr.settings import Training
-from eeg_sgdr.training.optimizers import SGD, optimizer_of
+from eeg_sgdr.training.optimizers import SGD, make_optimizer
 
 
 def test_torch_form_is_torch_bit_by_bit():
@@ -58,16 +58,16 @@ def test_a_stack_is_its_fits_with_their_rates_also_after_a_restart_and_without_o
     alone = []
     for i, start in enumerate(starts):
         x = start.clone().requires_grad_()
-        optimizer = optimizer_of(training, [x])
+        optimizer = make_optimizer(training, [x])
         for gradient in gradients[:, i]:
             x.grad = gradient.clone()
             optimizer.step(float(rates[i]))
         alone.append(x.detach())
     stack, members = starts.clone().requires_grad_(), [0, 1, 2]
-    optimizer = optimizer_of(training, [stack])
+    optimizer = make_optimizer(training, [stack])
     for k, gradient in enumerate(gradients):
         if k == 2:
-            again = optimizer_of(training, [stack])
+            again = make_optimizer(training, [stack])
             again.load_state_dict(optimizer.state_dict())
             optimizer = again
         if k == 3:

@@ -1,4 +1,4 @@
-"""Sources of recordings: one module each, all yielding MNE Raws of the same form."""
+"""Sources of recordings, one module each; all yield annotated MNE Raws."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -57,19 +57,7 @@ class Source(ABC):
 
 
 def open_source(settings: "Recordings", data_dir: Path) -> Source:
-    """Open the source that the settings name.
-
-    Parameters
-    ----------
-    settings : Recordings
-        The section ``recordings`` of a configuration.
-    data_dir : Path
-        Where downloads and simulated recordings are kept.
-
-    Returns
-    -------
-    source : Source
-    """
+    """Source of the section ``recordings``; ``data_dir`` is for downloads and simulated recordings."""
     # Imported where used: each source brings heavy libraries of its own.
     module, _, name = settings.reader.partition(":")
     source: type[Source] = getattr(import_module(module), name)
@@ -82,9 +70,9 @@ def natural_key(label: str) -> tuple[bool, int, str]:
 
 
 def find_label(wanted: str, labels: list[str], kind: str) -> str:
-    """The label that is wanted: itself, or the only one of the same integer value ("1" for "01").
+    """The label that matches: an equal one, or the only one of the same integer value ("1" for "01").
 
-    Raises UserError, which calls it ``kind``, if no label or several match.
+    Raises UserError, in whose sentence it is a ``kind``, if none or several match.
     """
     if wanted in labels:
         return wanted

@@ -9,7 +9,7 @@ import mne
 from mne_bids import BIDSPath, get_bids_path_from_fname, read_raw_bids
 
 from eeg_sgdr.data.sources import Recording, Source, natural_key
-from eeg_sgdr.data.sources.lab import apply_settings, montage_1005, refuse_truncated
+from eeg_sgdr.data.sources.channels import apply_settings, montage_1005, refuse_truncated
 from eeg_sgdr.errors import UserError, in_words
 from eeg_sgdr.settings import BidsRecordings, LabRecordings
 
@@ -21,11 +21,11 @@ _DETERMINING = re.compile(r"(.*_)?(eeg|events|channels|electrodes|coordsystem)\.
 
 
 class Bids(Source):
-    """A BIDS EEG dataset; ``settings`` override what it says of its recordings.
+    """A BIDS EEG dataset; ``settings`` override its metadata.
 
     Annotations come from events.tsv (the column trial_type), positions from electrodes.tsv, channel types
-    and bad channels from channels.tsv. Where one trial_type goes with several values, mne-bids makes of
-    them "trial_type/value". Without electrodes.tsv, sensors named as in the 10-05 system get that system's
+    and bad channels from channels.tsv. Where one trial_type has several values, mne-bids calls them
+    "trial_type/value". Without electrodes.tsv, sensors named as in the 10-05 system get that system's
     positions.
     """
 
@@ -65,8 +65,8 @@ class Bids(Source):
     def files(self, subject: str) -> dict[str, Path]:
         """See `Source.files`; including sidecars inherited from the root."""
         self._runs(subject)
-        found = [*self.root.iterdir(), *self._folder(subject).rglob("*")]
-        paths = sorted(path for path in found if self._determines(path.name))
+        candidates = [*self.root.iterdir(), *self._folder(subject).rglob("*")]
+        paths = sorted(path for path in candidates if self._determines(path.name))
         for path in paths:
             if not path.is_file():
                 raise UserError(f"{path}: a link without its target; fetch the dataset's files first.")

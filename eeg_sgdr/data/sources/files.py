@@ -9,18 +9,18 @@ from pathlib import Path
 import mne
 
 from eeg_sgdr.data.sources import Recording, Source, natural_key
-from eeg_sgdr.data.sources.lab import apply_settings, refuse_truncated
+from eeg_sgdr.data.sources.channels import apply_settings, refuse_truncated
 from eeg_sgdr.errors import UserError, in_words
 from eeg_sgdr.settings import FilesRecordings
 
 _FIELD = re.compile(r"[{](subject|session|run)[}]")
 
-#: Formats of one file; of others, MNE says which files it reads.
+#: Formats of a single file; for others, ``raw.filenames`` lists the files.
 _SINGLE_FILE = {".edf", ".bdf", ".gdf"}
 
 
 class Files(Source):
-    """Files named by a pattern; a field matches one or more characters but separators, as few as possible."""
+    """Files that match a pattern, whose fields match as few characters as possible and no separators."""
 
     @classmethod
     def open(cls, settings: FilesRecordings, data_dir: Path) -> "Files":
@@ -108,7 +108,7 @@ def _parts(path: Path) -> set[Path]:
     if path.suffix.lower() == ".vhdr":
         header = path.read_text(encoding="utf-8", errors="replace")
         named = re.findall(r"(?m)^MarkerFile=(.+)$", header)
-        # Where the name leads nowhere, MNE takes the file that is called like the header.
+        # If that file does not exist, MNE takes the one named like the header.
         markers = [path.parent / name.strip() for name in named] + [path.with_suffix(".vmrk")]
         parts |= set([marker for marker in markers if marker.is_file()][:1])
     return parts

@@ -19,7 +19,7 @@ from typing import Any
 import mne
 
 from eeg_sgdr.data.sources import Recording, Source
-from eeg_sgdr.data.sources.lab import montage_1005
+from eeg_sgdr.data.sources.channels import montage_1005
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.settings import MoabbRecordings
 
@@ -90,14 +90,14 @@ class Moabb(Source):
     def _paths(self, subject: str, **environment: str) -> list[Path]:
         """All files of a subject, in order."""
         with self._quiet_upstream(**environment):
-            found = self.dataset.data_path(self._number(subject), update_path=False)
-        tops = [Path(path) for path in ([found] if isinstance(found, str | Path) else found)]
+            listed = self.dataset.data_path(self._number(subject), update_path=False)
+        tops = [Path(path) for path in ([listed] if isinstance(listed, str | Path) else listed)]
         files = {file for top in tops for file in ([top] if top.is_file() else top.rglob("*"))}
         return sorted(file for file in files if file.is_file())
 
     @contextmanager
     def _quiet_upstream(self, **environment: str) -> Iterator[None]:
-        """MOABB without mirror, questions and log messages, with downloads where files are looked for."""
+        """Have MOABB use no mirror, log nothing, and download to where it looks for files."""
         # MOABB would ask a mirror first, whose files have other paths.
         environment["MOABB_DOWNLOAD_PROVIDER"] = "upstream"
         if mne.get_config("MNE_DATA") is None:

@@ -14,7 +14,7 @@ import mne
 from mne.datasets import eegbci
 
 from eeg_sgdr.data.sources import Recording, Source
-from eeg_sgdr.data.sources.lab import montage_1005, refuse_truncated
+from eeg_sgdr.data.sources.channels import montage_1005, refuse_truncated
 from eeg_sgdr.errors import UserError, in_words
 from eeg_sgdr.settings import PhysioNetRecordings
 
@@ -42,7 +42,7 @@ class PhysioNet(Source):
     """
 
     def __init__(self, settings: PhysioNetRecordings, data_dir: Path) -> None:
-        self.runs = runs_of(settings)
+        self.runs = run_numbers(settings)
         configured = mne.get_config("MNE_DATASETS_EEGBCI_PATH") or mne.get_config("MNE_DATA")
         self.path = Path(configured or data_dir).expanduser()
 
@@ -71,7 +71,7 @@ class PhysioNet(Source):
                 ) from error
             eegbci.standardize(raw)
             raw.set_montage(montage_1005(), verbose="error")
-            cues = CUES[task_of(run)]
+            cues = CUES[task_name(run)]
             raw.annotations.rename(
                 {old: new for old, new in cues.items() if old in raw.annotations.description}
             )
@@ -97,7 +97,7 @@ class PhysioNet(Source):
         return Path(path)
 
 
-def runs_of(settings: PhysioNetRecordings) -> tuple[int, ...]:
+def run_numbers(settings: PhysioNetRecordings) -> tuple[int, ...]:
     """Numbers of the runs that the settings name, ascending."""
     if settings.runs is not None:
         return tuple(sorted(settings.runs))
@@ -105,6 +105,6 @@ def runs_of(settings: PhysioNetRecordings) -> tuple[int, ...]:
     return tuple(sorted(run for execution in executions for run in RUNS[str(settings.task), execution]))
 
 
-def task_of(run: int) -> str:
+def task_name(run: int) -> str:
     """Name of a run's task."""
     return next(task for (task, _), runs in RUNS.items() if run in runs)

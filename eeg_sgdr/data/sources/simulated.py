@@ -71,7 +71,7 @@ class Simulated(Source):
 
     def _complete(self, subject: str) -> None:
         """Simulate what is missing of the dataset and of the subject."""
-        # Locks and incomplete files stand beside the dataset, so that it holds nothing but BIDS.
+        # Locks and incomplete files are beside the dataset, which holds nothing but BIDS.
         partial = self.root.with_name(f".{self.root.name}")
         partial.mkdir(parents=True, exist_ok=True)
         if not self.root.is_dir():
@@ -113,8 +113,8 @@ class Simulated(Source):
 
     def _runs(self, subject: str) -> Iterator[tuple[str, mne.io.RawArray]]:
         """Labels and Raws of a subject's runs, simulated one at a time."""
-        s = self.settings
-        simulated = runs(int(subject), s.seed, s.n_runs, s.n_trials, s.sfreq)
+        config = self.settings
+        simulated = runs(int(subject), config.seed, config.n_runs, config.n_trials, config.sfreq)
         for number, raw in enumerate(simulated, start=1):
             yield f"{number:02d}", raw
 

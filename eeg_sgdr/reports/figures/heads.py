@@ -9,7 +9,7 @@ import mne
 import numpy as np
 from matplotlib.figure import Figure
 
-from eeg_sgdr.data.sources.lab import montage_1005
+from eeg_sgdr.data.sources.channels import montage_1005
 from eeg_sgdr.networks.patterns import Pattern
 from eeg_sgdr.reports.figures.canvas import COLOURS, GREY, LINES, STYLE, legend, new_figure, panels
 

@@ -1,9 +1,9 @@
 """Peak memory of preparing recordings of High-Gamma size, by the command --only data.
 
-    python benchmarks/preparing.py [--minutes 120] [--test-minutes 10] [--sources bids files moabb reading]
+    python benchmarks/preparation.py [--minutes 120] [--test-minutes 10] [--sources bids files moabb reading]
                                    [--scratch FOLDER] [--json]
 
-Simulated: noise of 133 sensors at 500 Hz with a cue every 7.5 s is written, a piece at a time, into a folder
+Simulated: noise of 133 sensors at 500 Hz with a cue every 7.5 s is written, in chunks, into a folder
 that is deleted at the end (two hours are 1 GB): as BrainVision for ``bids``, as EDF for ``files``, and this
 in the place of MOABB's download for ``moabb``. Beside it, ``reading`` is what MOABB itself takes to read the
 same files. One recording trains, another tests. Preprocessing is that of configs/high_gamma.yaml. The peak is

@@ -62,7 +62,7 @@ def _set_montage(raw: Any, montage: str, where: str) -> None:
 
 def _montage(name: str) -> Any:
     """A montage by its name in MNE, or from a file."""
-    if name in ("standard_1005", "colin27_1005"):  # the same under two names
+    if name in ("standard_1005", "colin27_1005"):  # one montage under two names
         return montage_1005()
     if name in mne.channels.get_builtin_montages():
         return mne.channels.make_standard_montage(name)
@@ -80,7 +80,7 @@ def _montage(name: str) -> Any:
 
 
 def _set_annotations(raw: Any, trigger: TriggerChannel, where: str) -> None:
-    """Make annotations of a trigger channel's codes; of the others those stay that mark bad stretches."""
+    """Replace annotations by the codes of a trigger channel; BAD and EDGE annotations are kept."""
     _check_channels({trigger.channel: ""}, set(raw.ch_names), "recordings.events.channel", where)
     try:
         events = mne.find_events(
@@ -98,7 +98,7 @@ def _set_annotations(raw: Any, trigger: TriggerChannel, where: str) -> None:
         ) from error
     bad = [text.upper().startswith(("BAD", "EDGE")) for text in raw.annotations.description]
     kept = raw.annotations[np.flatnonzero(bad)]
-    # Without a time of origin, onsets count from the first sample.
+    # Without ``orig_time``, onsets count from the first sample.
     raw.set_annotations(
         mne.Annotations(
             [*(kept.onset - raw.first_time), *((events[:, 0] - raw.first_samp) / raw.info["sfreq"])],
@@ -117,7 +117,7 @@ def montage_1005() -> Any:
         return mne.channels.make_standard_montage("standard_1005")
 
 
-#: Warnings of MNE: EDF or BDF with another length than in its header, and annotations after the last sample.
+#: Warnings of MNE: length other than in the header (EDF, BDF), and annotations after the last sample.
 _LENGTH_WARNING = "Number of records from the header does not match"
 
 _ANNOTATION_WARNING = r"Omitted (\d+) annotation"

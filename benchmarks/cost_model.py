@@ -1,8 +1,8 @@
-"""What a study of 109 subjects and 5 seeds would cost on several machines: arithmetic, nothing is measured.
+"""Calculated (not measured) cost of a study of 109 subjects and 5 seeds on several machines.
 
-    python benchmarks/on_paper.py
+    python benchmarks/cost_model.py
 
-Costs are those of benchmarks/README.md (ShallowFBCSPNet on one core); what is assumed is said at its place.
+Costs are those of benchmarks/README.md (ShallowFBCSPNet on one core); assumptions are stated beside them.
 docs/cluster.md shows what this prints.
 """
 

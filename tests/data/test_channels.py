@@ -6,7 +6,7 @@ import mne
 import numpy as np
 import pytest
 
-from eeg_sgdr.data.sources.lab import apply_settings
+from eeg_sgdr.data.sources.channels import apply_settings
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.settings import LabRecordings
 

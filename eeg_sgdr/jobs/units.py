@@ -1,0 +1,168 @@
+"""Units of work (subjects or folds): their selection, trials, missing fits, and checks before training."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from eeg_sgdr import settings as config
+from eeg_sgdr.data.cache import Trials, prepare, prepare_fold
+from eeg_sgdr.data.sources import Source, find_label, open_source
+from eeg_sgdr.data.splits import Fold, folds
+from eeg_sgdr.errors import UserError
+from eeg_sgdr.jobs.tasks import check_fits
+from eeg_sgdr.parallel import workers
+from eeg_sgdr.parallel.workers import Pool
+from eeg_sgdr.settings import Settings, SubjectSplit, plan
+from eeg_sgdr.settings.plan import FitKey
+from eeg_sgdr.storage import files
+from eeg_sgdr.storage.folders import FitFolder, Study, SubjectFolder
+from eeg_sgdr.storage.results import Subject
+
+
+@dataclass(eq=False)
+class Unit:
+    """A subject or fold to be trained: its recordings, settings and results.
+
+    Its results are read once, before its fits are submitted; workers check the disk again before each fit.
+    """
+
+    label: str
+    fold: Fold | None
+    source: Source
+    settings: Settings
+    folder: SubjectFolder
+    #: Fits that another process is making.
+    others: list[FitKey] = field(default_factory=list)
+    #: Error of a fit, after which pending fits of the unit are cancelled.
+    failure: UserError | None = None
+
+    @cached_property
+    def trials(self) -> Trials:
+        """Its trials, from the cache or made now."""
+        data_dir = Path(self.settings.compute.data_dir)
+        if self.fold:
+            return prepare_fold(self.fold, self.source, self.settings, data_dir)
+        return prepare(self.source, self.label, self.settings, data_dir)
+
+    @cached_property
+    def subject(self) -> Subject:
+        """Its results before training."""
+        return Subject(self.folder)
+
+    @cached_property
+    def missing(self) -> list[FitKey]:
+        """Fits that are not on disk, or lack epochs to be stored."""
+        every_epoch = self.settings.training.store == "epochs"
+        return [key for key in plan.fits(self.settings) if not self.subject.has(key, every_epoch)]
+
+    @cached_property
+    def lacks_baseline(self) -> bool:
+        """Whether the baseline of the configuration is not on disk."""
+        return self.settings.baseline is not None and self.subject.baseline is None
+
+    def results(self) -> Subject:
+        """Its results after training."""
+        return Subject(self.folder) if self.missing or self.lacks_baseline else self.subject
+
+
+def open_units(
+    settings: Settings,
+    study: Study,
+    subjects: Sequence[str] | None = None,
+    fold_numbers: Sequence[str] | None = None,
+) -> list[Unit]:
+    """Units selected by the arguments of --subject and --fold; their settings include the folder's lists."""
+    source = open_source(settings.recordings, Path(settings.compute.data_dir))
+    configured, available = settings.recordings.subjects, source.subjects()
+    chosen: dict[str, Fold | None]
+    if isinstance(settings.split, SubjectSplit):
+        if subjects:
+            raise UserError(
+                "--subject: with split.by subject, networks belong to folds; choose these with --fold, and "
+                "subjects with recordings.subjects."
+            )
+        people = select(None, configured, available)
+        of_label = {fold.label: fold for fold in folds(settings.split, people)}
+        chosen = {label: of_label[label] for label in select(fold_numbers, "all", list(of_label), "fold")}
+    else:
+        if fold_numbers:
+            raise UserError("--fold: there are folds only with split.by subject; choose with --subject.")
+        people = select(subjects, configured, available)
+        chosen = dict.fromkeys(people)
+    recordings = settings.recordings.model_copy(update={"subjects": tuple(people)})
+    settings = union_with(study, settings.model_copy(update={"recordings": recordings}))
+    return [
+        Unit(label, fold, source, settings, study.fold(label) if fold else study.subject(label))
+        for label, fold in chosen.items()
+    ]
+
+
+def select(
+    asked: Sequence[str] | None, configured: str | Sequence[str], available: list[str], noun: str = "subject"
+) -> list[str]:
+    """Labels of the selected subjects (or folds), each once, in the order of ``asked``.
+
+    ``asked`` holds labels, ranges such as 5-9, or "all" (None means the same): the ``configured`` ones.
+    """
+    words: list[str] = []
+    for word in asked or ["all"]:
+        everything = available if configured == "all" else configured
+        words += everything if word == "all" else [word]
+    labels = [label for word in words for label in _range(word, available)]
+    if not labels:
+        raise UserError(f"--{noun} {' '.join(words)}: names nobody; a range goes from low to high.")
+    return list(dict.fromkeys(find_label(label, available, noun) for label in labels))
+
+
+def _range(word: str, available: list[str]) -> list[str]:
+    """Labels of a range such as 5-9; of any other word, itself."""
+    first, dash, last = word.partition("-")
+    if dash and first.isdigit() and last.isdigit() and word not in available:
+        return [str(number) for number in range(int(first), int(last) + 1)]
+    return [word]
+
+
+def union_with(study: Study, settings: Settings) -> Settings:
+    """Union of settings with those of a results folder; nothing is written."""
+    before = config.read(study.config) if study.config.is_file() else settings
+    return config.union(before, settings, str(study.root))
+
+
+def check_same(unit: Unit) -> None:
+    """Refuse a folder whose fits were made with other settings or other recordings."""
+    settings, subject, data = unit.settings, unit.subject, unit.trials.info["fingerprint"]
+    if settings.baseline and subject.baseline:
+        expected = plan.baseline_fingerprint(settings, data)
+        _check_fingerprint(subject.baseline, expected, unit.folder.baseline)
+    for key in plan.fits(settings):
+        if key in subject.fits:
+            expected = plan.fingerprint(key, settings, data)
+            _check_fingerprint(subject.fits[key], expected, unit.folder.fit(key.name))
+
+
+def _check_fingerprint(content: dict[str, Any], expected: str, folder: FitFolder) -> None:
+    if content["fingerprint"] != expected:
+        raise UserError(f"{folder.root}: was made with other settings or recordings; give another --out.")
+
+
+def check(unit: Unit, pool: Pool) -> None:
+    """Refuse a unit with damaged or incompatible results, or that cannot be trained, before writing."""
+    check_same(unit)
+    # Damaged files are reported now, not after hours of training.
+    for key in unit.subject.done:
+        if key not in unit.missing:
+            unit.subject.predictions(key)
+    if unit.missing:
+        # In a process of its own, so that no training process's random state is advanced.
+        workers.run_all(check_fits, [(unit.trials, unit.settings, pool.is_local)], 1)
+
+
+def write_trials(unit: Unit) -> None:
+    """Write trials.csv, data.json and summary.npz of a unit."""
+    files.clean(unit.folder.root)
+    files.write_npz(unit.folder.summary, unit.trials.summary)
+    files.write_json(unit.folder.data, unit.trials.info)
+    # Written last: by it, other processes recognise a complete subject (`Study.subjects`).
+    files.write_csv(unit.folder.trials, unit.trials.table)
