@@ -20,14 +20,12 @@ SHORTER = ["training.seeds=[0]", "training.initial_rates=[0.05]", "schedules.ste
 
 
 def commands(page):
-    """Arguments of every command of a page that trains; variables of the shell are 1."""
     text = re.sub(r"\$\w+", "1", "\n".join(blocks(page, "bash")).replace("\\\n", ""))
     return [shlex.split(line, comments=True) for line in re.findall(r"-m eeg_sgdr\.run (.*)", text)]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Where the tutorial has been followed."""
     folder = tmp_path_factory.mktemp("tutorial")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

@@ -130,7 +130,6 @@ def test_a_simulated_subject_is_the_same_in_memory_and_on_disk(tmp_path):
 
 @pytest.fixture
 def command(tmp_path, monkeypatch, capsys):
-    """Runs the command with the small configuration in a folder of its own; returns its lines."""
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments, **changes):
@@ -143,7 +142,6 @@ def command(tmp_path, monkeypatch, capsys):
 
 
 def files(root):
-    """Every folder, and every file with the time when it was changed; all but the configuration."""
     found = {path: path.is_file() and path.stat().st_mtime_ns for path in root.rglob("*")}
     del found[root / "small.yaml"]
     return found

@@ -36,7 +36,6 @@ def config(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def out(config):
-    """The results folder of a study of two people, with its reports."""
     out, data = config.parent / "results", f"compute.data_dir={config.parent / 'data'}"
     assert main(["--config", str(config), "--set", data, "--out", str(out), "--jobs", "2"]) == 0
     return out

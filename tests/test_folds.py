@@ -31,8 +31,6 @@ def across(subjects=PEOPLE, **split):
 
 
 class People(Source):
-    """One run of each person, as a FIF file."""
-
     def __init__(self, path, **sfreq):
         self.path = path
         for number, label in enumerate(PEOPLE):
@@ -144,7 +142,6 @@ def test_another_rate_is_resampled_and_named_or_refused(data_dir, tmp_path):
 
 @pytest.fixture(scope="module")
 def study(source, data_dir, tmp_path_factory):
-    """Two folds, done."""
     made = folders.Study(tmp_path_factory.mktemp("results"))
     settings = across().model_copy(update={"compute": config.Compute(data_dir=str(data_dir))})
     with pytest.MonkeyPatch.context() as patch:

@@ -22,7 +22,6 @@ SHORT = (
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """Its folder and its files."""
     folder = tmp_path_factory.mktemp("kills")
     killing.run(killing.command(folder, "undisturbed", *SHORT))
     return folder, killing.files(folder / "undisturbed")
@@ -69,7 +68,6 @@ def test_a_full_disk_ends_in_one_sentence_and_loses_nothing(undisturbed, number)
 
 @pytest.fixture
 def under_way(undisturbed):
-    """A command that trains for long, with a checkpoint of each of its two workers' fits on the disk."""
     folder, _ = undisturbed
     long = ("--set", "schedules.step.budgets=[1023]", "--set", "schedules.restarts.epochs=1023")
     rates = ("--set", "training.initial_rates=[0.05, 0.1]")

@@ -41,7 +41,6 @@ def classical(trials, settings):
 
 
 def wrong(predict, permutation=None):
-    """How many of the test run's trials are wrong, after two runs with their own labels or permuted ones."""
     settings = make_settings()
     raws = [make_raw(N_TRIALS, seed=run) for run in range(3)]
     if permutation is not None:

@@ -63,7 +63,6 @@ def trials(settings, data_dir):
 
 @pytest.fixture
 def copied(results, tmp_path):
-    """A copy of the study's folder, for tests that change it."""
     return shutil.copytree(results.root, tmp_path / "copied")
 
 
@@ -104,7 +103,6 @@ def test_nothing_is_trained_twice_and_lists_grow(subject, data_dir, copied):
 
 
 def test_lists_that_another_process_adds_meanwhile_stay(tmp_path):
-    """Both have read the folder before either writes."""
     study = folders.Study(tmp_path)
     both = [
         open_units(config.validate(configuration(training={"seeds": [seed]}), "test"), study, [label])
@@ -297,7 +295,6 @@ def test_two_processes_make_the_same_files(one_call):
 
 
 def test_the_whole_study_has_one_line_of_progress(one_call):
-    """4 subjects of 1 + 3 + 3 epochs."""
     lines = [line for line in one_call[2].splitlines() if "epochs" in line]
     assert lines[-1].startswith("small: 28 of 28 epochs, ")
     assert lines[-1].endswith(" 00:00 left")
@@ -327,7 +324,6 @@ SUBJECTS = ("01", "02")
 
 @pytest.fixture
 def reads(monkeypatch):
-    """How often each file was opened to be read."""
     counts = Counter()
     opened = io.open
 
@@ -342,7 +338,6 @@ def reads(monkeypatch):
 
 @pytest.fixture
 def writes(monkeypatch):
-    """How often each file was written; they all appear by being renamed."""
     counts = Counter()
     replace = os.replace
     monkeypatch.setattr(os, "replace", lambda old, new: (counts.update([Path(new)]), replace(old, new)))

@@ -46,7 +46,6 @@ def edf(path, raw):
 
 
 def brainvision(path, raw):
-    """BrainVision with a measurement date, comments, and a marker that someone typed."""
     cues = [(annotation["onset"], annotation["description"]) for annotation in raw.annotations]
     events = [
         {"onset": round(100 * at), "duration": 1, "description": description, "type": "Comment"}
@@ -64,7 +63,6 @@ def brainvision(path, raw):
 
 
 def fif(path, raw):
-    """FIF with all that MNE's Info can say of people, devices and dates."""
     raw.set_meas_date(MEASURED)
     raw.info["subject_info"] = {
         "id": 1, "his_id": "QzxPatientId", "last_name": "QzxName", "first_name": "QzxFirst",
@@ -79,7 +77,6 @@ def fif(path, raw):
 
 
 def texts(path):
-    """What a file holds, and what is encoded in it."""
     content = path.read_bytes()
     yield content
     for encoded in re.findall(rb"data:image/svg[+]xml;base64,([A-Za-z0-9+/=]+)", content):
@@ -87,7 +84,6 @@ def texts(path):
 
 
 def found(folder):
-    """Words and dates that are in any file of a folder."""
     wanted = [WORD.encode(), *(date.encode() for date in DATES)]
     return {
         (str(path.relative_to(folder)), word.decode())

@@ -35,8 +35,6 @@ RUN = "dataset/sub-{0}/eeg/sub-{0}_task-motor_run-{1}_{2}"
 
 @dataclass(frozen=True)
 class Case:
-    """One bad input."""
-
     #: What the sentence holds: what, where, and the remedy, separated by " ... ".
     said: str
     #: Of the command, beyond configuration, subject 1 and a new folder.
@@ -67,7 +65,6 @@ def configuration(folder, settings):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A user's folder: recordings of two subjects, and a study of the first that is finished."""
     folder = tmp_path_factory.mktemp("user")
     write_subject(folder / "dataset", "01", "BrainVision")
     write_subject(folder / "dataset", "02", "EDF")
@@ -79,13 +76,10 @@ def finished(tmp_path_factory):
 
 
 def rewrite(name, change):
-    """Damage: a file's bytes, changed."""
     return lambda folder: (folder / name).write_bytes(change((folder / name).read_bytes()))
 
 
 def replace(name, old, new):
-    """Damage: all occurrences of a text in a file."""
-
     def change(content):
         assert old in content
         return content.replace(old, new)
@@ -98,8 +92,6 @@ def remove(name):
 
 
 def samples(run_number, change):
-    """Damage: the samples of a run of subject 1, shape (n_samples, 3)."""
-
     def changed(content):
         data = np.frombuffer(content, "<f4").reshape(-1, 3).copy()
         change(data)
@@ -117,7 +109,6 @@ def several(*damages):
 
 
 def sensors(*names):
-    """Damage: run 2 of subject 1 has sensors of other names than C3, Cz, C4."""
     pairs = zip((b"C3", b"Cz", b"C4"), names, strict=True)
     files = [RUN.format("01", 2, name) for name in ("eeg.vhdr", "channels.tsv")]
     return several(*(replace(file, old, new) for old, new in pairs for file in files))
@@ -280,13 +271,11 @@ CASES = {
 
 
 def contents(folder):
-    """Every file of a folder, with its bytes."""
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture
 def user(finished, tmp_path, monkeypatch):
-    """A copy of the user's folder, in which a test may do what it likes; no internet."""
     folder = tmp_path / "user"
     shutil.copytree(finished, folder)
     monkeypatch.chdir(folder)
@@ -299,7 +288,6 @@ def user(finished, tmp_path, monkeypatch):
 
 
 def arguments_of(case):
-    """The command line, without what the case gives otherwise."""
     words = case.arguments.split()
     given = {"--config": "mine.yaml", "--subject": "1", "--out": "results/new", "--jobs": "1"}
     if "--fold" in words:

@@ -13,7 +13,6 @@ from eeg_sgdr.storage.results import load_results
 
 
 def arguments(name, folder, *changes):
-    """Of a study of subject 1 in a folder."""
     changes = [f"compute.data_dir={folder / 'data'}", *changes]
     words = ["--config", name, "--subject", "1", "--out", str(folder / "results"), "--jobs", "1"]
     return words + [word for change in changes for word in ("--set", change)]

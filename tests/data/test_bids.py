@@ -20,7 +20,6 @@ CUES = ["left", "right", "left"]
 
 
 def write(root, subject="01", session=None, run=None, task="motor", placed=True, bads=(), **entities):
-    """Write ten seconds of noise with three cues; return the data in volts."""
     seed = [ord(letter) for letter in f"{subject}{session}{run}{task}"]
     data = 1e-5 * np.random.default_rng(seed).standard_normal((4, round(10 * SFREQ)))
     info = mne.create_info(["C3", "Cz", "C4", "EOG"], SFREQ, ["eeg", "eeg", "eeg", "eog"])
@@ -36,7 +35,6 @@ def write(root, subject="01", session=None, run=None, task="motor", placed=True,
 
 
 def samples(root, name):
-    """The samples of a BrainVision file in volts, read without MNE."""
     (path,) = root.rglob(f"{name}.eeg")
     return np.fromfile(path, "<f4").reshape(-1, 4).T.astype(float) * 1e-7  # 0.1 microvolts
 

@@ -20,7 +20,6 @@ def files_in(folder):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Three runs of subject 1 in files."""
     folder = tmp_path / "source"
     folder.mkdir()
     for run in range(3):
@@ -75,7 +74,6 @@ def test_a_half_made_entry_is_made_again(source, tmp_path):
 
 
 def long(minutes, in_memory=False):
-    """A recording of 133 sensors at 500 Hz, but for its samples."""
     parts = {"n_times": 30_000 * minutes, "ch_names": ["C3"] * 133, "preload": in_memory}
     return Recording("1", "0", str(minutes), SimpleNamespace(**parts, info={"sfreq": 500.0}))
 

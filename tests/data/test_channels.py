@@ -14,7 +14,6 @@ SFREQ = 128
 
 
 def raw_of(triggers=(), annotations=(), first_samp=0, date=None):
-    """Ten seconds of zeros, with trigger codes at samples and annotations of one second at 1 s."""
     data = np.zeros((5, 10 * SFREQ))
     for samples, code in triggers:
         data[4, samples] = code
@@ -25,7 +24,6 @@ def raw_of(triggers=(), annotations=(), first_samp=0, date=None):
 
 
 def adapted(raw, **keys):
-    """The recording with the changes that settings name."""
     return apply_settings(raw, LabRecordings(classes={"left": "1", "right": "2"}, **keys), "here")
 
 

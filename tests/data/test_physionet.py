@@ -6,7 +6,7 @@ import mne
 import numpy as np
 import pytest
 from conftest import make_settings
-from edf_bytes import read_edf
+from eeg_formats import read_edf
 from scipy import signal
 
 from eeg_sgdr import settings as config

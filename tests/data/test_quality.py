@@ -22,7 +22,6 @@ NAMES = [f"E{i}" for i in range(16)]
 
 @pytest.fixture
 def trials():
-    """Trials of common and own noise, in microvolts."""
     rng = np.random.default_rng(0)
     common = rng.normal(scale=10, size=(20, 1, 500))
     return common + rng.normal(scale=8, size=(20, len(NAMES), 500))
@@ -56,7 +55,6 @@ def test_few_trials_are_taken_from_all(n):
 
 
 def reasons(raw, **settings):
-    """Why each trial is rejected; every bound that is not named is off."""
     config = Preprocessing(**{"reject_uv": None, "window_s": (-0.5, 2.0), **settings})
     return rejection_reasons(raw, raw.annotations.onset.tolist(), config, "x")
 

@@ -20,7 +20,6 @@ NAMES = ("C3", "Cz", "C4", "FCz", "CPz")
 
 
 def marked(*bads):
-    """A recording with positions, in which the second sensor is at one volt throughout."""
     raw = make_raw(names=NAMES).set_montage(montage_1005())
     raw.info["bads"] = list(bads)
     raw._data[1] = 1.0
@@ -28,7 +27,6 @@ def marked(*bads):
 
 
 def volts(raw, **settings):
-    """What is left of a recording, in volts; every step that is not named is off."""
     config = Preprocessing(**settings)
     return load_microvolts(raw, common_sensors([raw], config, "x"), config, "x").get_data() * 1e-6
 

@@ -27,13 +27,11 @@ def small(**changes):
 
 
 def contents(folder):
-    """Bytes of all files of a dataset by path."""
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    """A dataset with subject 2 of 3."""
     source = open_source(small(), tmp_path_factory.mktemp("data"))
     source.files("02")
     return source
@@ -41,7 +39,6 @@ def source(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def raws():
-    """Two runs of one of the clearest people, at the demo's size."""
     return list(simulator.runs(10, seed=0, n_runs=2, n_trials=40, sfreq=128.0))
 
 

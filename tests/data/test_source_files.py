@@ -35,19 +35,16 @@ WRITERS = {
 
 
 def source(pattern, **changes):
-    """The source of a configuration that names these files."""
     recordings = {"source": "files", "pattern": str(pattern), "classes": {"left": 1, "right": 2}, **changes}
     return open_source(settings(recordings).recordings, pattern.parent / "unused")
 
 
 def settings(recordings, **changes):
-    """Settings of the made-up recordings."""
     data = config.parse_yaml(config.to_yaml(make_settings(**changes)))
     return config.validate({**data, "recordings": recordings}, "test")
 
 
 def written(extension, folder, *runs):
-    """The source of runs of subject 07 in files of a format, and what was written by the label of the run."""
     write, changes = WRITERS[extension]
     name = f"S{{subject}}_{{run}}{'_raw' if extension == 'fif' else ''}.{extension}"
     recordings = {run: eeg_formats.made(seed) for seed, run in enumerate(runs)}

@@ -6,7 +6,7 @@ import edfio
 import layouts
 import numpy as np
 import pytest
-from edf_bytes import read_edf
+from eeg_formats import read_edf
 
 from eeg_sgdr import settings as config
 from eeg_sgdr.data.sources import open_source
@@ -19,7 +19,6 @@ CLASSES = {"left": "left_hand", "right": "right_hand"}
 
 @pytest.fixture
 def downloads(offline, tmp_path, monkeypatch):
-    """An empty folder where MOABB looks for files."""
     monkeypatch.setenv("MNE_DATA", str(tmp_path / "downloads"))
     (tmp_path / "downloads").mkdir()
     return tmp_path / "downloads"

@@ -36,7 +36,6 @@ SMALL_DEEP4 = {"filter_time_length": 5, "n_filters_2": 10, "n_filters_3": 10, "n
 
 
 def make(**changes):
-    """A classifier that trains as `fits.TRAINING` says, for a moment."""
     parameters = {"schedule": WarmRestarts(0.05, 7), "batch_size": 8, "weight_decay": 0.01, **changes}
     return SnapshotEnsembleClassifier(**parameters)
 
@@ -46,7 +45,6 @@ def same_weights(a, b):
 
 
 def make_epochs():
-    """Epochs of 16 cues, from 0.5 s before to 2 s after them."""
     raw = make_raw(n_trials=16)
     events, ids = mne.events_from_annotations(raw, verbose="error")
     return mne.Epochs(raw, events, ids, -0.5, 2.0, baseline=None, preload=True, verbose="error")

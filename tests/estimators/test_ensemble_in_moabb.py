@@ -15,8 +15,6 @@ pytestmark = pytest.mark.recordings
 
 
 class Fists(PhysionetMI):
-    """Runs 4, 8 and 12 of five subjects: imagined left and right fists."""
-
     def __init__(self):
         super().__init__(subjects=[1, 2, 3, 4, 5])
         self.feet_runs = []

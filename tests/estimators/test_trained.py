@@ -28,7 +28,6 @@ def study(small_study):
 
 @pytest.fixture(scope="module")
 def raw(study, data_dir):
-    """The recording that tests."""
     source = open_source(study.settings.recordings, data_dir)
     return next(recording.raw for recording in source.recordings("01") if recording.run == "02").load_data()
 

@@ -9,15 +9,28 @@ import numpy as np
 import pandas as pd
 import pytest
 from documents import block
-from results_folder import N_TEST, one, rows, study_settings, write_baseline, write_study, wrong_at_end
+from results_folder import (
+    N_TEST,
+    compare,
+    one,
+    rows,
+    study_settings,
+    write_baseline,
+    write_study,
+    wrong_at_end,
+)
 
 import eeg_sgdr
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.evaluation import metrics
 from eeg_sgdr.evaluation.anytime import area, first_within
 from eeg_sgdr.evaluation.comparison import comparison, update
+from eeg_sgdr.evaluation.inference import pairs
 from eeg_sgdr.evaluation.statistics import holm, mean_interval, sign_flip
 from eeg_sgdr.evaluation.units import read_errors
+from eeg_sgdr.reports.figures.canvas import COLOURS
+from eeg_sgdr.reports.figures.curves import slopes
+from eeg_sgdr.reports.study import page
 from eeg_sgdr.run import main
 from eeg_sgdr.settings import SubjectSplit
 from eeg_sgdr.storage import files, folders
@@ -293,7 +306,6 @@ def test_the_table_is_written_read_and_brought_up_to_date(tmp_path):
 
 
 def test_three_lines_of_pandas_find_errors_tests_and_curves(tmp_path, monkeypatch):
-    """Those of the README."""
     study = write_study(tmp_path / "results" / "demo14", study_settings(SUBJECTS), counts)
     update(study.root, evaluated=SUBJECTS)
     monkeypatch.chdir(tmp_path)
@@ -357,8 +369,8 @@ def test_one_subjects_failure_loses_no_other(tmp_path, monkeypatch, capsys):
         unit.missing, unit.lacks_baseline = [], False
 
     for name, fake in {
-        "jobs.submit.prepare": prepare,
-        "jobs.submit.open_source": lambda *_: Mock(subjects=lambda: list(labels)),
+        "jobs.units.prepare": prepare,
+        "jobs.units.open_source": lambda *_: Mock(subjects=lambda: list(labels)),
         "pipeline.check": lambda unit, pool: unit.trials,
         "pipeline.warn_of_rejections": lambda *_: None,
         "pipeline.write_trials": write_trials,
@@ -372,3 +384,67 @@ def test_one_subjects_failure_loses_no_other(tmp_path, monkeypatch, capsys):
     assert "damaged" in capsys.readouterr().err
     row = one(Results(out).comparison, comparison=FIRST, quantity="mean difference")
     check(row, n_units=2, missing="subject 02")
+
+
+def diverged(root, loss):
+    results = write_study(root, study_settings(SUBJECTS[:2], baseline=None), lambda *_: range(5))
+    path = results.subject("01").folder.fit("step-b7-r0.05-s0").history
+    history = pd.read_csv(path)
+    history.loc[6, "loss"] = loss
+    files.write_csv(path, history)
+    return compare(results)
+
+
+def test_trainings_above_guessing_are_counted_by_arm_and_rate(tmp_path):
+    found = rows(diverged(tmp_path, loss=0.7).comparison, family="training")
+    restarts = {("restarts", "0.025"): 0.0, ("restarts", "0.05"): 0.0}
+    expected = {("step", "0.025"): 0.0, ("step", "0.05"): 0.5, **restarts}
+    assert found.set_index(["arm_a", "rates_a"])["estimate"].to_dict() == expected
+    assert (set(found["epochs_a"]), set(found["n_units"])) == ({7}, {2})
+
+
+def test_ln_2_is_guessing_between_two_classes(tmp_path):
+    assert not rows(diverged(tmp_path, loss=0.69).comparison, family="training")["estimate"].any()
+
+
+def test_the_report_warns_before_it_answers(tmp_path):
+    warned = page(diverged(tmp_path / "too_high", loss=0.7))
+    assert warned.index("Of the trainings of step at rate 0.05") < warned.index('class="answers"')
+    assert "this rate is too high" not in page(diverged(tmp_path / "fine", loss=0.69))
+
+
+WRONG = {"step": {"01": 8, "10": 5}, "restarts": {"01": 4, "10": 6}}
+
+
+@pytest.fixture
+def paired(tmp_path):
+    settings = study_settings(("01", "02", "10"), baseline=None)
+    results = write_study(tmp_path, settings, lambda label, key, _: range(WRONG[key.schedule][label]), ["02"])
+    return comparison(results), settings
+
+
+def test_errors_of_both_sides_by_label(paired):
+    found = pairs(*paired)
+    # The fourth needs more seeds than there are: nothing has both sides.
+    assert list(found) == [one.name for one in paired[1].evaluation.comparisons][: len(found)]
+    pair = found[FIRST]
+    assert (pair.a, pair.b) == ("restarts single", "step single")
+    assert (pair.errors.index.name, *pair.errors.index) == ("subject", "01", "10")
+    assert pair.errors["a"].to_list() == pytest.approx([0.2, 0.3])
+    assert pair.errors["b"].to_list() == pytest.approx([0.4, 0.25])
+    assert pair.difference == pytest.approx([0.2, -0.05])
+
+
+def test_what_no_unit_has_is_left_out(paired):
+    table, settings = paired
+    assert pairs(table, settings.model_copy(update={"split": SubjectSplit(by="subject", folds=3)})) == {}
+
+
+def test_slopes_go_from_b_to_a_in_percent(paired):
+    panel = slopes(pairs(*paired)).axes[0]
+    worse, better = (
+        [line.get_ydata().tolist() for line in panel.lines if line.get_color() == colour]
+        for colour in (COLOURS[1], COLOURS[0])
+    )
+    assert (worse, better) == ([pytest.approx([25, 30])], [pytest.approx([40, 20])])
+    assert [text.get_text() for text in panel.get_xticklabels()] == ["step single", "restarts single"]

@@ -28,7 +28,6 @@ A, B = "restarts-b15-r0.05-e15-single", "step-b15-r0.05-e15-single"
 
 
 def wrong(label, key, epoch):
-    """More for the first subjects, early in training, and for the step schedule."""
     spread = np.random.default_rng([int(label), key.seed, epoch]).integers(3)
     return np.arange(6 - int(label) // 2 + (epoch < 7) + 2 * (key.schedule == "step") + spread)
 

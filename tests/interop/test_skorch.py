@@ -10,8 +10,6 @@ from eeg_sgdr.schedules import WarmRestarts
 
 
 class Seen(Callback):
-    """Notes the rate of each update."""
-
     def initialize(self):
         self.rates_ = []
         return self

@@ -28,7 +28,6 @@ def jobs(monkeypatch, tmp_path):
 
 
 def begun(jobs, folder, *missing):
-    """Units, one for each list of fits that are missing, whose fits have been submitted."""
     made = [Unit("1", None, None, make_settings(), SubjectFolder(folder)) for _ in missing]
     for unit, keys in zip(made, missing, strict=True):
         unit.trials, unit.missing, unit.lacks_baseline = None, keys, False

@@ -24,7 +24,6 @@ from eeg_sgdr.storage import folders
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    """Settings of a small study with checkpoints at every update, and its subject's trials."""
     data_dir = tmp_path_factory.mktemp("data")
     data = small_study.configuration(
         training={"batch_size": 3, "initial_rates": [0.05]},
@@ -37,7 +36,6 @@ def study(tmp_path_factory):
 
 
 def make_all(settings, trials, root):
-    """Make every fit, those of others at the end, as the study does."""
     left, where = plan.fits(settings), (settings, trials, folders.SubjectFolder(root), root / "steps")
     for patience_s in (0, -1):
         left = [other for key in left for other in tasks.make_fits([key], *where, patience_s)]
@@ -59,7 +57,6 @@ def start(environment, *arguments):
 
 @pytest.fixture(scope="module")
 def undisturbed(study, tmp_path_factory):
-    """The files of one call."""
     root = tmp_path_factory.mktemp("undisturbed")
     make_all(*study, root)
     return killing.files(root)

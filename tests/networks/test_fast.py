@@ -53,7 +53,6 @@ def build(name, arguments, n_channels=4, n_samples=450, n_classes=2, crop_sample
 
 
 def make(case, dtype, *, training):
-    """Forward, windows and the numbers of some crops."""
     name, arguments, n_channels, n_samples, n_classes, crop_samples, n_crops = CASES[case]
     network = build(name, arguments, n_channels, n_samples, n_classes, crop_samples)
     torch.manual_seed(1)

@@ -19,7 +19,6 @@ def make_forward(name, crop_samples):
 
 
 def all_crops(forward):
-    """Crop by crop, in the order of their numbers."""
     length = forward.network.crop_samples
     return torch.stack([w[:, start : start + length] for w in WINDOWS for start in forward.network.starts])
 
@@ -30,7 +29,6 @@ def forward(request):
 
 
 def plain_logits(module, crops):
-    """Of a module, averaged over the positions of its predictions."""
     output = module(crops)
     return output.mean(2) if output.ndim == 3 else output
 

@@ -13,7 +13,6 @@ from braindecode import models  # noqa: E402
 
 
 def shallow(spatial, temporal, classifier):
-    """A state of units that each take one spatial and one temporal filter."""
     combined = np.eye(len(spatial))[:, :, None, None] * spatial[:, None, None, :]
     return {
         "conv_time_spat.conv_time.weight": temporal[:, None, :, None],

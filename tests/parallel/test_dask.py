@@ -19,7 +19,6 @@ from eeg_sgdr.parallel.dask import dask_pool
 
 @contextmanager
 def process(*arguments, folder):
-    """A process of the cluster, killed at the end with all that it has started."""
     with subprocess.Popen(
         [sys.executable, "-m", "distributed.cli." + arguments[0], *arguments[1:]],
         cwd=folder,
@@ -37,7 +36,6 @@ def process(*arguments, folder):
 
 @pytest.fixture(scope="module")
 def scheduler(tmp_path_factory):
-    """Its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -48,7 +46,6 @@ def scheduler(tmp_path_factory):
 
 @contextmanager
 def workers(scheduler, folder, n=2, n_threads=1):
-    """Worker processes; one that dies is not replaced."""
     options = ("--nthreads", str(n_threads), "--no-nanny", "--no-dashboard", "--local-directory", str(folder))
     with ExitStack() as stack:
         yield [

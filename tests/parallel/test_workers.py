@@ -27,7 +27,6 @@ def fail_or_sleep(x):
 
 
 def fail_in_turn(x, folder):
-    """The second call fails first."""
     while x == 0 and not (folder / "failed").exists():
         time.sleep(0.01)
     time.sleep(0.0 if x else 0.3)
@@ -58,7 +57,6 @@ def is_imported(name):
 
 
 def meet(folder, n):
-    """Wait for the others, so that each call has a process of its own."""
     (folder / str(os.getpid())).touch()
     while len(list(folder.iterdir())) < n:
         time.sleep(0.01)

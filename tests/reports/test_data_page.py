@@ -21,7 +21,6 @@ NAMES = (*SENSORS, "F3", "F4")
 
 
 def untrained(root, **made_up):
-    """A results folder as --only data leaves it."""
     results, subject = write_folder(root, MadeUp(**made_up))
     shutil.rmtree(subject.folder.root / "fits")
     subject.folder.evaluation.unlink()
@@ -29,7 +28,6 @@ def untrained(root, **made_up):
 
 
 def write_recordings(folder, n_subjects=1, **damage):
-    """Three runs of each person as FIF files; `damage` is what changes a Raw, by such a name as sub1_run0."""
     for subject in range(1, n_subjects + 1):
         for run in range(3):
             name = f"sub{subject}_run{run}"
@@ -39,7 +37,6 @@ def write_recordings(folder, n_subjects=1, **damage):
 
 
 def configuration(folder, **changes):
-    """Arguments of a command that reads them: run 2 tests."""
     settings = make_settings().model_dump(mode="json", exclude={"evaluation", "compute"})
     pattern, classes = str(folder / "sub{subject}_run{run}_raw.fif"), {"left": "l", "right": "r"}
     recordings = {"source": "files", "pattern": pattern, "classes": classes}

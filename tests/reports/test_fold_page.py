@@ -24,7 +24,6 @@ SETTINGS = across(study_settings(PEOPLE, baseline=None), folds=[["1", "2"], ["3"
 
 
 def write_fold(root, **data):
-    """Fold 1 of two: 2 and 10 test, 10 trials each."""
     settings = across(study_settings(PEOPLE), folds=[["2", "10"], ["1", "3"]])
     results = write_folds(root / "study", settings, None, missing=["2"])
     (fold,) = results.subjects
@@ -76,7 +75,6 @@ def test_tables_and_curves_are_over_all_test_trials_once(made, html):
 
 
 def words(html):
-    """The words of a page, those of neighbouring cells apart."""
     return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", html))
 
 

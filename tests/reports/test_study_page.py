@@ -26,7 +26,6 @@ MISSING = ["03", ("02", "step-b7-r0.05-s1")]
 
 
 def study(root, missing=(), wrong=WRONG, **changes):
-    """A study with its comparison; some of it missing."""
     settings = study_settings(SUBJECTS, **{"baseline": None, **changes})
     return compare(write_study(root, settings, wrong, missing))
 
@@ -43,7 +42,6 @@ def html(results):
 
 @pytest.fixture(scope="module")
 def unfinished(tmp_path_factory):
-    """Two seeds, every epoch stored, and some of it missing."""
     root = tmp_path_factory.mktemp("made_up") / "unfinished"
     return study(root, MISSING, seeds=(0, 1), training={"store": "epochs"})
 

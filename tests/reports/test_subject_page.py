@@ -32,7 +32,6 @@ def html(plain):
 
 
 def comparison(name, b, **a):
-    """Settings of one comparison, of restarts with another side."""
     return {"evaluation": {"comparisons": [{"name": name, "a": {"schedule": "restarts", **a}, "b": b}]}}
 
 

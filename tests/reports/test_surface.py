@@ -27,7 +27,6 @@ def made(tmp_path_factory):
 
 
 def marks(panel):
-    """What a panel draws, the line between arms left out: (x, y, hollow)."""
     return {
         (float(x), float(y), line.get_markerfacecolor() == "white")
         for line in panel.lines

@@ -20,7 +20,6 @@ COMPARISONS = [
 
 @pytest.fixture
 def root(tmp_path):
-    """Two subjects, 15 epochs of restarts with the ends 1, 3, 7, 15; of the second, rate 0.05 is missing."""
     comparisons = {"comparisons": COMPARISONS}
     settings = study_settings(["01", "02"], budgets=(3, 15), epochs=15, evaluation=comparisons)
     lacking = [("02", key) for key in ("restarts-b15-r0.05-s0", "step-b3-r0.05-s0")]

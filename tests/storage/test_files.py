@@ -105,7 +105,6 @@ def test_equal_content_is_equal_bytes(tmp_path):
 
 @pytest.fixture
 def path(tmp_path, monkeypatch):
-    """Where a lock is; others are stale after a second and a half."""
     monkeypatch.setattr(files, "STALE_S", 1.5)
     return tmp_path / "folder" / "lock"
 

@@ -18,7 +18,6 @@ KEYS = [FitKey("restarts", 3, 0.05, 0), FitKey("step", 1, 0.05, 0), FitKey("step
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A copy of it, in a folder that holds its recordings, too."""
     runpy.run_path(str(OLD / "recordings.py"))["write_recordings"](tmp_path / "recordings")
     shutil.copytree(OLD / "results", tmp_path / "results")
     monkeypatch.chdir(tmp_path)
@@ -26,7 +25,6 @@ def folder(tmp_path, monkeypatch):
 
 
 def files_of(keys, folder):
-    """The files of fits of both subjects, with their content."""
     roots = [folder / "subjects" / label / "fits" / key.name for label in ("001", "002") for key in keys]
     return {path: path.read_bytes() for root in roots for path in root.iterdir()}
 

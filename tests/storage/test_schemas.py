@@ -40,7 +40,6 @@ TEXTS = [name for name in WRITTEN if not name.endswith((".npz", ".safetensors"))
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """The results of a subject; one of its fits knows what its files hash to."""
     root = tmp_path_factory.mktemp("results")
     _, subject = write_folder(root, MadeUp())
     files.write_json(subject.folder.baseline.fit, BASELINE)
@@ -51,12 +50,10 @@ def root(tmp_path_factory):
 
 @pytest.fixture
 def copy(root, tmp_path):
-    """For tests that change it."""
     return shutil.copytree(root, tmp_path / "results")
 
 
 def read_instead(root, name, content):
-    """What is read of a file when it has another content."""
     path, results = root / name, Results(root)
     before = path.read_bytes() if path.exists() else None
     path.write_bytes(content)

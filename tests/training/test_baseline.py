@@ -11,7 +11,6 @@ from eeg_sgdr.training import baseline
 
 
 def trials(n=40, seed=0):
-    """Covariances of two classes that differ in the power of one of four mixed sources."""
     rng = np.random.default_rng(seed)
     y = np.arange(n) % 2
     power = np.ones((n, 4))

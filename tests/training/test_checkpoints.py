@@ -26,7 +26,6 @@ class Crash(Exception):  # noqa: N818
 
 @pytest.fixture
 def crash_at(monkeypatch):
-    """Crash at the n-th update from now on, in the middle of it."""
     step = SGD.step
 
     def crash(n):
@@ -46,7 +45,6 @@ def crash_at(monkeypatch):
 
 @pytest.fixture
 def file(tmp_path):
-    """Open the checkpoint as another process would."""
     return lambda interval_s=0.0, **other: CheckpointFile(
         tmp_path / "checkpoint", {**IDENTITY, **other}, interval_s
     )
@@ -54,8 +52,6 @@ def file(tmp_path):
 
 @pytest.fixture
 def resumed(crash_at, file):
-    """Train until a crash at the n-th update, and resume."""
-
     def crash_and_resume(at, attempt, interval_s=0.0):
         crash_at(at)
         with pytest.raises(Crash):

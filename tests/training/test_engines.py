@@ -66,8 +66,6 @@ def test_shapes_must_be_equal():
 
 
 def test_a_stack_of_fits_has_its_members_in_their_folders(tmp_path, monkeypatch):
-    """The way of a GPU, walked on the CPU."""
-
     class Trials:
         title = "subject 001"
         info = {"classes": ["a", "b", "c"], "sfreq": 100.0, "fingerprint": "x"}  # noqa: RUF012

@@ -55,7 +55,6 @@ def reference(data, schedule, seed, masks_of=None, drop_prob=0.5):
 
 
 def distance(state, expected):
-    """Relative L2 distance of all parameters together, batch norm's statistics left out."""
     names = [name for name in expected if "running" not in name and "tracked" not in name]
     difference = sum(float((state[name] - expected[name]).double().square().sum()) for name in names)
     return (difference / sum(float(expected[name].double().square().sum()) for name in names)) ** 0.5

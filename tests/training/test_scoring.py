@@ -38,8 +38,6 @@ def test_prediction_is_timed_on_a_chunk_of_windows_from_their_preparation_on(mon
     monkeypatch.setattr(scoring.time, "perf_counter", lambda: clock[0])
 
     class Slow:
-        """A forward whose preparing takes a second of the clock, and whose logits take two."""
-
         def prepare(self, windows):
             clock[0] += 1
             return windows
