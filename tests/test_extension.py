@@ -65,5 +65,5 @@ def test_keys_of_a_kind_that_is_not_the_packages_are_refused_in_words(config):
         load(config, ["schedules.line.budget=3"])
     with pytest.raises(UserError, match="recordings.sead is no setting; the nearest is seed"):
         load(config, ["recordings.sead=3"])
-    with pytest.raises(UserError, match="there is no 'linera', only .*'linear'; the nearest is linear"):
+    with pytest.raises(UserError, match="there is no 'linera', only .*'linear'.*; the nearest is linear"):
         load(config, ["schedules.line.kind=linera"])
