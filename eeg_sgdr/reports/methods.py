@@ -113,6 +113,7 @@ def _training(settings: Settings) -> str:
     if network.crop_samples is not None:
         inputs = f"crops of {network.crop_samples} samples in dense form"
         logits = "each crop's mean logits"
+    own = "" if training.seeding == "shared" else f", and every {settings.unit} derives seeds of its own"
     form = ", the rate inside the velocity" if training.momentum_form == "paper" else ""
     return " ".join(
         [
@@ -121,7 +122,7 @@ def _training(settings: Settings) -> str:
             f"{training.momentum:g}{form}, weight decay {training.weight_decay:g}, batches of "
             f"{training.batch_size}, {enumerated('initial rate', training.initial_rates)}, and "
             f"{enumerated('seed', training.seeds)}; trainings that share a seed share initial weights, "
-            "data order and dropout.",
+            f"data order and dropout{own}.",
             *(_schedule(settings, name) for name in settings.schedules),
         ]
     )

@@ -8,7 +8,7 @@ from eeg_sgdr.errors import UserError
 from eeg_sgdr.settings.loading import validate
 from eeg_sgdr.settings.preprocessing import SubjectSplit
 from eeg_sgdr.settings.study import Settings
-from eeg_sgdr.settings.types import identifying, label_order
+from eeg_sgdr.settings.types import identifying, label_order, with_earlier
 
 #: Settings of training that change no fit: lists that only grow, and what is stored.
 GROWING = {"initial_rates", "seeds", "store"}
@@ -19,7 +19,9 @@ def union(stored: Settings, asked: Settings, where: str) -> Settings:
 
     Lists (subjects, rates, seeds, budgets, arms, the baseline) only grow; everything else that enters a
     fingerprint must be equal, or a `UserError` names the differences. Settings of tables alone are as asked.
+    A setting that the folder is older than, and that ``asked`` does not name, stays as the folder has it.
     """
+    asked = with_earlier(asked, stored)
     differences = _differences(_identity(stored, asked), _identity(asked, stored))
     if differences:
         raise UserError(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field, SerializeAsAny, model_validator
 
 from eeg_sgdr import schedules
-from eeg_sgdr.settings.types import Drop, Model, Rate, joined, of_kind, plain, unique
+from eeg_sgdr.settings.types import Drop, Later, Model, Rate, joined, of_kind, plain, unique
 
 
 class NetworkSettings(Model):
@@ -54,6 +54,9 @@ class Training(Model):
         Rates that the schedules start from.
     seeds : list of int
         Seeds of initial weights, order and dropout.
+    seeding : "unit" or "shared"
+        Whether every subject or fold derives seeds of its own from these, or all share them. All arms of a
+        subject or fold share its seeds in any case.
     batch_size : int
         Crops per update; an epoch's incomplete last batch is dropped.
     momentum : float
@@ -72,6 +75,7 @@ class Training(Model):
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], AfterValidator(unique), Field(min_length=1)] = (
         0,
     )
+    seeding: Annotated[Literal["unit", "shared"], Later("shared")] = "unit"
     batch_size: int = Field(60, ge=1)
     momentum: float = Field(0.9, ge=0, lt=1)
     momentum_form: Literal["torch", "paper"] = "torch"

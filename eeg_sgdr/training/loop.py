@@ -19,6 +19,7 @@ from eeg_sgdr.training.checkpoints import NO_CHECKPOINTS, Checkpoints
 from eeg_sgdr.training.engines import Data, Engine, Member, OneFit, build_for
 from eeg_sgdr.training.optimizers import make_optimizer
 from eeg_sgdr.training.scoring import Score
+from eeg_sgdr.training.seeds import crop_order, dropout_seed
 
 
 @dataclass(frozen=True)
@@ -270,16 +271,3 @@ def updates_per_epoch(n_crops: int, batch_size: int) -> int:
             f"training.batch_size: {batch_size} is more than the {n_crops} training crops; make it smaller."
         )
     return n_crops // batch_size
-
-
-def crop_order(seed: int, epoch: int, n_crops: int) -> np.ndarray:
-    """Order of the crops in an epoch; the same for all fits of a seed."""
-    return np.random.default_rng([seed, epoch]).permutation(n_crops)
-
-
-def dropout_seed(seed: int, update: int) -> int:
-    """Seed of the dropout masks of an update; the same for all fits of a seed.
-
-    Drawn anew for every update, so that a fit can be resumed anywhere without a stored random state.
-    """
-    return int(np.random.SeedSequence([seed, update]).generate_state(1, np.uint64)[0] >> 1)

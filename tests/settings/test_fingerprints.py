@@ -28,7 +28,7 @@ KNOWN = {
 
 @pytest.mark.parametrize("name", KNOWN)
 def test_shipped_configurations_keep_their_fingerprints(name):
-    settings = config.load(name)
+    settings = config.load(name, ["training.seeding=shared"])
     of_fits = config.fingerprint([plan.fingerprint(key, settings, "d") for key in plan.fits(settings)])
     found = (config.fingerprint(config.data_settings(settings)), of_fits)
     assert tuple(one[:12] for one in found) == KNOWN[name]
@@ -99,12 +99,15 @@ def test_a_folder_without_later_keys_is_what_it_was_made_with(grown, tmp_path):
     assert found == ("shared", 1, 2.0)
     assert config.fit_settings(there, "power") == {
         "network": {"name": "ShallowFBCSPNet", "arguments": {}, "crop_samples": None},
-        "training": {"batch_size": 4, "momentum": 0.9, "momentum_form": "torch", "weight_decay": 0.0005,
+        "training": {"seeding": "unit", "batch_size": 4, "momentum": 0.9, "momentum_form": "torch", "weight_decay": 0.0005,
                      "numerics": {"device": "cpu", "threads": 1, "precision": "float32"}},
         "schedule": {"kind": "power"},
     }  # fmt: skip
+    # What the configuration does not name stays as it is there; what it names is refused.
+    assert config.union(there, grown, "results/x").training.statistics == "shared"
+    named = config.validate(yaml.safe_load(config.to_yaml(grown)), "mine.yaml")
     with pytest.raises(UserError) as refusal:
-        config.union(there, grown, "results/x")
+        config.union(there, named, "results/x")
     for said in ("statistics: shared here, own asked for", "numerics.passes: 1 here, 3 asked for",
                  "schedules.power.power: 2.0 here, 1.0 asked for"):  # fmt: skip
         assert said in str(refusal.value)

@@ -15,7 +15,8 @@ from eeg_sgdr.networks.forward import BraindecodeForward
 from eeg_sgdr.schedules import Step, WarmRestarts
 from eeg_sgdr.settings import Training
 from eeg_sgdr.training import engines, loop
-from eeg_sgdr.training.loop import crop_order, dropout_seed, fit, updates_per_epoch
+from eeg_sgdr.training.loop import fit, updates_per_epoch
+from eeg_sgdr.training.seeds import crop_order, dropout_seed
 
 import_braindecode()
 from braindecode.models import ShallowFBCSPNet  # noqa: E402
