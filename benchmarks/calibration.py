@@ -6,8 +6,8 @@ Each table has errors of two schedules, counted on n_test trials (so in steps of
 subject and seed. The true error of a fit is its subject's (drawn between 10 and 40 %), plus or minus half the
 subject's true difference between the schedules, plus an effect of the training, and in folds an effect of
 the fold's networks that its subjects share. Where an effect of the seed is simulated, it is one on the
-difference: with shared seeds all units have the same one (`training.seeding: shared`), with seeds of their own
-each unit draws it anew (`unit`). The true mean difference is 0 for the tests and 2 points for the
+difference: with shared seeds all units have the same one (`training.seeding: shared`), with seeds of their
+own each unit draws it anew (`unit`). The true mean difference is 0 for the tests and 2 points for the
 intervals.
 """
 

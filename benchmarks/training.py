@@ -32,8 +32,8 @@ from eeg_sgdr.networks.build import Network, build_network
 from eeg_sgdr.schedules import Step
 from eeg_sgdr.settings import Training
 from eeg_sgdr.training.engines import Data, Member, OneFit
-from eeg_sgdr.training.seeds import crop_order, dropout_seed
 from eeg_sgdr.training.optimizers import make_optimizer
+from eeg_sgdr.training.seeds import crop_order, dropout_seed
 
 
 @dataclass(frozen=True)

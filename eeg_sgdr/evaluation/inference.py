@@ -72,7 +72,7 @@ def _values(settings: Settings, errors: UnitErrors, comparison: Comparison) -> U
 
 
 def _trainings(settings: Settings, errors: UnitErrors, comparison: Comparison) -> Iterator[Row]:
-    """How much the difference varies between the trainings of a unit; seed by seed where units share seeds."""
+    """Variation of the difference between trainings of a unit; by seed where units share seeds."""
     groups = seed_groups(settings, _group_size(comparison))
     if len(groups) < 2:
         return

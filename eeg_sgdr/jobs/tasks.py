@@ -110,9 +110,7 @@ def _make_fits(
         60 * settings.compute.checkpoint_minutes,
     )
     derive = {"unit": unit_seed, "shared": lambda seed, label: seed}[training.seeding]
-    members = [
-        Member(data, plan.schedule_of(key, settings), derive(key.seed, trials.label)) for key in keys
-    ]
+    members = [Member(data, plan.schedule_of(key, settings), derive(key.seed, trials.label)) for key in keys]
     networks = [build_for(data, settings.network, member.seed) for member in members]
     on_cpu = training.numerics.device == "cpu"  # fits are submitted one by one
     engine = OneFit(members[0], networks[0], training) if on_cpu else Stack(members, networks, training)

@@ -174,14 +174,14 @@ def side_words(settings: Settings, side: Side) -> str:
 
 def _trainings(answer: Answer) -> tuple[Html | None, Html | None]:
     """Standard deviation between the trainings of a unit, and the differences of every seed, if any."""
-    spread = answer.rows.get(("standard deviation between trainings", ""))
+    row = answer.rows.get(("standard deviation between trainings", ""))
+    spread = html.points(row) if row and not pd.isna(row["estimate"]) else None
     seeds = [
         phrase(f"{label}: ", html.points(row))
         for (kind, label, _), row in answer.errors.items()
         if kind == "seed"
     ]
-    known = spread is not None and not pd.isna(spread["estimate"])
-    return (html.points(spread) if known else None), (Html(", ").join(seeds) if seeds else None)
+    return spread, Html(", ").join(seeds) if seeds else None
 
 
 def how_sure(settings: Settings, found: Iterable[Answer], descriptive: Sequence[Row]) -> Html:

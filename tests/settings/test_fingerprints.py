@@ -99,7 +99,8 @@ def test_a_folder_without_later_keys_is_what_it_was_made_with(grown, tmp_path):
     assert found == ("shared", 1, 2.0)
     assert config.fit_settings(there, "power") == {
         "network": {"name": "ShallowFBCSPNet", "arguments": {}, "crop_samples": None},
-        "training": {"seeding": "unit", "batch_size": 4, "momentum": 0.9, "momentum_form": "torch", "weight_decay": 0.0005,
+        "training": {"seeding": "unit", "batch_size": 4, "momentum": 0.9, "momentum_form": "torch",
+                     "weight_decay": 0.0005,
                      "numerics": {"device": "cpu", "threads": 1, "precision": "float32"}},
         "schedule": {"kind": "power"},
     }  # fmt: skip
