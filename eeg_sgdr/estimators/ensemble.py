@@ -1,7 +1,6 @@
 """Snapshot ensemble of a network trained by a schedule, as a scikit-learn classifier."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, Self
 
@@ -15,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from eeg_sgdr.estimators import inputs
 from eeg_sgdr.estimators.inputs import BadInputError
 from eeg_sgdr.networks.build import Network, build_network, copy_network
-from eeg_sgdr.schedules import Schedule, WarmRestarts, n_averaged
+from eeg_sgdr.schedules import Schedule, WarmRestarts, at_rate, n_averaged
 from eeg_sgdr.settings import Numerics, Training
 from eeg_sgdr.training.loop import Data, Fit, FitFailed, train_network
 from eeg_sgdr.training.snapshots import Snapshot, averaged
@@ -175,9 +174,9 @@ class SnapshotEnsembleClassifier(ClassifierMixin, BaseEstimator):
         data = Data(x, indices.astype(np.int64), x[:1], len(self.classes_), sfreq)
         fits = [_fit(build(), data, training, each, self.seed) for each in schedules]
         self.estimators_ = [
-            Snapshot(build, fit.scores[end].state, self.classes_, end, fit.history[0].first_rate)
+            Snapshot(build, fit.scores[end].state, self.classes_, end, each.initial_rate)
             for end in schedules[0].ends
-            for fit in fits
+            for each, fit in zip(schedules, fits, strict=True)
         ]
         self.snapshot_epochs_ = np.array([snapshot.epoch for snapshot in self.estimators_])
         return self
@@ -287,7 +286,7 @@ def _schedules(schedule: Schedule, rates: Sequence[float] | None, n_snapshots: i
     if rates is None:
         return [schedule]
     try:
-        return [replace(schedule, initial_rate=rate) for rate in rates]  # type: ignore[type-var]
+        return [at_rate(schedule, rate) for rate in rates]
     except (TypeError, ValueError) as error:
         raise BadInputError(f"rates: do not serve {schedule} ({error}); give others.") from error
 

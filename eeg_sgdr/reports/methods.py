@@ -129,8 +129,8 @@ def _training(settings: Settings) -> str:
 
 
 def _schedule(settings: Settings, name: str) -> str:
-    words = schedule_name(settings, name)
-    return f"{words[0].upper()}{words[1:]} {settings.schedules[name].describe()}"
+    words, arm = schedule_name(settings, name), settings.schedules[name]
+    return f"{words[0].upper()}{words[1:]} {arm.describe()} {arm.describe_warmup()}".rstrip()
 
 
 def _baseline(band_hz: Sequence[float]) -> str:
@@ -193,6 +193,7 @@ REFERENCES = (
     "Signal Processing 58(10), 5016-5029.",
     "Clopper, C. J., & Pearson, E. S. (1934). The use of confidence or fiducial limits illustrated in the "
     "case of the binomial. Biometrika 26, 404-413.",
+    "Goyal, P., et al. (2017). Accurate, large minibatch SGD: training ImageNet in 1 hour. arXiv:1706.02677.",
     "Gramfort, A., et al. (2013). MEG and EEG data analysis with MNE-Python. Frontiers in Neuroscience 7, "
     "267.",
     "Guo, C., et al. (2017). On calibration of modern neural networks. ICML.",

@@ -47,7 +47,7 @@ def fits(settings: Settings) -> list[FitKey]:
 
 def schedule_of(key: FitKey, settings: Settings) -> Schedule:
     """The schedule of a fit."""
-    return settings.schedules[key.schedule].schedule(key.rate, key.budget)
+    return settings.schedules[key.schedule].warmed_up(key.rate, key.budget)
 
 
 def baseline_fingerprint(settings: Settings, data: str) -> str:

@@ -91,7 +91,7 @@ class Settings(Model):
             for rate in self.training.initial_rates:
                 for budget in arm.budgets:
                     try:
-                        arm.schedule(rate, budget)
+                        arm.warmed_up(rate, budget)
                     except ValueError as error:
                         raise ValueError(f"schedules.{name}, initial rate {rate}: {error}") from error
         return self
