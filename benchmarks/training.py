@@ -67,7 +67,8 @@ class Ours:
         training = Training(batch_size=setup.batch_size, momentum_form="paper")
         member = Member(Data(windows, labels, windows, setup.n_classes, setup.sfreq), Step(0.001, 1), 0)
         self.engine = OneFit(member, build(setup), training)
-        self.optimizer = make_optimizer(training, self.engine.parameters)
+        optimizer = self.engine.optimizer
+        self.optimizer = make_optimizer(optimizer, self.engine.parameters, [member.schedule], n_updates=1)
         self.epoch = 0
 
     def run(self, n_epochs: int) -> int:

@@ -90,7 +90,7 @@ def _make_fits(
     import torch
 
     from eeg_sgdr.training.checkpoints import CheckpointFile
-    from eeg_sgdr.training.engines import Data, Member, OneFit, Stack, build_for
+    from eeg_sgdr.training.engines import AS_TRAINING, Data, Member, OneFit, Stack, build_for
     from eeg_sgdr.training.loop import train
     from eeg_sgdr.training.seeds import unit_seed
 
@@ -110,7 +110,15 @@ def _make_fits(
         60 * settings.compute.checkpoint_minutes,
     )
     derive = {"unit": unit_seed, "shared": lambda seed, label: seed}[training.seeding]
-    members = [Member(data, plan.schedule_of(key, settings), derive(key.seed, trials.label)) for key in keys]
+    members = [
+        Member(
+            data,
+            plan.schedule_of(key, settings),
+            derive(key.seed, trials.label),
+            settings.schedules[key.schedule].optimizer or AS_TRAINING,
+        )
+        for key in keys
+    ]
     networks = [build_for(data, settings.network, member.seed) for member in members]
     on_cpu = training.numerics.device == "cpu"  # fits are submitted one by one
     engine = OneFit(members[0], networks[0], training) if on_cpu else Stack(members, networks, training)

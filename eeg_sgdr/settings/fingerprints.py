@@ -13,6 +13,9 @@ from eeg_sgdr.settings.types import identifying, label_order, with_earlier
 #: Settings of training that change no fit: lists that only grow, and what is stored.
 GROWING = {"initial_rates", "seeds", "store"}
 
+#: The same of an arm.
+GROWING_OF_ARMS = {"budgets", "initial_rates"}
+
 
 def union(stored: Settings, asked: Settings, where: str) -> Settings:
     """Settings of a results folder extended by those of a new run.
@@ -38,9 +41,12 @@ def union(stored: Settings, asked: Settings, where: str) -> Settings:
     for name, arm in stored.schedules.items():
         if name not in data["schedules"]:
             data["schedules"][name] = arm.model_dump(mode="json")
-        elif "budgets" in data["schedules"][name]:
-            budgets = {*arm.budgets, *asked.schedules[name].budgets}
-            data["schedules"][name]["budgets"] = sorted(budgets)
+            continue
+        other, grown = asked.schedules[name], data["schedules"][name]
+        if "budgets" in grown:
+            grown["budgets"] = sorted({*arm.budgets, *other.budgets})
+        if arm.initial_rates or other.initial_rates:
+            grown["initial_rates"] = sorted({*stored.initial_rates(name), *asked.initial_rates(name)})
     for key in ("initial_rates", "seeds"):
         data["training"][key] = sorted({*getattr(stored.training, key), *getattr(asked.training, key)})
     data["baseline"] = data["baseline"] or stored.model_dump(mode="json")["baseline"]
@@ -54,7 +60,7 @@ def _identity(settings: Settings, other: Settings) -> dict[str, Any]:
     data = settings.model_dump(
         mode="json",
         include={"recordings", "split", "preprocessing", "network", "training", "schedules", "baseline"},
-        exclude={"recordings": {"subjects"}, "training": GROWING, "schedules": {"__all__": {"budgets"}}},
+        exclude={"recordings": {"subjects"}, "training": GROWING, "schedules": {"__all__": GROWING_OF_ARMS}},
     )
     data["schedules"] = {name: arm for name, arm in data["schedules"].items() if name in other.schedules}
     if not (settings.baseline and other.baseline):
@@ -98,5 +104,5 @@ def fit_settings(settings: Settings, arm: str) -> dict[str, Any]:
     return {
         "network": identifying(settings.network),
         "training": identifying(settings.training, GROWING),
-        "schedule": identifying(settings.schedules[arm], {"budgets", "epochs"}),
+        "schedule": identifying(settings.schedules[arm], {*GROWING_OF_ARMS, "epochs"}),
     }
