@@ -327,7 +327,7 @@ def _invalid_values() -> Iterator[None]:
         yield
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(map(str, first["loc"])) or "optimizer"
+        name = first["loc"][0] if first["loc"] else "optimizer"
         raise BadInputError(
             f"{name}: {first['input']!r} will not do ({first['msg']}); give another."
         ) from error
