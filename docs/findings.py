@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from eeg_sgdr import Results, load_results
+from eeg_sgdr import Results, UserError, load_results
 
 HEAD = (
     *("a", "b", "epochs", "rate", "units", "error of a", "error of b"),
@@ -73,9 +73,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("results", nargs="+", type=Path)
     for folder in parser.parse_args().results:
-        print(f"{folder.name}:\n")
-        results = load_results(folder)
-        print("\n".join([*findings(results.comparison), "", *by_rate(results)]), end="\n\n")
+        try:
+            results = load_results(folder)
+            lines = [f"{folder.name}:", "", *findings(results.comparison), "", *by_rate(results), ""]
+        except UserError as error:
+            parser.exit(2, f"{error}\n")
+        print("\n".join(lines))
 
 
 if __name__ == "__main__":
