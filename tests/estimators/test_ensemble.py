@@ -20,7 +20,7 @@ from eeg_sgdr.errors import UserError
 from eeg_sgdr.estimators.ensemble import SnapshotEnsembleClassifier
 from eeg_sgdr.networks import build
 from eeg_sgdr.networks.build import build_network
-from eeg_sgdr.schedules import Step, WarmRestarts, n_averaged
+from eeg_sgdr.schedules import Step, WarmRestarts, Warmup, n_averaged
 from eeg_sgdr.settings import NetworkSettings
 from eeg_sgdr.training.loop import fit
 
@@ -70,6 +70,14 @@ def test_weights_and_probabilities_are_those_of_a_fit_of_the_command(network, ar
         assert same_weights(snapshot.state, score.state)
         np.testing.assert_array_equal(snapshot.predict_proba(DATA.x_test), score.probabilities)
     np.testing.assert_array_equal(ours.predict_proba(DATA.x_test), expected[7].probabilities.astype(float))
+
+
+def test_every_rate_is_warmed_up():
+    schedule = Warmup(WarmRestarts(0.05, 3), 0.5)
+    ours = make(schedule=schedule, rates=[0.02, 0.05]).fit(X, Y)
+    assert [(s.epoch, s.rate) for s in ours.estimators_] == [(1, 0.02), (1, 0.05), (3, 0.02), (3, 0.05)]
+    expected = fit(DATA, WHOLE, TRAINING, schedule, seed=0).scores[3]
+    assert same_weights(ours.estimators_[-1].state, expected.state)
 
 
 def test_ensembles_average_the_last_half_of_the_cycles_of_every_rate():
