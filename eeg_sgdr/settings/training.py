@@ -432,7 +432,7 @@ class TrapezoidArm(Arm):
     budgets : list of int
         Epochs that the schedule is laid out for; one fit each.
     cooldown : fraction
-        Part of the budget over which the rate falls.
+        Part of the budget, between 0 and 1, over which the rate falls.
     shape : "linear" or "1-sqrt"
         How it falls: as 1 - x or as 1 - sqrt(x), where x of the cooldown is done.
     """
@@ -444,7 +444,7 @@ class TrapezoidArm(Arm):
 
     kind: Literal["trapezoid"]
     budgets: Budgets
-    cooldown: Annotated[Drop, Field(gt=0, lt=1)] = Fraction(1, 5)
+    cooldown: Drop = Fraction(1, 5)
     shape: Literal["linear", "1-sqrt"] = "linear"
 
     def schedule(self, rate: float, budget: int) -> schedules.Trapezoid:

@@ -123,7 +123,7 @@ REFERENCE = {"schedule": "step", "budget": 3, "rate": 0.025}
         ("schedules.restarts.warmup_restarts", True, "there is no warm-up; give its epochs as warmup"),
         ("schedules.x", {"kind": "one_cycle", "budgets": [6], "pct_start": 1}, "x.pct_start: input should"),
         ("schedules.x", {"kind": "one_cycle", "budgets": [6], "div_factor": 0}, "x.div_factor: input should"),
-        ("schedules.x", {"kind": "trapezoid", "budgets": [6], "cooldown": "6/5"}, "x.cooldown: input should"),
+        ("schedules.x", {"kind": "trapezoid", "budgets": [6], "cooldown": "6/5"}, "cooldown must be between"),
         ("schedules.x", {"kind": "trapezoid", "budgets": [6], "shape": "sqrt"}, "the nearest is 1-sqrt"),
         ("preprocessing.window_s", [1.0, 0.5], "the window must end after its begin"),
         ("recordings.classes", {"left": "l", "right": "l"}, "an annotation stands for two classes"),
