@@ -315,7 +315,7 @@ class Trapezoid:
     Raises
     ------
     ValueError
-        If the cooldown is not above 0 and at most 1, or there is no such shape.
+        If the cooldown is not between 0 and 1, or there is no such shape.
 
     References
     ----------
@@ -329,8 +329,8 @@ class Trapezoid:
     shape: Literal["linear", "1-sqrt"] = "linear"
 
     def __post_init__(self) -> None:
-        if not 0 < self.cooldown <= 1:
-            raise ValueError("cooldown must be above 0 and at most 1")
+        if not 0 < self.cooldown < 1:
+            raise ValueError("cooldown must be between 0 and 1")
         if self.shape not in ("linear", "1-sqrt"):
             raise ValueError("shape must be linear or 1-sqrt")
 

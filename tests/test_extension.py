@@ -20,7 +20,7 @@ network: {name: EEGNet, arguments: {F1: 2, D: 1, F2: 2, kernel_length: 16}}
 training: {initial_rates: [0.05], batch_size: 4}
 schedules:
   step: {kind: step, budgets: [3]}
-  curve: {kind: quadratic, budgets: [1, 2, 3]}
+  curve: {kind: quadratic, budgets: [1, 2, 3], warmup: 0.5}
   restarts: {kind: warm_restarts, epochs: 3}
 evaluation:
   comparisons: [{name: a curve against steps, a: {schedule: curve}, b: {schedule: step}}]
@@ -50,7 +50,15 @@ def test_methods_describe_the_schedule_and_the_source(out):
     assert "Rhythms in noise (seed 0) stood for subject 1. Classes were left and right." in text
     arm = "The quadratic schedule fell along a parabola to zero (Nobody, 1999) over budgets of 1 epochs."
     assert arm in text
+    assert "In a warm-up of 0.5 epochs at the beginning of training the rate was multiplied" in text
     assert "Nobody, N. (1999). On parabolas. Journal of Tests 1, 1-2." in text
+
+
+def test_it_is_warmed_up_as_any_other(out):
+    history = load_results(out).history
+    rows = history[(history["schedule"] == "curve") & (history["budget"] == 3)]
+    # Of two subjects.
+    assert rows["first_rate"].tolist() == pytest.approx([0.0005, 0.05 * 4 / 9, 0.05 / 9] * 2)
 
 
 def test_figures_and_tables_name_the_schedule(out, config):

@@ -83,7 +83,7 @@ def test_a_restart_can_begin_lower():
         (Cyclic, {"budget": 10, "period": 20, "low": 0.06}, "low must not be above"),
         (OneCycle, {"budget": 10, "pct_start": 1}, "pct_start must be between"),
         (OneCycle, {"budget": 10, "div_factor": 0.5}, "at least 1"),
-        (Trapezoid, {"budget": 10, "cooldown": 0}, "cooldown must be above 0"),
+        (Trapezoid, {"budget": 10, "cooldown": 1}, "cooldown must be between"),
         (Trapezoid, {"budget": 10, "shape": "cosine"}, "shape must be linear or 1-sqrt"),
     ],
 )

@@ -118,7 +118,7 @@ class Arm(Model):
 
     optimizer: Annotated[AnyOptimizer | None, Later(None)] = None
     initial_rates: Annotated[Rates | None, Later(None)] = None
-    warmup: Annotated[float, Later(0.0), Field(ge=0, allow_inf_nan=False)] = 0.0
+    warmup: Annotated[float, Later(0.0), Field(ge=0, le=100_000)] = 0.0
 
     if TYPE_CHECKING:  # fields or properties of each kind
 
@@ -401,11 +401,11 @@ class OneCycleArm(Arm):
     budgets : list of int
         Epochs that the schedule is laid out for; one fit each.
     pct_start : float
-        Fraction of the budget, between 0 and 1, after which the initial rate is reached.
+        Fraction of the budget after which the initial rate is reached.
     div_factor : float
-        The initial rate divided by that of the first update; 1 to 1e6.
+        The initial rate divided by that of the first update.
     final_div_factor : float
-        The rate of the first update divided by that at the end; 1 to 1e12.
+        The rate of the first update divided by that at the end.
     """
 
     references: ClassVar[tuple[str, ...]] = (
@@ -446,7 +446,7 @@ class TrapezoidArm(Arm):
     budgets : list of int
         Epochs that the schedule is laid out for; one fit each.
     cooldown : fraction
-        Part of the budget over which the rate falls; above 0, at most 1.
+        Part of the budget, between 0 and 1, over which the rate falls.
     shape : "linear" or "1-sqrt"
         How it falls: as 1 - x or as 1 - sqrt(x), where x of the cooldown is done.
     """
@@ -458,7 +458,7 @@ class TrapezoidArm(Arm):
 
     kind: Literal["trapezoid"]
     budgets: Budgets
-    cooldown: Annotated[Drop, Field(gt=0, le=1)] = Fraction(1, 5)
+    cooldown: Drop = Fraction(1, 5)
     shape: Literal["linear", "1-sqrt"] = "linear"
 
     def schedule(self, rate: float, budget: int) -> schedules.Trapezoid:

@@ -20,7 +20,7 @@ from eeg_sgdr.errors import UserError
 from eeg_sgdr.estimators.ensemble import SnapshotEnsembleClassifier
 from eeg_sgdr.networks import build
 from eeg_sgdr.networks.build import build_network
-from eeg_sgdr.schedules import Step, WarmRestarts, n_averaged
+from eeg_sgdr.schedules import Step, WarmRestarts, Warmup, n_averaged
 from eeg_sgdr.settings import AdamWSettings, NetworkSettings
 from eeg_sgdr.training.loop import fit
 
@@ -78,6 +78,14 @@ def test_adamw_trains_as_the_command_does():
     named = {"kind": "adamw", "weight_decay": 0.1}
     ours = make(schedule=WarmRestarts(0.01, 3), optimizer=named).fit(X, Y).estimators_[-1]
     assert same_weights(ours.state, expected.state)
+
+
+def test_every_rate_is_warmed_up():
+    schedule = Warmup(WarmRestarts(0.05, 3), 0.5)
+    ours = make(schedule=schedule, rates=[0.02, 0.05]).fit(X, Y)
+    assert [(s.epoch, s.rate) for s in ours.estimators_] == [(1, 0.02), (1, 0.05), (3, 0.02), (3, 0.05)]
+    expected = fit(DATA, WHOLE, TRAINING, schedule, seed=0).scores[3]
+    assert same_weights(ours.estimators_[-1].state, expected.state)
 
 
 def test_ensembles_average_the_last_half_of_the_cycles_of_every_rate():

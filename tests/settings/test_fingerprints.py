@@ -59,6 +59,25 @@ def test_keys_that_came_later_leave_older_folders_what_they_are():
             config.union(make_settings(), changed, "results/x")
 
 
+def test_a_warm_up_is_another_fit_and_none_is_the_same_as_in_older_folders(tmp_path):
+    base = make_settings()
+    assert config.fit_settings(base, "step")["schedule"] == {
+        "kind": "step", "drops": ["1/3", "1/2", "2/3"], "factor": 0.1
+    }  # fmt: skip
+    older = yaml.safe_load(config.to_yaml(base))
+    for arm in older["schedules"].values():
+        del arm["warmup"]
+    del older["schedules"]["restarts"]["warmup_restarts"]
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(older))
+    assert config.union(config.read(path), base, "results/x").schedules == base.schedules
+    arms = {"step": {"kind": "step", "budgets": [3], "warmup": 0.5}}
+    warm = make_settings(schedules=arms)
+    assert config.fit_settings(warm, "step")["schedule"]["warmup"] == 0.5
+    with pytest.raises(UserError, match="schedules.step.warmup: 0.0 here, 0.5 asked for"):
+        config.union(base, warm, "results/x")
+
+
 @pytest.fixture
 def grown(monkeypatch):
     """The program with keys that came later in a section, in one within it, and in an arm.
