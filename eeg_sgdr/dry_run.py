@@ -181,14 +181,14 @@ def forecast(units: Sequence[Unit], jobs: int | None) -> Iterator[str]:
     lacking = [unit for unit in units if missing[unit.label]]
     if not lacking:
         yield from _table(missing, settings, {})
-        yield from _baselines(units)
+        yield from _others(units)
         yield f"No fit is missing of {_named(units)}."
         return
     shapes = {unit.label: shape for unit in units if (shape := stored_shape(unit))}
     first_shape = shapes.get(lacking[0].label) or prepared_shape(lacking[0])
     if first_shape is None:
         yield from _table(missing, settings, {})
-        yield from _baselines(units)
+        yield from _others(units)
         raise UserError(
             f"Updates and time are not known: they depend on the trials of {_named(lacking[:1])}, whose "
             "recordings are not here, and a dry run downloads nothing; download them, then ask again."
@@ -200,7 +200,7 @@ def forecast(units: Sequence[Unit], jobs: int | None) -> Iterator[str]:
         label: updates_per_epoch(shapes[label], settings, n_crops) for label, keys in missing.items() if keys
     }
     yield from _table(missing, settings, updates)
-    yield from _baselines(units)
+    yield from _others(units)
     yield _basis(lacking[0], first_shape, assumed, settings, n_crops, updates[lacking[0].label])
     timing = measure(first_shape, settings)
     seconds, scoring = estimate_seconds(missing, shapes, timing, settings, n_crops)
@@ -221,11 +221,14 @@ def _named(units: Sequence[Unit]) -> str:
     return f"{noun} {units[0].label}"
 
 
-def _baselines(units: Sequence[Unit]) -> Iterator[str]:
-    """Line on the number of missing baselines, if there are any."""
+def _others(units: Sequence[Unit]) -> Iterator[str]:
+    """Lines on the numbers of missing baselines, and of fits to be averaged, if there are any."""
     n = sum(unit.lacks_baseline for unit in units)
     if n:
         yield f"Baselines missing: {n}."
+    n = sum(len(unit.to_average) for unit in units)
+    if n:
+        yield f"Fits that are there, but whose snapshots' weights are to be averaged: {n}."
 
 
 def _table(

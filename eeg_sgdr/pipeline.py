@@ -8,11 +8,13 @@ from pathlib import Path
 from eeg_sgdr.data.quality import rejection_warning
 from eeg_sgdr.errors import FatalError, UserError
 from eeg_sgdr.evaluation import tables
+from eeg_sgdr.evaluation.predictors import to_average
 from eeg_sgdr.jobs.submit import Jobs, gpus, processes
 from eeg_sgdr.jobs.units import Unit, check, check_same, union_with, write_trials
 from eeg_sgdr.parallel.progress import Progress, say
 from eeg_sgdr.parallel.workers import Pool, local_pool
 from eeg_sgdr.settings import Settings, plan
+from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.storage import files, schemas
 from eeg_sgdr.storage.folders import Study
 from eeg_sgdr.storage.results import Results, Subject, load_results
@@ -93,16 +95,25 @@ def report(study: Study) -> bool:
     if not results.subjects:
         raise UserError(f"{study.root}: holds no subjects yet; run eeg_sgdr.run with --out {study.root}.")
     untrained = [subject for subject in results.subjects if subject.fits and not subject.done]
+    lacking: list[tuple[Subject, FitKey]] = []
     for subject in results.subjects:
         if subject in untrained:
             print(f"{subject.title}: no fit is done; run it again.", file=sys.stderr)
             continue
         if subject.done:
             _report(results, subject)
+            lacking += [(subject, key) for key in to_average(subject, results.settings)]
         else:
             data_report(results, subject)
         print(subject.folder.report)
     _compare(study, [subject.label for subject in results.subjects])
+    if lacking:
+        first = f"{lacking[0][1].name} of {lacking[0][0].title}"
+        print(
+            f"{study.root}: averaged weights are missing of {len(lacking)} fits ({first} first); run the "
+            "study again, which trains nothing for them.",
+            file=sys.stderr,
+        )
     return not untrained
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, Self
 
@@ -18,9 +19,9 @@ from eeg_sgdr.networks.build import Network, build_network, copy_network
 from eeg_sgdr.schedules import Schedule, WarmRestarts, at_rate, n_averaged
 from eeg_sgdr.settings import Numerics, Training
 from eeg_sgdr.settings.optimizers import AnyOptimizer, OptimizerSettings
-from eeg_sgdr.training.engines import AS_TRAINING
-from eeg_sgdr.training.loop import Data, Fit, FitFailed, train_network
-from eeg_sgdr.training.snapshots import Snapshot, averaged
+from eeg_sgdr.training.engines import AS_TRAINING, Data, Member, OneFit
+from eeg_sgdr.training.loop import Fit, FitFailed, train_network
+from eeg_sgdr.training.snapshots import Snapshot, average_weights, averaged
 
 
 class SnapshotEnsembleClassifier(ClassifierMixin, BaseEstimator):
@@ -45,6 +46,10 @@ class SnapshotEnsembleClassifier(ClassifierMixin, BaseEstimator):
         Seed of initial weights, order of crops, and dropout.
     batch_size : int
         Crops in an update.
+    average : "probabilities" or "weights"
+        What is averaged over the snapshots of a training: their probabilities, or their weights, with
+        batch-norm statistics recomputed over the training crops, which leaves one network to predict with
+        [1]_. Over trainings it is always probabilities.
     crop_samples : int, optional
         Length of the crops (dense training); None trains on whole windows.
     arguments : dict, optional
@@ -69,10 +74,18 @@ class SnapshotEnsembleClassifier(ClassifierMixin, BaseEstimator):
         All snapshots, in order of their epochs, and of the rates at each.
     snapshot_epochs_ : ndarray of int, shape (n_estimators,)
         The epochs after which they were taken.
+    averaged_ : list of Snapshot
+        Where ``average`` is "weights", the networks with averaged weights, ordered as the snapshots are;
+        otherwise empty.
     n_features_in_, n_samples_in_ : int
         Channels, and samples of a window.
     sensors_ : list of str or None
         Names of the channels, where it was fitted to Epochs; others are predicted by these names.
+
+    References
+    ----------
+    .. [1] Izmailov, P., et al. (2018). Averaging weights leads to wider optima and better generalization.
+           UAI. arXiv:1803.05407.
 
     Examples
     --------
@@ -94,6 +107,7 @@ class SnapshotEnsembleClassifier(ClassifierMixin, BaseEstimator):
         *,
         rates: Sequence[float] | None = None,
         n_snapshots: int | None = None,
+        average: Literal["probabilities", "weights"] = "probabilities",
         seed: int = 0,
         batch_size: int = 60,
         crop_samples: int | None = None,
@@ -110,6 +124,7 @@ class SnapshotEnsembleClassifier(ClassifierMixin, BaseEstimator):
         self.schedule = schedule
         self.rates = rates
         self.n_snapshots = n_snapshots
+        self.average = average
         self.seed = seed
         self.batch_size = batch_size
         self.crop_samples = crop_samples
@@ -157,6 +172,8 @@ class SnapshotEnsembleClassifier(ClassifierMixin, BaseEstimator):
             )
         schedule = WarmRestarts(0.05, budget=31) if self.schedule is None else self.schedule
         schedules = _schedules(schedule, self.rates, self.n_snapshots)
+        if self.average not in ("probabilities", "weights"):
+            raise BadInputError(f"average: {self.average!r} is neither 'probabilities' nor 'weights'.")
         training, optimizer = self._training(), _make_optimizer(self.optimizer)
         windows = inputs.read(X)
         x, y = validate_data(
@@ -187,10 +204,11 @@ class SnapshotEnsembleClassifier(ClassifierMixin, BaseEstimator):
             for each, fit in zip(schedules, fits, strict=True)
         ]
         self.snapshot_epochs_ = np.array([snapshot.epoch for snapshot in self.estimators_])
+        self.averaged_ = self._average(data, training, schedule) if self.average == "weights" else []
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Class probabilities, averaged over the last snapshots of each training.
+        """Class probabilities, averaged over the last snapshots of each training, or their averages.
 
         Parameters
         ----------
@@ -202,8 +220,7 @@ class SnapshotEnsembleClassifier(ClassifierMixin, BaseEstimator):
         probabilities : ndarray, shape (n_trials, n_classes)
         """
         x = self._windows(X)
-        last = self._members(len(self._ends))
-        return averaged([snapshot for snapshot in self.estimators_ if snapshot.epoch in last], x)
+        return averaged(self._predicting(len(self._ends)), x)
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable classes; shape (n_trials,)."""
@@ -224,10 +241,10 @@ class SnapshotEnsembleClassifier(ClassifierMixin, BaseEstimator):
             One for each of the schedule's ends.
         """
         x = self._windows(X)
-        single = [(snapshot.epoch, snapshot.predict_proba(x)) for snapshot in self.estimators_]
+        # Each network predicts once, however many ensembles it is in.
+        single = {id(one): one.predict_proba(x) for one in self.averaged_ or self.estimators_}
         for i in range(len(self._ends)):
-            members = self._members(i + 1)
-            yield np.mean([proba for epoch, proba in single if epoch in members], axis=0, dtype=float)
+            yield np.mean([single[id(one)] for one in self._predicting(i + 1)], axis=0, dtype=float)
 
     @property
     def _ends(self) -> list[int]:
@@ -237,6 +254,29 @@ class SnapshotEnsembleClassifier(ClassifierMixin, BaseEstimator):
         """Epochs of the snapshots that are averaged after ``n_ends`` ends of the schedule."""
         wanted = n_averaged(n_ends) if self.n_snapshots is None else self.n_snapshots
         return self._ends[:n_ends][-wanted:]
+
+    def _predicting(self, n_ends: int) -> list[Snapshot]:
+        """Networks whose probabilities are averaged after ``n_ends`` ends of the schedule."""
+        if self.averaged_:
+            return [one for one in self.averaged_ if one.epoch == self._ends[n_ends - 1]]
+        members = self._members(n_ends)
+        return [one for one in self.estimators_ if one.epoch in members]
+
+    def _average(self, data: Data, training: Training, schedule: Schedule) -> list[Snapshot]:
+        """A network at each end and rate, with the averaged weights of the snapshots until then."""
+        network, n_rates = self.estimators_[0].build(), len(self.estimators_) // len(self._ends)
+        with _threads_kept():
+            engine = OneFit(Member(data, schedule, self.seed), network, training)
+            found = []
+            for i in range(len(self._ends)):
+                members = self._members(i + 1)
+                for rate in range(n_rates):
+                    states = [one.state for one in self.estimators_[rate::n_rates] if one.epoch in members]
+                    last = self.estimators_[i * n_rates + rate]
+                    found.append(
+                        replace(last, state=average_weights(engine, states)[0]) if len(states) > 1 else last
+                    )
+        return found
 
     def _windows(self, X: Any) -> np.ndarray:
         """Windows to predict, as the networks read them."""
@@ -278,15 +318,23 @@ def _fit(
     seed: int,
     optimizer: OptimizerSettings,
 ) -> Fit:
-    """Train one fit; torch's number of threads is restored."""
+    """Train one fit."""
+    with _threads_kept():
+        try:
+            return train_network(network, data, training, schedule, seed, optimizer=optimizer)
+        except FitFailed as failure:
+            raise BadInputError(
+                f"fit: the loss is not finite in epoch {failure.epoch}, at a rate of {failure.rate:g}; give "
+                "lower rates, or scale the windows."
+            ) from failure
+
+
+@contextmanager
+def _threads_kept() -> Iterator[None]:
+    """Restore torch's number of threads at the end."""
     threads = torch.get_num_threads()
     try:
-        return train_network(network, data, training, schedule, seed, optimizer=optimizer)
-    except FitFailed as failure:
-        raise BadInputError(
-            f"fit: the loss is not finite in epoch {failure.epoch}, at a rate of {failure.rate:g}; give "
-            "lower rates, or scale the windows."
-        ) from failure
+        yield
     finally:
         torch.set_num_threads(threads)
 

@@ -39,7 +39,7 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
     data : dict
         data.json of the subject or fold.
     snapshots : list of Snapshot
-        Whose probabilities are averaged with equal weights.
+        Whose probabilities are averaged with equal weights; or networks with the averaged weights of some.
     cues : sequence of str, optional
         See `eeg_sgdr.load_classifier`.
     """
@@ -223,7 +223,7 @@ def load_classifier(
     budget: int | None = None,
     rate: float | None = None,
     seed: int | None = None,
-    members: Literal["cycles", "single"] = "cycles",
+    members: Literal["cycles", "averaged", "single"] = "cycles",
     epoch: int | None = None,
     cues: Sequence[str] | None = None,
 ) -> TrainedClassifier:
@@ -243,9 +243,9 @@ def load_classifier(
         Initial rate; by default the probabilities of all the study's rates are averaged.
     seed : int, optional
         Seed; by default the study's first.
-    members : "cycles" or "single"
-        The ensemble of the last half of the cycles, or the last snapshot alone. Arms that do not restart
-        have one snapshot.
+    members : "cycles", "averaged" or "single"
+        The ensemble of the last half of the cycles, one network with the mean of their weights, or the last
+        snapshot alone. Arms that do not restart have one snapshot.
     epoch : int, optional
         An end of the schedule, to predict as it was then; by default the last.
     cues : sequence of str, optional
@@ -283,6 +283,14 @@ def load_classifier(
                 f"{', '.join(done.name for done in unit.done) or 'none'}."
             )
     predictor = Predictor(fits, _epochs(key, results.settings, members, epoch), members)
+    if predictor.members == "averaged" and predictor.n_snapshots == 1:
+        predictor = replace(predictor, members="single")  # its own average
+    for fit in fits:
+        if predictor.members == "averaged" and not unit.has_averages(fit):
+            raise UserError(
+                f"{unit.folder.root}: weights of {fit.name} are not averaged yet; run the study again, which "
+                "trains nothing for that."
+            )
     return TrainedClassifier(results.settings, unit.data, _snapshots(unit, predictor, results.settings), cues)
 
 
@@ -309,9 +317,9 @@ def _epochs(key: FitKey, settings: Settings, members: str, epoch: int | None) ->
     last = ends[-1] if epoch is None else epoch
     if last not in ends:
         raise UserError(f"epoch: {last} is no end of {key.name}; there are {', '.join(map(str, ends))}.")
-    if members not in ("cycles", "single"):
-        raise UserError(f"members: {members!r} is neither 'cycles' nor 'single'.")
-    return members_at(ends, ends.index(last) + 1) if members == "cycles" else (last,)
+    if members not in ("cycles", "averaged", "single"):
+        raise UserError(f"members: {members!r} is neither 'cycles', 'averaged' nor 'single'.")
+    return (last,) if members == "single" else members_at(ends, ends.index(last) + 1)
 
 
 def _snapshots(unit: Subject, predictor: Predictor, settings: Settings) -> list[Snapshot]:
@@ -329,14 +337,15 @@ def _snapshots(unit: Subject, predictor: Predictor, settings: Settings) -> list[
         crop_samples=network.crop_samples,
         seed=0,
     )
+    read = unit.averaged_weights if predictor.members == "averaged" else unit.weights
     return [
         Snapshot(
             build,
-            {name: torch.from_numpy(value) for name, value in unit.weights(key, epoch).items()},
+            {name: torch.from_numpy(value) for name, value in read(key, epoch).items()},
             np.array(data["classes"]),
             epoch,
             key.rate,
         )
-        for epoch in predictor.epochs
+        for epoch in predictor.states
         for key in predictor.fits
     ]

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from eeg_sgdr.evaluation import metrics, tables
-from eeg_sgdr.evaluation.predictors import Predictor, fit_keys, seed_groups
+from eeg_sgdr.evaluation.predictors import Predictor, averages, fit_keys, read_stored, seed_groups
 from eeg_sgdr.evaluation.units import (
     Group,
     Row,
@@ -32,6 +32,7 @@ def cells(settings: Settings) -> list[Cell]:
 
     N grows over seeds, at each rate alone or over all rates together; M, for warm restarts, over the last
     cycle ends and, where every epoch is stored, over the last epochs of the last cycle, the paper's control.
+    Weights are averaged for the M of the ensemble alone.
     """
     found = []
     for name, arm in settings.schedules.items():
@@ -39,11 +40,12 @@ def cells(settings: Settings) -> list[Cell]:
         rate_groups = [[(rate,) for rate in rates]] + ([[rates]] if len(rates) > 1 else [])
         budget = max(arm.budgets)
         restarts = arm.leaves_snapshots
-        for members, snapshots in _snapshots(
-            schedule_of(FitKey(name, budget, rates[0], 0), settings).ends,
-            restarts,
-            every_epoch=restarts and settings.training.store == "epochs",
-        ):
+        key = FitKey(name, budget, rates[0], 0)
+        every_epoch = restarts and settings.training.store == "epochs"
+        for members, snapshots in [
+            *_snapshots(schedule_of(key, settings).ends, restarts, every_epoch),
+            *(("averaged", epochs) for epochs in averages(key, settings)[-1:]),
+        ]:
             for size in range(1, len(settings.training.seeds) + 1):
                 found += [
                     {
@@ -76,13 +78,12 @@ def stored_errors(
     """Errors of those predictors whose fits and epochs are stored."""
     wanted = list(wanted)
     needed = {key for predictor in wanted for key in predictor.fits} & set(subject.done)
-    statistics = settings.evaluation.batch_norm_statistics
-    stored = {key: subject.probabilities(key, statistics) for key in sorted(needed)}
+    stored = read_stored(subject, settings, needed)
     y = tables.labels(subject)
     return {
         predictor: metrics.error(y, predictor.probabilities(stored))
         for predictor in wanted
-        if all(key in stored and stored[key].keys() >= set(predictor.epochs) for key in predictor.fits)
+        if predictor.is_stored(stored)
     }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from eeg_sgdr.evaluation import statistics
-from eeg_sgdr.evaluation.predictors import Predictor, seed_groups, side_predictors
+from eeg_sgdr.evaluation.predictors import Predictor, can_predict, seed_groups, side_predictors
 from eeg_sgdr.evaluation.units import (
     Group,
     Row,
@@ -65,8 +65,12 @@ def _values(settings: Settings, errors: UnitErrors, comparison: Comparison) -> U
     """Mean errors of both sides of a comparison in every unit, over the seeds that both have."""
     size = _group_size(comparison)
     groups = seed_groups(settings, size)
+    why = ""
     if not groups:
         why = f"needs {size} seeds, there are {len(settings.training.seeds)}"
+    elif not all(can_predict(settings, side) for side in (comparison.a, comparison.b)):
+        why = "averaged weights have no running batch-norm statistics"
+    if why:
         return UnitValues(errors.kind, (), np.empty((0, 2)), 0, why, left_out=True)
     return mean_errors(errors, {group: _sides(settings, comparison, group) for group in groups})
 

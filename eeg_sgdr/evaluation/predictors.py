@@ -6,20 +6,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from eeg_sgdr.schedules import n_averaged
-from eeg_sgdr.settings import Settings, Side
+from eeg_sgdr.settings import Settings, Side, plan
 from eeg_sgdr.settings.plan import FitKey, schedule_of
 from eeg_sgdr.storage.results import Subject, fit_seconds
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """N fits times M snapshots, whose probabilities are averaged with equal weights."""
+    """N fits times M snapshots, whose probabilities, or weights within each fit, are averaged equally."""
 
     #: Of one arm and budget, over rates and seeds; none for the baseline.
     fits: tuple[FitKey, ...]
     #: Epochs of each fit's snapshots, ascending; the last is when the prediction can be made.
     epochs: tuple[int, ...]
-    #: "single" (the last snapshot), "cycles" (of the last cycles), "consecutive" (epochs), or "baseline".
+    #: "single" (the last snapshot), "cycles" (of the last cycles), "averaged" (their weights), "consecutive"
+    #: (epochs), or "baseline".
     members: str
 
     @property
@@ -64,19 +65,47 @@ class Predictor:
 
     @property
     def n_networks(self) -> int:
-        """Networks that are averaged, N times M."""
-        return self.n_fits * self.n_snapshots
+        """Networks that predict: N times M, or N where weights are averaged."""
+        return self.n_fits * len(self.states)
+
+    @property
+    def states(self) -> tuple[int, ...]:
+        """Epochs by which the probabilities of each fit's networks are stored."""
+        return self.epochs[-1:] if self.members == "averaged" else self.epochs
 
     @property
     def epochs_spent(self) -> int:
         """Epochs of training of all fits together."""
         return self.n_fits * self.epoch
 
-    def probabilities(self, stored: Mapping[FitKey, Mapping[int, np.ndarray]]) -> np.ndarray:
-        """Average probabilities stored by fit and epoch; shape (n_trials, n_classes), float64."""
-        return np.mean(
-            [stored[key][epoch] for key in self.fits for epoch in self.epochs], axis=0, dtype=float
-        )
+    def is_stored(self, stored: "Stored") -> bool:
+        """Whether the probabilities of all its networks are stored."""
+        of = self._of(stored)
+        return all(key in of and of[key].keys() >= {*self.states} for key in self.fits)
+
+    def probabilities(self, stored: "Stored") -> np.ndarray:
+        """Average stored probabilities; shape (n_trials, n_classes), float64."""
+        of = self._of(stored)
+        return np.mean([of[key][epoch] for key in self.fits for epoch in self.states], axis=0, dtype=float)
+
+    def _of(self, stored: "Stored") -> Mapping[FitKey, Mapping[int, np.ndarray]]:
+        return stored.averaged if self.members == "averaged" else stored.snapshots
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Test probabilities of a subject or fold by fit and epoch: of snapshots, and of averaged weights."""
+
+    snapshots: Mapping[FitKey, Mapping[int, np.ndarray]]
+    averaged: Mapping[FitKey, Mapping[int, np.ndarray]]
+
+
+def read_stored(subject: Subject, settings: Settings, fits: Iterable[FitKey]) -> Stored:
+    """Read the test probabilities of fits that are done, with the configured batch-norm statistics."""
+    statistics = settings.evaluation.batch_norm_statistics
+    snapshots = {key: subject.probabilities(key, statistics) for key in sorted(fits)}
+    averaged = [key for key in snapshots if averages(key, settings) and subject.has_averages(key)]
+    return Stored(snapshots, {key: subject.averaged_probabilities(key) for key in averaged})
 
 
 #: The classical baseline, which is no average of fits.
@@ -87,7 +116,8 @@ def predictors(settings: Settings, available: Iterable[FitKey]) -> list[Predicto
     """All predictors of the configuration whose fits are available, whatever the labels.
 
     At every end of a schedule: the snapshot alone and, for arms that leave snapshots, the ensemble of the
-    last cycles; at each rate and over all rates. Over several seeds only where a comparison names them.
+    last cycles and their averaged weights; at each rate and over all rates. Over several seeds only where a
+    comparison names them.
     """
     done = set(available)
     found = []
@@ -106,6 +136,7 @@ def predictors(settings: Settings, available: Iterable[FitKey]) -> list[Predicto
         for side in (comparison.a, comparison.b)
         if side.seeds > 1
         for group in seed_groups(settings, side.seeds)
+        if can_predict(settings, side)
         for predictor in side_predictors(settings, side, group)
         if done.issuperset(predictor.fits)
     ]
@@ -122,7 +153,38 @@ def _of_fits(settings: Settings, fits: tuple[FitKey, ...]) -> list[Predictor]:
     found = [Predictor(fits, (end,), "single") for end in ends]
     if settings.schedules[fits[0].schedule].leaves_snapshots:
         found += [Predictor(fits, members_at(ends, i + 1), "cycles") for i in range(len(ends))]
-    return found
+    return found + [Predictor(fits, epochs, "averaged") for epochs in averages(fits[0], settings)]
+
+
+def averages(key: FitKey, settings: Settings) -> list[tuple[int, ...]]:
+    """Epochs of the snapshots of a fit whose weights are averaged, by ascending end; one alone is left out.
+
+    Averaged weights have no running batch-norm statistics: none where those are evaluated.
+    """
+    if not settings.schedules[key.schedule].leaves_snapshots or _is_running(settings):
+        return []
+    ends = schedule_of(key, settings).ends
+    members = [members_at(ends, i + 1) for i in range(len(ends))]
+    return [epochs for epochs in members if len(epochs) > 1]
+
+
+def _is_running(settings: Settings) -> bool:
+    return settings.evaluation.batch_norm_statistics == "running"
+
+
+def can_predict(settings: Settings, side: Side) -> bool:
+    """Whether a comparison's side has predictors with the configured batch-norm statistics."""
+    return side.members != "averaged" or not _is_running(settings)
+
+
+def to_average(subject: Subject, settings: Settings) -> list[FitKey]:
+    """Fits that are done, but whose snapshots' weights are not averaged yet."""
+    done = set(subject.done)
+    return [
+        key
+        for key in plan.fits(settings)
+        if key in done and averages(key, settings) and not subject.has_averages(key)
+    ]
 
 
 def members_at(ends: tuple[int, ...], n_cycles: int) -> tuple[int, ...]:
@@ -149,7 +211,7 @@ def side_predictors(settings: Settings, side: Side, seeds: tuple[int, ...]) -> l
         for group in groups:
             fits = fit_keys(side.schedule, budget, group, together)
             ends = schedule_of(fits[0], settings).ends
-            epochs = members_at(ends, len(ends)) if side.members == "cycles" else ends[-1:]
+            epochs = ends[-1:] if side.members == "single" else members_at(ends, len(ends))
             found.append(Predictor(fits, epochs, side.members))
     return found
 
@@ -167,10 +229,11 @@ def last_snapshot(key: FitKey) -> Predictor:
 
 
 def is_done(subject: Subject, predictor: Predictor) -> bool:
-    """Whether a subject has all fits of a predictor, or its baseline."""
+    """Whether a subject has all fits of a predictor, and their averaged weights if it needs them."""
     if predictor == CLASSICAL:
         return subject.baseline is not None and subject.baseline["state"] == "done"
-    return set(predictor.fits) <= set(subject.done)
+    averaged = predictor.members != "averaged" or all(map(subject.has_averages, predictor.fits))
+    return averaged and set(predictor.fits) <= set(subject.done)
 
 
 class TrainingTimes:

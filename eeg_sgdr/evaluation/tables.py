@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from eeg_sgdr.evaluation.metrics import METRICS
-from eeg_sgdr.evaluation.predictors import CLASSICAL, Predictor, is_done, predictors
+from eeg_sgdr.evaluation.predictors import CLASSICAL, Predictor, is_done, predictors, read_stored
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.storage.results import Subject
 
@@ -19,10 +19,13 @@ COST = ("n_fits", "n_snapshots", "n_networks", "epochs_spent")
 
 def evaluation(subject: Subject, settings: Settings) -> pd.DataFrame:
     """One row per predictor, with the baseline if it is done; in a fold per test subject and for "all"."""
-    statistics = settings.evaluation.batch_norm_statistics
-    stored = {key: subject.probabilities(key, statistics) for key in subject.done}
+    stored = read_stored(subject, settings, subject.done)
     y = labels(subject)
-    scored = [(predictor, predictor.probabilities(stored)) for predictor in predictors(settings, stored)]
+    scored = [
+        (predictor, predictor.probabilities(stored))
+        for predictor in predictors(settings, stored.snapshots)
+        if predictor.is_stored(stored)
+    ]
     if is_done(subject, CLASSICAL):
         scored.append((CLASSICAL, subject.baseline_probabilities()))
     return pd.DataFrame(

@@ -22,8 +22,9 @@ def to_moabb(results: Results) -> pd.DataFrame:
 
     A pipeline is a predictor of evaluation.csv, called like the folders of fits:
     ``restarts-b31-r0.025+0.05-e31-cycles`` is the arm ``restarts`` with a budget of 31 epochs at both
-    rates, after epoch 31, the ensemble of the last cycles; ``-2seeds`` is added where it averages the
-    probabilities of two seeds. Ensembles of one snapshot are that snapshot, and left out.
+    rates, after epoch 31, the ensemble of the last cycles (``-averaged`` that of networks with their
+    averaged weights, one at each rate); ``-2seeds`` is added where it averages the probabilities of two
+    seeds. Ensembles of one snapshot are that snapshot, and left out.
 
     Parameters
     ----------

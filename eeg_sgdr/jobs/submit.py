@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from eeg_sgdr.errors import FatalError, UserError
-from eeg_sgdr.jobs.tasks import make_baseline, make_fits
+from eeg_sgdr.jobs.tasks import make_averages, make_baseline, make_fits
 from eeg_sgdr.jobs.units import Unit
 from eeg_sgdr.parallel import workers
 from eeg_sgdr.parallel.workers import Pool
@@ -25,11 +25,13 @@ class Jobs:
         self._pending: dict[Future, Unit] = {}
 
     def begin(self, unit: Unit) -> None:
-        """Submit the missing fits of a unit, the longest first, and its baseline."""
+        """Submit what is missing of a unit: fits, the longest first, averages of other fits, its baseline."""
         for key in unit.subject.fits.keys() - {*unit.missing}:
             tidy(unit.folder.fit(key.name))
         tidy(unit.folder.baseline)
         self._submit_fits(unit, unit.missing, patience_s=0)
+        for key in unit.to_average:
+            self._submit(unit, make_averages, key, unit.settings, unit.trials, unit.folder)
         if unit.lacks_baseline:
             self._submit(unit, make_baseline, unit.settings, unit.trials, unit.folder.baseline)
 
@@ -70,7 +72,7 @@ class Jobs:
     def _take(self, future: Future) -> None:
         unit = self._pending.pop(future)
         try:
-            unit.others += future.result() or ()  # a baseline returns None
+            unit.others += future.result() or ()  # only fits return others
         except FatalError:
             raise
         except UserError as error:

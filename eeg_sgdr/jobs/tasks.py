@@ -1,4 +1,4 @@
-"""Tasks of a worker process: train fits or baselines, and write their folders.
+"""Tasks of a worker process: train fits or baselines, average weights, and write their folders.
 
 The main process imports this module to submit its functions. Therefore heavy libraries, torch above all, are
 imported by the functions, and beforehand by `eeg_sgdr.jobs.preload`.
@@ -17,6 +17,7 @@ import pandas as pd
 from eeg_sgdr import settings as config
 from eeg_sgdr.data.cache import Trials
 from eeg_sgdr.errors import memory_errors
+from eeg_sgdr.evaluation.predictors import averages, to_average
 from eeg_sgdr.parallel.interrupts import defer_interrupts
 from eeg_sgdr.parallel.progress import tick
 from eeg_sgdr.settings import Settings, plan
@@ -25,6 +26,7 @@ from eeg_sgdr.storage import files, folders, schemas
 from eeg_sgdr.storage.results import Subject
 
 if TYPE_CHECKING:
+    from eeg_sgdr.training.engines import Data
     from eeg_sgdr.training.loop import Fit, FitFailed
 
 
@@ -59,9 +61,9 @@ def make_fits(
 ) -> list[FitKey]:
     """Train fits of a subject or fold, one on the CPU, a stack on a GPU, and write their folders.
 
-    Fits that another process has made meanwhile are skipped. For each that it is still making, wait
-    ``patience_s`` (without limit if negative); those that remain locked are returned. Epochs are counted in
-    the folder ``steps``.
+    The weights of their snapshots are averaged then. Fits that another process has made meanwhile are
+    skipped. For each that it is still making, wait ``patience_s`` (without limit if negative); those that
+    remain locked are returned. Epochs are counted in the folder ``steps``.
     """
     with ExitStack() as locks:
         mine = [
@@ -80,6 +82,7 @@ def make_fits(
             )
             with memory_errors(f"{trials.title}, {title}", remedy):
                 _make_fits(missing, settings, trials, folder, steps)
+                _average(missing, settings, trials, folder)
     return [key for key in keys if key not in mine]
 
 
@@ -87,22 +90,13 @@ def _make_fits(
     keys: list[FitKey], settings: Settings, trials: Trials, folder: folders.SubjectFolder, steps: Path
 ) -> None:
     """Train fits, from their last checkpoint if there is one, and write their folders."""
-    import torch
-
     from eeg_sgdr.training.checkpoints import CheckpointFile
-    from eeg_sgdr.training.engines import AS_TRAINING, Data, Member, OneFit, Stack, build_for
+    from eeg_sgdr.training.engines import AS_TRAINING, Member, OneFit, Stack, build_for
     from eeg_sgdr.training.loop import train
     from eeg_sgdr.training.seeds import unit_seed
 
     training = settings.training
-    data = Data(  # without any label of a test trial
-        x_train=trials.array("x_train"),
-        y_train=np.array(trials.array("y_train")),
-        x_test=trials.array("x_test"),
-        n_classes=len(trials.info["classes"]),
-        sfreq=trials.info["sfreq"],
-    )
-    provenance = {"versions": schemas.versions(), "cpu_capability": torch.backends.cpu.get_cpu_capability()}
+    data, provenance = _data(trials), _provenance()
     fingerprints = {key.name: plan.fingerprint(key, settings, trials.info["fingerprint"]) for key in keys}
     checkpoints = CheckpointFile(
         folder.fit(keys[0].name).checkpoint,  # of a stack, one for all
@@ -127,7 +121,8 @@ def _make_fits(
     with defer_interrupts():
         for result, key, member in zip(results, keys, members, strict=True):
             fit_folder = folder.fit(key.name)
-            files.remove(fit_folder.fit)  # of a fit that lacked epochs: it vouches for other files
+            for record in (fit_folder.fit, fit_folder.averages):
+                files.remove(record)  # of a fit that lacked epochs: they vouch for other files
             outcome = _write_results(result, member.schedule.ends, trials, fit_folder)
             done = outcome["state"] == "done"
             schemas.write_record(  # the last file, which marks the fit as complete
@@ -167,6 +162,86 @@ def _write_results(
     for end in ends:
         files.write_bytes(folder.snapshot(end), save(scores[end].state))
     return {"state": "done", "form": result.form, "updates_per_epoch": result.n_updates}
+
+
+def _data(trials: Trials) -> "Data":
+    """Trials of a fit, without any label of a test trial."""
+    from eeg_sgdr.training.engines import Data
+
+    return Data(
+        x_train=trials.array("x_train"),
+        y_train=np.array(trials.array("y_train")),
+        x_test=trials.array("x_test"),
+        n_classes=len(trials.info["classes"]),
+        sfreq=trials.info["sfreq"],
+    )
+
+
+def _provenance() -> dict[str, Any]:
+    """What results depend on in their last bits."""
+    import torch
+
+    return {"versions": schemas.versions(), "cpu_capability": torch.backends.cpu.get_cpu_capability()}
+
+
+def make_averages(key: FitKey, settings: Settings, trials: Trials, folder: folders.SubjectFolder) -> None:
+    """Average the weights of a fit's snapshots, unless another process does; wait for it."""
+    remedy = "run the same command with a lower --jobs"
+    with (
+        folders.fit_lock(folder.fit(key.name), patience_s=-1),
+        memory_errors(f"{trials.title}, {key.name}", remedy),
+    ):
+        _average([key], settings, trials, folder)
+
+
+def _average(
+    keys: Sequence[FitKey], settings: Settings, trials: Trials, folder: folders.SubjectFolder
+) -> None:
+    """Write averaged weights of fits that lack them; averaged.json, written last, vouches for the others."""
+    subject = Subject(folder)
+    lacking = [key for key in to_average(subject, settings) if key in keys]
+    if not lacking:
+        return
+    import torch
+    from safetensors.torch import save
+
+    from eeg_sgdr.training.engines import Member, OneFit, build_for
+    from eeg_sgdr.training.snapshots import average_weights
+
+    training, data = settings.training, _data(trials)
+    if not torch.cuda.is_available():
+        # Fits of a GPU can be averaged anywhere.
+        numerics = training.numerics.model_copy(update={"device": "cpu"})
+        training = training.model_copy(update={"numerics": numerics})
+    member = Member(data, plan.schedule_of(lacking[0], settings), seed=0)
+    engine = OneFit(member, build_for(data, settings.network, member.seed), training)
+    for key in lacking:
+        fit_folder = folder.fit(key.name)
+        weights = {
+            epoch: {name: torch.from_numpy(value) for name, value in subject.weights(key, epoch).items()}
+            for epoch in {epoch for members in averages(key, settings) for epoch in members}
+        }
+        members_at = {members[-1]: members for members in averages(key, settings)}
+        means = {
+            end: average_weights(engine, [weights[epoch] for epoch in members])
+            for end, members in members_at.items()
+        }
+        probabilities = np.stack([probabilities for _, probabilities in means.values()])
+        with defer_interrupts():
+            for end, (state, _) in means.items():
+                files.write_bytes(fit_folder.averaged(end), save(state))
+            arrays = {"probabilities": probabilities}
+            files.write_npz(fit_folder.averaged_predictions, {**_tested(trials, list(means)), **arrays})
+            paths = [fit_folder.averaged_predictions, *map(fit_folder.averaged, means)]
+            schemas.write_record(
+                fit_folder.averages,
+                {
+                    "fingerprint": subject.fits[key]["fingerprint"],
+                    "members": {str(end): list(members) for end, members in members_at.items()},
+                    **_provenance(),
+                    "sha256": {path.name: schemas.file_digest(path) for path in paths},
+                },
+            )
 
 
 def make_baseline(settings: Settings, trials: Trials, folder: folders.FitFolder) -> None:
@@ -235,11 +310,18 @@ def _write_predictions(
     files.write_npz(
         folder.predictions,
         {
-            "epochs": np.array(epochs, np.int64),
-            "trials": np.array(trials.array("trials_test")),
-            "y": np.array(trials.array("y_test")),
-            "classes": np.array(trials.info["classes"]),
+            **_tested(trials, epochs),
             "probabilities": probabilities,
             "probabilities_running": probabilities_running,
         },
     )
+
+
+def _tested(trials: Trials, epochs: list[int]) -> dict[str, np.ndarray]:
+    """Arrays that say what stored probabilities are of."""
+    return {
+        "epochs": np.array(epochs, np.int64),
+        "trials": np.array(trials.array("trials_test")),
+        "y": np.array(trials.array("y_test")),
+        "classes": np.array(trials.info["classes"]),
+    }

@@ -11,6 +11,7 @@ from eeg_sgdr.data.cache import Trials, prepare, prepare_fold
 from eeg_sgdr.data.sources import Source, find_label, open_source
 from eeg_sgdr.data.splits import Fold, folds
 from eeg_sgdr.errors import UserError
+from eeg_sgdr.evaluation.predictors import to_average
 from eeg_sgdr.jobs.tasks import check_fits
 from eeg_sgdr.parallel import workers
 from eeg_sgdr.parallel.workers import Pool
@@ -62,9 +63,15 @@ class Unit:
         """Whether the baseline of the configuration is not on disk."""
         return self.settings.baseline is not None and self.subject.baseline is None
 
+    @cached_property
+    def to_average(self) -> list[FitKey]:
+        """Fits on disk whose snapshots' weights are not averaged yet."""
+        return [key for key in to_average(self.subject, self.settings) if key not in self.missing]
+
     def results(self) -> Subject:
         """Its results after training."""
-        return Subject(self.folder) if self.missing or self.lacks_baseline else self.subject
+        changed = self.missing or self.to_average or self.lacks_baseline
+        return Subject(self.folder) if changed else self.subject
 
 
 def open_units(
@@ -154,6 +161,8 @@ def check(unit: Unit, pool: Pool) -> None:
     for key in unit.subject.done:
         if key not in unit.missing:
             unit.subject.predictions(key)
+            if unit.subject.has_averages(key):
+                unit.subject.averaged_predictions(key)
     if unit.missing:
         # In a process of its own, so that no training process's random state is advanced.
         workers.run_all(check_fits, [(unit.trials, unit.settings, pool.is_local)], 1)

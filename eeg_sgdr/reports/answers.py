@@ -165,6 +165,9 @@ def side_words(settings: Settings, side: Side) -> str:
     every = (["each rate"] if side.rates == "all" else []) + (
         [f"each of {side.seeds} seeds"] if side.seeds > 1 else []
     )
+    if side.members == "averaged":
+        averaged = f"networks with the averaged weights of the snapshots of {schedule}"
+        return f"ensembles of {averaged}, one at {joined(every)}" if every else averaged
     if side.members == "cycles":
         return f"ensembles of the snapshots of {schedule}{f' at {joined(every)}' if every else ''}"
     if every:

@@ -1,15 +1,13 @@
 """The two predictors that a page leads with, and the test between them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from eeg_sgdr.evaluation import tables
-from eeg_sgdr.evaluation.predictors import Predictor, predictors, side_predictors
+from eeg_sgdr.evaluation.predictors import Predictor, Stored, predictors, read_stored, side_predictors
 from eeg_sgdr.evaluation.statistics import McNemar, binomial_interval, mcnemar
 from eeg_sgdr.settings import Comparison, Settings, Side
-from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.storage.results import Subject
 
 
@@ -47,13 +45,12 @@ class Headline:
 
 def headline(subject: Subject, settings: Settings) -> Headline:
     """The first comparison's predictors at the reference's rate, and McNemar's test between them."""
-    statistics = settings.evaluation.batch_norm_statistics
-    stored = {key: subject.probabilities(key, statistics) for key in subject.done}
+    stored = read_stored(subject, settings, subject.done)
     y = tables.labels(subject)
     pairs = {}
     for seed in settings.training.seeds:
         pair = _pair(settings, seed)
-        if pair and all(stored.keys() >= set(predictor.fits) for predictor in pair):
+        if pair and all(predictor.is_stored(stored) for predictor in pair):
             pairs[seed] = tuple(_contender(predictor, y, stored) for predictor in pair)
     if not pairs:
         return Headline(y, (_contender(_fallback(settings, stored), y, stored),), None, {})
@@ -79,9 +76,9 @@ def _seed_by_seed(settings: Settings) -> list[Comparison]:
     ]
 
 
-def _fallback(settings: Settings, stored: Mapping[FitKey, object]) -> Predictor:
+def _fallback(settings: Settings, stored: Stored) -> Predictor:
     """The reference of the first seed that has it, else the first predictor."""
-    found = predictors(settings, stored)
+    found = predictors(settings, stored.snapshots)
     named = settings.evaluation.reference
     at_reference = [
         one
@@ -101,9 +98,7 @@ def _at_reference(settings: Settings, side: Side, seed: int) -> Predictor:
     return next((one for one in found if one.fits[0].rate == rate), found[0])
 
 
-def _contender(
-    predictor: Predictor, y: np.ndarray, stored: Mapping[FitKey, Mapping[int, np.ndarray]]
-) -> Contender:
+def _contender(predictor: Predictor, y: np.ndarray, stored: Stored) -> Contender:
     probabilities = predictor.probabilities(stored)
     return Contender(predictor, probabilities, probabilities.argmax(axis=1) == y)
 

@@ -171,6 +171,11 @@ def _evaluation(settings: Settings, subject: Subject) -> str:
             f"(at the end M = {joined(map(n_averaged, sorted(cycles)))}), of one training or of those at all "
             "rates."
         )
+        if recomputed and n_averaged(max(cycles)) > 1:
+            texts.append(
+                "Averaged weights (Izmailov et al., 2018) are the mean weights of the same M snapshots "
+                "of one training, with batch-norm statistics recomputed over the training set."
+            )
     patterns = "Activation patterns of first-layer units are those of Haufe et al. (2014)."
     fit = subject.fits[subject.done[0]]
     numerics = settings.training.numerics
@@ -207,6 +212,7 @@ REFERENCES = (
     "Haufe, S., et al. (2014). On the interpretation of weight vectors of linear models in multivariate "
     "neuroimaging. NeuroImage 87, 96-110.",
     "Huang, G., et al. (2017). Snapshot ensembles: train 1, get M for free. ICLR.",
+    "Izmailov, P., et al. (2018). Averaging weights leads to wider optima and better generalization. UAI.",
     "Lawhern, V. J., et al. (2018). EEGNet: a compact convolutional neural network for EEG-based "
     "brain-computer interfaces. Journal of Neural Engineering 15, 056013.",
     "Loshchilov, I., & Hutter, F. (2017). SGDR: stochastic gradient descent with warm restarts. ICLR.",

@@ -204,7 +204,7 @@ def _predicting(subject: Subject, predictor: Predictor) -> list[float]:
     if predictor == CLASSICAL:
         each = [trial_seconds(subject.baseline or {})]
     else:
-        each = [trial_seconds(subject.fits[key]) for key in predictor.fits for _ in predictor.epochs]
+        each = [trial_seconds(subject.fits[key]) for key in predictor.fits for _ in predictor.states]
     known = [seconds for seconds in each if seconds is not None]
     return [sum(known)] if len(known) == len(each) else []
 

@@ -182,7 +182,8 @@ def activation_patterns(subject: Subject, settings: Settings, leading: Headline)
     data, summary, name = subject.data, subject.summary, settings.network.name
     predictor = leading.contenders[0].predictor
     key = predictor.fits[0]
-    state = subject.weights(key, predictor.epoch)
+    read = subject.averaged_weights if predictor.members == "averaged" else subject.weights
+    state = read(key, predictor.epoch)
     patterns = spatial_patterns(name, state, summary["covariance"], data["sfreq"])
     picture = None
     if patterns and heads.can_be_drawn(summary["positions"]):
@@ -197,6 +198,7 @@ def activation_patterns(subject: Subject, settings: Settings, leading: Headline)
         key=key,
         schedule=schedule_name(settings, key.schedule),
         epoch=predictor.epoch,
+        averaged=predictor.members == "averaged",
     )
 
 

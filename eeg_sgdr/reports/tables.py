@@ -275,6 +275,7 @@ def averaged(comparison: pd.DataFrame, settings: Settings) -> Html:
         image=image(surface(comparison, settings), "svg", simulated=False) if shown else None,
         sample=_sample(shown, trials, unit) if shown else "",
         control=(surface_points(comparison)["snapshots_a"] == "consecutive").any(),
+        weights=(surface_points(comparison)["snapshots_a"] == "averaged").any(),
         numbers=_grid(means, unit),
     )
 

@@ -77,6 +77,10 @@ def predictor_name(settings: Settings, predictor: Predictor) -> str:
     schedule = schedule_name(settings, predictor.fits[0].schedule)
     n_fits, n_snapshots = predictor.n_fits, predictor.n_snapshots
     rates = f" at each of {n_fits} rates" if n_fits > 1 else ""
+    if predictor.members == "averaged":
+        averaged = f"averaged weights of the last {n_snapshots} snapshots of {schedule}"
+        many = f"the ensemble of {n_fits} networks with the {averaged}, one at each rate"
+        return many if n_fits > 1 else f"the network with the {averaged}"
     if n_snapshots > 1:
         return f"the ensemble of the last {n_snapshots} snapshots of {schedule}{rates}"
     if n_fits > 1:
@@ -88,5 +92,6 @@ def short_name(settings: Settings, predictor: Predictor) -> str:
     """Name a predictor in figures and headers of tables."""
     words = schedule_name(settings, predictor.fits[0].schedule).removeprefix("the ")
     snapshots = f", {predictor.n_snapshots} snapshots" if predictor.n_snapshots > 1 else ""
+    snapshots += ", averaged weights" if predictor.members == "averaged" else ""
     rates = f", {predictor.n_fits} rates" if predictor.n_fits > 1 else ""
     return words + snapshots + rates

@@ -32,8 +32,9 @@ class Side(Model):
     ----------
     schedule : str
         Name of the arm, or ``baseline``.
-    members : "single" or "cycles"
-        The last snapshot alone, or the ensemble of the last cycles' snapshots.
+    members : "single", "cycles" or "averaged"
+        The last snapshot alone, the ensemble of the last cycles' snapshots, or one network with the mean of
+        their weights.
     rates : "each" or "all"
         Rate by rate, or the probabilities of all rates averaged.
     budget : int, optional
@@ -43,7 +44,7 @@ class Side(Model):
     """
 
     schedule: ArmName
-    members: Literal["single", "cycles"] = "single"
+    members: Literal["single", "cycles", "averaged"] = "single"
     rates: Literal["each", "all"] = "each"
     budget: int | None = None
     seeds: int = Field(1, ge=1)

@@ -116,6 +116,7 @@ class Settings(Model):
             if side.schedule == "baseline" and self.baseline:
                 continue
             _check_arm(self.schedules, side.schedule, side.budget, "evaluation.comparisons")
+            self._check_averages(side)
         for comparison in comparisons:
             self._check_rates(comparison)
         _check_arm(self.schedules, reference.schedule, reference.budget, "evaluation.reference")
@@ -136,6 +137,17 @@ class Settings(Model):
         ends = [max(rival.budgets) for rival in arms.values() if rival.leaves_snapshots]
         budget = ends[0] if ends and ends[0] in arm.budgets else max(arm.budgets)
         return Reference(schedule=name, budget=budget, rate=self.initial_rates(name)[0])
+
+    def _check_averages(self, side: Side) -> None:
+        """Refuse averaged weights of an arm that has no two snapshots to average."""
+        arm = self.schedules[side.schedule]
+        budget = side.budget or max(arm.budgets)
+        n_cycles = len(arm.schedule(self.initial_rates(side.schedule)[0], budget).ends)
+        if side.members == "averaged" and not (arm.leaves_snapshots and n_averaged(n_cycles) > 1):
+            raise ValueError(
+                "evaluation.comparisons: members: averaged needs snapshots of four cycles or more, which "
+                f"{side.schedule!r} does not leave; give another arm, or members: single"
+            )
 
     def _check_rates(self, comparison: Comparison) -> None:
         """Refuse a comparison rate by rate, or over all rates, of arms with different lists of rates."""

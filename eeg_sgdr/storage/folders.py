@@ -82,12 +82,18 @@ class FitFolder:
         self.fit = root / "fit.json"
         self.history = root / "history.csv"
         self.predictions = root / "predictions.npz"
+        self.averages = root / "averaged.json"
+        self.averaged_predictions = root / "averaged.npz"
         self.checkpoint = root / "checkpoint"
         self.lock = root / ".fit.lock"
 
     def snapshot(self, epoch: int) -> Path:
         """Weights at an epoch."""
         return self.root / f"snapshot-{epoch:04d}.safetensors"
+
+    def averaged(self, epoch: int) -> Path:
+        """Averaged weights of the last cycles' snapshots at an epoch."""
+        return self.root / f"averaged-{epoch:04d}.safetensors"
 
 
 def _folder(path: Path) -> Path:

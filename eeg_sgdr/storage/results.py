@@ -161,14 +161,14 @@ class Subject:
         UserError
             If they are of other trials or classes than trials.csv and data.json list.
         """
-        arrays = self._checked(self.predictions(key), self.folder.fit(key.name))
+        arrays = self._checked(self.predictions(key), self.folder.fit(key.name).predictions)
         name = "probabilities" if statistics == "recomputed" else "probabilities_running"
         return dict(zip(arrays["epochs"].tolist(), arrays[name], strict=True))
 
     def baseline_probabilities(self) -> np.ndarray:
         """Test probabilities of the baseline, which is done; shape (n_trials, n_classes)."""
         folder = self.folder.baseline
-        arrays = self._checked(_predictions(folder, self.baseline or {}), folder)
+        arrays = self._checked(_predictions(folder, self.baseline or {}), folder.predictions)
         return arrays["probabilities"][0]
 
     def history(self, key: FitKey) -> pd.DataFrame:
@@ -177,7 +177,40 @@ class Subject:
         sha256 = schemas.digest_of(folder.history, self.fits[key], folder.root)
         return schemas.read_table(folder.history, schemas.HISTORY, folder.root, sha256)
 
-    def _checked(self, arrays: dict[str, np.ndarray], folder: folders.FitFolder) -> dict[str, np.ndarray]:
+    def has_averages(self, key: FitKey) -> bool:
+        """Whether the weights of a fit's snapshots have been averaged."""
+        # averaged.json is written last: its presence is enough.
+        return self.folder.fit(key.name).averages.exists()
+
+    def averaged_predictions(self, key: FitKey) -> dict[str, np.ndarray]:
+        """averaged.npz of a fit that `has_averages`."""
+        folder = self.folder.fit(key.name)
+        path, record = folder.averaged_predictions, self._averages(key)
+        sha256 = schemas.digest_of(path, record, folder.averages)
+        return schemas.read_arrays(path, schemas.AVERAGED, folder.averages, sha256)
+
+    def averaged_weights(self, key: FitKey, epoch: int) -> dict[str, np.ndarray]:
+        """Averaged weights of a fit that `has_averages`, at one of its ends."""
+        folder = self.folder.fit(key.name)
+        path, record = folder.averaged(epoch), self._averages(key)
+        sha256 = schemas.digest_of(path, record, folder.averages)
+        return schemas.read_weights(path, folder.averages, sha256)
+
+    def averaged_probabilities(self, key: FitKey) -> dict[int, np.ndarray]:
+        """Test probabilities of a fit's averaged weights by epoch; each (n_trials, n_classes)."""
+        path = self.folder.fit(key.name).averaged_predictions
+        arrays = self._checked(self.averaged_predictions(key), path)
+        return dict(zip(arrays["epochs"].tolist(), arrays["probabilities"], strict=True))
+
+    def _averages(self, key: FitKey) -> dict[str, Any]:
+        """averaged.json of a fit."""
+        path = self.folder.fit(key.name).averages
+        record = schemas.read_record(path, schemas.AVERAGES)
+        if record["fingerprint"] != self.fits[key]["fingerprint"]:
+            raise schemas.altered(path, "it is about another fit", delete=path)
+        return record
+
+    def _checked(self, arrays: dict[str, np.ndarray], path: Path) -> dict[str, np.ndarray]:
         """Stored predictions; UserError unless trials and classes are those of trials.csv and data.json."""
         listed = self.tested
         classes = self.data["classes"]
@@ -187,7 +220,7 @@ class Subject:
             or [classes[k] for k in arrays["y"]] != listed["class"].tolist()
         ):
             raise UserError(
-                f"{folder.predictions}: is of other trials than {self.folder.trials} lists; delete the one "
+                f"{path}: is of other trials than {self.folder.trials} lists; delete the one "
                 "that was changed and run again."
             )
         return arrays

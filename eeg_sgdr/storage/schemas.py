@@ -25,7 +25,7 @@ from eeg_sgdr.settings import Settings
 from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.storage import files, folders
 
-#: Format of the folder's files: since 2, JSON files and config.yaml hold a SHA-256 of their own content. A key more
+#: Format of the files: since 2, JSON files and config.yaml hold a SHA-256 of their own content. A key more
 #: or less in a JSON file takes another number.
 FORMAT = 2
 
@@ -65,8 +65,9 @@ _SIDE = {
     "arm": (str, "name of the schedule, or `baseline`"),
     "snapshots": (
         str,
-        "`single` (the last one of each fit), `cycles` (those of the last cycles), `consecutive` (those of "
-        "the last epochs), or `baseline`",
+        "`single` (the last one of each fit), `cycles` (those of the last cycles), `averaged` (one network "
+        "of each fit, with the mean of their weights), `consecutive` (those of the last epochs), or "
+        "`baseline`",
     ),
     "rates": (
         str,
@@ -78,7 +79,7 @@ _SIDE = {
     "n_seeds": ("Int64", "seeds whose probabilities are averaged"),
     "n_fits": ("Int64", "fits that are averaged, N"),
     "n_snapshots": ("Int64", "snapshots of each fit that are averaged, M"),
-    "n_networks": ("Int64", "networks that are averaged, N times M"),
+    "n_networks": ("Int64", "networks that predict: N times M, or N where weights are averaged"),
     "epochs_spent": ("Int64", "epochs of training of all fits together"),
 }
 
@@ -182,6 +183,9 @@ PREDICTIONS = {
     **dict.fromkeys(("probabilities", "probabilities_running"), "snk"),
 }
 
+#: Arrays of averaged.npz: averaged weights have no running batch-norm statistics.
+AVERAGED = {name: shape for name, shape in PREDICTIONS.items() if name != "probabilities_running"}
+
 SUMMARY = {"positions": "c3", "frequencies": "f", "spectra": "kcf", "covariance": "cc"}
 
 
@@ -227,6 +231,17 @@ class _DoneFit(_Fit):
 class _FailedFit(_Fit):
     state: Literal["failed"]
     why: str
+
+
+class _Averages(Record):
+    # There are none of the first format.
+    format: Literal[2]
+    digest: str
+    fingerprint: str
+    members: dict[str, list[int]]
+    versions: dict[str, str]
+    cpu_capability: str
+    sha256: dict[str, str]
 
 
 class _Band(BaseModel):
@@ -285,8 +300,10 @@ class _Environment(Record):
     written: str = ""
 
 
-#: Schemas of a fit's fit.json, of a baseline's, of data.json and of environment.json.
+#: Schemas of a fit's fit.json and averaged.json, of a baseline's fit.json, of data.json and environment.json.
 FIT: TypeAdapter = TypeAdapter(_DoneFit | _FailedFit)
+
+AVERAGES: TypeAdapter = TypeAdapter(_Averages)
 
 BASELINE: TypeAdapter = TypeAdapter(_DoneBaseline | _FailedBaseline)
 
@@ -359,7 +376,7 @@ def read_settings(study: folders.Study) -> Settings:
 def read_arrays(
     path: Path, shapes: Mapping[str, str], delete: Path, sha256: str | None = None
 ) -> dict[str, np.ndarray]:
-    """Read arrays of shapes: `PREDICTIONS` or `SUMMARY`.
+    """Read arrays of shapes: `PREDICTIONS`, `AVERAGED` or `SUMMARY`.
 
     Raises UserError, which names the path to ``delete``, if shapes or the digest differ.
     """

@@ -33,11 +33,20 @@ def score(forward: Forward, train: Any, test: Any) -> Score:
     are recomputed, on a copy, from the training crops.
     """
     running = probabilities(forward, test)
+    copied = recomputed(forward, train)
+    return Score(probabilities(copied, test), running, state_of(copied))
+
+
+def recomputed(forward: Forward, train: Any) -> Forward:
+    """A copy of a network, its batch-norm statistics recomputed from the training crops."""
     module = copy.deepcopy(forward.module)
     module.load_state_dict(forward.batch_norm_statistics(train), strict=False)
-    recomputed = type(forward)(replace(forward.network, module=module))
-    state = {name: value.detach().cpu().clone() for name, value in module.state_dict().items()}
-    return Score(probabilities(recomputed, test), running, state)
+    return type(forward)(replace(forward.network, module=module))
+
+
+def state_of(forward: Forward) -> dict[str, Tensor]:
+    """A copy of a network's state dict, on the CPU."""
+    return {name: value.detach().cpu().clone() for name, value in forward.module.state_dict().items()}
 
 
 def prediction_seconds(forward: Forward, windows: Tensor) -> float:

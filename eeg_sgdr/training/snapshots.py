@@ -1,4 +1,4 @@
-"""Snapshots: weights of a fit that predict class probabilities of windows."""
+"""Snapshots: weights of a fit that predict class probabilities of windows; averages of them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,8 @@ from torch import Tensor
 
 from eeg_sgdr.networks.build import Network
 from eeg_sgdr.networks.fast import choose
-from eeg_sgdr.training.scoring import probabilities
+from eeg_sgdr.training.engines import OneFit
+from eeg_sgdr.training.scoring import probabilities, recomputed, state_of
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,25 @@ class Snapshot:
     def predict(self, X: np.ndarray) -> np.ndarray:
         """The most probable classes; shape (n_trials,)."""
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+def average_weights(
+    engine: OneFit, states: Sequence[Mapping[str, Tensor]]
+) -> tuple[dict[str, Tensor], np.ndarray]:
+    """Mean of snapshots' state dicts, batch-norm statistics recomputed; and its test probabilities.
+
+    The engine's network is changed. What is not floating point (counts of batches) is that of the last one.
+    """
+    engine.load_state_dict(
+        {
+            name: torch.stack([state[name].double() for state in states]).mean(0).to(last.dtype)
+            if last.is_floating_point()
+            else last
+            for name, last in states[-1].items()
+        }
+    )
+    network = recomputed(engine.forward, engine.train)
+    return state_of(network), probabilities(network, engine.test)
 
 
 def averaged(snapshots: Sequence[Snapshot], X: np.ndarray) -> np.ndarray:

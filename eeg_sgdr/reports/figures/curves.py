@@ -167,7 +167,8 @@ def series_name(evaluation: pd.DataFrame, schedule: str, members: str) -> str:
     of_schedule = evaluation[evaluation["schedule"] == schedule]
     if set(of_schedule["members"]) == {"single"}:
         return schedule
-    return f"{schedule}, " + ("last snapshot" if members == "single" else "ensemble of snapshots")
+    words = {"single": "last snapshot", "cycles": "ensemble of snapshots", "averaged": "averaged weights"}
+    return f"{schedule}, {words[members]}"
 
 
 def _rates_title(rates: str) -> str:

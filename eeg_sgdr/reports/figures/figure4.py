@@ -42,7 +42,7 @@ class Series(NamedTuple):
     arm: str
     snapshots: str
     rates: str
-    #: "alone", "snapshots" or "all rates".
+    #: "alone", "snapshots", "weights" or "all rates".
     kind: str
 
 
@@ -65,7 +65,8 @@ def figure4(comparison: pd.DataFrame, settings: Settings) -> Figure:
     """Median improvement over the reference against epochs; quartiles over subjects as bands.
 
     Above, every schedule at each rate; below, warm restarts alone, with the snapshots of the last half of
-    the cycles, and with those of all rates. With a watermark if recordings were simulated.
+    the cycles, with their averaged weights, and with the snapshots of all rates. With a watermark if
+    recordings were simulated.
     """
     points = curve_points(comparison)
     arms, left_out = arms_drawn(settings)
@@ -80,7 +81,7 @@ def figure4(comparison: pd.DataFrame, settings: Settings) -> Figure:
         handles |= _lines(column[0], points, [Series(arm, "single", rate, "alone") for arm in arms], styles)
         column[0].set_title(f"initial rate {rate}")
         if restarts:
-            kinds = [("single", rate, "alone"), ("cycles", rate, "snapshots")]
+            kinds = [("single", rate, "alone"), ("cycles", rate, "snapshots"), ("averaged", rate, "weights")]
             kinds += [("cycles", "+".join(rates), "all rates")] if len(rates) > 1 else []
             below = [Series(arm, *kind) for arm in restarts for kind in kinds]
             handles |= _lines(column[1], points, below, styles)
@@ -105,7 +106,7 @@ def figure4(comparison: pd.DataFrame, settings: Settings) -> Figure:
 def _styles(arms: Sequence[str], restarts: Sequence[str]) -> dict[tuple[str, str], tuple[str, str, str]]:
     """Colour, mark and line by arm and kind of line, shared by all panels."""
     kinds = [(arm, "alone") for arm in arms]
-    kinds += [(arm, kind) for arm in restarts for kind in ("snapshots", "all rates")]
+    kinds += [(arm, kind) for arm in restarts for kind in ("snapshots", "all rates", "weights")]
     return {kind: style(i) for i, kind in enumerate(kinds)}
 
 
@@ -113,6 +114,7 @@ def _styles(arms: Sequence[str], restarts: Sequence[str]) -> dict[tuple[str, str
 WORDS = {
     "alone": "",
     "snapshots": ", ensemble of snapshots",
+    "weights": ", averaged weights",
     "all rates": ", ensemble of all rates' snapshots",
 }
 
@@ -142,7 +144,7 @@ def _lines(
             color=colour,
             marker=mark,
             # Colours repeat with many arms: hollow marks are ensembles.
-            markerfacecolor="white" if series.snapshots == "cycles" else colour,
+            markerfacecolor=colour if series.snapshots == "single" else "white",
             linestyle=line,
             markersize=5,
             linewidth=1.6,

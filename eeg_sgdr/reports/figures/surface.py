@@ -20,8 +20,19 @@ SHADES = matplotlib.colormaps["viridis"]
 
 LIGHTEST = 0.85
 
-#: Line style, and whether marks are hollow, by the snapshots averaged.
-MEMBERS: dict[str, tuple[Any, bool]] = {"cycles": ("-", False), "consecutive": (":", True)}
+#: Line style, and whether marks are hollow, by the snapshots averaged. Weights are averaged for one M alone.
+MEMBERS: dict[str, tuple[Any, bool]] = {
+    "cycles": ("-", False),
+    "averaged": ("none", True),
+    "consecutive": (":", True),
+}
+
+#: What the legend calls them.
+WORDS = {
+    "cycles": "ends of the last M cycles",
+    "averaged": "the same, weights averaged",
+    "consecutive": "last M epochs (control)",
+}
 
 #: Most ticks of numbers of snapshots below a panel.
 TICKS = 9
@@ -101,7 +112,8 @@ def _lines(panel: Axes, points: pd.DataFrame, styles: Mapping[int, tuple[Any, st
             marker=mark,
             markerfacecolor="white" if hollow else colour,
             linestyle=line,
-            markersize=6,
+            # Equal errors look like a ring around the filled mark.
+            markersize=9 if members == "averaged" else 6,
             linewidth=1.6,
             # One snapshot is the same for both: the filled mark lies above.
             zorder=2 if hollow else 3,
@@ -142,12 +154,11 @@ def _handles(points: pd.DataFrame, styles: Mapping[int, tuple[Any, str]]) -> dic
     for n_fits, (colour, mark) in styles.items():
         name = f"N = {n_fits} training{'s' if n_fits > 1 else ''}"
         handles[name] = Line2D([], [], color=colour, marker=mark, linestyle="none", markersize=6)
-    if (points["snapshots_a"] == "consecutive").any():
-        for members, words in (
-            ("cycles", "ends of the last M cycles"),
-            ("consecutive", "last M epochs (control)"),
-        ):
-            line, hollow = MEMBERS[members]
-            face = "white" if hollow else "black"
-            handles[words] = Line2D([], [], color="black", marker="s", markerfacecolor=face, linestyle=line)
+    drawn = [members for members in MEMBERS if (points["snapshots_a"] == members).any()]
+    for members in drawn if len(drawn) > 1 else ():
+        line, hollow = MEMBERS[members]
+        face = "white" if hollow else "black"
+        handles[WORDS[members]] = Line2D(
+            [], [], color="black", marker="s", markerfacecolor=face, linestyle=line
+        )
     return handles
