@@ -126,7 +126,7 @@ QUANTITIES = {
         "median difference": "the same as a median",
         "signed-rank test": "p of Wilcoxon's test",
         "effect size": "Cohen's dz",
-        "detectable difference": "what a t test would have found four times in five",
+        "detectable difference": "what a t test would have found four times in five, before correction",
         "mean error": "of one side",
         "median error": "of one side",
         "updates": "that one predictor of a side takes: mean, least and most over units",
