@@ -416,6 +416,12 @@ def at_rate(schedule: Schedule, rate: float) -> Schedule:
     return replace(schedule, initial_rate=rate)  # type: ignore[type-var]
 
 
+def cycle_epochs(schedule: Schedule, epoch: int) -> int:
+    """Length of the cycle to which the next epoch belongs when ``epoch`` are done; else the budget."""
+    cycles = itertools.pairwise((0, *schedule.ends))
+    return next(after - before for before, after in cycles if epoch < after)
+
+
 def n_averaged(n_cycles: int) -> int:
     """Snapshots in the ensemble when ``n_cycles`` cycles are completed: M = nr / 2, at least one."""
     return max(1, n_cycles // 2)

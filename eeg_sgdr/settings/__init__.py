@@ -3,6 +3,7 @@
 from eeg_sgdr.settings.evaluation import Comparison, Evaluation, Reference, Side
 from eeg_sgdr.settings.fingerprints import baseline_settings, data_settings, fingerprint, fit_settings, union
 from eeg_sgdr.settings.loading import load, parse_yaml, read, shipped, to_yaml, validate
+from eeg_sgdr.settings.optimizers import AdamWSettings, OptimizerSettings, SGDSettings
 from eeg_sgdr.settings.preprocessing import Baseline, Preprocessing, Split, Standardize, SubjectSplit
 from eeg_sgdr.settings.recordings import (
     BidsRecordings,
@@ -30,6 +31,7 @@ from eeg_sgdr.settings.training import (
 )
 
 __all__ = [
+    "AdamWSettings",
     "Arm",
     "Baseline",
     "BidsRecordings",
@@ -45,10 +47,12 @@ __all__ = [
     "NetworkSettings",
     "Numerics",
     "OneCycleArm",
+    "OptimizerSettings",
     "PhysioNetRecordings",
     "Preprocessing",
     "Recordings",
     "Reference",
+    "SGDSettings",
     "Settings",
     "Side",
     "SimulatedRecordings",

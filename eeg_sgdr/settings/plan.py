@@ -41,7 +41,7 @@ def fits(settings: Settings) -> list[FitKey]:
         for seed in settings.training.seeds
         for name, arm in settings.schedules.items()
         for budget in arm.budgets
-        for rate in settings.training.initial_rates
+        for rate in settings.initial_rates(name)
     ]
 
 

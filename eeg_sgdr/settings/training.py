@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field, SerializeAsAny, model_validator
 
 from eeg_sgdr import schedules
+from eeg_sgdr.settings.optimizers import AnyOptimizer
 from eeg_sgdr.settings.types import Drop, Later, Model, Rate, joined, of_kind, plain, unique
 
 
@@ -45,6 +46,9 @@ class Numerics(Model):
     precision: Literal["float32", "mixed"] = "float32"
 
 
+Rates = Annotated[tuple[Rate, ...], AfterValidator(unique), Field(min_length=1)]
+
+
 class Training(Model):
     """How every fit is trained.
 
@@ -54,6 +58,9 @@ class Training(Model):
         Rates that the schedules start from or, in one cycle and after a warm-up, rise to.
     seeds : list of int
         Seeds of initial weights, order and dropout.
+    seeding : "unit" or "shared"
+        Whether every subject or fold derives seeds of its own from these, or all share them. All arms of a
+        subject or fold share its seeds in any case.
     batch_size : int
         Crops per update; an epoch's incomplete last batch is dropped.
     momentum : float
@@ -68,10 +75,11 @@ class Training(Model):
         How it is computed, as far as rounding depends on it.
     """
 
-    initial_rates: Annotated[tuple[Rate, ...], AfterValidator(unique), Field(min_length=1)] = (0.025, 0.05)
+    initial_rates: Rates = (0.025, 0.05)
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], AfterValidator(unique), Field(min_length=1)] = (
         0,
     )
+    seeding: Annotated[Literal["unit", "shared"], Later("shared")] = "unit"
     batch_size: int = Field(60, ge=1)
     momentum: float = Field(0.9, ge=0, lt=1)
     momentum_form: Literal["torch", "paper"] = "torch"
@@ -92,6 +100,10 @@ class Arm(Model):
 
     Attributes
     ----------
+    optimizer : Optimizer, optional
+        How the weights are updated; null: by SGD, as ``training`` says.
+    initial_rates : list of float, optional
+        Rates of this arm alone; null: those of ``training``.
     warmup : float
         Epochs, a fraction of one, too, over which the rate is multiplied by a factor that rises from 0.01 to
         1 in a straight line; fewer than the shortest cycle or budget. 0 leaves it out.
@@ -104,6 +116,8 @@ class Arm(Model):
     #: References cited by `describe`.
     references: ClassVar[tuple[str, ...]] = ()
 
+    optimizer: Annotated[AnyOptimizer | None, Later(None)] = None
+    initial_rates: Annotated[Rates | None, Later(None)] = None
     warmup: Annotated[float, Later(0.0), Field(ge=0, le=100_000)] = 0.0
 
     if TYPE_CHECKING:  # fields or properties of each kind

@@ -129,7 +129,7 @@ REFERENCE = {"schedule": "step", "budget": 3, "rate": 0.025}
         ("recordings.classes", {"left": "l", "right": "l"}, "an annotation stands for two classes"),
         ("evaluation.reference", {**REFERENCE, "schedule": "stop"}, "there is no schedule 'stop'"),
         ("evaluation.reference", {**REFERENCE, "budget": 4}, "has no budget 4"),
-        ("evaluation.reference", {**REFERENCE, "rate": 0.1}, "0.1 is none of training"),
+        ("evaluation.reference", {**REFERENCE, "rate": 0.1}, "0.1 is none of the initial rates of step"),
     ],
 )
 def test_refusals_name_the_place_and_the_remedy(path, value, message):
