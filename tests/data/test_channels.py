@@ -49,7 +49,7 @@ def test_a_montage_of_mne_or_from_a_file(tmp_path):
     lines = ["\t".join(map(str, (i, *place, name))) for i, (name, place) in enumerate(places.items())]
     cap = tmp_path / "cap.xyz"
     cap.write_text("\n".join(lines))
-    for montage in ("biosemi64", str(cap)):
+    for montage in ("biosemi64", "standard_1020", "colin27_1020", str(cap)):
         raw = adapted(raw_of(), montage=montage, **keys)
         assert set(raw.get_montage().get_positions()["ch_pos"]) == {"C3", "Cz", "C4"}
     cap.write_text("no table")
