@@ -121,8 +121,6 @@ def _sentence(problem: Any, data: dict[str, Any]) -> str:
             continue
         if isinstance(node, dict) and key not in node and key != location[-1]:
             continue
-        if isinstance(node, str | int | float):
-            break
         keys.append(key)
         node = node.get(key) if isinstance(node, dict) else _item(node, key)
     name = ".".join(map(str, keys))
