@@ -2,6 +2,7 @@
 
 import json
 
+import eeg_formats
 import mne
 import mne_bids
 import numpy as np
@@ -104,6 +105,19 @@ def test_runs_that_are_chosen(tmp_path):
     settings = LabRecordings(classes={"one": "1", "two": "2"}, runs=("3",))
     with pytest.raises(UserError, match=r"recordings.runs: subject 01, run '3' is not there; there are 1, 2"):
         Bids(tmp_path, "motor", settings).files("01")
+
+
+def test_units_that_an_edf_file_does_not_tell(tmp_path):
+    folder = tmp_path / "sub-01" / "eeg"
+    folder.mkdir(parents=True)
+    eeg_formats.write_edf(folder / "sub-01_task-motor_run-1_eeg.edf", eeg_formats.made(), unit="")
+    table = "onset\tduration\ttrial_type\n2.0\t2.0\tleft\n"
+    (folder / "sub-01_task-motor_run-1_events.tsv").write_text(table)
+    keys = {"classes": {"one": "left", "two": "right"}, "channel_types": {"EOG": "eog"}}
+    with pytest.raises(UserError, match=r"run-1_eeg.edf: .*a thousand times what EEG .* recordings.units"):
+        list(Bids(tmp_path, "motor", LabRecordings(**keys)).recordings("01"))
+    (recording,) = Bids(tmp_path, "motor", LabRecordings(units="uV", **keys)).recordings("01")
+    np.testing.assert_allclose(recording.raw.get_data("eeg") * 1e6, eeg_formats.made()[:3], atol=0.001)
 
 
 def test_events_after_the_end(tmp_path, capsys):
