@@ -1,6 +1,7 @@
 """Source of recordings in a BIDS dataset, by mne-bids."""
 
 import csv
+import os
 import re
 from collections.abc import Iterator
 from functools import partial
@@ -37,7 +38,7 @@ class Bids(Source):
         return cls(Path(settings.root), settings.task, settings)
 
     def __init__(self, root: Path, task: str, settings: LabRecordings | None = None) -> None:
-        if not root.is_dir():
+        if not os.path.isdir(root):  # False for names too long, too
             raise UserError(f"recordings.root: there is no folder {root}; name that of a BIDS dataset.")
         self.root = root
         self.task = task
@@ -90,7 +91,7 @@ class Bids(Source):
 
     def _folder(self, subject: str) -> Path:
         folder = self.root / f"sub-{subject}"
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             raise UserError(f"{folder}: subject {subject} has no folder; fetch it, or leave the subject out.")
         return folder
 

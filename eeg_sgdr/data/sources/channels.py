@@ -1,8 +1,8 @@
 """Channel names, types and units, montage and cues of Raws read from files."""
 
+import os
 import warnings
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import mne
@@ -125,7 +125,7 @@ def _montage(name: str) -> Any:
             return mne.channels.make_standard_montage(name)
     except ValueError:
         pass
-    if not Path(name).is_file():
+    if not os.path.isfile(name):  # False for names too long, too
         raise UserError(
             f"recordings.montage: {name} is neither a file nor one of MNE's montages "
             f"({', '.join(mne.channels.get_builtin_montages())})."

@@ -81,7 +81,7 @@ class Files(Source):
     def _matches(self) -> dict[tuple[str, str, str], Path]:
         """Path by subject, session and run of every file that matches the pattern."""
         paths = {}
-        for path in glob.glob(self._glob):
+        for path in glob.glob(self._glob) if "\0" not in self._glob else ():
             match = self._regex.fullmatch(path)
             if match is None:  # a field that the pattern holds twice differs
                 continue
