@@ -1,5 +1,6 @@
 """Errors that a user sees as a sentence, and context managers that raise them."""
 
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,8 +26,11 @@ class FatalError(UserError):
 
 
 def in_words(error: BaseException) -> str:
-    """Kind and message of a library's exception, on one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    """Kind and message of a library's exception, or where it was raised if it has none, on one line."""
+    message = " ".join(str(error).split())
+    if not message and (frames := traceback.extract_tb(error.__traceback__)):
+        message = f"raised by {frames[-1].name} in {Path(frames[-1].filename).name}"
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
 # torch's errors are recognised by their words, as importing torch takes seconds.

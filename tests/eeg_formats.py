@@ -21,19 +21,19 @@ def made(seed=0) -> np.ndarray:
     return np.round(noise, 1).clip(-300, 300)
 
 
-def edf_signals(names, microvolts, sfreq: int) -> list[edfio.EdfSignal]:
+def edf_signals(names, microvolts, sfreq: int, unit: str = "uV") -> list[edfio.EdfSignal]:
     """Signals of an EDF file, in steps of 0.1 microvolts."""
     return [
-        edfio.EdfSignal(values, sfreq, label=name, physical_dimension="uV",
+        edfio.EdfSignal(values, sfreq, label=name, physical_dimension=unit,
                         physical_range=(-3276.8, 3276.7), digital_range=(-32768, 32767))
         for name, values in zip(names, microvolts, strict=True)
     ]  # fmt: skip
 
 
-def write_edf(path: Path, microvolts: np.ndarray) -> None:
+def write_edf(path: Path, microvolts: np.ndarray, unit: str = "uV", events=EVENTS) -> None:
     """EDF+ with annotations "1" and "2"."""
-    annotations = [edfio.EdfAnnotation(sample / SFREQ, 2.0, str(code)) for sample, code in EVENTS]
-    edfio.Edf(edf_signals(NAMES, microvolts, SFREQ), annotations=annotations).write(path)
+    annotations = [edfio.EdfAnnotation(sample / SFREQ, 2.0, str(code)) for sample, code in events]
+    edfio.Edf(edf_signals(NAMES, microvolts, SFREQ, unit), annotations=annotations).write(path)
 
 
 def write_bdf(path: Path, microvolts: np.ndarray) -> None:
@@ -53,11 +53,11 @@ def write_bdf(path: Path, microvolts: np.ndarray) -> None:
     edfio.Bdf([*signals, status]).write(path)
 
 
-def write_vhdr(path: Path, microvolts: np.ndarray) -> None:
+def write_vhdr(path: Path, microvolts: np.ndarray, events=EVENTS) -> None:
     """BrainVision, with markers of the type Stimulus."""
     pybv.write_brainvision(
         data=microvolts * 1e-6, sfreq=SFREQ, ch_names=list(NAMES), fname_base=path.stem,
-        folder_out=path.parent, events=np.array(EVENTS), resolution=0.1, fmt="binary_float32",
+        folder_out=path.parent, events=np.array(events), resolution=0.1, fmt="binary_float32",
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import eeg_formats
 import mne_bids
 import numpy as np
 import pooch
@@ -119,6 +120,31 @@ def sensors(*names):
     return several(*(replace(file, old, new) for old, new in pairs for file in files))
 
 
+def pipe(name):
+    return several(remove(name), lambda folder: os.mkfifo(folder / name))
+
+
+def make_folder(name):
+    return lambda folder: (folder / name).mkdir()
+
+
+def own_files(**keys):
+    """A lab's own recordings, in EDF."""
+
+    def made(folder):
+        (folder / "own").mkdir()
+        for number in (1, 2):
+            path = folder / f"own/S1_{number}.edf"
+            eeg_formats.write_edf(path, eeg_formats.made(number), **keys)
+
+    return made
+
+
+def own(**keys):
+    section = {"source": "files", "pattern": "own/S{subject}_{run}.edf", "classes": {"left": 1, "right": 2}}
+    return {"recordings": {**section, **keys}}
+
+
 def not_a_number(data):
     data[50, 1] = np.nan
     data[60, 2] = np.inf
@@ -188,6 +214,12 @@ CASES = {
         settings={"split.test": ["1", "2"]}),
     "no dataset": Case("recordings.root: there is no folder elsewhere ... name that of a BIDS dataset",
         settings={"recordings.root": "elsewhere"}),
+    "a root of 300 characters": Case("recordings.root: there is no folder rr ... name that of a BIDS dataset",
+        settings={"recordings.root": "r" * 300}),
+    "a null byte in a pattern": Case(r"no file is called like own\x00/S{subject} ... correct the pattern",
+        settings=own(pattern="own\0/S{subject}_{run}")),
+    "a montage of 300 characters": Case("recordings.montage: mm ... neither a file nor one of MNE's montages",
+        settings=own(montage="m" * 300), damage=own_files()),
     "no such task": Case("subject 01 has no EEG of task 'rest' ... correct recordings.task",
         settings={"recordings.task": "rest"}),
     "BrainVision without its data": Case(f"{VHDR}: cannot be read ... fetch it again",
@@ -198,6 +230,25 @@ CASES = {
         damage=rewrite(EDF, lambda content: content[:-3000])),
     "EDF without samples": Case(f"{EDF} ... fetch it again", "--subject 2",
         damage=rewrite(EDF, lambda content: content[:1000])),
+    "a pipe among the recordings": Case("eeg.eeg: is a pipe or a device, not a file ... move it away",
+        damage=pipe(RUN.format("01", 2, "eeg.eeg"))),
+    "a pipe as a recording": Case("S1_2.edf: is a pipe or a device, not a file ... move it away",
+        settings=own(), damage=several(own_files(), pipe("own/S1_2.edf"))),
+    "a folder as a recording": Case("S1_1.edf: is a folder, not a file ... move it away",
+        settings=own(), damage=several(own_files(), remove("own/S1_1.edf"), make_folder("own/S1_1.edf"))),
+    "a name that is no text": Case(r"S1_\udcff.edf: its name is not in UTF-8 ... rename it",
+        settings=own(), damage=several(own_files(), write("own/S1_\udcff.edf", b""))),
+    "EDF without a unit": Case(
+        "S1_1.edf: its EEG is of ... a thousand times what EEG can be ... recordings.units (uV?)",
+        settings=own(), damage=own_files(unit="")),
+    "another unit than the file tells": Case("S1_1.edf: says itself ... C3 is uV, not V ... recordings.units",
+        settings=own(units="V"), damage=own_files()),
+    "unknown unit": Case("recordings.units ... input should be 'V', 'mV' or 'uV', not 'kV'",
+        settings=own(units="kV")),
+    "a run that is not there": Case("recordings.runs: subject 01, run '3' is not there; there are 1, 2",
+        settings={"recordings.runs": [1, 3]}),
+    "a cue after the end": Case("S1_1.edf: 1 events come ... after its end, cues among them (1) ... correct",
+        settings=own(), damage=own_files(events=[*eeg_formats.EVENTS, (9999, 1)])),
     "EDF overwritten": Case(f"{EDF}: cannot be read ... fetch it again", "--subject 2",
         damage=rewrite(EDF, lambda content: b"\x00" * 512 + content[512:])),
     "no events": Case(f"{VHDR}: there is no events.tsv beside it ... add one", damage=remove(EVENTS)),

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from eeg_sgdr import settings as config
-from eeg_sgdr.data.sources import Recording, Source
+from eeg_sgdr.data.sources import Recording, Source, require_file
 from eeg_sgdr.data.splits import Fold
 from eeg_sgdr.errors import UserError, in_words
 from eeg_sgdr.parallel import workers
@@ -178,9 +179,11 @@ def _file_hashes(files: dict[str, Path], cache: Path) -> dict[str, str]:
         known = _read_index(index)
         hashes = {}
         for name, path in files.items():
+            require_file(path)
             try:
                 status = path.stat()
-                key = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
+                place = os.fsencode(path.resolve()).decode(errors="backslashreplace")
+                key = f"{place}|{status.st_size}|{status.st_mtime_ns}"
                 if key not in known:
                     with path.open("rb") as file:
                         known[key] = hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,7 +12,7 @@ import mne
 import numpy as np
 from scipy import signal
 
-from eeg_sgdr.errors import UserError
+from eeg_sgdr.errors import UserError, in_words
 from eeg_sgdr.settings import Preprocessing
 
 CHUNK_S = 60
@@ -45,7 +45,7 @@ def read_volts(raw: Any, names: list[str], start: int, stop: int, where: str) ->
         return raw.get_data(picks=names, start=start, stop=stop, verbose="error")
     except Exception as error:  # a truncated or damaged file can raise anything
         raise UserError(
-            f"{where}: its samples cannot be read ({type(error).__name__}: {error}); replace the file."
+            f"{where}: its samples cannot be read ({in_words(error)}); replace the file."
         ) from error
 
 

@@ -7,6 +7,8 @@ from pydantic import AfterValidator, Field, SerializeAsAny, model_validator
 
 from eeg_sgdr.settings.types import Hertz, Label, Labels, Later, Model, of_kind, unique
 
+Unit = Literal["V", "mV", "uV"]
+
 
 class Recordings(Model):
     """What all sources have in common.
@@ -34,6 +36,11 @@ class Recordings(Model):
 
     classes: dict[str, tuple[Label, ...]] = Field(min_length=2)
     subjects: Literal["all"] | Labels = "all"
+
+    @property
+    def cues(self) -> set[str]:
+        """Descriptions of the annotations that stand for a class."""
+        return {cue for descriptions in self.classes.values() for cue in descriptions}
 
     def describe(self, people: str) -> str:
         """A sentence of a report's methods: whose EEG it is ("3 subjects", say), and where it comes from."""
@@ -176,20 +183,28 @@ class LabRecordings(Recordings):
 
     Attributes
     ----------
+    runs : list of str, optional
+        The runs to take, by label; all others are left out. Each subject must have them.
     rename : dict of str to str
         New names of channels, as ``raw.rename_channels`` takes them.
     channel_types : dict of str to str
         Types of channels (by their new names) that the files do not tell, as ``raw.set_channel_types``
         takes them.
+    units : "V", "mV", "uV" or dict of str to these, optional
+        Unit of the EEG sensors, or of the channels named (by their new names), where the files do not
+        tell it, as ``mne.io.read_raw_edf`` takes it: MNE takes such samples for volts. Not for channels
+        whose unit an EDF, BDF or BrainVision file tells.
     montage : str, optional
-        Positions of the EEG sensors: a montage that comes with MNE, by name, or a file that
-        ``mne.channels.read_custom_montage`` reads.
+        Positions of the EEG sensors: a montage that ``mne.channels.make_standard_montage`` knows, by
+        name (standard_1020, biosemi64), or a file that ``mne.channels.read_custom_montage`` reads.
     events : "annotations" or TriggerChannel
         What the cues are.
     """
 
+    runs: Annotated[Labels | None, Later(None)] = None
     rename: Annotated[dict[str, str], Later({})] = Field(default_factory=dict)
     channel_types: Annotated[dict[str, str], Later({})] = Field(default_factory=dict)
+    units: Annotated[Unit | dict[str, Unit] | None, Later(None)] = None
     montage: Annotated[str | None, Later(None)] = None
     events: Annotated[Literal["annotations"] | TriggerChannel, Later("annotations")] = "annotations"
 

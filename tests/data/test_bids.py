@@ -2,6 +2,7 @@
 
 import json
 
+import eeg_formats
 import mne
 import mne_bids
 import numpy as np
@@ -93,6 +94,45 @@ def test_what_the_settings_name_goes_over_the_dataset(tmp_path):
     np.testing.assert_allclose(raw.get_data(picks=["C5"])[0], data[0], rtol=1e-6, atol=1e-15)
     template = make_raw(names=("C5", "Cz", "C4")).set_montage(montage_1005())
     np.testing.assert_allclose(positions(raw, 1), positions(template, 1), atol=1e-6)
+
+
+def test_runs_that_are_chosen(tmp_path):
+    for run in ("1", "2", "10"):
+        write(tmp_path, run=run)
+    settings = LabRecordings(classes={"one": "1", "two": "2"}, runs=(10, 1))
+    source = Bids(tmp_path, "motor", settings)
+    assert [recording.run for recording in source.recordings("01")] == ["1", "10"]
+    settings = LabRecordings(classes={"one": "1", "two": "2"}, runs=("3",))
+    with pytest.raises(UserError, match=r"recordings.runs: subject 01, run '3' is not there; there are 1, 2"):
+        Bids(tmp_path, "motor", settings).files("01")
+
+
+def test_units_that_an_edf_file_does_not_tell(tmp_path):
+    folder = tmp_path / "sub-01" / "eeg"
+    folder.mkdir(parents=True)
+    eeg_formats.write_edf(folder / "sub-01_task-motor_run-1_eeg.edf", eeg_formats.made(), unit="")
+    table = "onset\tduration\ttrial_type\n2.0\t2.0\tleft\n"
+    (folder / "sub-01_task-motor_run-1_events.tsv").write_text(table)
+    keys = {"classes": {"one": "left", "two": "right"}, "channel_types": {"EOG": "eog"}}
+    with pytest.raises(UserError, match=r"run-1_eeg.edf: .*a thousand times what EEG .* recordings.units"):
+        list(Bids(tmp_path, "motor", LabRecordings(**keys)).recordings("01"))
+    (recording,) = Bids(tmp_path, "motor", LabRecordings(units="uV", **keys)).recordings("01")
+    np.testing.assert_allclose(recording.raw.get_data("eeg") * 1e6, eeg_formats.made()[:3], atol=0.001)
+
+
+def test_events_after_the_end(tmp_path, capsys):
+    """Of events.tsv, not of the EEG file."""
+    write(tmp_path)
+    table = next(tmp_path.rglob("*events.tsv"))
+    columns = table.read_text().splitlines()[-1].split("\t")
+    table.write_text(table.read_text() + "\t".join(["10.5", columns[1], "stop", *columns[3:]]) + "\n")
+    source = Bids(tmp_path, "motor", LabRecordings(classes={"one": "left", "two": "right"}))
+    (recording,) = source.recordings("01")
+    assert list(recording.raw.annotations.description) == CUES
+    assert "annotations before its start or after its end are left out (stop)" in capsys.readouterr().err
+    source = Bids(tmp_path, "motor", LabRecordings(classes={"one": "left", "two": "stop"}))
+    with pytest.raises(UserError, match=r"1 events come .* after its end, cues among them \(stop\); fetch"):
+        list(source.recordings("01"))
 
 
 def test_template_positions_where_there_are_none(tmp_path):

@@ -43,13 +43,26 @@ def test_nothing_is_guessed():
     assert list(raw.annotations.description) == ["1"]
 
 
+def test_only_samples_that_cannot_be_volts_are_refused():
+    """Offsets and drifts of any size can be, and so can a few sensors of anything."""
+    noise = np.random.default_rng(0).normal(scale=2e-5, size=(4, 20 * SFREQ))
+    drifting = noise + 0.3 + 1e-3 * np.arange(20 * SFREQ) / SFREQ
+    info = mne.create_info(4, SFREQ, "eeg")
+    for factors in ([1, 1, 1, 1], [0, 1, 1e6, 1e6], [10, 10, 10, 10]):
+        raw = mne.io.RawArray(drifting + noise * np.array([factors]).T, info, verbose="error")
+        np.testing.assert_array_equal(adapted(raw.copy()).get_data(), raw.get_data())
+    for factors in ([1e3, 1e3, 1e3, 1e3], [0, 1e6, 1e6, 1e6]):
+        with pytest.raises(UserError, match="here: its EEG is of .* recordings.units"):
+            adapted(mne.io.RawArray(noise * np.array([factors]).T, info, verbose="error"))
+
+
 def test_a_montage_of_mne_or_from_a_file(tmp_path):
     keys = {"channel_types": {"EOG": "eog"}}
     places = {"C3": (-50, 10, 80), "Cz": (0, 10, 100), "C4": (50, 10, 80), "x": (0, 90, 0)}
     lines = ["\t".join(map(str, (i, *place, name))) for i, (name, place) in enumerate(places.items())]
     cap = tmp_path / "cap.xyz"
     cap.write_text("\n".join(lines))
-    for montage in ("biosemi64", str(cap)):
+    for montage in ("biosemi64", "standard_1020", "colin27_1020", str(cap)):
         raw = adapted(raw_of(), montage=montage, **keys)
         assert set(raw.get_montage().get_positions()["ch_pos"]) == {"C3", "Cz", "C4"}
     cap.write_text("no table")

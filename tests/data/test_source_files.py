@@ -1,5 +1,6 @@
 """Files of each format, written here without MNE, read back through the source `files`."""
 
+import os
 import re
 
 import eeg_formats
@@ -10,6 +11,7 @@ from conftest import make_raw, make_settings
 from eeg_formats import EVENTS, NAMES, SFREQ
 
 from eeg_sgdr import settings as config
+from eeg_sgdr.data import cache
 from eeg_sgdr.data.sources import open_source
 from eeg_sgdr.data.trials import make_trials
 from eeg_sgdr.errors import UserError
@@ -142,11 +144,153 @@ def test_files_that_are_not_there_or_damaged(tmp_path):
     with pytest.raises(UserError, match="recordings.pattern: no file is called like"):
         files.subjects()
     eeg_formats.write_edf(tmp_path / "S1_1.edf", eeg_formats.made())
+    files = source(tmp_path / "S{subject}_{run}.edf")
     with pytest.raises(UserError, match="is of subject 2; leave the subject out"):
         files.files("2")
     (tmp_path / "S1_1.edf").write_bytes(b"no header")
     with pytest.raises(UserError, match=r"S1_1.edf: cannot be read \("):
         list(files.recordings("1"))
+
+
+@pytest.mark.parametrize("extension", ["edf", "vhdr"])
+def test_an_annotation_after_the_end_is_refused_only_if_it_is_a_cue(extension, tmp_path, capsys):
+    name = "Stimulus/S  3" if extension == "vhdr" else "3"
+    (write, keys), path = WRITERS[extension], tmp_path / f"S1_1.{extension}"
+    late = [*EVENTS, (20 * SFREQ - 1, 4)] + [(20 * SFREQ + 1, 3)] * (extension == "edf")
+    write(path, eeg_formats.made(), events=late)
+    if extension == "vhdr":  # pybv refuses such a marker
+        markers = tmp_path / "S1_1.vmrk"
+        markers.write_text(markers.read_text() + f"Mk9=Stimulus,S  3,{20 * SFREQ + 2},1,0\n")
+    files = source(tmp_path / f"S{{subject}}_{{run}}.{extension}", **keys)
+    files.files("1")
+    assert capsys.readouterr().err == ""
+    (recording,) = files.recordings("1")
+    assert len(recording.raw.annotations) == len(EVENTS) + 1
+    said = f"{path}: annotations before its start or after its end are left out ({name}); no class"
+    assert capsys.readouterr().err.startswith(said)
+    classes = {"left": 1, "right": [2, name]}
+    files = source(tmp_path / f"S{{subject}}_{{run}}.{extension}", classes=classes)
+    with pytest.raises(UserError, match=r"1 events come .*after its end, cues among them \(.*3\); fetch"):
+        list(files.recordings("1"))
+
+
+def write_as_volts(path, recording):
+    """As `write_fif`, by somebody who forgot that MNE holds volts."""
+    write_fif(path, recording * 1e6)
+
+
+WITHOUT_UNIT = {
+    "edf": lambda path, recording: eeg_formats.write_edf(path, recording, unit=""),
+    "fif": write_as_volts,
+    "set": lambda path, recording: eeg_formats.write_set(path, recording * 1e6),
+}
+
+
+UNITS = [*((extension, "uV") for extension in WITHOUT_UNIT), ("edf", "mV"), ("edf", {})]
+
+
+@pytest.mark.parametrize(("extension", "units"), UNITS)
+def test_units_that_the_files_do_not_tell(extension, units, tmp_path):
+    expected = eeg_formats.made()
+    expected[:3] += 1000.0 * (extension != "edf")  # an offset of a millivolt
+    path = tmp_path / f"S1_1{'_raw' if extension == 'fif' else ''}.{extension}"
+    WITHOUT_UNIT[extension](path, expected / (1000 if units == "mV" else 1))
+    pattern, keys = tmp_path / path.name.replace("1_1", "{subject}_{run}"), {"channel_types": {"EOG": "eog"}}
+    asked = "mV" if units == "mV" else "uV"
+    with pytest.raises(UserError, match=rf"a thousand times what .* recordings.units \({asked}\?\)"):
+        list(source(pattern, **keys).recordings("1"))
+    units = units or {"C3": "uV", "Cz": "uV", "C4": "uV"}
+    (recording,) = source(pattern, units=units, **keys).recordings("1")
+    raw, tolerance = recording.raw, 0.05 * (1000 if units == "mV" else 1e-3)
+    np.testing.assert_allclose(raw.get_data(picks=NAMES[:3]) * 1e6, expected[:3], rtol=1e-6, atol=tolerance)
+    part = raw.copy().pick(["C4", "C3"]).get_data(start=200, stop=300) * 1e6
+    np.testing.assert_allclose(part, expected[[2, 0], 200:300], rtol=1e-6, atol=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("extension", "units", "message"),
+    [
+        ("edf", "uV", None),
+        ("vhdr", {"C3": "uV"}, None),
+        ("edf", "mV", r"says itself that the unit of C3 is uV, not mV; correct recordings.units"),
+        ("gdf", "uV", r"of 2e-11 V .*, a thousandth of what EEG can be; correct recordings.units"),
+        ("edf", {"Oz": "uV"}, r"no channel Oz; correct recordings.units"),
+    ],
+)
+def test_units_beside_what_the_files_tell(extension, units, message, tmp_path):
+    files, recordings = written(extension, tmp_path, "1")
+    section = {**files.settings.model_dump(), "units": units}
+    files = open_source(settings(section).recordings, tmp_path)
+    if message is None:
+        (recording,) = files.recordings("07")
+        np.testing.assert_allclose(recording.raw.get_data(picks=NAMES) * 1e6, recordings["1"], atol=5e-5)
+        return
+    with pytest.raises(UserError, match=message):
+        list(files.recordings("07"))
+
+
+def test_runs_that_are_chosen(tmp_path):
+    for run in ("001", "2", "10", "x"):
+        eeg_formats.write_edf(tmp_path / f"S1_{run}.edf", eeg_formats.made())
+    pattern = tmp_path / "S{subject}_{run}.edf"
+    files = source(pattern, runs=["x", 10, 1])
+    assert [recording.run for recording in files.recordings("1")] == ["001", "10", "x"]
+    assert list(files.files("1")) == ["S1_001.edf", "S1_10.edf", "S1_x.edf"]
+    with pytest.raises(
+        UserError, match="recordings.runs: subject 1, run '3' is not there; there are 001, 2, 10"
+    ):
+        source(pattern, runs=[1, 3]).files("1")
+
+
+def pipe(path):
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize(
+    ("extension", "part"), [("edf", "S07_1.edf"), ("vhdr", "S07_1.eeg"), ("vhdr", "S07_1.vmrk")]
+)
+def test_pipes_are_refused_before_they_are_opened(extension, part, tmp_path):
+    files, _ = written(extension, tmp_path, "1")
+    pipe(tmp_path / part)
+    assert files.subjects() == ["07"]
+    with pytest.raises(UserError, match=rf"{part}: is a pipe or a device, not a file; move it away"):
+        list(files.recordings("07"))
+    with pytest.raises(UserError, match=rf"{part}: is a pipe or a device, not a file; move it away"):
+        cache.prepare(files, "07", settings(files.settings.model_dump()), tmp_path / "data")
+
+
+def test_folders_are_recordings_in_formats_that_are_folders(tmp_path):
+    for name in ("S1_1.mff", "S1_1.edf"):
+        (tmp_path / name / "sub").mkdir(parents=True)
+        (tmp_path / name / "sub" / "signal1.bin").touch()
+    assert list(source(tmp_path / "S{subject}_{run}.mff").files("1")) == ["S1_1.mff/sub/signal1.bin"]
+    with pytest.raises(UserError, match=r"S1_1.edf: is a folder, not a file; move it away"):
+        list(source(tmp_path / "S{subject}_{run}.edf").recordings("1"))
+
+
+@pytest.mark.parametrize("name", [b"S1_\xff.edf", b"S\xff_1.edf"])
+def test_names_that_are_no_text_are_refused(name, tmp_path):
+    (tmp_path / os.fsdecode(name)).touch()
+    with pytest.raises(UserError, match=r"\\udcff.*: its name is not in UTF-8; rename it"):
+        source(tmp_path / "S{subject}_{run}.edf").subjects()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (lambda content: content[:1403], r"AssertionError: raised by _read_edf_header in edf\.py"),
+        (lambda content: content[:236] + b"0".ljust(8) + content[244:1536], "IndexError: ."),
+        (lambda content: content[:256] + b"\xff" * 1000, "Error: ."),
+        (lambda content: b"", "Bad EDF file"),
+    ],
+)
+def test_a_damaged_edf_file_is_refused_with_a_reason(content, reason, tmp_path):
+    path = tmp_path / "S1_1.edf"
+    eeg_formats.write_edf(path, eeg_formats.made())
+    path.write_bytes(content(path.read_bytes()))
+    with pytest.raises(UserError, match=rf"S1_1.edf: cannot be read \(.*{reason}.*; replace the file"):
+        list(source(tmp_path / "S{subject}_{run}.edf").recordings("1"))
 
 
 def test_without_positions_a_bad_sensor_is_not_interpolated(tmp_path):

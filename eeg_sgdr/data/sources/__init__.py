@@ -1,11 +1,11 @@
 """Sources of recordings, one module each; all yield annotated MNE Raws."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from eeg_sgdr.errors import UserError
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import mne
 
     from eeg_sgdr.settings import Recordings
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,35 @@ def open_source(settings: "Recordings", data_dir: Path) -> Source:
     return source.open(settings, data_dir)
 
 
+def require_file(path: Path) -> None:
+    """Refuse a folder, and a pipe or a device, which may take for ever to open."""
+    if path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "a pipe or a device"
+        raise UserError(f"{path}: is {kind}, not a file; move it away, or put the recording there.")
+
+
+def require_text(path: Path | str) -> None:
+    """Refuse a path whose bytes are not UTF-8, as the files of results are, which name it."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{path}: its name is not in UTF-8; rename it.") from error
+
+
 def natural_key(label: str) -> tuple[bool, int, str]:
     """Sort key of labels: numbers by value and first, so that run 10 follows run 9."""
     return (False, int(label), label) if label.isdigit() else (True, 0, label)
+
+
+def choose_runs(
+    runs: dict[tuple[str, str], T], wanted: Sequence[str] | None, subject: str
+) -> dict[tuple[str, str], T]:
+    """A subject's recordings by session and run, in order; only the runs wanted, which must be there."""
+    labels = sorted({run for _, run in runs}, key=natural_key)
+    if wanted is not None:
+        labels = [find_label(run, labels, f"recordings.runs: subject {subject}, run") for run in wanted]
+    kept = sorted((key for key in runs if key[1] in labels), key=lambda key: [*map(natural_key, key)])
+    return {key: runs[key] for key in kept}
 
 
 def find_label(wanted: str, labels: list[str], kind: str) -> str:

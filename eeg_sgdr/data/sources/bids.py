@@ -1,15 +1,18 @@
 """Source of recordings in a BIDS dataset, by mne-bids."""
 
 import csv
+import os
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import mne
 from mne_bids import BIDSPath, get_bids_path_from_fname, read_raw_bids
 
-from eeg_sgdr.data.sources import Recording, Source, natural_key
-from eeg_sgdr.data.sources.channels import apply_settings, montage_1005, refuse_truncated
+from eeg_sgdr.data.sources import Recording, Source, choose_runs, require_file, require_text
+from eeg_sgdr.data.sources.channels import apply_settings, montage_1005
+from eeg_sgdr.data.sources.reading import read
 from eeg_sgdr.errors import UserError, in_words
 from eeg_sgdr.settings import BidsRecordings, LabRecordings
 
@@ -35,7 +38,7 @@ class Bids(Source):
         return cls(Path(settings.root), settings.task, settings)
 
     def __init__(self, root: Path, task: str, settings: LabRecordings | None = None) -> None:
-        if not root.is_dir():
+        if not os.path.isdir(root):  # False for names too long, too
             raise UserError(f"recordings.root: there is no folder {root}; name that of a BIDS dataset.")
         self.root = root
         self.task = task
@@ -66,6 +69,10 @@ class Bids(Source):
         """See `Source.files`; including sidecars inherited from the root."""
         self._runs(subject)
         candidates = [*self.root.iterdir(), *self._folder(subject).rglob("*")]
+        for path in candidates:
+            require_text(path)
+            if not path.is_dir() or self._determines(path.name):
+                require_file(path)
         paths = sorted(path for path in candidates if self._determines(path.name))
         for path in paths:
             if not path.is_file():
@@ -74,6 +81,7 @@ class Bids(Source):
 
     def recordings(self, subject: str) -> Iterator[Recording]:
         """See `Source.recordings`; the Raws are not loaded into memory."""
+        self.files(subject)  # refuses what MNE-BIDS must not open
         for (session, run), path in self._runs(subject).items():
             yield Recording(subject, session, run, self._read(path))
 
@@ -83,7 +91,7 @@ class Bids(Source):
 
     def _folder(self, subject: str) -> Path:
         folder = self.root / f"sub-{subject}"
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             raise UserError(f"{folder}: subject {subject} has no folder; fetch it, or leave the subject out.")
         return folder
 
@@ -110,7 +118,7 @@ class Bids(Source):
                 f"{self.root}: subject {subject} has no EEG of task {self.task!r}; "
                 "correct recordings.task, or leave the subject out."
             )
-        return dict(sorted(runs.items(), key=lambda item: [natural_key(label) for label in item[0]]))
+        return choose_runs(runs, self.settings.runs if self.settings else None, subject)
 
     def _read(self, path: BIDSPath) -> mne.io.BaseRaw:
         """Read one recording; UserError if it is damaged."""
@@ -119,16 +127,12 @@ class Bids(Source):
         table = path.find_matching_sidecar(suffix="events", extension=".tsv", on_error="ignore")
         if by_table and table is None:
             raise UserError(f"{path.fpath}: there is no events.tsv beside it; add one, it tells the trials.")
-        try:
-            with refuse_truncated(path.fpath):
-                raw = read_raw_bids(path, extra_params={"preload": False}, verbose="warning")
-        except UserError:
-            raise
-        except Exception as error:  # readers of several formats may raise anything
-            raise UserError(
-                f"{path.fpath}: cannot be read ({in_words(error)}); "
-                "fetch it again, or check the dataset with the BIDS validator."
-            ) from error
+        raw = read(
+            path.fpath,
+            partial(read_raw_bids, path, extra_params={"preload": False}, verbose="warning"),
+            "fetch it again, or check the dataset with the BIDS validator",
+            self.settings.cues if self.settings and by_table else None,
+        )
         if self.settings is not None:
             raw = apply_settings(raw, self.settings, str(path.fpath))
         if raw.get_montage() is None:

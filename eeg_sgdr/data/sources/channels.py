@@ -1,24 +1,32 @@
-"""Channel names and types, montage and cues of Raws read from files; refusal of truncated files."""
+"""Channel names, types and units, montage and cues of Raws read from files."""
 
-import re
+import os
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import mne
 import numpy as np
 
-from eeg_sgdr.errors import UserError
+from eeg_sgdr.data.raw import eeg_sensors, read_volts
+from eeg_sgdr.errors import UserError, in_words
 from eeg_sgdr.settings import LabRecordings, TriggerChannel
+from eeg_sgdr.settings.recordings import Unit
+
+VOLTS = {"V": 1.0, "mV": 1e-3, "uV": 1e-6}
+
+#: Standard deviation within a second that no EEG has, in volts: a thousand times less, or more, than 5 µV.
+SMALLEST_V, LARGEST_V = 5e-9, 5e-3
+
+#: Seconds of a recording that are looked at for it.
+N_SECONDS = 60
 
 
 def apply_settings(raw: Any, settings: LabRecordings, where: str) -> Any:
-    """Rename and type channels, set the montage, and find cues, in place; returns the Raw.
+    """Rename and type channels, set units and montage, and find cues, in place; returns the Raw.
 
-    Only a trigger channel's samples are read. Raises UserError if the recording lacks a channel, or a
-    sensor has no position in the montage.
+    Only a trigger channel's samples are read as a whole. Raises UserError if the recording lacks a channel,
+    a sensor has no position in the montage, or what it holds has not the size of EEG.
     """
     names = set(raw.ch_names)
     _check_channels(settings.rename, names, "recordings.rename", where)
@@ -31,6 +39,9 @@ def apply_settings(raw: Any, settings: LabRecordings, where: str) -> Any:
         raw.set_channel_types(settings.channel_types, verbose="error")
     except ValueError as error:
         raise UserError(f"{where}: {error}; correct recordings.channel_types.") from error
+    if settings.units is not None:
+        _set_units(raw, settings.units, where)
+    _check_amplitude(raw, settings.units is not None, where)
     if settings.montage is not None:
         _set_montage(raw, settings.montage, where)
     if isinstance(settings.events, TriggerChannel):
@@ -38,12 +49,56 @@ def apply_settings(raw: Any, settings: LabRecordings, where: str) -> Any:
     return raw
 
 
-def _check_channels(wanted: dict[str, str], names: set[str], key: str, where: str) -> None:
+def _check_channels(wanted: Iterable[str], names: set[str], key: str, where: str) -> None:
     missing = [name for name in wanted if name not in names]
     if missing:
         raise UserError(
             f"{where}: no channel {', '.join(missing)}; correct {key} (there are {', '.join(sorted(names))})."
         )
+
+
+def _set_units(raw: Any, units: Unit | Mapping[str, Unit], where: str) -> None:
+    """Scale channels whose unit the file does not tell: MNE took their samples for volts."""
+    by_channel = units if isinstance(units, Mapping) else dict.fromkeys(eeg_sensors(raw), units)
+    _check_channels(by_channel, set(raw.ch_names), "recordings.units", where)
+    for name, unit in by_channel.items():
+        told = raw._orig_units.get(name, "n/a").replace("µ", "u")
+        if told not in ("n/a", unit):
+            raise UserError(
+                f"{where}: says itself that the unit of {name} is {told}, not {unit}; correct "
+                "recordings.units, or the file's header."
+            )
+        if told == "n/a" and raw.preload:
+            raw.apply_function(lambda volts, factor: factor * volts, [name], factor=VOLTS[unit])
+        elif told == "n/a":
+            # MNE has no public way to scale samples as they are read.
+            raw._cals[raw.ch_names.index(name)] *= VOLTS[unit]
+
+
+def _check_amplitude(raw: Any, scaled: bool, where: str) -> None:
+    """Refuse a recording that is not in volts, or no longer; offsets and drifts do not count."""
+    names = [name for name in eeg_sensors(raw) if name not in raw.info["bads"]]
+    if not names:
+        return
+    length = min(raw.n_times, max(1, round(raw.info["sfreq"])))
+    starts = np.unique(np.linspace(0, raw.n_times - length, N_SECONDS, dtype=int))
+    with np.errstate(invalid="ignore"):  # what is not finite is refused where sensors are picked
+        seconds = [read_volts(raw, names, at, at + length, where).std(axis=1) for at in starts]
+    by_sensor = np.median(seconds, axis=0)
+    if not by_sensor.any():
+        return
+    # Some may be no EEG, such as accelerometers, whose type nobody has told.
+    size = np.quantile(by_sensor[by_sensor != 0], 0.25)
+    found = f"its EEG is of {size:.2g} V or more (standard deviation within a second, three of four sensors)"
+    if size >= LARGEST_V:
+        unit = "uV" if size >= 1 else "mV"
+        raise UserError(
+            f"{where}: {found}, a thousand times what EEG can be; give the unit of its samples as "
+            f"recordings.units ({unit}?), or channels that are no EEG another type "
+            "(recordings.channel_types)."
+        )
+    if scaled and size <= SMALLEST_V:
+        raise UserError(f"{where}: {found}, a thousandth of what EEG can be; correct recordings.units.")
 
 
 def _set_montage(raw: Any, montage: str, where: str) -> None:
@@ -62,11 +117,15 @@ def _set_montage(raw: Any, montage: str, where: str) -> None:
 
 def _montage(name: str) -> Any:
     """A montage by its name in MNE, or from a file."""
-    if name in ("standard_1005", "colin27_1005"):  # one montage under two names
+    if name == "colin27_1005":  # unknown to MNE before 1.13
         return montage_1005()
-    if name in mne.channels.get_builtin_montages():
-        return mne.channels.make_standard_montage(name)
-    if not Path(name).is_file():
+    try:
+        with warnings.catch_warnings():  # standard_1020 and others have new names since MNE 1.13
+            warnings.simplefilter("ignore", FutureWarning)
+            return mne.channels.make_standard_montage(name)
+    except ValueError:
+        pass
+    if not os.path.isfile(name):  # False for names too long, too
         raise UserError(
             f"recordings.montage: {name} is neither a file nor one of MNE's montages "
             f"({', '.join(mne.channels.get_builtin_montages())})."
@@ -75,13 +134,13 @@ def _montage(name: str) -> Any:
         return mne.channels.read_custom_montage(name)
     except Exception as error:  # readers of a dozen formats may raise anything
         raise UserError(
-            f"recordings.montage: {name} cannot be read ({type(error).__name__}: {error}); name another file."
+            f"recordings.montage: {name} cannot be read ({in_words(error)}); name another file."
         ) from error
 
 
 def _set_annotations(raw: Any, trigger: TriggerChannel, where: str) -> None:
     """Replace annotations by the codes of a trigger channel; BAD and EDGE annotations are kept."""
-    _check_channels({trigger.channel: ""}, set(raw.ch_names), "recordings.events.channel", where)
+    _check_channels([trigger.channel], set(raw.ch_names), "recordings.events.channel", where)
     try:
         events = mne.find_events(
             raw,
@@ -115,26 +174,3 @@ def montage_1005() -> Any:
         return mne.channels.make_standard_montage("colin27_1005")
     except ValueError:  # the name before MNE 1.13
         return mne.channels.make_standard_montage("standard_1005")
-
-
-#: Warnings of MNE: length other than in the header (EDF, BDF), and annotations after the last sample.
-_LENGTH_WARNING = "Number of records from the header does not match"
-
-_ANNOTATION_WARNING = r"Omitted (\d+) annotation"
-
-
-@contextmanager
-def refuse_truncated(path: Path | str) -> Iterator[None]:
-    """Refuse a truncated recording, while MNE reads it with ``verbose="warning"``."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield
-    for text in (str(warning.message) for warning in caught):
-        if text.startswith(_LENGTH_WARNING):
-            raise UserError(
-                f"{path}: is not as long as its header says; fetch it again, or correct the header."
-            )
-        if match := re.match(_ANNOTATION_WARNING, text):
-            raise UserError(
-                f"{path}: {match[1]} events come after its end; fetch it again, or correct the events."
-            )

@@ -8,14 +8,16 @@ References
 """
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import mne
 from mne.datasets import eegbci
 
 from eeg_sgdr.data.sources import Recording, Source
-from eeg_sgdr.data.sources.channels import montage_1005, refuse_truncated
-from eeg_sgdr.errors import UserError, in_words
+from eeg_sgdr.data.sources.channels import montage_1005
+from eeg_sgdr.data.sources.reading import read
+from eeg_sgdr.errors import UserError
 from eeg_sgdr.settings import PhysioNetRecordings
 
 N_SUBJECTS = 109
@@ -43,6 +45,7 @@ class PhysioNet(Source):
 
     def __init__(self, settings: PhysioNetRecordings, data_dir: Path) -> None:
         self.runs = run_numbers(settings)
+        self.cues = settings.cues
         configured = mne.get_config("MNE_DATASETS_EEGBCI_PATH") or mne.get_config("MNE_DATA")
         self.path = Path(configured or data_dir).expanduser()
 
@@ -59,19 +62,15 @@ class PhysioNet(Source):
         """See `Source.recordings`; in order of run numbers."""
         for run in self.runs:
             path = self._path(subject, run)
-            try:
-                with refuse_truncated(path):
-                    raw = mne.io.read_raw_edf(path, preload=False, verbose="warning")
-            except UserError:
-                raise
-            except Exception as error:  # a damaged file can raise anything
-                raise UserError(
-                    f"{path}: not readable as EDF ({in_words(error)}); "
-                    "delete it, so that it is downloaded again."
-                ) from error
+            cues = CUES[task_name(run)]
+            raw = read(
+                path,
+                partial(mne.io.read_raw_edf, path, preload=False, verbose="warning"),
+                "delete it, so that it is downloaded again",
+                {old for old, new in cues.items() if new in self.cues},
+            )
             eegbci.standardize(raw)
             raw.set_montage(montage_1005(), verbose="error")
-            cues = CUES[task_name(run)]
             raw.annotations.rename(
                 {old: new for old, new in cues.items() if old in raw.annotations.description}
             )
