@@ -90,7 +90,7 @@ class SubjectTrials:
     @cached_property
     def info(self) -> dict[str, Any]:
         """See `Trials.info`."""
-        return schemas.read_json(self.folder / "data.json", schemas.DATA)
+        return schemas.read_record(self.folder / "data.json", schemas.DATA)
 
     @cached_property
     def summary(self) -> dict[str, np.ndarray]:

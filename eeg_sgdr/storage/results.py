@@ -35,7 +35,7 @@ class Subject:
     @cached_property
     def data(self) -> dict[str, Any]:
         """data.json."""
-        return schemas.read_json(self.folder.data, schemas.DATA)
+        return schemas.read_record(self.folder.data, schemas.DATA)
 
     @property
     def label(self) -> str:
@@ -89,7 +89,7 @@ class Subject:
         """fit.json of a fit, read once."""
         name = folder.root.name
         if name not in self._fits:
-            content = schemas.read_json(folder.fit, schemas.FIT)
+            content = schemas.read_record(folder.fit, schemas.FIT)
             stored = FitKey(**content["fit"]).name
             if stored != name:
                 raise schemas.altered(folder.fit, f"it is about {stored}", delete=folder.root)
@@ -100,7 +100,7 @@ class Subject:
     def baseline(self) -> dict[str, Any] | None:
         """fit.json of the baseline; None where there is none."""
         folder = self.folder.baseline
-        return schemas.read_json(folder.fit, schemas.BASELINE) if folder.fit.is_file() else None
+        return schemas.read_record(folder.fit, schemas.BASELINE) if folder.fit.is_file() else None
 
     @property
     def done(self) -> list[FitKey]:

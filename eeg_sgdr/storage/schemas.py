@@ -4,21 +4,29 @@ import hashlib
 import json
 import os
 import platform
+import re
+import stat
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
+from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError, model_validator
 
+from eeg_sgdr import settings as config
 from eeg_sgdr.errors import UserError, in_words
+from eeg_sgdr.settings import Settings
 from eeg_sgdr.settings.plan import FitKey
-from eeg_sgdr.storage import folders
+from eeg_sgdr.storage import files, folders
+
+#: Format of the folder's files. Since 2, each JSON file and config.yaml holds a SHA-256 of its own content.
+FORMAT = 2
 
 #: Columns of trials.csv, evaluation.csv and history.csv.
 TRIALS = {
@@ -172,7 +180,26 @@ PREDICTIONS = {
 SUMMARY = {"positions": "c3", "frequencies": "f", "spectra": "kcf", "covariance": "cc"}
 
 
-class _Ended(BaseModel):
+class Record(BaseModel, extra="allow"):
+    """A JSON file; since format 2 with a digest of itself, and with these keys and no others."""
+
+    format: Literal[2] | None = None
+    digest: str | None = None
+
+    @model_validator(mode="after")
+    def _strict(self) -> Self:
+        if self.format is None:
+            # Files of the first format may lack keys that came later.
+            if self.digest is not None:
+                raise ValueError("it lacks the key format")
+        elif missing := type(self).model_fields.keys() - self.model_fields_set:
+            raise ValueError(f"it lacks the key {min(missing)}")
+        elif self.model_extra:
+            raise ValueError(f"its key {min(self.model_extra)} is unknown")
+        return self
+
+
+class _Ended(Record):
     fingerprint: str
     versions: dict[str, str]
     seconds: float | dict[str, float]
@@ -183,6 +210,7 @@ class _Fit(_Ended):
     fit: FitKey
     stack: list[str]
     cpu_capability: str
+    settings: dict[str, Any] = {}
 
 
 class _DoneFit(_Fit):
@@ -215,18 +243,22 @@ class _FailedBaseline(_Ended):
     why: str
 
 
-class _Data(BaseModel):
+class _Data(Record):
     sensors: list[str]
     sfreq: float
     window_samples: tuple[int, int]
     classes: list[str]
+    lacking: dict[str, list[str]] = {}
     interpolated: dict[str, list[str]]
     flat: dict[str, list[str]]
+    noisy: dict[str, list[str]] = {}
+    bridged: dict[str, list[tuple[str, str]]] = {}
     resampled: dict[str, float]
     not_causal: list[int]
     simulated: bool
     fingerprint: str
     source_files: dict[str, str]
+    sha256: dict[str, str] = {}
 
 
 class _SubjectData(_Data):
@@ -239,20 +271,82 @@ class _FoldData(_Data):
     test_subjects: list[str]
 
 
-#: Schemas of a fit's fit.json, of a baseline's, and of data.json.
+class _Environment(Record):
+    python: str = ""
+    packages: dict[str, str] = {}
+    system: str = ""
+    machine: str = ""
+    cores: int | None = None
+    written: str = ""
+
+
+#: Schemas of a fit's fit.json, of a baseline's, of data.json and of environment.json.
 FIT: TypeAdapter = TypeAdapter(_DoneFit | _FailedFit)
 
 BASELINE: TypeAdapter = TypeAdapter(_DoneBaseline | _FailedBaseline)
 
 DATA: TypeAdapter = TypeAdapter(_SubjectData | _FoldData)
 
+ENVIRONMENT: TypeAdapter = TypeAdapter(_Environment)
 
-def read_json(path: Path, schema: TypeAdapter) -> dict[str, Any]:
-    """Read JSON of a schema: `FIT`, `BASELINE` or `DATA`; `UserError` if it is invalid."""
+#: Last line of config.yaml.
+_LAST_LINE = "# format {}, SHA-256 of the lines above: {}\n"
+
+_SIGNED = re.compile(_LAST_LINE.format("([0-9]{1,9})", "([0-9a-f]{64})").encode())
+
+
+def write_record(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file that `read_record` reads, with the format and a digest of its content."""
+    files.write_json(path, as_record(content))
+
+
+def as_record(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Content of a JSON file with the format and a digest."""
+    record = {**content, "format": FORMAT}
+    return {**record, "digest": _record_digest(record)}
+
+
+def _record_digest(record: Mapping[str, Any]) -> str:
+    return config.fingerprint({key: value for key, value in record.items() if key != "digest"})
+
+
+def read_record(path: Path, schema: TypeAdapter) -> dict[str, Any]:
+    """Read a JSON file of a schema, such as `FIT`; `UserError` if it was changed or is invalid."""
     with _read_errors(path, path):
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(_read(path).decode())
+        json.dumps(content, ensure_ascii=False).encode()  # fails for half a surrogate pair
+        if isinstance(content, dict) and isinstance(content.get("format"), int):
+            _check_format(path, content["format"])
         schema.validate_python(content)
+        if "format" in content and content["digest"] != _record_digest(content):
+            raise _AlteredError("it was changed")
     return content
+
+
+def write_settings(path: Path, settings: Settings) -> None:
+    """Write config.yaml; its last line, a comment, is a digest of the others."""
+    text = config.to_yaml(settings)
+    files.write_text(path, text + _LAST_LINE.format(FORMAT, hashlib.sha256(text.encode()).hexdigest()))
+
+
+def read_settings(study: folders.Study) -> Settings:
+    """Read config.yaml; `UserError` if it was changed or is invalid."""
+    path = study.config
+    with _read_errors(path, path):
+        *lines, last = _read(path).splitlines(keepends=True) or [b""]
+        if signed := _SIGNED.fullmatch(last):
+            _check_format(path, int(signed[1]))
+    settings = config.read(path)
+    # It may be unsigned in older folders alone. It is written before environment.json.
+    vouched = study.environment.exists() and "format" in read_record(study.environment, ENVIRONMENT)
+    if (signed and hashlib.sha256(b"".join(lines)).hexdigest() != signed[2].decode()) or (
+        vouched and not signed
+    ):
+        raise UserError(
+            f"{path}: was changed since it was written; undo the change or, to keep it, move the file out of "
+            "the folder and run again with --config and its new path."
+        )
+    return settings
 
 
 def read_arrays(
@@ -260,11 +354,10 @@ def read_arrays(
 ) -> dict[str, np.ndarray]:
     """Read arrays of shapes: `PREDICTIONS` or `SUMMARY`.
 
-    Raises UserError, which names the path to ``delete``, if shapes or the hash differ.
+    Raises UserError, which names the path to ``delete``, if shapes or the digest differ.
     """
     with _read_errors(path, delete):
-        _check_digest(path, sha256)
-        with np.load(path, allow_pickle=False) as stored:
+        with np.load(BytesIO(_read(path, sha256)), allow_pickle=False) as stored:
             arrays = dict(stored)
         lengths = {"3": 3}
         for name, letters in shapes.items():
@@ -279,30 +372,46 @@ def read_arrays(
 
 def read_weights(path: Path, delete: Path, sha256: str | None = None) -> dict[str, np.ndarray]:
     """Read the weights of a snapshot; errors as of `read_arrays`."""
-    from safetensors.numpy import load_file
+    from safetensors.numpy import load
 
     with _read_errors(path, delete):
-        _check_digest(path, sha256)
-        return load_file(path)
+        return load(_read(path, sha256))
 
 
-def read_table(path: Path, columns: Mapping[str, Any], delete: Path) -> pd.DataFrame:
+def read_table(
+    path: Path, columns: Mapping[str, Any], delete: Path, sha256: str | None = None
+) -> pd.DataFrame:
     """Read a table with typed columns, empty cells as NaN; errors as of `read_arrays`."""
     with _read_errors(path, delete):
-        table = pd.read_csv(path, dtype=columns, keep_default_na=False, na_values=[""])
+        content = _read(path, sha256)
+        table = pd.read_csv(BytesIO(content), dtype=columns, keep_default_na=False, na_values=[""])
         missing = [name for name in columns if name not in table.columns]
         if missing:
             raise _AlteredError(f"it lacks the column {missing[0]}")
         # A table may be cut off after a valid but incomplete last line.
-        if not path.read_bytes().endswith(b"\n"):
+        if not content.endswith(b"\n"):
             raise _AlteredError("it is cut off")
     return table
 
 
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def digests(folder: folders.FitFolder) -> dict[str, str]:
     """SHA-256 of the files that hold a fit's results, by their names."""
-    paths = [folder.predictions, *sorted(folder.root.glob("snapshot-*.safetensors"))]
-    return {path.name: _digest(path) for path in paths}
+    paths = [folder.predictions, folder.history, *sorted(folder.root.glob("snapshot-*.safetensors"))]
+    return {path.name: file_digest(path) for path in paths if path.exists()}
+
+
+def digest_of(path: Path, record: Mapping[str, Any]) -> str | None:
+    """SHA-256 of a file in the record that vouches for it; None if that is older than such digests."""
+    sha256 = record.get("sha256", {}).get(path.name)
+    if sha256 is None and "format" in record:
+        raise UserError(f"{path}: is not what the program wrote there (no digest); delete it and run again.")
+    return sha256
 
 
 class _AlteredError(Exception):
@@ -321,22 +430,33 @@ def _read_errors(path: Path, delete: Path) -> Iterator[None]:
         yield
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"][1:]))
-        raise altered(path, f"{where}: {first['msg']}" if where else first["msg"], delete) from error
+        where, why = ".".join(map(str, first["loc"][1:])), first["msg"].removeprefix("Value error, ")
+        raise altered(path, f"{where}: {why}" if where else why, delete) from error
     except _AlteredError as error:
         raise altered(path, str(error), delete) from error
+    except UserError:
+        raise
     except Exception as error:  # a damaged file can raise anything
         raise altered(path, in_words(error), delete) from error
 
 
-def _check_digest(path: Path, sha256: str | None) -> None:
-    if sha256 is not None and _digest(path) != sha256:
+def _read(path: Path, sha256: str | None = None) -> bytes:
+    """Bytes of a regular file; opening a FIFO would wait for ever."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        raise _AlteredError("it is a folder" if stat.S_ISDIR(mode) else "it is no regular file")
+    content = path.read_bytes()
+    if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
         raise _AlteredError("it was changed or replaced")
+    return content
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _check_format(path: Path, number: int) -> None:
+    if number > FORMAT:
+        raise UserError(
+            f"{path}: was written by a newer version of eeg_sgdr (format {number}, this version reads "
+            f"{FORMAT}); update eeg_sgdr."
+        )
 
 
 PACKAGES = ("eeg_sgdr", "torch", "braindecode", "mne", "scikit-learn", "scipy", "numpy")
