@@ -129,8 +129,9 @@ def files(root: Path) -> dict[str, object]:
         if path.is_dir() or path.name == "environment.json":
             continue
         content: object = path.read_bytes()
-        if path.name == "fit.json":
-            content = {key: value for key, value in json.loads(path.read_text()).items() if key != "seconds"}
+        if path.name in ("fit.json", "evaluation.json"):
+            timed = ("seconds", "digest")
+            content = {k: value for k, value in json.loads(path.read_text()).items() if k not in timed}
         elif path.name == "history.csv":
             content = pd.read_csv(path, dtype=str).drop(columns="seconds").to_csv()
         elif path.name == "report.html":
