@@ -49,6 +49,10 @@ def disk_errors(path: Path) -> Iterator[None]:
     """Turn errors of the file system into a `FatalError`."""
     try:
         yield
+    except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
+        raise FatalError(
+            f"{path}: cannot be written ({error.strerror}); move away what lies in its place, and run again."
+        ) from error
     except OSError as error:
         raise FatalError(
             f"{path}: cannot be written ({error.strerror or error}); make room, or give another --out or "

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
-from eeg_sgdr import settings as config
 from eeg_sgdr.data.quality import rejection_warning
 from eeg_sgdr.errors import FatalError, UserError
 from eeg_sgdr.evaluation import stored
@@ -14,10 +13,9 @@ from eeg_sgdr.jobs.units import Unit, check, check_same, union_with, write_trial
 from eeg_sgdr.parallel.progress import Progress, say
 from eeg_sgdr.parallel.workers import Pool, local_pool
 from eeg_sgdr.settings import Settings, plan
-from eeg_sgdr.storage import files
+from eeg_sgdr.storage import files, schemas
 from eeg_sgdr.storage.folders import Study
 from eeg_sgdr.storage.results import Results, Subject, load_results
-from eeg_sgdr.storage.schemas import environment
 
 # Reports and comparisons take seconds to import, which fits need not wait for: imported where used.
 
@@ -145,8 +143,8 @@ def record_settings(settings: Settings, study: Study) -> Settings:
     with files.lock(study.root / ".config.lock"):
         files.clean(study.root)
         settings = union_with(study, settings)
-        files.write_text(study.config, config.to_yaml(settings))
-        files.write_json(study.environment, environment())
+        schemas.write_settings(study.config, settings)
+        schemas.write_record(study.environment, schemas.environment())
     return settings
 
 

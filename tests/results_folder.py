@@ -24,8 +24,8 @@ SENSORS = ("FC1", "C3", "Cz", "C4", "CP2", "Fpz", "Oz", "T7")
 #: What data.json holds beside the label, and fit.json of a baseline.
 DATA = {
     "sensors": [*SENSORS], "sfreq": 100.0, "window_samples": [-50, 200], "classes": ["left", "right"],
-    "interpolated": {"0/1": ["FC1"]}, "flat": {}, "resampled": {}, "not_causal": [0, N_TRAIN],
-    "simulated": False, "fingerprint": "made up", "source_files": {},
+    "interpolated": {"0/1": ["FC1"]}, "lacking": {}, "flat": {}, "noisy": {}, "bridged": {}, "resampled": {},
+    "not_causal": [0, N_TRAIN], "simulated": False, "fingerprint": "made up", "source_files": {},
 }  # fmt: skip
 BASELINE = {
     "state": "done", "fingerprint": "made up", "versions": {}, "seconds": 1.0,

@@ -72,7 +72,7 @@ def test_the_folder_is_as_the_contract_says(results):
         "restarts-b3-r0.025-s0": [1, 3], "restarts-b3-r0.05-s0": [1, 3],
     }  # fmt: skip
     of_subject = {
-        *("trials.csv", "data.json", "summary.npz", "evaluation.csv"),
+        *("trials.csv", "data.json", "summary.npz", "evaluation.csv", "evaluation.json"),
         *("baseline/fit.json", "baseline/predictions.npz"),
         *(f"fits/{name}/{file}" for name in fits for file in ("fit.json", "history.csv", "predictions.npz")),
         *(f"fits/{name}/snapshot-{end:04d}.safetensors" for name, ends in fits.items() for end in ends),

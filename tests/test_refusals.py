@@ -1,6 +1,7 @@
 """Bad input, as a user meets it: one sentence (what, where, remedy), status 2, and nothing written."""
 
 import dataclasses
+import os
 import re
 import shutil
 import subprocess
@@ -104,6 +105,10 @@ def write(name, content):
     return lambda folder: (folder / name).write_bytes(content)
 
 
+def instead(name, make):
+    return several(remove(name), lambda folder: make(folder / name))
+
+
 def several(*damages):
     return lambda folder: [damage(folder) for damage in damages]
 
@@ -123,6 +128,7 @@ VHDR, EVENTS = RUN.format("01", 1, "eeg.vhdr"), RUN.format("01", 1, "events.tsv"
 TESTED = RUN.format("01", 2, "events.tsv")
 EDF = RUN.format("02", 1, "eeg.edf")
 FIT = "results/small/subjects/001/fits/step-b1-r0.05-s0"
+OTHER_FIT = FIT.replace("step", "restarts")
 
 # fmt: off
 CASES = {
@@ -255,12 +261,41 @@ CASES = {
         "--out results/small", settings={"training.batch_size": 3}),
     "changed source file": Case("001/ ... made with other settings or recordings ... another --out",
         "--out results/small", damage=samples(1, lambda data: np.negative(data, out=data))),
-    "damaged config.yaml": Case("results/small/config.yaml: not readable as YAML ... correct it",
-        "--out results/small", damage=write("results/small/config.yaml", b"{")),
+    "config.yaml changed by hand": Case(
+        "results/small/config.yaml: was changed since it was written ... move the file ... with --config",
+        "--out results/small", damage=replace("results/small/config.yaml", b"_size: 4", b"_size: 3")),
+    "config.yaml without its last line": Case("results/small/config.yaml: was changed since it was written",
+        "--out results/small",
+        damage=rewrite("results/small/config.yaml", lambda content: content[:content.index(b"#")])),
+    "config.yaml of a newer version": Case(
+        "results/small/config.yaml: was written by a newer version ... format 3 ... update eeg_sgdr",
+        "--out results/small", damage=replace("results/small/config.yaml", b"# format 2", b"# format 3")),
+    "config.yaml is a FIFO": Case("results/small/config.yaml: ... no regular file ... delete ... run again",
+        "--out results/small", damage=instead("results/small/config.yaml", os.mkfifo)),
     "damaged fit.json": Case(f"{FIT}/fit.json: is not as it was written ... delete ... run again",
         "--out results/small", damage=rewrite(f"{FIT}/fit.json", lambda content: content[:-20])),
-    "fit.json of another fit": Case(f"{FIT}/fit.json: is not as it was written ... step-b2-r0.05-s0",
+    "fit.json of another fit": Case(f"{FIT}/fit.json: is not as it was written ... restarts-b1-r0.05-s0",
+        "--out results/small",
+        damage=lambda folder: shutil.copy(folder / OTHER_FIT / "fit.json", folder / FIT)),
+    "another digit in fit.json": Case(f"{FIT}/fit.json: is not as it was written (it was changed)",
         "--out results/small", damage=replace(f"{FIT}/fit.json", b'"budget": 1', b'"budget": 2')),
+    "another letter in a key of fit.json": Case(f"{FIT}/fit.json: ... it lacks the key sha256 ... run again",
+        "--out results/small", damage=replace(f"{FIT}/fit.json", b'"sha256"', b'"sha255"')),
+    "no format in fit.json": Case(f"{FIT}/fit.json: is not as it was written (it lacks the key format)",
+        "--out results/small", damage=replace(f"{FIT}/fit.json", b'  "format": 2,\n', b"")),
+    "fit.json of a newer version": Case(
+        f"{FIT}/fit.json: was written by a newer version ... format 3 ... update eeg_sgdr",
+        "--out results/small", damage=replace(f"{FIT}/fit.json", b'"format": 2', b'"format": 3')),
+    "fit.json is a FIFO": Case(f"{FIT}/fit.json: ... no regular file ... delete ... run again",
+        "--out results/small", damage=instead(f"{FIT}/fit.json", os.mkfifo)),
+    "fit.json is a folder": Case(f"{FIT}/fit.json: ... it is a folder ... delete ... run again",
+        "--out results/small", damage=instead(f"{FIT}/fit.json", os.mkdir)),
+    "baseline's fit.json is a FIFO": Case("baseline/fit.json: ... no regular file ... delete ... run again",
+        "--out results/small", damage=instead("results/small/subjects/001/baseline/fit.json", os.mkfifo)),
+    "predictions are a FIFO": Case(f"{FIT}/predictions.npz: ... no regular file ... delete {FIT} and run",
+        "--out results/small", damage=instead(f"{FIT}/predictions.npz", os.mkfifo)),
+    "a file in place of the folder": Case("results/new/ ... cannot be written (File exists) ... move away",
+        "--out results/new", damage=write("results/new", b"")),
     "changed predictions": Case(
         f"{FIT}/predictions.npz: is not as it was written (it was changed ... delete {FIT} and run again",
         "--out results/small", damage=rewrite(f"{FIT}/predictions.npz", lambda content: content[:-1] + b"x")),

@@ -12,7 +12,7 @@ from eeg_sgdr.evaluation.stored import bring_up_to_date, facts
 from eeg_sgdr.evaluation.units import read_errors, read_subject_errors
 from eeg_sgdr.storage import files, folders
 from eeg_sgdr.storage.results import Results
-from eeg_sgdr.storage.schemas import COMPARISON, COUNTS, TEXTS, file_digest, write_record
+from eeg_sgdr.storage.schemas import COMPARISON, COUNTS, TEXTS, digest, write_record
 
 
 def comparison(results: Results) -> pd.DataFrame:
@@ -54,6 +54,7 @@ def update(root: Path) -> Results | None:
     for subject in done:
         bring_up_to_date(subject, results.settings)
     # Results reads tables when they are asked for, so these are the new ones.
-    files.write_csv(path, comparison(results))
-    write_record(study.comparison_record, {"sha256": {path.name: file_digest(path)}})
+    table = files.csv_bytes(comparison(results))
+    files.write_bytes(path, table)
+    write_record(study.comparison_record, {"sha256": {path.name: digest(table)}})
     return results

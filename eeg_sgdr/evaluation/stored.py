@@ -37,14 +37,15 @@ def evaluate(subject: Subject, settings: Settings) -> None:
     """Write evaluation.csv, then evaluation.json, which vouches for it."""
     folder = subject.folder
     stored = tables.stored_probabilities(subject, settings)
-    files.write_csv(folder.evaluation, tables.evaluation(subject, settings, stored))
+    table = files.csv_bytes(tables.evaluation(subject, settings, stored))
+    files.write_bytes(folder.evaluation, table)
     known = _facts(subject, settings, stored)
     record = {
         "fingerprint": fingerprint(subject, settings),
         "surface": [known.surface.get(one) for one in surface_predictors(settings)],
         "last_loss": {key.name: loss for key, loss in known.last_loss.items()},
         "seconds": {key.name: seconds for key, seconds in known.seconds.items()},
-        "sha256": {folder.evaluation.name: schemas.file_digest(folder.evaluation)},
+        "sha256": {folder.evaluation.name: schemas.digest(table)},
     }
     schemas.write_record(folder.evaluation_record, record)
 
@@ -92,7 +93,7 @@ def fingerprint(subject: Subject, settings: Settings) -> str:
 def _digest(folder: FitFolder, content: Mapping[str, Any]) -> str:
     """SHA-256 of predictions.npz; computed where fit.json is older than such digests."""
     path = folder.predictions
-    listed = schemas.digest_of(path, content)
+    listed = schemas.digest_of(path, content, folder.root)
     return listed or (schemas.file_digest(path) if path.is_file() else "")
 
 

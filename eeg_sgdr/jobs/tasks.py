@@ -117,9 +117,10 @@ def _make_fits(
     with defer_interrupts():
         for result, key, member in zip(results, keys, members, strict=True):
             fit_folder = folder.fit(key.name)
+            files.remove(fit_folder.fit)  # of a fit that lacked epochs: it vouches for other files
             outcome = _write_results(result, member.schedule.ends, trials, fit_folder)
             done = outcome["state"] == "done"
-            files.write_json(  # the last file, which marks the fit as complete
+            schemas.write_record(  # the last file, which marks the fit as complete
                 fit_folder.fit,
                 {
                     "fit": asdict(key),
@@ -182,7 +183,7 @@ def _make_baseline(settings: Settings, trials: Trials, folder: folders.FitFolder
         prediction_s = (time.perf_counter() - fitted) / len(test)
         # Without batch norm, both kinds of statistics give the same probabilities.
         _write_predictions(folder, trials, [0], probabilities[None], probabilities[None])
-    files.write_json(
+    schemas.write_record(
         folder.fit,
         {
             **outcome,

@@ -16,7 +16,7 @@ from eeg_sgdr.parallel import workers
 from eeg_sgdr.parallel.workers import Pool
 from eeg_sgdr.settings import Settings, SubjectSplit, plan
 from eeg_sgdr.settings.plan import FitKey
-from eeg_sgdr.storage import files
+from eeg_sgdr.storage import files, schemas
 from eeg_sgdr.storage.folders import FitFolder, Study, SubjectFolder
 from eeg_sgdr.storage.results import Subject
 
@@ -126,7 +126,7 @@ def _range(word: str, available: list[str]) -> list[str]:
 
 def union_with(study: Study, settings: Settings) -> Settings:
     """Union of settings with those of a results folder; nothing is written."""
-    before = config.read(study.config) if study.config.is_file() else settings
+    before = schemas.read_settings(study) if study.config.exists() else settings
     return config.union(before, settings, str(study.root))
 
 
@@ -161,8 +161,17 @@ def check(unit: Unit, pool: Pool) -> None:
 
 def write_trials(unit: Unit) -> None:
     """Write trials.csv, data.json and summary.npz of a unit."""
-    files.clean(unit.folder.root)
-    files.write_npz(unit.folder.summary, unit.trials.summary)
-    files.write_json(unit.folder.data, unit.trials.info)
-    # Written last: by it, other processes recognise a complete subject (`Study.subjects`).
-    files.write_csv(unit.folder.trials, unit.trials.table)
+    folder, trials = unit.folder, unit.trials
+    files.clean(folder.root)
+    contents = {
+        folder.summary: files.npz_bytes(trials.summary),
+        folder.trials: files.csv_bytes(trials.table),
+    }
+    sha256 = {path.name: schemas.digest(content) for path, content in contents.items()}
+    contents[folder.data] = files.json_bytes(schemas.as_record({**trials.info, "sha256": sha256}))
+    # trials.csv is written last: by it, other processes recognise a complete subject (`Study.subjects`).
+    # It is absent while data.json vouches for other content.
+    if folder.data.is_file() and folder.data.read_bytes() != contents[folder.data]:
+        files.remove(folder.trials)
+    for path in (folder.summary, folder.data, folder.trials):
+        files.write_bytes(path, contents[path])

@@ -155,16 +155,31 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, data: Any) -> None:
     """Write plain data as JSON."""
-    write_text(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    write_bytes(path, json_bytes(data))
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
     """Write a table; numbers at full precision."""
-    write_text(path, table.to_csv(index=False, lineterminator="\n"))
+    write_bytes(path, csv_bytes(table))
 
 
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write arrays without pickles; equal arrays give equal bytes."""
+    write_bytes(path, npz_bytes(arrays))
+
+
+def json_bytes(data: Any) -> bytes:
+    """Content of a JSON file."""
+    return (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def csv_bytes(table: pd.DataFrame) -> bytes:
+    """Content of a CSV file."""
+    return table.to_csv(index=False, lineterminator="\n").encode()
+
+
+def npz_bytes(arrays: dict[str, np.ndarray]) -> bytes:
+    """Content of an npz file."""
     buffer = BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
-    write_bytes(path, buffer.getvalue())
+    return buffer.getvalue()

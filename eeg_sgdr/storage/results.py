@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from eeg_sgdr import settings as config
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.settings.plan import FitKey
@@ -60,13 +59,16 @@ class Subject:
     @cached_property
     def trials(self) -> pd.DataFrame:
         """trials.csv."""
-        table = schemas.read_table(self.folder.trials, schemas.TRIALS, self.folder.trials)
+        path = self.folder.trials
+        sha256 = schemas.digest_of(path, self.data, path)
+        table = schemas.read_table(path, schemas.TRIALS, path, sha256)
         return table.fillna({"rejected": ""})
 
     @cached_property
     def summary(self) -> dict[str, np.ndarray]:
         """summary.npz."""
-        return schemas.read_arrays(self.folder.summary, schemas.SUMMARY, self.folder.summary)
+        path = self.folder.summary
+        return schemas.read_arrays(path, schemas.SUMMARY, path, schemas.digest_of(path, self.data, path))
 
     @property
     def evaluation_record(self) -> dict[str, Any]:
@@ -109,7 +111,7 @@ class Subject:
     def baseline(self) -> dict[str, Any] | None:
         """fit.json of the baseline; None where there is none."""
         folder = self.folder.baseline
-        return schemas.read_record(folder.fit, schemas.BASELINE) if folder.fit.is_file() else None
+        return schemas.read_record(folder.fit, schemas.BASELINE) if folder.fit.exists() else None
 
     @cached_property
     def done(self) -> list[FitKey]:
@@ -120,8 +122,8 @@ class Subject:
         """Whether a fit has ended, with probabilities of every epoch if these are wanted."""
         folder = self.folder.fit(key.name)
         # fit.json is written last: its presence is enough.
-        if not every_epoch or not folder.fit.is_file():
-            return folder.fit.is_file()
+        if not every_epoch or not folder.fit.exists():
+            return folder.fit.exists()
         content = self._fit(folder)
         return content["state"] == "failed" or len(_predictions(folder, content)["epochs"]) == key.budget
 
@@ -146,7 +148,8 @@ class Subject:
         """Weights of a fit at one of its ends."""
         folder = self.folder.fit(key.name)
         path = folder.snapshot(epoch)
-        return schemas.read_weights(path, folder.root, _listed_digest(path, self.fits[key]))
+        sha256 = schemas.digest_of(path, self.fits[key], folder.root)
+        return schemas.read_weights(path, folder.root, sha256)
 
     def probabilities(self, key: FitKey, statistics: str) -> dict[int, np.ndarray]:
         """Test probabilities of a fit by epoch.
@@ -180,7 +183,8 @@ class Subject:
     def history(self, key: FitKey) -> pd.DataFrame:
         """history.csv of a fit."""
         folder = self.folder.fit(key.name)
-        return schemas.read_table(folder.history, schemas.HISTORY, folder.root)
+        sha256 = schemas.digest_of(folder.history, self.fits[key], folder.root)
+        return schemas.read_table(folder.history, schemas.HISTORY, folder.root, sha256)
 
     def _checked(self, arrays: dict[str, np.ndarray], folder: folders.FitFolder) -> dict[str, np.ndarray]:
         """Stored predictions; UserError unless trials and classes are those of trials.csv and data.json."""
@@ -198,14 +202,10 @@ class Subject:
         return arrays
 
 
-def _listed_digest(path: Path, content: Mapping[str, Any]) -> str | None:
-    """SHA-256 of a file in its fit.json; first versions of the program wrote none."""
-    return content.get("sha256", {}).get(path.name)
-
-
 def _predictions(folder: folders.FitFolder, content: Mapping[str, Any]) -> dict[str, np.ndarray]:
     path = folder.predictions
-    return schemas.read_arrays(path, schemas.PREDICTIONS, folder.root, _listed_digest(path, content))
+    sha256 = schemas.digest_of(path, content, folder.root)
+    return schemas.read_arrays(path, schemas.PREDICTIONS, folder.root, sha256)
 
 
 @dataclass(frozen=True)
@@ -223,12 +223,12 @@ class Results:
     @cached_property
     def settings(self) -> Settings:
         """The configuration, lists as they have grown."""
-        path = folders.Study(self.root).config
-        if not path.is_file():
+        study = folders.Study(self.root)
+        if not study.config.exists():
             raise UserError(
-                f"{path}: is not there, so {self.root} is no results folder; name one that --out had."
+                f"{study.config}: is not there, so {self.root} is no results folder; name one that --out had."
             )
-        return config.read(path)
+        return schemas.read_settings(study)
 
     @cached_property
     def subjects(self) -> list[Subject]:
@@ -238,14 +238,14 @@ class Results:
     def subject(self, label: str | int) -> Subject:
         """One subject, by its label; `UserError` if there is nothing of it."""
         folder = folders.Study(self.root).subject(str(label))
-        if not folder.trials.is_file():
+        if not folder.trials.exists():
             raise UserError(f"{self.root}: has no subject {label}; run it first (--subject {label}).")
         return Subject(folder)
 
     def fold(self, label: str | int) -> Subject:
         """One fold, across subjects, by its number; `UserError` if there is nothing of it."""
         folder = folders.Study(self.root).fold(str(label))
-        if not folder.trials.is_file():
+        if not folder.trials.exists():
             raise UserError(f"{self.root}: has no fold {label}; run it first (--fold {label}).")
         return Subject(folder)
 
@@ -253,7 +253,7 @@ class Results:
     def evaluation(self) -> pd.DataFrame:
         """The rows of all subjects' evaluation.csv."""
         return self._gather(
-            [subject.evaluation for subject in self.subjects if subject.folder.evaluation.is_file()]
+            [subject.evaluation for subject in self.subjects if subject.folder.evaluation.exists()]
         )
 
     @cached_property

@@ -342,7 +342,7 @@ def read_record(path: Path, schema: TypeAdapter) -> dict[str, Any]:
 def write_settings(path: Path, settings: Settings) -> None:
     """Write config.yaml; its last line, a comment, is a digest of the others."""
     text = config.to_yaml(settings)
-    files.write_text(path, text + _LAST_LINE.format(FORMAT, hashlib.sha256(text.encode()).hexdigest()))
+    files.write_text(path, text + _LAST_LINE.format(FORMAT, digest(text.encode())))
 
 
 def read_settings(study: folders.Study) -> Settings:
@@ -350,19 +350,21 @@ def read_settings(study: folders.Study) -> Settings:
     path = study.config
     with _read_errors(path, path):
         *lines, last = _read(path).splitlines(keepends=True) or [b""]
-        if signed := _SIGNED.fullmatch(last):
-            _check_format(path, int(signed[1]))
-    settings = config.read(path)
-    # It may be unsigned in older folders alone. It is written before environment.json.
-    vouched = study.environment.exists() and "format" in read_record(study.environment, ENVIRONMENT)
-    if (signed and hashlib.sha256(b"".join(lines)).hexdigest() != signed[2].decode()) or (
-        vouched and not signed
-    ):
-        raise UserError(
-            f"{path}: was changed since it was written; undo the change or, to keep it, move the file out of "
-            "the folder and run again with --config and its new path."
+    signed = _SIGNED.fullmatch(last)
+    if signed:
+        _check_format(path, int(signed[1]))
+        unchanged = signed[2].decode() == digest(b"".join(lines))
+    else:
+        # Unsigned where the first format wrote it. environment.json is written after it.
+        unchanged = not (
+            study.environment.exists() and "format" in read_record(study.environment, ENVIRONMENT)
         )
-    return settings
+    if not unchanged:
+        raise UserError(
+            f"{path}: was changed since it was written; restore it or, to keep the change, move the file out "
+            "of the folder and run again with --config and its new path."
+        )
+    return config.read(path)
 
 
 def read_arrays(
@@ -419,10 +421,15 @@ def check_made_table(path: Path, record: Mapping[str, Any], root: Path) -> None:
         )
 
 
+def digest(content: bytes) -> str:
+    """SHA-256 of a file's content."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """SHA-256 of a file; `UserError` if it cannot be read."""
+    with _read_errors(path, path):
+        return digest(_read(path))
 
 
 def digests(folder: folders.FitFolder) -> dict[str, str]:
@@ -431,11 +438,11 @@ def digests(folder: folders.FitFolder) -> dict[str, str]:
     return {path.name: file_digest(path) for path in paths if path.exists()}
 
 
-def digest_of(path: Path, record: Mapping[str, Any]) -> str | None:
-    """SHA-256 of a file in the record that vouches for it; None if that is older than such digests."""
+def digest_of(path: Path, record: Mapping[str, Any], delete: Path) -> str | None:
+    """SHA-256 of a file in the record that vouches for it; None in records of the first format without it."""
     sha256 = record.get("sha256", {}).get(path.name)
     if sha256 is None and "format" in record:
-        raise UserError(f"{path}: is not what the program wrote there (no digest); delete it and run again.")
+        raise altered(path, "it has no digest", delete)
     return sha256
 
 
@@ -471,7 +478,7 @@ def _read(path: Path, sha256: str | None = None) -> bytes:
     if not stat.S_ISREG(mode):
         raise _AlteredError("it is a folder" if stat.S_ISDIR(mode) else "it is no regular file")
     content = path.read_bytes()
-    if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+    if sha256 is not None and digest(content) != sha256:
         raise _AlteredError("it was changed or replaced")
     return content
 

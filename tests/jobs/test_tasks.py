@@ -19,7 +19,8 @@ from eeg_sgdr.errors import FatalError
 from eeg_sgdr.jobs import tasks
 from eeg_sgdr.parallel import workers
 from eeg_sgdr.settings import plan
-from eeg_sgdr.storage import folders
+from eeg_sgdr.storage import files, folders
+from eeg_sgdr.storage.results import Subject
 
 
 @pytest.fixture(scope="module")
@@ -115,3 +116,19 @@ def test_a_full_disk_loses_nothing(study, undisturbed, tmp_path, monkeypatch, nu
     make_all(*study, root)
     assert {path: path.read_bytes() for path in done} == done
     assert killing.differing(undisturbed, killing.files(root)) == []
+
+
+def test_a_kill_while_a_fit_is_made_again_leaves_a_folder_that_is_read(study, tmp_path, monkeypatch):
+    settings, trials = study
+    every = settings.training.model_copy(update={"store": "epochs"})
+    make_all(settings, trials, tmp_path)
+
+    def full(*arguments):
+        raise FatalError("the disk is full")
+
+    monkeypatch.setattr(files, "write_npz", full)  # after history.csv
+    with pytest.raises(FatalError, match="the disk is full"):
+        make_all(settings.model_copy(update={"training": every}), trials, tmp_path)
+    subject = Subject(folders.SubjectFolder(tmp_path))
+    assert len(subject.done) == len(plan.fits(settings)) - 1
+    assert all(len(subject.history(key)) == key.budget for key in subject.done)
