@@ -49,7 +49,8 @@ class Study:
 
     def subjects(self) -> list["SubjectFolder"]:
         """The folders of all subjects, or folds, that have trials."""
-        tables = [*self.root.glob("subjects/*/trials.csv"), *self.root.glob("folds/*/trials.csv")]
+        parents = [_folder(self.root / name) for name in ("subjects", "folds")]
+        tables = [path for parent in parents for path in parent.glob("*/trials.csv")]
         return [SubjectFolder(path.parent) for path in sorted(tables)]
 
 
@@ -72,7 +73,7 @@ class SubjectFolder:
 
     def fits(self) -> list["FitFolder"]:
         """The folders of all fits that have ended."""
-        return [FitFolder(path.parent) for path in sorted(self.root.glob("fits/*/fit.json"))]
+        return [FitFolder(path.parent) for path in sorted(_folder(self.root / "fits").glob("*/fit.json"))]
 
 
 class FitFolder:
@@ -89,6 +90,13 @@ class FitFolder:
     def snapshot(self, epoch: int) -> Path:
         """Weights at an epoch."""
         return self.root / f"snapshot-{epoch:04d}.safetensors"
+
+
+def _folder(path: Path) -> Path:
+    """The path of a folder; UserError if something else is there."""
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{path}: is no folder; move it away and run again.")
+    return path
 
 
 def folder_name(label: str) -> str:

@@ -25,7 +25,8 @@ from eeg_sgdr.settings import Settings
 from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.storage import files, folders
 
-#: Format of the folder's files. Since 2, each JSON file and config.yaml holds a SHA-256 of its own content.
+#: Format of the files: since 2, JSON files and config.yaml hold a SHA-256 of their own content. A key more
+#: or less in a JSON file takes another number.
 FORMAT = 2
 
 #: Columns of trials.csv, evaluation.csv and history.csv.

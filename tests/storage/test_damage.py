@@ -1,10 +1,13 @@
 """Random changes to the files of a finished study are refused, or change nothing that is read."""
 
+import json
+import os
 import random
 import shutil
 
 import pytest
 
+from eeg_sgdr import report
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.storage.results import load_results
 
@@ -130,3 +133,67 @@ def test_no_change_to_a_finished_study_is_read_without_a_word(folder):
     assert read == []
     assert n_refused > 150
     assert content(folder) == expected
+
+
+UNIT = "subjects/001"
+FIT = f"{UNIT}/fits/restarts-b3-r0.05-s0"
+
+
+@pytest.fixture
+def aside(folder, tmp_path):
+    """Move what is at a path of the folder away until the test is over."""
+    moved = []
+
+    def move(name):
+        moved.append(folder / name)
+        return shutil.move(folder / name, tmp_path / "aside")
+
+    yield move
+    for path in moved:
+        if path.is_dir():
+            path.rmdir()
+        else:
+            path.unlink()
+        shutil.move(tmp_path / "aside", path)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("config.yaml", f"{UNIT}/trials.csv", f"{UNIT}/data.json", f"{UNIT}/summary.npz"),
+        *(f"{UNIT}/baseline/fit.json", f"{UNIT}/baseline/predictions.npz", f"{FIT}/fit.json"),
+        *(f"{FIT}/history.csv", f"{FIT}/predictions.npz", f"{FIT}/snapshot-0003.safetensors"),
+    ],
+)
+def test_what_is_no_file_is_refused_before_it_is_opened(name, make, folder, aside):
+    aside(name)
+    make(folder / name)
+    with pytest.raises(UserError, match=r"\(it is (a folder|no regular file)\); delete .* run again\."):
+        content(folder)
+
+
+@pytest.mark.parametrize("name", ["subjects", f"{UNIT}/fits"])
+def test_a_file_in_the_place_of_a_folder_is_refused(name, folder, aside):
+    aside(name)
+    (folder / name).write_bytes(b"")
+    with pytest.raises(UserError, match=rf"{name}: is no folder; move it away and run again\."):
+        content(folder)
+
+
+def test_half_a_character_in_a_file_of_the_first_format_is_refused(folder, aside):
+    data = json.loads(aside(f"{UNIT}/data.json").read_text())
+    first = {key: value for key, value in data.items() if key not in ("format", "digest", "sha256")}
+    (folder / UNIT / "data.json").write_text(json.dumps({**first, "flat": {"0/1": ["\ud800"]}}))
+    with pytest.raises(UserError, match=r"data\.json: .*surrogates not allowed\); delete .* run again\."):
+        content(folder)
+
+
+def test_the_command_refuses_another_digit_in_history(folder, aside, capsys):
+    table = aside(f"{FIT}/history.csv").read_text()
+    assert ",0.05," in table
+    (folder / FIT / "history.csv").write_text(table.replace(",0.05,", ",0.06,"))
+    assert report.main([str(folder)]) == 2
+    said = capsys.readouterr().err
+    assert f"{FIT}/history.csv: is not as it was written (it was changed or replaced); delete" in said
+    assert said.count("\n") == 1

@@ -10,6 +10,7 @@ import pytest
 
 from eeg_sgdr import report, run
 from eeg_sgdr.settings.plan import FitKey
+from eeg_sgdr.storage import schemas
 from eeg_sgdr.storage.results import load_results
 
 OLD = Path(__file__).parents[1] / "old_folder"
@@ -67,3 +68,6 @@ def test_it_is_continued(folder):
     for subject in results.subjects:
         assert subject.done == sorted([*KEYS, *added])
         assert not list(subject.folder.root.rglob("checkpoint"))
+        # Old and new fits lie side by side.
+        assert {key for key, content in subject.fits.items() if "format" in content} == {*added}
+        assert subject.data["format"] == schemas.FORMAT
