@@ -55,6 +55,7 @@ def update(root: Path) -> Results | None:
         bring_up_to_date(subject, results.settings)
     # Results reads tables when they are asked for, so these are the new ones.
     table = files.csv_bytes(comparison(results))
-    files.write_bytes(path, table)
+    files.remove(path)  # the record is never beside another table
     write_record(study.comparison_record, {"sha256": {path.name: digest(table)}})
+    files.write_bytes(path, table)
     return results

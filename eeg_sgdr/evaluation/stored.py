@@ -34,11 +34,10 @@ class Facts:
 
 
 def evaluate(subject: Subject, settings: Settings) -> None:
-    """Write evaluation.csv, then evaluation.json, which vouches for it."""
+    """Write evaluation.csv, and evaluation.json, which vouches for it."""
     folder = subject.folder
     stored = tables.stored_probabilities(subject, settings)
     table = files.csv_bytes(tables.evaluation(subject, settings, stored))
-    files.write_bytes(folder.evaluation, table)
     known = _facts(subject, settings, stored)
     record = {
         "fingerprint": fingerprint(subject, settings),
@@ -47,7 +46,10 @@ def evaluate(subject: Subject, settings: Settings) -> None:
         "seconds": {key.name: seconds for key, seconds in known.seconds.items()},
         "sha256": {folder.evaluation.name: schemas.digest(table)},
     }
+    # The record is never beside another table: a kill leaves none, which the next run makes.
+    files.remove(folder.evaluation)
     schemas.write_record(folder.evaluation_record, record)
+    files.write_bytes(folder.evaluation, table)
 
 
 def bring_up_to_date(subject: Subject, settings: Settings) -> None:

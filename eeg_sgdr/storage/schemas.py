@@ -417,8 +417,8 @@ def check_made_table(path: Path, record: Mapping[str, Any], root: Path) -> None:
     """Refuse a table that commands make again and its ``record`` does not vouch for."""
     if path.is_file() and record.get("sha256", {}).get(path.name) != file_digest(path):
         raise UserError(
-            f"{path}: is not the table that {path.stem}.json beside it vouches for (one of them was changed, "
-            f"or a run is writing them now); run python -m eeg_sgdr.report {root}, which makes it again."
+            f"{path}: is not the table that {path.stem}.json vouches for (one of the two was changed); "
+            f"run python -m eeg_sgdr.report {root}, which makes it again."
         )
 
 

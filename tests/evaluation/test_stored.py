@@ -1,6 +1,7 @@
 """Which subjects are evaluated again: those whose settings, trials or predictions have changed."""
 
 import shutil
+from unittest.mock import patch
 
 import pandas as pd
 import pytest
@@ -100,9 +101,19 @@ def change_table(root):
 
 
 def between_the_writes(root):
-    """What a kill after evaluation.csv, before evaluation.json, leaves of another evaluation."""
-    subject = Results(root).subject("01")
-    files.write_csv(subject.folder.evaluation, subject.evaluation.iloc[:-1])
+    """What a kill between evaluation.json and evaluation.csv leaves of another evaluation; it is read."""
+    write_settings(root, batch_norm_statistics="running")
+    results, write = Results(root), files.write_bytes
+
+    def killed(path, content):
+        if path.name == "evaluation.csv":
+            raise KeyboardInterrupt
+        write(path, content)
+
+    with patch.object(files, "write_bytes", killed), pytest.raises(KeyboardInterrupt):
+        stored.evaluate(results.subject("01"), results.settings)
+    assert set(load_results(root).evaluation["subject"]) == {"02"}
+    write_settings(root)
 
 
 CHANGES = {

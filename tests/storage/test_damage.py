@@ -41,7 +41,7 @@ def content(root):
         subject.probabilities(key, "recomputed")
     return {
         "settings": results.settings.model_dump_json(),
-        "tables": [table.to_csv() for table in (results.trials, results.history)],
+        "tables": [table.to_csv() for table in (results.trials, results.history, results.evaluation)],
         "records": [subject.data, subject.baseline, subject.fits],
         "arrays": {
             (name, each): (str(array.dtype), array.shape, array.tobytes())
