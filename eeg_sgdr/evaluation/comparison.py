@@ -1,5 +1,6 @@
 """comparison.csv: all rows, and the update of the file."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -8,7 +9,7 @@ from eeg_sgdr.evaluation.anytime import anytime
 from eeg_sgdr.evaluation.descriptive import curve, diverged, untested
 from eeg_sgdr.evaluation.ensembles import ensemble
 from eeg_sgdr.evaluation.inference import hypothesis_tests
-from eeg_sgdr.evaluation.stored import bring_up_to_date, facts
+from eeg_sgdr.evaluation.stored import Facts, bring_up_to_date, facts
 from eeg_sgdr.evaluation.units import read_errors, read_subject_errors
 from eeg_sgdr.storage import files, folders
 from eeg_sgdr.storage.results import Results
@@ -17,6 +18,11 @@ from eeg_sgdr.storage.schemas import COMPARISON, COUNTS, TEXTS, digest, write_re
 
 def comparison(results: Results) -> pd.DataFrame:
     """One row per number of the study's page; columns as in `storage.schemas`."""
+    return _table(results, {subject.label: facts(subject, results.settings) for subject in results.subjects})
+
+
+def _table(results: Results, of_unit: Mapping[str, Facts]) -> pd.DataFrame:
+    """The table from evaluations, and from the facts of every unit."""
     settings = results.settings
     errors = read_errors(results.evaluation, settings)
     subject_errors = read_subject_errors(results.evaluation, settings)
@@ -25,7 +31,6 @@ def comparison(results: Results) -> pd.DataFrame:
         for subject in results.subjects
         for content in [subject.fits[key] for key in subject.done[:1]]
     }
-    of_unit = {subject.label: facts(subject, settings) for subject in results.subjects}
     rows = [
         *hypothesis_tests(settings, errors, subject_errors, updates),
         *curve(settings, subject_errors),
@@ -51,10 +56,9 @@ def update(root: Path) -> Results | None:
     n_subjects = len(done) if named == "all" else len(named)
     if not done or (n_subjects < 2 and not path.is_file()):
         return None
-    for subject in done:
-        bring_up_to_date(subject, results.settings)
+    of_unit = {subject.label: bring_up_to_date(subject, results.settings) for subject in done}
     # Results reads tables when they are asked for, so these are the new ones.
-    table = files.csv_bytes(comparison(results))
+    table = files.csv_bytes(_table(results, of_unit))
     files.remove(path)  # the record is never beside another table
     write_record(study.comparison_record, {"sha256": {path.name: digest(table)}})
     files.write_bytes(path, table)

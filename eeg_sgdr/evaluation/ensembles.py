@@ -91,7 +91,7 @@ def ensemble(
     For each N, errors are averaged over disjoint groups of seeds. The last row counts test trials.
     ``surfaces`` are the errors of its predictors in each unit.
     """
-    stored = replace(errors, of_unit={unit: surfaces[unit] for unit in errors.of_unit})
+    stored = replace(errors, of_unit={unit: surfaces.get(unit, {}) for unit in errors.of_unit})
     rows = []
     for cell in cells(settings):
         found = mean_errors(stored, {group: [side] for group, side in cell.items()})

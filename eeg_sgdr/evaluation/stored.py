@@ -14,7 +14,6 @@ from eeg_sgdr.evaluation.predictors import Predictor, Stored
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.storage import files, schemas
-from eeg_sgdr.storage.folders import FitFolder
 from eeg_sgdr.storage.results import Subject
 
 #: To be raised by hand when the arithmetic of evaluation.csv or of `Facts` changes.
@@ -33,7 +32,7 @@ class Facts:
     seconds: dict[FitKey, float]
 
 
-def evaluate(subject: Subject, settings: Settings) -> None:
+def evaluate(subject: Subject, settings: Settings) -> Facts:
     """Write evaluation.csv, and evaluation.json, which vouches for it."""
     folder = subject.folder
     stored = tables.stored_probabilities(subject, settings)
@@ -50,21 +49,28 @@ def evaluate(subject: Subject, settings: Settings) -> None:
     files.remove(folder.evaluation)
     schemas.write_record(folder.evaluation_record, record)
     files.write_bytes(folder.evaluation, table)
+    return known
 
 
-def bring_up_to_date(subject: Subject, settings: Settings) -> None:
+def bring_up_to_date(subject: Subject, settings: Settings) -> Facts:
     """Evaluate a subject or fold unless its tables are those of these settings and fits, unchanged."""
     path = subject.folder.evaluation
     record = _current_record(subject, settings)
-    if not (record and path.is_file() and record["sha256"].get(path.name) == schemas.file_digest(path)):
-        evaluate(subject, settings)
+    if record and path.is_file() and record["sha256"].get(path.name) == schemas.file_digest(path):
+        return _recorded(subject, settings, record)
+    return evaluate(subject, settings)
 
 
 def facts(subject: Subject, settings: Settings) -> Facts:
     """Facts from evaluation.json where it is current, else computed."""
     record = _current_record(subject, settings)
-    if not record:
-        return _facts(subject, settings, tables.stored_probabilities(subject, settings))
+    if record:
+        return _recorded(subject, settings, record)
+    return _facts(subject, settings, tables.stored_probabilities(subject, settings))
+
+
+def _recorded(subject: Subject, settings: Settings, record: Mapping[str, Any]) -> Facts:
+    """Facts from evaluation.json, which is current."""
     errors = zip(surface_predictors(settings), record["surface"], strict=True)
     return Facts(
         {one: error for one, error in errors if error is not None},
@@ -76,9 +82,9 @@ def fingerprint(subject: Subject, settings: Settings) -> str:
     """Fingerprint of all that decides the evaluation: settings, trials, predictions, and its arithmetic."""
     training = settings.training
     folder = subject.folder
-    fits = {key.name: (folder.fit(key.name), subject.fits[key]) for key in subject.done}
+    done = {key.name: subject.fits[key] for key in subject.done}
     if subject.baseline and subject.baseline["state"] == "done":
-        fits["baseline"] = folder.baseline, subject.baseline
+        done["baseline"] = subject.baseline
     return config.fingerprint(
         {
             "version": VERSION,
@@ -87,16 +93,18 @@ def fingerprint(subject: Subject, settings: Settings) -> str:
             "schedules": {name: arm.model_dump(mode="json") for name, arm in settings.schedules.items()},
             "training": [training.initial_rates, training.seeds, training.store],
             "trials": [schemas.file_digest(path) for path in (folder.trials, folder.data)],
-            "predictions": {name: _digest(*fit) for name, fit in fits.items()},
+            "predictions": {name: _digest(subject, name, content) for name, content in done.items()},
         }
     )
 
 
-def _digest(folder: FitFolder, content: Mapping[str, Any]) -> str:
-    """SHA-256 of predictions.npz; computed where fit.json is older than such digests."""
-    path = folder.predictions
-    listed = schemas.digest_of(path, content, folder.root)
-    return listed or (schemas.file_digest(path) if path.is_file() else "")
+def _digest(subject: Subject, name: str, content: Mapping[str, Any]) -> str:
+    """SHA-256 of a fit's predictions.npz; computed where fit.json is older than such digests."""
+    listed: str = content.get("sha256", {}).get("predictions.npz", "")
+    if listed:
+        return listed
+    path = (subject.folder.baseline if name == "baseline" else subject.folder.fit(name)).predictions
+    return schemas.file_digest(path) if path.is_file() else ""
 
 
 def _current_record(subject: Subject, settings: Settings) -> dict[str, Any]:
