@@ -129,7 +129,7 @@ def files(root: Path) -> dict[str, object]:
         if path.is_dir() or path.name == "environment.json":
             continue
         content: object = path.read_bytes()
-        if path.name == "fit.json":
+        if path.name in ("fit.json", "evaluation.json"):
             content = json.loads(path.read_text())
             # The record's digest, and that of history.csv, are of times, too.
             content = {key: value for key, value in content.items() if key not in ("seconds", "digest")}

@@ -72,7 +72,7 @@ def test_the_folder_is_as_the_contract_says(results):
         "restarts-b3-r0.025-s0": [1, 3], "restarts-b3-r0.05-s0": [1, 3],
     }  # fmt: skip
     of_subject = {
-        *("trials.csv", "data.json", "summary.npz", "evaluation.csv"),
+        *("trials.csv", "data.json", "summary.npz", "evaluation.csv", "evaluation.json"),
         *("baseline/fit.json", "baseline/predictions.npz"),
         *(f"fits/{name}/{file}" for name in fits for file in ("fit.json", "history.csv", "predictions.npz")),
         *(f"fits/{name}/snapshot-{end:04d}.safetensors" for name, ends in fits.items() for end in ends),
@@ -184,7 +184,8 @@ def test_evaluation_is_recomputed_from_predictions(subject):
 
 def test_running_statistics_are_tabled_without_training(subject, settings):
     evaluation = settings.evaluation.model_copy(update={"batch_norm_statistics": "running"})
-    running = tables.evaluation(subject, settings.model_copy(update={"evaluation": evaluation}))
+    asked = settings.model_copy(update={"evaluation": evaluation})
+    running = tables.evaluation(subject, asked, tables.stored_probabilities(subject, asked))
     row = running.query("schedule == 'step' and budget == 2 and rates == '0.05'").iloc[0]
     arrays = subject.predictions(FitKey("step", 2, 0.05, 0))
     squares = (arrays["probabilities_running"][0] - np.eye(4)[arrays["y"]]) ** 2

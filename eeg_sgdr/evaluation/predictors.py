@@ -72,12 +72,15 @@ class Predictor:
         """Epochs of training of all fits together."""
         return self.n_fits * self.epoch
 
-    def probabilities(self, stored: Mapping[FitKey, Mapping[int, np.ndarray]]) -> np.ndarray:
+    def probabilities(self, stored: "Stored") -> np.ndarray:
         """Average probabilities stored by fit and epoch; shape (n_trials, n_classes), float64."""
         return np.mean(
             [stored[key][epoch] for key in self.fits for epoch in self.epochs], axis=0, dtype=float
         )
 
+
+#: Test probabilities by fit and epoch; shape (n_trials, n_classes).
+Stored = Mapping[FitKey, Mapping[int, np.ndarray]]
 
 #: The classical baseline, which is no average of fits.
 CLASSICAL = Predictor((), (), "baseline")
@@ -170,7 +173,7 @@ def is_done(subject: Subject, predictor: Predictor) -> bool:
     """Whether a subject has all fits of a predictor, or its baseline."""
     if predictor == CLASSICAL:
         return subject.baseline is not None and subject.baseline["state"] == "done"
-    return set(predictor.fits) <= set(subject.done)
+    return all(key in subject.fits and subject.fits[key]["state"] == "done" for key in predictor.fits)
 
 
 class TrainingTimes:

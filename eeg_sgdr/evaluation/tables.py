@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from eeg_sgdr.evaluation.metrics import METRICS
-from eeg_sgdr.evaluation.predictors import CLASSICAL, Predictor, is_done, predictors
+from eeg_sgdr.evaluation.predictors import CLASSICAL, Predictor, Stored, is_done, predictors
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.storage.results import Subject
 
@@ -17,11 +17,16 @@ IDENTITY = ("schedule", "budget", "epoch", "rates", "seeds", "members")
 COST = ("n_fits", "n_snapshots", "n_networks", "epochs_spent")
 
 
-def evaluation(subject: Subject, settings: Settings) -> pd.DataFrame:
-    """One row per predictor, with the baseline if it is done; in a fold per test subject and for "all"."""
+def stored_probabilities(subject: Subject, settings: Settings) -> Stored:
+    """Test probabilities of all fits that are done, with the batch-norm statistics of the settings."""
     statistics = settings.evaluation.batch_norm_statistics
-    stored = {key: subject.probabilities(key, statistics) for key in subject.done}
+    return {key: subject.probabilities(key, statistics) for key in subject.done}
+
+
+def evaluation(subject: Subject, settings: Settings, stored: Stored) -> pd.DataFrame:
+    """One row per predictor, with the baseline if it is done; in a fold per test subject and for "all"."""
     y = labels(subject)
+    parts = _trials_of(subject)
     scored = [(predictor, predictor.probabilities(stored)) for predictor in predictors(settings, stored)]
     if is_done(subject, CLASSICAL):
         scored.append((CLASSICAL, subject.baseline_probabilities()))
@@ -35,7 +40,7 @@ def evaluation(subject: Subject, settings: Settings) -> pd.DataFrame:
                 **{name: metric(y[trials], probabilities[trials]) for name, metric in METRICS.items()},
             }
             for predictor, probabilities in scored
-            for label, trials in _trials_of(subject).items()
+            for label, trials in parts.items()
         ]
     )
 

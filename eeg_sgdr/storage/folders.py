@@ -35,6 +35,7 @@ class Study:
         self.config = root / "config.yaml"
         self.environment = root / "environment.json"
         self.comparison = root / "comparison.csv"
+        self.comparison_record = root / "comparison.json"
         self.figure4 = (root / "figure4.svg", root / "figure4.png")
         self.report = root / "report.html"
 
@@ -62,6 +63,7 @@ class SubjectFolder:
         self.data = root / "data.json"
         self.summary = root / "summary.npz"
         self.evaluation = root / "evaluation.csv"
+        self.evaluation_record = root / "evaluation.json"
         self.report = root / "report.html"
         self.baseline = FitFolder(root / "baseline")
 
