@@ -1,10 +1,12 @@
 """Bad input, as a user meets it: one sentence (what, where, remedy), status 2, and nothing written."""
 
 import dataclasses
+import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -336,6 +338,18 @@ def test_a_rate_that_diverges_fails_its_fits_alone(user, capfd):
         assert f"subject 01, {fit}: {why}" in said
     assert set(subject.evaluation["rates"]) == {"0.05", ""}
     assert subject.folder.report.is_file()
+
+
+def test_empty_locks_of_the_future_hold_nobody(user, monkeypatch, capfd):
+    """A power failure has left them, and the clock was set back."""
+    monkeypatch.setattr("eeg_sgdr.storage.files.EMPTY_S", 0.1)
+    monkeypatch.setattr("filelock._soft.MALFORMED_LOCK_AGE_THRESHOLD", 0.1)
+    locks = [Path("results/small/.config.lock"), Path(FIT, ".fit.lock"), Path("data/cache/hashes.lock")]
+    for lock in locks:
+        lock.touch()
+        os.utime(lock, (time.time() + 1e8,) * 2)
+    assert run.main(["--config", "mine.yaml", "--subject", "1", "--out", "results/small"]) == 0
+    assert [lock for lock in locks if lock.exists()] == []
 
 
 def test_a_sensor_that_some_recordings_lack_is_left_out_and_named(recordings):

@@ -2,17 +2,20 @@
 
 import json
 import os
+import stat
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import pandas as pd
-from filelock import SoftFileLease, Timeout
+from filelock import LeaseSettingsMismatch, SoftFileLease, Timeout
+from tqdm import tqdm
 
 from eeg_sgdr.errors import disk_errors
 
@@ -106,7 +109,13 @@ def _umask() -> int:
 STALE_S = 120
 
 #: Seconds after which an empty lock file is taken for the leftover of a power failure.
-EMPTY_S = 10
+EMPTY_S = 5
+
+#: Seconds after which a process that waits for a lock says so.
+QUIET_S = 3
+
+#: Seconds between two attempts.
+POLL_S = 0.05
 
 
 @contextmanager
@@ -114,28 +123,82 @@ def lock(path: Path, patience_s: float = -1) -> Iterator[bool]:
     """Hold a lock file; yields False if another process still holds it after the patience (negative: no end).
 
     The file names its process and machine, and its time is renewed regularly (filelock's lease). The lock is
-    free when the file is gone, when its process on this machine has ended, or when a lock of another machine
-    has not been renewed for `STALE_S`. So it works on file systems without locks. A process that is wrongly
-    taken for dead writes the same files again.
+    free when the file is gone, when its process on this machine has ended, or when the waiting process has
+    seen no change of the file for `STALE_S`, whatever it holds. So it works on file systems without locks. A
+    process that is wrongly taken for dead writes the same files again.
     """
     lease = SoftFileLease(path, lease_duration=float(STALE_S))
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_orphaned(path)
-        with suppress(Timeout):
-            lease.acquire(timeout=patience_s)
+        _acquire(lease, path, patience_s)
     try:
         yield lease.is_locked
     finally:
         lease.release()
 
 
-def _remove_orphaned(path: Path) -> None:
-    """Remove an orphaned lock file: one without content, which a power failure has left."""
-    with suppress(OSError):
-        status = path.stat()
-        if status.st_size == 0 and time.time() - status.st_mtime > EMPTY_S:
-            path.unlink()
+def _acquire(lease: SoftFileLease, path: Path, patience_s: float) -> None:
+    """Acquire a lease, if it becomes free within the patience."""
+    # Files are watched by the clock of this process, as their times may lie in the future. filelock does so,
+    # too, but waits for ever for a file that is empty, or that holds another kind of lock.
+    began = since = time.monotonic()
+    seen, told = None, False
+    while True:
+        with suppress(Timeout, LeaseSettingsMismatch):
+            lease.acquire(blocking=False)
+            return
+        now = time.monotonic()
+        if 0 <= patience_s <= now - began:
+            return
+        before, seen = seen, _state(path)
+        if seen is None or seen != before:
+            since = now
+        elif now - since >= (STALE_S if seen.size else EMPTY_S):
+            _disown(path, seen)
+        if not told and now - began >= QUIET_S:
+            told = True
+            _say_waiting(path, lease)
+        time.sleep(POLL_S)
+
+
+class _State(NamedTuple):
+    """What a renewal or a replacement of a lock file changes."""
+
+    size: int
+    inode: int
+    modified_ns: int
+    changed_ns: int
+
+
+def _state(file: Path | int) -> _State | None:
+    """State of a regular file, given by its path or descriptor; None if it is none."""
+    with suppress(FileNotFoundError):
+        status = os.lstat(file) if isinstance(file, Path) else os.fstat(file)
+        if stat.S_ISREG(status.st_mode):
+            return _State(status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
+    return None
+
+
+def _disown(path: Path, seen: _State) -> None:
+    """Overwrite a lock file that is as it was seen, so that filelock replaces it as malformed."""
+    # Not removed: by now the path may name another's file. The open one is that which was seen, or it is not.
+    with suppress(FileNotFoundError), path.open("r+b") as file:
+        if _state(file.fileno()) == seen:
+            file.truncate(0)
+            file.write(b"orphaned")
+
+
+def _say_waiting(path: Path, lease: SoftFileLease) -> None:
+    """Say on stderr whose end is waited for."""
+    owner = lease.owner
+    # filelock may add the container to the name.
+    holder = f"process {owner.pid} on {owner.hostname.partition('?')[0]}" if owner else "an unknown process"
+    with suppress(OSError, ValueError):  # nobody may be listening
+        tqdm.write(
+            f"{path}: waiting for {holder} that holds it; end that one to go on now (it counts as ended "
+            f"after {STALE_S} s, or less, without a sign of life).",
+            file=sys.stderr,
+        )
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from eeg_sgdr.errors import UserError
-from eeg_sgdr.storage.files import clean, lock, remove
+from eeg_sgdr.storage.files import EMPTY_S, clean, lock, remove
 
 
 @contextmanager
@@ -23,7 +23,8 @@ def fit_lock(folder: "FitFolder", patience_s: float) -> Iterator[bool]:
 def tidy(folder: "FitFolder") -> None:
     """Remove the leftovers of a crash after a fit's last file was written."""
     if folder.lock.exists():
-        with fit_lock(folder, patience_s=0):
+        # A power failure leaves an empty file, which is known for a leftover when it stays so.
+        with suppress(FileNotFoundError), fit_lock(folder, 0 if folder.lock.stat().st_size else 3 * EMPTY_S):
             pass
 
 
