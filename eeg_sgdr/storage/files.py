@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import socket
 import stat
 import sys
 import tempfile
@@ -10,14 +12,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
-import pandas as pd
 from filelock import LeaseSettingsMismatch, SoftFileLease, Timeout
 from tqdm import tqdm
 
 from eeg_sgdr.errors import disk_errors
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 try:
     import fcntl
@@ -27,6 +31,12 @@ except ImportError:  # not on Windows
 
 #: Suffix of incomplete files.
 PART = ".part"
+
+#: Prefix of temporary folders.
+TEMPORARY = "eeg_sgdr-"
+
+#: Where Linux keeps semaphores.
+SEMAPHORES = Path("/dev/shm")  # noqa: S108
 
 
 def write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
@@ -70,6 +80,45 @@ def clean(folder: Path) -> None:
         with suppress(OSError), path.open("r+b") as file:
             if _try_lock(file):
                 path.unlink()
+
+
+@contextmanager
+def temporary_folder(root: Path | None = None) -> Iterator[Path]:
+    """A temporary folder in another, by default the system's; those of killed processes there are removed."""
+    root = root or Path(tempfile.gettempdir())
+    with disk_errors(root):
+        for lock in root.glob(f"{TEMPORARY}*/{_lock_name()}"):
+            _remove_abandoned(lock)
+        folder, file = _locked_folder(root)
+    with folder, file:
+        yield Path(folder.name)
+
+
+def _locked_folder(root: Path) -> tuple[tempfile.TemporaryDirectory[str], BinaryIO]:
+    """Make a folder with a locked file in it."""
+    while True:
+        folder = tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=root, ignore_cleanup_errors=True)
+        path = Path(folder.name) / _lock_name()
+        with suppress(FileNotFoundError):  # before it is locked, another process may remove it
+            file = path.open("wb")
+            _try_lock(file)
+            if path.exists():
+                return folder, file
+            file.close()
+
+
+def _lock_name() -> str:
+    # Where several machines share a folder, each judges only its own processes.
+    return f"{socket.gethostname()}.lock"
+
+
+def _remove_abandoned(lock: Path) -> None:
+    """Remove a temporary folder, and semaphores named after it, if no process holds its lock."""
+    with suppress(OSError), lock.open("r+b") as file:
+        if fcntl and _try_lock(file):
+            for semaphore in SEMAPHORES.glob(f"sem.{lock.parent.name}-*"):
+                semaphore.unlink()
+            shutil.rmtree(lock.parent, ignore_errors=True)
 
 
 def remove(path: Path) -> None:
@@ -221,7 +270,7 @@ def write_json(path: Path, data: Any) -> None:
     write_text(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
 
 
-def write_csv(path: Path, table: pd.DataFrame) -> None:
+def write_csv(path: Path, table: "pd.DataFrame") -> None:
     """Write a table; numbers at full precision."""
     write_text(path, table.to_csv(index=False, lineterminator="\n"))
 

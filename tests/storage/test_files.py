@@ -92,6 +92,25 @@ def test_a_file_that_was_taken_for_a_leftover_is_begun_again(tmp_path, monkeypat
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_temporary_folders_of_killed_processes_are_removed_and_no_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "SEMAPHORES", tmp_path)
+    code = (
+        "import os, sys; from eeg_sgdr.storage import files\n"
+        "with files.temporary_folder(files.Path(sys.argv[1])) as folder:\n"
+        "    (folder / 'file').touch(); (folder.parent / f'sem.{folder.name}-x').touch()\n"
+        "    os.kill(os.getpid(), 9)"
+    )
+    with files.temporary_folder(tmp_path) as mine:
+        other = tmp_path / "eeg_sgdr-other"
+        other.mkdir()
+        (other / "another-machine.lock").touch()
+        subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+        assert len(list(tmp_path.iterdir())) == 4
+        with files.temporary_folder(tmp_path) as folder:
+            assert {*tmp_path.iterdir()} == {mine, other, folder}
+    assert list(tmp_path.iterdir()) == [other]
+
+
 def test_removing_what_is_not_there_is_fine(tmp_path):
     files.remove(tmp_path / "nothing")
 
