@@ -24,6 +24,11 @@ class FatalError(UserError):
     """A `UserError` that all further work would meet, too, such as a full disk."""
 
 
+def is_unicode(text: str) -> bool:
+    """Whether a text is Unicode; Python's names of files may hold other bytes, as lone surrogates."""
+    return text.encode(errors="replace").decode() == text
+
+
 def in_words(error: BaseException) -> str:
     """Kind and message of a library's exception, on one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -18,7 +18,7 @@ import numpy as np
 from filelock import LeaseSettingsMismatch, SoftFileLease, Timeout
 from tqdm import tqdm
 
-from eeg_sgdr.errors import disk_errors
+from eeg_sgdr.errors import UserError, disk_errors, is_unicode
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +32,9 @@ except ImportError:  # not on Windows
 #: Suffix of incomplete files.
 PART = ".part"
 
+#: Most bytes of a name, and most characters of a path: what file systems take, less what comes below it.
+NAME_BYTES, PATH_LENGTH = 255, 3500
+
 #: Prefix of temporary folders.
 TEMPORARY = "eeg_sgdr-"
 
@@ -43,6 +46,7 @@ def write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
     """Write a file atomically; ``fill`` writes to an open one."""
     # Written to a temporary file, flushed to the disk, then renamed. The writer locks the temporary file; the
     # lock ends with its process, so that `clean` can recognise leftovers of a crash.
+    check_path(path)
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with _temporary(path) as file:
@@ -59,6 +63,21 @@ def write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
                 Path(file.name).unlink(missing_ok=True)
                 raise
         _sync_folder(path.parent)
+
+
+def check_path(path: Path) -> None:
+    """Refuse a path that no file or folder can have, or that cannot be named in a page."""
+    text = str(path)
+    if "\0" in text:
+        problem = "holds a null byte"
+    elif not is_unicode(text):
+        problem = "is no text in UTF-8"
+    elif max(len(os.fsencode(name)) for name in ("", *path.parts)) > NAME_BYTES or len(text) > PATH_LENGTH:
+        problem = "is too long"
+        text = f"{text[:50]}..."
+    else:
+        return
+    raise UserError(f"{text}: {problem}, and so cannot be a path; give another.")
 
 
 def _temporary(path: Path) -> BinaryIO:

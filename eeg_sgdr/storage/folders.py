@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from eeg_sgdr.errors import UserError
-from eeg_sgdr.storage.files import EMPTY_S, clean, lock, remove
+from eeg_sgdr.storage.files import EMPTY_S, check_path, clean, lock, remove
 
 
 @contextmanager
@@ -29,9 +29,10 @@ def tidy(folder: "FitFolder") -> None:
 
 
 class Study:
-    """Paths in the results folder of a study."""
+    """Paths in the results folder of a study; UserError if there can be none of its name."""
 
     def __init__(self, root: Path) -> None:
+        check_path(root)
         self.root = root
         self.config = root / "config.yaml"
         self.environment = root / "environment.json"
@@ -93,8 +94,8 @@ class FitFolder:
 def folder_name(label: str) -> str:
     """Name of a label's folder, digits padded to three; UserError if it is unsafe as a name."""
     name = label.zfill(3) if label.isdigit() else label
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}", name):
         raise UserError(
-            f"subject {label!r}: cannot be the name of a folder; rename it (letters, digits, - _ .)."
+            f"subject {label[:100]!r}: cannot be the name of a folder; rename it (letters, digits, - _ .)."
         )
     return name

@@ -1,6 +1,7 @@
 """Source of recordings in a BIDS dataset, by mne-bids."""
 
 import csv
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,7 +36,7 @@ class Bids(Source):
         return cls(Path(settings.root), settings.task, settings)
 
     def __init__(self, root: Path, task: str, settings: LabRecordings | None = None) -> None:
-        if not root.is_dir():
+        if not os.path.isdir(root):  # False, too, for a path that cannot be
             raise UserError(f"recordings.root: there is no folder {root}; name that of a BIDS dataset.")
         self.root = root
         self.task = task
