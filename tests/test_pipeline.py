@@ -233,7 +233,8 @@ def test_a_checkpoint_stays_only_where_a_fit_is_made_again(data_dir, copied, mon
     fit = folders.Study(copied).subject("01").fit("step-b3-r0.05-s0")
     for path in (fit.checkpoint, fit.lock):
         path.write_bytes(b"")
-        os.utime(path, (0, 0))
+    monkeypatch.setattr("eeg_sgdr.storage.files.EMPTY_S", 0.1)
+    monkeypatch.setattr("filelock._soft.MALFORMED_LOCK_AGE_THRESHOLD", 0.1)
     monkeypatch.setattr(Jobs, "_submit", lambda *_: None)
     run(data_dir, copied, training={"store": stored})
     assert fit.checkpoint.exists() == kept

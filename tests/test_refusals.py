@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,6 +154,7 @@ def not_a_number(data):
 VHDR, EVENTS = RUN.format("01", 1, "eeg.vhdr"), RUN.format("01", 1, "events.tsv")
 TESTED = RUN.format("01", 2, "events.tsv")
 EDF = RUN.format("02", 1, "eeg.edf")
+LONG = "x" * 300
 FIT = "results/small/subjects/001/fits/step-b1-r0.05-s0"
 OTHER_FIT = FIT.replace("step", "restarts")
 
@@ -207,6 +209,36 @@ CASES = {
     "figure of unknown kind": Case("rates.txt ... svg", "--schedule-figure rates.txt"),
     "figure in no folder": Case("mine.yaml/rates.svg: cannot be written ... make room",
         "--schedule-figure mine.yaml/rates.svg"),
+    "superscript digit": Case("subject '²' is not there; there are 01, 02", "--subject ²"),
+    "range to a superscript digit": Case("subject '1-²' is not there; there are 01, 02", "--subject 1-²"),
+    "digit of another script": Case("subject '٢' is not there; there are 01, 02", "--subject ٢"),
+    "label of 5000 digits": Case("subject '111 ... 1...' is not there; there are 01, 02",
+        f"--subject {'1' * 5000}"),
+    "range of 5000 digits": Case("1-999 ... more digits than any label ... shorter range",
+        f"--subject 1-{'9' * 5000}"),
+    "superscript fold": Case("fold '²' is not there; there are 1, 2", "--fold ²",
+        settings={"split": {"by": "subject", "folds": 2}}),
+    "participant of a superscript digit": Case("subject '²' ... cannot be the name of a folder ... rename it",
+        "--subject all", damage=write("dataset/participants.tsv", "participant_id\nsub-²\n".encode())),
+    "results folder of 300 characters": Case("xxx ... is too long ... give another", f"--out {LONG}"),
+    "results folder with a null byte": Case(r"a\x00b: holds a null byte ... give another", "--out a\0b"),
+    "results folder not in UTF-8": Case(r"a\udcff: is no text in UTF-8 ... give another", "--out a\udcff"),
+    "configuration of 300 characters": Case("neither a file nor a shipped", f"--config {LONG}"),
+    "configuration with a null byte": Case("neither a file nor a shipped", "--config a\0b"),
+    "figure of 300 characters": Case("xxx ... is too long ... give another", f"--schedule-figure {LONG}.svg"),
+    "figure with a null byte": Case("null byte ... give another", "--schedule-figure a\0.svg"),
+    "figure not in UTF-8": Case("UTF-8 ... give another", "--schedule-figure a\udcff.svg"),
+    "data folder of 300 characters": Case("(File name too long) ... give another ... compute.data_dir",
+        settings={"compute.data_dir": LONG}),
+    "data folder with a null byte": Case(r"'\x00' holds a null byte ... line 1 ... correct it",
+        r'--set compute.data_dir="\0"'),
+    "half a character": Case(r"'\ud83d' ... is no text in Unicode ... line 1 ... correct it",
+        r'--set compute.data_dir="\ud83d"'),
+    "dataset of 300 characters": Case("recordings.root: there is no folder xxx ... name that of a BIDS",
+        settings={"recordings.root": LONG}),
+    **{f"unfit value of {tag}": Case("mine.yaml: not readable as YAML ... line 1 ... correct it there",
+        damage=write("mine.yaml", f'name: {tag} ""'.encode()))
+        for tag in ("!!int", "!!float", "!!bool", "!!timestamp", "!!binary", "!!set")},
     "results folder is a file": Case("mine.yaml", "--out mine.yaml"),
     "unknown test run": Case("split.test: subject 01, run '7' is not there ... there are 1, 2",
         settings={"split.test": ["7"]}),
@@ -422,6 +454,18 @@ def test_a_rate_that_diverges_fails_its_fits_alone(user, capfd):
         assert f"subject 01, {fit}: {why}" in said
     assert set(subject.evaluation["rates"]) == {"0.05", ""}
     assert subject.folder.report.is_file()
+
+
+def test_empty_locks_of_the_future_hold_nobody(user, monkeypatch, capfd):
+    """A power failure has left them, and the clock was set back."""
+    monkeypatch.setattr("eeg_sgdr.storage.files.EMPTY_S", 0.1)
+    monkeypatch.setattr("filelock._soft.MALFORMED_LOCK_AGE_THRESHOLD", 0.1)
+    locks = [Path("results/small/.config.lock"), Path(FIT, ".fit.lock"), Path("data/cache/hashes.lock")]
+    for lock in locks:
+        lock.touch()
+        os.utime(lock, (time.time() + 1e8,) * 2)
+    assert run.main(["--config", "mine.yaml", "--subject", "1", "--out", "results/small"]) == 0
+    assert [lock for lock in locks if lock.exists()] == []
 
 
 def test_a_sensor_that_some_recordings_lack_is_left_out_and_named(recordings):

@@ -16,6 +16,7 @@ from eeg_sgdr.parallel import workers
 from eeg_sgdr.parallel.workers import Pool
 from eeg_sgdr.settings import Settings, SubjectSplit, plan
 from eeg_sgdr.settings.plan import FitKey
+from eeg_sgdr.settings.types import is_number
 from eeg_sgdr.storage import files, schemas
 from eeg_sgdr.storage.folders import FitFolder, Study, SubjectFolder
 from eeg_sgdr.storage.results import Subject
@@ -119,7 +120,11 @@ def select(
 def _range(word: str, available: list[str]) -> list[str]:
     """Labels of a range such as 5-9; of any other word, itself."""
     first, dash, last = word.partition("-")
-    if dash and first.isdigit() and last.isdigit() and word not in available:
+    if dash and is_number(first) and is_number(last) and word not in available:
+        if max(len(first), len(last)) > 20:
+            raise UserError(
+                f"{first[:20]}-{last[:20]}: has more digits than any label; give a shorter range."
+            )
         return [str(number) for number in range(int(first), int(last) + 1)]
     return [word]
 

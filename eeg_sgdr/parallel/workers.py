@@ -1,18 +1,21 @@
 """Worker processes, forked from a server with heavy libraries already imported; cores, GPUs and memory."""
 
+import atexit
 import itertools
 import math
 import multiprocessing
 import os
 import re
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from multiprocessing.context import BaseContext
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
@@ -20,9 +23,13 @@ from typing import Any
 
 from eeg_sgdr.errors import FatalError
 from eeg_sgdr.parallel import interrupts
+from eeg_sgdr.storage.files import temporary_folder
 
 #: Seconds that a worker has to stop before it is killed.
 GRACE_S = 10
+
+#: Longest path, in bytes, of a folder for sockets; systems allow 104 or 108 for a socket's own.
+SOCKET_BYTES = 60
 
 #: Seconds within which failures of several calls count as simultaneous.
 TOGETHER_S = 2
@@ -34,9 +41,23 @@ def context() -> BaseContext:
     # The server itself computes nothing, so no threads or devices are forked with it.
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
+    _name_resources()
     forking = multiprocessing.get_context("forkserver")
     forking.set_forkserver_preload(["eeg_sgdr.jobs.preload"])
     return forking
+
+
+@cache
+def _name_resources() -> None:
+    """Have sockets and semaphores where later runs find and remove them if this process is killed."""
+    root = Path(tempfile.gettempdir())
+    if len(os.fsencode(root)) > SOCKET_BYTES:
+        root = Path("/tmp")  # noqa: S108 (a new folder in it, for the owner only)
+    temporary = ExitStack()
+    atexit.register(temporary.close)
+    folder = temporary.enter_context(temporary_folder(root))
+    names = {"tempdir": str(folder), "semprefix": f"/{folder.name}"}
+    multiprocessing.current_process()._config.update(names)  # type: ignore[attr-defined]
 
 
 def warm_up() -> None:

@@ -1,6 +1,7 @@
 """Reading, overriding, validating and writing configurations (YAML)."""
 
 import difflib
+import os
 import re
 from collections.abc import Sequence
 from importlib import resources
@@ -10,7 +11,7 @@ from typing import Any, ClassVar, get_args
 import yaml
 from pydantic import ValidationError
 
-from eeg_sgdr.errors import UserError, in_words
+from eeg_sgdr.errors import UserError, in_words, is_unicode
 from eeg_sgdr.settings.study import Settings
 from eeg_sgdr.settings.types import FOLDER, Model, kinds, tags
 
@@ -22,6 +23,29 @@ class _Loader(yaml.SafeLoader):
     """YAML 1.2's core reading: yes and 010 are texts, 1e-3 is a number."""
 
     yaml_implicit_resolvers: ClassVar[dict[str, list]] = {}  # type: ignore[misc]
+    yaml_constructors: ClassVar[dict] = {
+        tag: construct
+        for tag, construct in yaml.SafeLoader.yaml_constructors.items()
+        if str(tag).rpartition(":")[2] not in ("binary", "omap", "pairs", "set", "timestamp")
+    }
+
+    def construct_scalar(self, node: Any) -> Any:
+        text = super().construct_scalar(node)
+        if "\0" in text or not is_unicode(text):
+            raise _unfit(node, "holds a null byte, or is no text in Unicode")
+        return text
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (AttributeError, LookupError, ValueError) as error:
+            raise _unfit(node, f"is no {node.tag.rpartition(':')[2]} that can be read") from error
+
+
+def _unfit(node: yaml.Node, problem: str) -> yaml.MarkedYAMLError:
+    return yaml.constructor.ConstructorError(
+        None, None, f"{str(node.value)[:50]!r} {problem}", node.start_mark
+    )
 
 
 _Loader.add_implicit_resolver(
@@ -68,7 +92,7 @@ def load(config: str | Path, overrides: Sequence[str] = ()) -> Settings:
     ``overrides`` are texts such as ``training.batch_size=30``, the value in YAML.
     """
     path = Path(config)
-    if not path.is_file():
+    if not os.path.isfile(path):  # False for a path that cannot be, too
         known = shipped()
         if str(config) not in known:
             raise UserError(

@@ -163,6 +163,11 @@ def of_kind(base: type[Section], tag: str) -> BeforeValidator:
     return BeforeValidator(pick)
 
 
+def is_number(label: str) -> bool:
+    """Whether a label is a whole number in the digits 0 to 9; others, such as ², have no value."""
+    return label.isascii() and label.isdigit()
+
+
 def label_order(label: str) -> tuple[str, str]:
     """Sort key of subjects' labels, on which the draw of folds depends: shorter ones first."""
     return label.zfill(9), label
