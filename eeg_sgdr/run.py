@@ -104,7 +104,8 @@ def _run(options: argparse.Namespace) -> int:
     if options.schedule_figure:
         from eeg_sgdr.reports.figures.curves import save, schedules
 
-        save(schedules(settings), options.schedule_figure)
+        with interrupts.raise_on_signals():
+            save(schedules(settings), options.schedule_figure)
         return 0
     if not (options.dry_run or options.only):
         # Before anything else is imported: the server of the workers imports beside it.
@@ -124,8 +125,9 @@ def _run(options: argparse.Namespace) -> int:
     if options.dry_run:
         from eeg_sgdr.dry_run import forecast
 
-        for line in forecast(units, options.jobs):
-            print(line, flush=True)
+        with interrupts.raise_on_signals():
+            for line in forecast(units, options.jobs):
+                print(line, flush=True)
         return 0
     from eeg_sgdr import pipeline
 
