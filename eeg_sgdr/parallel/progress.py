@@ -47,7 +47,7 @@ class Progress:
         """Start the display; returns the folder for `tick`."""
         self._path = self._folder.__enter__()
         self._stop = threading.Event()
-        show = self._show_bar if sys.stderr.isatty() else self._show_lines
+        show = self._show_bar if sys.stderr and sys.stderr.isatty() else self._show_lines
         self._thread = threading.Thread(target=show, daemon=True)
         self._thread.start()
         return self._path
