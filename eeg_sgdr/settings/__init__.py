@@ -14,7 +14,7 @@ from eeg_sgdr.settings.recordings import (
     SimulatedRecordings,
     TriggerChannel,
 )
-from eeg_sgdr.settings.study import Compute, Settings
+from eeg_sgdr.settings.study import MAX_JOBS, Compute, Settings
 from eeg_sgdr.settings.training import (
     Arm,
     CosineArm,
@@ -27,6 +27,7 @@ from eeg_sgdr.settings.training import (
 )
 
 __all__ = [
+    "MAX_JOBS",
     "Arm",
     "Baseline",
     "BidsRecordings",

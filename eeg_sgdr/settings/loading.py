@@ -1,8 +1,9 @@
 """Reading, overriding, validating and writing configurations (YAML)."""
 
 import difflib
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, ClassVar, get_args
@@ -46,12 +47,45 @@ _Loader.add_implicit_resolver(
 )
 
 
+#: Most bytes of a configuration, and most values and levels in it, aliases expanded: a hundred times what
+#: studies need, and read within seconds.
+MAX_BYTES, MAX_VALUES, MAX_LEVELS = 500_000, 50_000, 30
+
+
 def parse_yaml(text: str, where: str = "configuration") -> Any:
     """Parse YAML 1.2 (core schema) safely; ``where`` names the text in messages."""
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
+        loader = _Loader(text)
+        root = loader.get_single_node()
+        # Before anything is made of nodes, which aliases share: expanded they may be without end.
+        if root is not None:
+            _check_extent(root, where)
+            return loader.construct_document(root)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{where}: not readable as YAML ({in_words(error)}); correct it there.") from error
+    return None
+
+
+def _check_extent(root: yaml.Node, where: str) -> None:
+    """Refuse YAML of too many levels or values, aliases expanded."""
+    level, n_values = [root], 0
+    for _ in range(MAX_LEVELS):
+        below = itertools.chain.from_iterable(map(_children, level))
+        level = list(itertools.islice(below, MAX_VALUES - n_values + 1))
+        n_values += len(level)
+        if n_values > MAX_VALUES:
+            raise UserError(f"{where}: holds more than {MAX_VALUES} values, aliases expanded; shorten it.")
+        if not level:
+            return
+    raise UserError(
+        f"{where}: nests more than {MAX_LEVELS} levels, or a value within itself (an alias); flatten it."
+    )
+
+
+def _children(node: yaml.Node) -> Iterable[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return itertools.chain.from_iterable(node.value)
+    return node.value if isinstance(node, yaml.SequenceNode) else ()
 
 
 def shipped() -> dict[str, Path]:
@@ -91,6 +125,12 @@ def read(path: Path) -> Settings:
 
 def _table(path: Path) -> dict[str, Any]:
     try:
+        if not path.is_file():
+            raise UserError(f"{path}: is no file (but a folder, a pipe or a device); give a file of YAML.")
+        if path.stat().st_size > MAX_BYTES:
+            raise UserError(
+                f"{path}: is larger than {MAX_BYTES} bytes, which no configuration needs; shorten it."
+            )
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read ({in_words(error)}); correct or replace it.") from error
@@ -131,15 +171,23 @@ def _sentence(problem: Any, data: dict[str, Any]) -> str:
         where = f"{name}.{problem['ctx']['discriminator'].strip(QUOTE)}"
         return f"{where}: there is no {tag!r}, only {expected}{_nearest(tag, _quoted(expected))}"
     message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "int_parsing_size":
+        message = "Input is too large"
+    if problem["type"] == "less_than" and isinstance(problem["ctx"]["lt"], int):  # rounded by pydantic
+        message = f"Input should be less than {problem['ctx']['lt']}"
     if problem["type"] == "missing":
         return f"{name} is missing; add it"
     if problem["type"] == "value_error":
         return f"{name}: {message}" if name else message
     given = problem["input"]
-    shown = "" if isinstance(given, dict | list) else f", not {given!r}"
+    shown = "" if isinstance(given, dict | list) else f", not {_shortened(repr(given))}"
     if problem["type"] == "literal_error":
         shown += _nearest(given, _quoted(problem["ctx"]["expected"]))
     return f"{name}: {message[0].lower()}{message[1:]}{shown}"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 100 else f"{text[:50]}..."
 
 
 def _nearest(wrong: Any, right: list[str]) -> str:

@@ -1,12 +1,28 @@
 """Settings of the network, of its training, and of the schedules that are compared."""
 
+import re
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, SerializeAsAny, model_validator
 
 from eeg_sgdr import schedules
-from eeg_sgdr.settings.types import Drop, Model, Rate, joined, of_kind, plain, unique
+from eeg_sgdr.settings.types import (
+    Count,
+    Drop,
+    Epochs,
+    Integer,
+    LowRate,
+    Model,
+    Number,
+    Rate,
+    Seed,
+    finite,
+    joined,
+    of_kind,
+    plain,
+    unique,
+)
 
 
 class NetworkSettings(Model):
@@ -23,8 +39,14 @@ class NetworkSettings(Model):
     """
 
     name: str = "ShallowFBCSPNet"
-    arguments: dict[str, Any] = Field(default_factory=dict)
-    crop_samples: Annotated[int, Field(ge=1)] | None = None
+    arguments: Annotated[dict[str, Any], AfterValidator(finite)] = Field(default_factory=dict)
+    crop_samples: Count | None = None
+
+
+def _device(name: str) -> str:
+    if not re.fullmatch(r"cpu|cuda(:(0|[1-9][0-9]?))?", name):
+        raise ValueError(f"must be cpu, cuda, or cuda:0 to cuda:99, not {name!r}")
+    return name
 
 
 class Numerics(Model):
@@ -40,8 +62,8 @@ class Numerics(Model):
         Mixed computes matrix products in bfloat16.
     """
 
-    device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
-    threads: int = Field(1, ge=1)
+    device: Annotated[str, AfterValidator(_device)] = "cpu"
+    threads: Integer = Field(1, ge=1, le=1024)
     precision: Literal["float32", "mixed"] = "float32"
 
 
@@ -69,20 +91,18 @@ class Training(Model):
     """
 
     initial_rates: Annotated[tuple[Rate, ...], AfterValidator(unique), Field(min_length=1)] = (0.025, 0.05)
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], AfterValidator(unique), Field(min_length=1)] = (
-        0,
-    )
-    batch_size: int = Field(60, ge=1)
-    momentum: float = Field(0.9, ge=0, lt=1)
+    seeds: Annotated[tuple[Seed, ...], AfterValidator(unique), Field(min_length=1)] = (0,)
+    batch_size: Count = 60
+    momentum: Number = Field(0.9, ge=0, lt=1)
     momentum_form: Literal["torch", "paper"] = "torch"
-    weight_decay: float = Field(0.0005, ge=0)
+    weight_decay: Number = Field(0.0005, ge=0, le=1000)
     store: Literal["ends", "epochs"] = "ends"
     numerics: Numerics = Numerics()
 
 
 SGDR = "Loshchilov, I., & Hutter, F. (2017). SGDR: stochastic gradient descent with warm restarts. ICLR."
 
-Budgets = Annotated[tuple[Annotated[int, Field(ge=1)], ...], AfterValidator(unique), Field(min_length=1)]
+Budgets = Annotated[tuple[Epochs, ...], AfterValidator(unique), Field(min_length=1)]
 
 
 class Arm(Model):
@@ -147,7 +167,7 @@ class StepArm(Arm):
     kind: Literal["step"]
     budgets: Budgets
     drops: tuple[Drop, ...] = (Fraction(1, 3), Fraction(1, 2), Fraction(2, 3))
-    factor: float = Field(0.1, gt=0, lt=1)
+    factor: Number = Field(0.1, gt=0, lt=1)
 
     @model_validator(mode="after")
     def _drops_ascend(self) -> "StepArm":
@@ -186,11 +206,11 @@ class WarmRestartsArm(Arm):
     references: ClassVar[tuple[str, ...]] = (SGDR,)
 
     kind: Literal["warm_restarts"]
-    t_0: int = Field(1, ge=1)
-    t_mult: int = Field(2, ge=1)
-    eta_min: float = Field(0.0, ge=0)
-    eta_decay: float = Field(1.0, gt=0, le=1)
-    epochs: int = Field(ge=1)
+    t_0: Epochs = 1
+    t_mult: Epochs = 2
+    eta_min: LowRate = 0.0
+    eta_decay: Number = Field(1.0, gt=0, le=1)
+    epochs: Epochs
 
     @model_validator(mode="after")
     def _ends_with_a_cycle(self) -> "WarmRestartsArm":
@@ -250,7 +270,7 @@ class CosineArm(Arm):
 
     kind: Literal["cosine"]
     budgets: Budgets
-    eta_min: float = Field(0.0, ge=0)
+    eta_min: LowRate = 0.0
 
     def schedule(self, rate: float, budget: int) -> schedules.WarmRestarts:
         """The schedule of one fit: one cycle, as long as the budget."""
@@ -284,8 +304,8 @@ class CyclicArm(Arm):
 
     kind: Literal["cyclic"]
     budgets: Budgets
-    period: int = Field(ge=2)
-    low: float = Field(0.0, ge=0)
+    period: Annotated[Epochs, Field(ge=2)]
+    low: LowRate = 0.0
 
     @model_validator(mode="after")
     def _ends_low(self) -> "CyclicArm":
