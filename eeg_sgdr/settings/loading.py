@@ -18,6 +18,8 @@ from eeg_sgdr.settings.types import FOLDER, Model, kinds, tags
 #: Quotation mark of names in messages of pydantic.
 QUOTE = "'"
 
+_NOTHING = object()
+
 
 class _Loader(yaml.SafeLoader):
     """YAML 1.2's core reading: yes and 010 are texts, 1e-3 is a number."""
@@ -145,9 +147,11 @@ def validate(data: dict[str, Any], where: str, context: str | None = None) -> Se
     try:
         return Settings.model_validate(data, context=context)
     except ValidationError as error:
-        problems = [_sentence(problem, data) for problem in error.errors()]
+        problems = error.errors()
         more = f" ({len(problems) - 1} more like this)" if len(problems) > 1 else ""
-        raise UserError(f"{where}: {problems[0]}{more}.") from error
+        # Of a union's members, the one of the deepest problem is meant.
+        deepest = max(problems, key=lambda problem: len(problem["loc"]))
+        raise UserError(f"{where}: {_sentence(deepest, data)}{more}.") from error
 
 
 def _sentence(problem: Any, data: dict[str, Any]) -> str:
@@ -157,12 +161,10 @@ def _sentence(problem: Any, data: dict[str, Any]) -> str:
     keys: list[Any] = []
     node: Any = data
     for key in location:
-        if isinstance(node, dict) and key not in node and problem["type"] != "missing":
-            continue
-        if isinstance(node, dict) and key not in node and key != location[-1]:
-            continue
-        keys.append(key)
-        node = node.get(key) if isinstance(node, dict) else _item(node, key)
+        below = node.get(key, _NOTHING) if isinstance(node, dict) else _item(node, key)
+        if below is not _NOTHING or (problem["type"] == "missing" and key == location[-1]):
+            keys.append(key)
+            node = below
     name = ".".join(map(str, keys))
     if problem["type"] == "extra_forbidden":
         return f"{name} is no setting{_nearest(keys[-1], _keys_at(location[:-1], data)) or '; remove it'}"
@@ -202,7 +204,8 @@ def _quoted(text: str) -> list[str]:
 
 
 def _item(node: Any, key: Any) -> Any:
-    return node[key] if isinstance(node, list | tuple) and isinstance(key, int) and key < len(node) else None
+    inside = isinstance(node, list | tuple) and isinstance(key, int) and key < len(node)
+    return node[key] if inside else _NOTHING
 
 
 def _keys_at(location: list[Any], data: Any) -> list[str]:
