@@ -245,7 +245,7 @@ def _override(data: dict[str, Any], text: str) -> None:
         node = node.setdefault(section, {})
         if not isinstance(node, dict):
             raise UserError(f"--set {text}: {section} is a value, not a section.")
-    node[last] = parse_yaml(value)
+    node[last] = parse_yaml(value, f"--set {key}")
 
 
 def to_yaml(settings: Settings) -> str:

@@ -112,7 +112,7 @@ class Preprocessing(Model):
     reference: Annotated[Literal["average"] | Labels | None, Later(None)] = None
     reject_uv: Microvolts | None = 800.0
     reject_ptp_uv: Annotated[Microvolts | None, Later(None)] = None
-    resample_hz: Hertz | None = None
+    resample_hz: Annotated[Hertz, Field(ge=2)] | None = None
     notch_hz: Annotated[Annotated[Notches, BeforeValidator(listed)] | None, Later(None)] = None
     highpass_hz: Hertz | None = 4.0
     lowpass_hz: Hertz | None = None
