@@ -199,7 +199,7 @@ CASES = {
         settings={"schedules.step.drops": ["1e-999999999"]}),
     "more fits than anyone has": Case("training: budgets, rates and seeds make 1000000 fits ... shorten",
         settings={"training.seeds": list(range(1000)), "schedules.step.budgets": list(range(1, 1000))}),
-    "arguments that are no numbers": Case("network.arguments: nan is no finite number",
+    "arguments that are no numbers": Case("network.arguments: holds a number that is not finite",
         settings={"network.arguments": {"drop_prob": float("nan")}}),
     "resampled without need": Case("preprocessing.resample_hz: 100000 Hz is more than 10 times the 100 Hz",
         settings={"preprocessing.resample_hz": 100_000}),

@@ -127,7 +127,7 @@ def read(path: Path) -> Settings:
 
 def _table(path: Path) -> dict[str, Any]:
     try:
-        if not path.is_file():
+        if path.exists() and not path.is_file():
             raise UserError(f"{path}: is no file (but a folder, a pipe or a device); give a file of YAML.")
         if path.stat().st_size > MAX_BYTES:
             raise UserError(
@@ -175,8 +175,9 @@ def _sentence(problem: Any, data: dict[str, Any]) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "int_parsing_size":
         message = "Input is too large"
-    if problem["type"] == "less_than" and isinstance(problem["ctx"]["lt"], int):  # rounded by pydantic
-        message = f"Input should be less than {problem['ctx']['lt']}"
+    for limit in (problem["ctx"][key] for key in ("ge", "gt", "le", "lt") if key in problem.get("ctx", {})):
+        # pydantic rounds large integers, and writes 1e-30 out.
+        message = f"{message.rpartition(' ')[0]} {limit if isinstance(limit, int) else f'{limit:g}'}"
     if problem["type"] == "missing":
         return f"{name} is missing; add it"
     if problem["type"] == "value_error":

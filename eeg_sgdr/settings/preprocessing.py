@@ -96,7 +96,7 @@ class Preprocessing(Model):
         The same for a sensor whose largest and smallest raw values lie further apart than this, as
         MNE's ``reject`` does.
     resample_hz : float, optional
-        New sampling rate; null keeps the recording's.
+        New sampling rate, at most ten times the recording's; null keeps the recording's.
     notch_hz : float or list of float, optional
         Frequencies of causal notch filters, against the mains and its harmonics.
     highpass_hz, lowpass_hz : float, optional
@@ -104,7 +104,7 @@ class Preprocessing(Model):
     standardize : Standardize, optional
         Null leaves the microvolts as they are.
     window_s : pair of float
-        First and last moment of a window, in seconds from the cue.
+        First and last moment of a window, in seconds from the cue; two samples or more after the cue.
     """
 
     sensors: Labels | None = None

@@ -55,7 +55,7 @@ class Numerics(Model):
     Attributes
     ----------
     device : str
-        ``cpu``, ``cuda`` or ``cuda:N``.
+        ``cpu``, ``cuda`` or ``cuda:N``, N from 0 to 99.
     threads : int
         Threads of one fit on the CPU.
     precision : "float32" or "mixed"
@@ -75,7 +75,7 @@ class Training(Model):
     initial_rates : list of float
         Rates that the schedules start from.
     seeds : list of int
-        Seeds of initial weights, order and dropout.
+        Seeds of initial weights, order and dropout; 64 bits, as torch takes them.
     batch_size : int
         Crops per update; an epoch's incomplete last batch is dropped.
     momentum : float
@@ -90,7 +90,9 @@ class Training(Model):
         How it is computed, as far as rounding depends on it.
     """
 
-    initial_rates: Annotated[tuple[Rate, ...], AfterValidator(unique), Field(min_length=1)] = (0.025, 0.05)
+    initial_rates: Annotated[
+        tuple[Rate, ...], AfterValidator(unique), Field(min_length=1, max_length=1000)
+    ] = (0.025, 0.05)
     seeds: Annotated[tuple[Seed, ...], AfterValidator(unique), Field(min_length=1)] = (0,)
     batch_size: Count = 60
     momentum: Number = Field(0.9, ge=0, lt=1)
@@ -187,6 +189,10 @@ class StepArm(Arm):
         )
 
 
+#: Most cycles of a fit, each of which leaves a snapshot.
+MAX_CYCLES = 1000
+
+
 class WarmRestartsArm(Arm):
     """Cosine annealing with warm restarts (SGDR).
 
@@ -214,6 +220,8 @@ class WarmRestartsArm(Arm):
 
     @model_validator(mode="after")
     def _ends_with_a_cycle(self) -> "WarmRestartsArm":
+        if self.t_mult == 1 and self.epochs > MAX_CYCLES * self.t_0:
+            raise ValueError(f"epochs: {self.epochs} make more than {MAX_CYCLES} cycles; lengthen t_0")
         self.schedule(1.0 + self.eta_min, self.epochs)
         return self
 

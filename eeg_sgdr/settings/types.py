@@ -56,7 +56,7 @@ def finite(value: Any) -> Any:
         for item in value.values() if isinstance(value, dict) else value:
             finite(item)
     elif isinstance(value, int | float) and not abs(value) < 2**63:
-        raise ValueError(f"{value:.3g} is no finite number within 64 bits")
+        raise ValueError("holds a number that is not finite, or beyond 64 bits")
     return value
 
 
@@ -78,8 +78,8 @@ Epochs = Annotated[Integer, Field(ge=1, le=100_000)]
 #: What torch takes.
 Seed = Annotated[Integer, Field(ge=0, lt=2**64)]
 
-#: Training is computed in float32, which ends at 3e38.
-Rate = Annotated[Number, Field(gt=0, le=1e30)]
+#: Training is computed in float32, of 1e-38 to 3e38.
+Rate = Annotated[Number, Field(ge=1e-30, le=1e30)]
 
 #: What a rate falls to.
 LowRate = Annotated[Number, Field(ge=0, le=1e30)]
