@@ -21,10 +21,27 @@ QUOTE = "'"
 _NOTHING = object()
 
 
+#: Most bytes of a configuration, and most values and levels in it, aliases expanded: far more than studies
+#: need, and read within seconds.
+MAX_BYTES, MAX_VALUES, MAX_LEVELS = 500_000, 30_000, 30
+
+
 class _Loader(yaml.SafeLoader):
     """YAML 1.2's core reading: yes and 010 are texts, 1e-3 is a number."""
 
     yaml_implicit_resolvers: ClassVar[dict[str, list]] = {}  # type: ignore[misc]
+
+    n_values = level = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Compose one node and those below it, aliases not expanded."""
+        self.n_values += 1
+        self.level += 1
+        if self.n_values > MAX_VALUES or self.level > MAX_LEVELS:
+            raise yaml.YAMLError(f"more than {MAX_VALUES} values or {MAX_LEVELS} levels")
+        node = super().compose_node(parent, index)
+        self.level -= 1
+        return node
 
 
 _Loader.add_implicit_resolver(
@@ -49,11 +66,6 @@ _Loader.add_implicit_resolver(
 )
 
 
-#: Most bytes of a configuration, and most values and levels in it, aliases expanded: a hundred times what
-#: studies need, and read within seconds.
-MAX_BYTES, MAX_VALUES, MAX_LEVELS = 500_000, 50_000, 30
-
-
 def parse_yaml(text: str, where: str = "configuration") -> Any:
     """Parse YAML 1.2 (core schema) safely; ``where`` names the text in messages."""
     try:
@@ -69,7 +81,7 @@ def parse_yaml(text: str, where: str = "configuration") -> Any:
 
 
 def _check_extent(root: yaml.Node, where: str) -> None:
-    """Refuse YAML of too many levels or values, aliases expanded."""
+    """Refuse YAML that has too many levels or values when its aliases are expanded."""
     level, n_values = [root], 0
     for _ in range(MAX_LEVELS):
         below = itertools.chain.from_iterable(map(_children, level))
