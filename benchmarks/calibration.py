@@ -4,8 +4,10 @@
 
 Each table has errors of two schedules, counted on n_test trials (so in steps of 1 / n_test), for every
 subject and seed. The true error of a fit is its subject's (drawn between 10 and 40 %), plus or minus half the
-subject's true difference between the schedules, plus an effect of the seed, and in folds an effect of the
-fold's networks that its subjects share. The true mean difference is 0 for the tests and 2 points for the
+subject's true difference between the schedules, plus an effect of the training, and in folds an effect of
+the fold's networks that its subjects share. Where an effect of the seed is simulated, it is one on the
+difference: with shared seeds all units have the same one (`training.seeding: shared`), with seeds of their
+own each unit draws it anew (`unit`). The true mean difference is 0 for the tests and 2 points for the
 intervals.
 """
 
@@ -31,9 +33,13 @@ class Design:
     n_folds: int = 0
     of_folds: float = 0.0
     unit: str = "subject"
+    #: Effect of a seed on the difference of the schedules, and whether all units share the seeds.
+    of_seeds_on_difference: float = 0.0
+    shared: bool = False
 
 
 FOLDS = {"n_seeds": 2, "n_test": 15, "n_folds": 10, "of_folds": 0.03}
+SEEDED = {"n_seeds": 2, "n_test": 160, "of_seeds_on_difference": 0.02}
 DESIGNS = (
     Design("14 subjects, 5 seeds, 160 trials", 14, 5, 160),
     Design("the same, effects of subjects skewed", 14, 5, 160, skewed=True),
@@ -44,6 +50,16 @@ DESIGNS = (
     Design("10 folds of 10 subjects, 2 seeds, 15 trials", 100, **FOLDS, unit="fold"),
     Design("10 folds of 2 subjects, 2 seeds, 15 trials", 20, **FOLDS, unit="fold"),
     Design("the same 10 folds of 10, tested over subjects", 100, **FOLDS),
+    Design("14 subjects, 2 seeds that all share, 160 trials", 14, **SEEDED, shared=True),
+    Design("the same, seeds of their own", 14, **SEEDED),
+    Design(
+        "10 folds of 10 subjects, 2 seeds that all share, 160 trials",
+        100,
+        **FOLDS | SEEDED,
+        unit="fold",
+        shared=True,
+    ),
+    Design("the same, seeds of their own", 100, **FOLDS | SEEDED, unit="fold"),
 )
 
 
@@ -54,6 +70,9 @@ def differences(design: Design, n_tables: int, mean: float, rng: np.random.Gener
     # Both have mean 0 and variance 1; the exponential's skewness is 2.
     z = rng.exponential(size=(n_tables, n, 1)) - 1 if design.skewed else rng.normal(size=(n_tables, n, 1))
     half = (mean + design.of_subjects * z) / 2
+    if design.of_seeds_on_difference:
+        of_seed = rng.normal(size=(n_tables, 1 if design.shared else design.n_folds or n, m))
+        half = half + design.of_seeds_on_difference * np.repeat(of_seed, n // of_seed.shape[1], axis=1) / 2
     errors = []
     for sign in (-1, 1):
         p = base + sign * half + design.of_seeds * rng.normal(size=(n_tables, n, m))

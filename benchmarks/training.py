@@ -32,8 +32,8 @@ from eeg_sgdr.networks.build import Network, build_network
 from eeg_sgdr.schedules import Step
 from eeg_sgdr.settings import Training
 from eeg_sgdr.training.engines import Data, Member, OneFit
-from eeg_sgdr.training.loop import crop_order, dropout_seed
 from eeg_sgdr.training.optimizers import make_optimizer
+from eeg_sgdr.training.seeds import crop_order, dropout_seed
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,8 @@ class Ours:
         training = Training(batch_size=setup.batch_size, momentum_form="paper")
         member = Member(Data(windows, labels, windows, setup.n_classes, setup.sfreq), Step(0.001, 1), 0)
         self.engine = OneFit(member, build(setup), training)
-        self.optimizer = make_optimizer(training, self.engine.parameters)
+        optimizer = self.engine.optimizer
+        self.optimizer = make_optimizer(optimizer, self.engine.parameters, [member.schedule], n_updates=1)
         self.epoch = 0
 
     def run(self, n_epochs: int) -> int:

@@ -1,20 +1,22 @@
-"""Print what a study tested, as a Markdown table: the numbers of the pages here.
+"""Print what a study tested, and its means at each rate, as Markdown tables: the numbers of the pages here.
 
 python docs/findings.py results/NAME [results/OTHER ...]
 """
 
 import argparse
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from eeg_sgdr import load_results
+from eeg_sgdr import Results, UserError, load_results
 
 HEAD = (
     *("a", "b", "epochs", "rate", "units", "error of a", "error of b"),
     *("a better by, points (95 % interval)", "p (Holm)", "better : equal : worse"),
 )
+HEAD_BY_RATE = ("predictor", "epochs", "rate", "error", "NLL", "trainings that ended above guessing")
 
 
 def findings(comparison: pd.DataFrame) -> list[str]:
@@ -22,9 +24,27 @@ def findings(comparison: pd.DataFrame) -> list[str]:
     tested = comparison[comparison["family"] == "tested"].set_index("comparison")
     errors = tested[tested["quantity"] == "mean error"].pivot(columns="side", values="estimate")
     rows = tested[tested["quantity"] == "mean difference"].join(errors)
-    cells = [_cells(row) for row in rows.to_dict("records")]
-    head, *lines = (f"| {' | '.join(line)} |" for line in (HEAD, *cells))
-    return [head, "|---" * len(HEAD) + "|", *lines]
+    return _table(HEAD, [_cells(row) for row in rows.to_dict("records")])
+
+
+def by_rate(results: Results) -> list[str]:
+    """Lines of a table of single trainings at each rate: means over units and seeds, nothing tested."""
+    of_people = results.evaluation.query("fold == '' or subject == 'all'")
+    ends = of_people.query("n_fits == 1 and epoch == budget and members in ('single', 'cycles')")
+    means = ends.groupby(["schedule", "budget", "rates", "members"], sort=False)[["error", "nll"]].mean()
+    diverged = results.comparison.query("quantity == 'diverged'")
+    above = diverged.set_index(["arm_a", "budget_a", "rates_a"])["estimate"].rename("above")
+    rows = means.reset_index().join(above, on=["schedule", "budget", "rates"], how="inner")
+    cells = [
+        (f"{arm} {members}", str(budget), rate, f"{100 * error:.1f} %", f"{nll:.2f}", f"{100 * share:.0f} %")
+        for arm, budget, rate, members, error, nll, share in rows.itertuples(index=False)
+    ]
+    return _table(HEAD_BY_RATE, cells)
+
+
+def _table(head: Sequence[str], cells: Iterable[Sequence[str]]) -> list[str]:
+    first, *lines = (f"| {' | '.join(line)} |" for line in (head, *cells))
+    return [first, "|---" * len(head) + "|", *lines]
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
@@ -49,12 +69,16 @@ def _once(row: dict[str, Any], column: str, between: str) -> str:
 
 
 def main() -> None:
-    """Print the table of each folder."""
+    """Print the tables of each folder."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("results", nargs="+", type=Path)
     for folder in parser.parse_args().results:
-        print(f"{folder.name}:\n")
-        print("\n".join(findings(load_results(folder).comparison)), end="\n\n")
+        try:
+            results = load_results(folder)
+            lines = [f"{folder.name}:", "", *findings(results.comparison), "", *by_rate(results), ""]
+        except UserError as error:
+            parser.exit(2, f"{error}\n")
+        print("\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from eeg_sgdr.estimators.trained import load_classifier
     from eeg_sgdr.interop.moabb import to_moabb
     from eeg_sgdr.storage.results import Results, load_results
+    from eeg_sgdr.training.seeds import unit_seed
 
 __version__ = "0.1.0"
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "load_classifier",
     "load_results",
     "to_moabb",
+    "unit_seed",
 ]
 
 #: Imported when they are first used, so that the command's --help comes at once.
@@ -28,6 +30,7 @@ _MODULES = {
     "load_classifier": "estimators.trained",
     "load_results": "storage.results",
     "to_moabb": "interop.moabb",
+    "unit_seed": "training.seeds",
 }
 
 

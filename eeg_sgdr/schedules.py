@@ -1,19 +1,23 @@
 """Learning rates as pure functions of the epoch.
 
 A schedule is a frozen data class with ``lr(epoch)``, defined for 0 <= epoch < budget, and ``ends``,
-the epochs at which its fit is a result. A new schedule is one more such class.
+the epochs at which its fit is a result. A new schedule is one more such class. `Warmup` goes before any.
 """
 
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Protocol
+from typing import Literal, Protocol
 
 
 class Schedule(Protocol):
     """Interface of schedules."""
+
+    @property
+    def initial_rate(self) -> float:
+        """Rate that the schedule starts from or, with a warm-up, rises to."""
 
     @property
     def budget(self) -> int:
@@ -199,6 +203,223 @@ class Cyclic:
     def lr(self, epoch: float) -> float:
         """Learning rate when ``epoch`` epochs are done."""
         return self.low + (self.initial_rate - self.low) * abs(1 - 2 * (epoch / self.period % 1))
+
+
+@dataclass(frozen=True)
+class Linear:
+    """The rate falls in a straight line to zero (linear decay, [1]_).
+
+    Parameters
+    ----------
+    initial_rate : float
+        Rate at the start.
+    budget : int
+        Number of epochs.
+
+    References
+    ----------
+    .. [1] Defazio, A., Cutkosky, A., Mehta, H., & Mishchenko, K. (2023). Optimal linear decay learning
+           rate schedules and further refinements. arXiv:2310.07831.
+    """
+
+    initial_rate: float
+    budget: int
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The budget alone."""
+        return (self.budget,)
+
+    def lr(self, epoch: float) -> float:
+        """Learning rate when ``epoch`` epochs are done."""
+        return self.initial_rate * (1 - epoch / self.budget)
+
+
+@dataclass(frozen=True)
+class OneCycle:
+    """The rate rises to the initial rate and falls far below its start, both along half a cosine [1]_.
+
+    These are the two phases of torch's ``OneCycleLR``, which has the same rates in the first n of n + 1
+    steps, n being the updates of the whole budget, if its ``pct_start`` is (pct_start n + 1) / (n + 1).
+    Momentum is not cycled.
+
+    Parameters
+    ----------
+    initial_rate : float
+        The peak.
+    budget : int
+        Number of epochs.
+    pct_start : float
+        Fraction of the budget after which the peak is reached.
+    div_factor : float
+        The peak divided by the rate at the start.
+    final_div_factor : float
+        The rate at the start divided by that at the end.
+
+    Raises
+    ------
+    ValueError
+        If ``pct_start`` is not between 0 and 1, or a factor is below 1.
+
+    References
+    ----------
+    .. [1] Smith, L. N., & Topin, N. (2019). Super-convergence: Very fast training of neural networks using
+           large learning rates. Proceedings of SPIE 11006.
+    """
+
+    initial_rate: float
+    budget: int
+    pct_start: float = 0.3
+    div_factor: float = 25.0
+    final_div_factor: float = 1e4
+
+    def __post_init__(self) -> None:
+        if not 0 < self.pct_start < 1:
+            raise ValueError("pct_start must be between 0 and 1")
+        if self.div_factor < 1 or self.final_div_factor < 1:
+            raise ValueError("div_factor and final_div_factor must be at least 1")
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The budget alone."""
+        return (self.budget,)
+
+    def lr(self, epoch: float) -> float:
+        """Learning rate when ``epoch`` epochs are done."""
+        start, peak = self.initial_rate / self.div_factor, self.pct_start * self.budget
+        if epoch <= peak:
+            low, from_peak = start, (peak - epoch) / peak
+        else:
+            low, from_peak = start / self.final_div_factor, (epoch - peak) / (self.budget - peak)
+        return low + 0.5 * (self.initial_rate - low) * (1 + math.cos(math.pi * from_peak))
+
+
+@dataclass(frozen=True)
+class Trapezoid:
+    r"""The rate is constant and falls to zero at the end: a constant rate with cooldown [1]_.
+
+    When a fraction x of the cooldown is done, the initial rate is multiplied by :math:`1 - x` or by
+    :math:`1 - \sqrt{x}`.
+
+    Parameters
+    ----------
+    initial_rate : float
+        Rate before the cooldown.
+    budget : int
+        Number of epochs.
+    cooldown : Fraction
+        Part of the budget over which the rate falls.
+    shape : "linear" or "1-sqrt"
+        How it falls.
+
+    Raises
+    ------
+    ValueError
+        If the cooldown is not between 0 and 1, or there is no such shape.
+
+    References
+    ----------
+    .. [1] Hägele, A., Bakouch, E., Kosson, A., Ben Allal, L., Von Werra, L., & Jaggi, M. (2024). Scaling laws
+           and compute-optimal training beyond fixed training durations. NeurIPS.
+    """
+
+    initial_rate: float
+    budget: int
+    cooldown: Fraction = Fraction(1, 5)
+    shape: Literal["linear", "1-sqrt"] = "linear"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.cooldown < 1:
+            raise ValueError("cooldown must be between 0 and 1")
+        if self.shape not in ("linear", "1-sqrt"):
+            raise ValueError("shape must be linear or 1-sqrt")
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The budget alone."""
+        return (self.budget,)
+
+    def lr(self, epoch: float) -> float:
+        """Learning rate when ``epoch`` epochs are done."""
+        # A fraction, as in Step: the root would make 1e-8 of a rounding by 1e-16.
+        start = self.budget * (1 - self.cooldown)
+        if epoch <= start:
+            return self.initial_rate
+        done = float((epoch - start) / (self.budget - start))
+        return self.initial_rate * (1 - (done if self.shape == "linear" else math.sqrt(done)))
+
+
+@dataclass(frozen=True)
+class Warmup:
+    """Another schedule, multiplied by a factor that rises from 0.01 to 1 in a straight line [1]_.
+
+    When e epochs are done, the factor is min(1, 0.01 + 0.99 e / epochs); from then on the rates are those of
+    the other schedule.
+
+    Parameters
+    ----------
+    schedule : Schedule
+        The other schedule, of any kind.
+    epochs : float
+        Length of the warm-up.
+    every_cycle : bool
+        Whether every cycle of the schedule begins with a warm-up, not the first alone.
+
+    Raises
+    ------
+    ValueError
+        If the warm-up is not above 0 and shorter than the shortest cycle or the budget.
+
+    References
+    ----------
+    .. [1] Goyal, P., et al. (2017). Accurate, large minibatch SGD: Training ImageNet in 1 hour.
+           arXiv:1706.02677. Section 2.2.
+    """
+
+    schedule: Schedule
+    epochs: float
+    every_cycle: bool = False
+
+    def __post_init__(self) -> None:
+        shortest = min(after - before for before, after in itertools.pairwise((0, *self.ends)))
+        if not 0 < self.epochs < shortest:
+            raise ValueError(
+                f"warmup: {self.epochs:g} epochs must be above 0 and below the shortest cycle or budget "
+                f"({shortest})"
+            )
+
+    @property
+    def initial_rate(self) -> float:
+        """That of the other schedule."""
+        return self.schedule.initial_rate
+
+    @property
+    def budget(self) -> int:
+        """Number of epochs, those of the warm-up included."""
+        return self.schedule.budget
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """Those of the other schedule."""
+        return self.schedule.ends
+
+    def lr(self, epoch: float) -> float:
+        """Learning rate when ``epoch`` epochs are done."""
+        start = max((end for end in self.ends if end <= epoch), default=0) if self.every_cycle else 0
+        return min(1.0, 0.01 + 0.99 * (epoch - start) / self.epochs) * self.schedule.lr(epoch)
+
+
+def at_rate(schedule: Schedule, rate: float) -> Schedule:
+    """The same schedule with another initial rate."""
+    if isinstance(schedule, Warmup):
+        return replace(schedule, schedule=at_rate(schedule.schedule, rate))
+    return replace(schedule, initial_rate=rate)  # type: ignore[type-var]
+
+
+def cycle_epochs(schedule: Schedule, epoch: int) -> int:
+    """Length of the cycle to which the next epoch belongs when ``epoch`` are done; else the budget."""
+    cycles = itertools.pairwise((0, *schedule.ends))
+    return next(after - before for before, after in cycles if epoch < after)
 
 
 def n_averaged(n_cycles: int) -> int:

@@ -12,8 +12,8 @@ from eeg_sgdr.settings.training import Budgets
 
 # What goes into eeg_sgdr/schedules.py ...
 @dataclass(frozen=True)
-class Linear:
-    """The rate falls along a straight line to zero."""
+class Quadratic:
+    """The rate falls along a parabola to zero."""
 
     initial_rate: float
     budget: int
@@ -23,25 +23,23 @@ class Linear:
         return (self.budget,)
 
     def lr(self, epoch):
-        return self.initial_rate * (1 - epoch / self.budget)
+        return self.initial_rate * (1 - epoch / self.budget) ** 2
 
 
 # ... and into eeg_sgdr/settings/training.py.
-class LinearArm(Arm):
-    """The rate falls along a straight line to zero."""
+class QuadraticArm(Arm):
+    """The rate falls along a parabola to zero."""
 
-    references: ClassVar[tuple[str, ...]] = (
-        "Nobody, N. (1999). On straight lines. Journal of Tests 1, 1-2.",
-    )
+    references: ClassVar[tuple[str, ...]] = ("Nobody, N. (1999). On parabolas. Journal of Tests 1, 1-2.",)
 
-    kind: Literal["linear"]
+    kind: Literal["quadratic"]
     budgets: Budgets
 
     def schedule(self, rate, budget):
-        return Linear(rate, budget)
+        return Quadratic(rate, budget)
 
     def describe(self):
-        return f"fell along a straight line to zero (Nobody, 1999) over budgets of {self.budgets[0]} epochs."
+        return f"fell along a parabola to zero (Nobody, 1999) over budgets of {self.budgets[0]} epochs."
 
 
 # What goes into a file of eeg_sgdr/data/sources ...

@@ -21,6 +21,7 @@ from conftest import make_raw
 from eeg_sgdr import run
 from eeg_sgdr import settings as config
 from eeg_sgdr.errors import UserError
+from eeg_sgdr.settings.optimizers import OptimizerSettings
 from eeg_sgdr.settings.types import Model, kinds, tags
 
 SIMULATED = {"source": "simulated", "n_subjects": 2, "n_runs": 2, "n_trials": 4}
@@ -87,14 +88,11 @@ class Example:
 
 
 def studies() -> dict[str, dict[str, Any]]:
-    """Configurations as plain data: `STUDIES`, and one for each kind of arm."""
-    # Tests define further kinds.
-    own = [kind for kind in kinds(config.Arm) if kind.__module__.startswith("eeg_sgdr")]
-    of_arms = {
-        tag: {"schedules": {**TINY["schedules"], "other": {"kind": tag, **NEEDED.get(tag, {"budgets": [1]})}}}
-        for kind in own
-        for tag in tags(kind)
-    }
+    """Configurations as plain data: `STUDIES`, and one for each kind of arm and optimizer."""
+    arms = {tag: {"kind": tag, **NEEDED.get(tag, {"budgets": [1]})} for tag in own_kinds(config.Arm)}
+    step = TINY["schedules"]["step"]
+    arms |= {tag: {**step, "optimizer": {"kind": tag}} for tag in own_kinds(OptimizerSettings)}
+    of_arms = {name: {"schedules": {"step": step, "other": arm}} for name, arm in arms.items()}
     return {name: copy.deepcopy({**TINY, **change}) for name, change in {**STUDIES, **of_arms}.items()}
 
 
@@ -105,6 +103,11 @@ def numeric_fields(model: type[Model]) -> dict[str, list[tuple[tuple[int, ...], 
         for name, field in model.model_fields.items()
     }
     return {name: found for name, found in numbers.items() if found}
+
+
+def own_kinds(base: type[Model]) -> list[str]:
+    """Tags of the program's kinds of a section; tests define further ones."""
+    return [tag for kind in kinds(base) if kind.__module__.startswith("eeg_sgdr") for tag in tags(kind)]
 
 
 def leaves(section: Model, *key: str | int) -> Iterator[Leaf]:

@@ -20,10 +20,10 @@ network: {name: EEGNet, arguments: {F1: 2, D: 1, F2: 2, kernel_length: 16}}
 training: {initial_rates: [0.05], batch_size: 4}
 schedules:
   step: {kind: step, budgets: [3]}
-  line: {kind: linear, budgets: [1, 2, 3]}
+  curve: {kind: quadratic, budgets: [1, 2, 3], warmup: 0.5}
   restarts: {kind: warm_restarts, epochs: 3}
 evaluation:
-  comparisons: [{name: a line against steps, a: {schedule: line}, b: {schedule: step}}]
+  comparisons: [{name: a curve against steps, a: {schedule: curve}, b: {schedule: step}}]
 """
 
 
@@ -48,22 +48,32 @@ def words(page):
 def test_methods_describe_the_schedule_and_the_source(out):
     text = words(out / "subjects/001/report.html")
     assert "Rhythms in noise (seed 0) stood for subject 1. Classes were left and right." in text
-    arm = "The linear schedule fell along a straight line to zero (Nobody, 1999) over budgets of 1 epochs."
+    arm = "The quadratic schedule fell along a parabola to zero (Nobody, 1999) over budgets of 1 epochs."
     assert arm in text
-    assert "Nobody, N. (1999). On straight lines. Journal of Tests 1, 1-2." in text
+    assert "In a warm-up of 0.5 epochs at the beginning of training the rate was multiplied" in text
+    assert "Nobody, N. (1999). On parabolas. Journal of Tests 1, 1-2." in text
+
+
+def test_it_is_warmed_up_as_any_other(out):
+    history = load_results(out).history
+    rows = history[(history["schedule"] == "curve") & (history["budget"] == 3)]
+    # Of two subjects.
+    assert rows["first_rate"].tolist() == pytest.approx([0.0005, 0.05 * 4 / 9, 0.05 / 9] * 2)
 
 
 def test_figures_and_tables_name_the_schedule(out, config):
-    assert [axes.get_title() for axes in schedules(load(config)).axes] == ["step", "line", "restarts"]
-    assert set(load_results(out).evaluation["schedule"]) == {"step", "line", "restarts", "baseline"}
-    assert "a line against steps" in words(out / "report.html")
-    assert "line" in re.findall(r"<!-- (.*?) -->", (out / "figure4.svg").read_text())
+    assert [axes.get_title() for axes in schedules(load(config)).axes] == ["step", "curve", "restarts"]
+    assert set(load_results(out).evaluation["schedule"]) == {"step", "curve", "restarts", "baseline"}
+    assert "a curve against steps" in words(out / "report.html")
+    assert "curve" in re.findall(r"<!-- (.*?) -->", (out / "figure4.svg").read_text())
 
 
 def test_keys_of_a_kind_that_is_not_the_packages_are_refused_in_words(config):
-    with pytest.raises(UserError, match=r"schedules.line.budget is no setting; the nearest is budgets"):
-        load(config, ["schedules.line.budget=3"])
+    with pytest.raises(UserError, match=r"schedules.curve.budget is no setting; the nearest is budgets"):
+        load(config, ["schedules.curve.budget=3"])
     with pytest.raises(UserError, match="recordings.sead is no setting; the nearest is seed"):
         load(config, ["recordings.sead=3"])
-    with pytest.raises(UserError, match="there is no 'linera', only .*'linear'.*; the nearest is linear"):
-        load(config, ["schedules.line.kind=linera"])
+    with pytest.raises(
+        UserError, match="there is no 'quadartic', only .*'quadratic'.*; the nearest is quadratic"
+    ):
+        load(config, ["schedules.curve.kind=quadartic"])

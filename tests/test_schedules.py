@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.optim import lr_scheduler
 
-from eeg_sgdr.schedules import Cyclic, Step, WarmRestarts, n_averaged
+from eeg_sgdr.schedules import (
+    Cyclic,
+    Linear,
+    OneCycle,
+    Step,
+    Trapezoid,
+    WarmRestarts,
+    Warmup,
+    at_rate,
+    n_averaged,
+)
 from eeg_sgdr.settings import CosineArm
 
 BUDGETS = {(1, 2): 511, (10, 2): 630, (50, 1): 550, (2, 3): 728}
@@ -71,6 +81,10 @@ def test_a_restart_can_begin_lower():
         (Cyclic, {"budget": 20, "period": 20}, "nearest ends are 10 and 30"),
         (Cyclic, {"budget": 3, "period": 3}, "even"),
         (Cyclic, {"budget": 10, "period": 20, "low": 0.06}, "low must not be above"),
+        (OneCycle, {"budget": 10, "pct_start": 1}, "pct_start must be between"),
+        (OneCycle, {"budget": 10, "div_factor": 0.5}, "at least 1"),
+        (Trapezoid, {"budget": 10, "cooldown": 1}, "cooldown must be between"),
+        (Trapezoid, {"budget": 10, "shape": "cosine"}, "shape must be linear or 1-sqrt"),
     ],
 )
 def test_refusals(schedule, arguments, message):
@@ -129,6 +143,138 @@ def test_cyclic_equals_torch_half_a_period_later():
     theirs = lr_scheduler.CyclicLR(optimizer, 0.001, 0.05, half, cycle_momentum=False)
     expected = rates(optimizer, theirs, half + n)[half:]
     assert [schedule.lr(k / 5) for k in range(n)] == pytest.approx(expected, abs=1e-12)
+
+
+def test_linear_falls_to_zero():
+    schedule = Linear(0.05, 4)
+    assert [schedule.lr(k / 2) for k in range(8)] == pytest.approx(
+        [0.05, 0.04375, 0.0375, 0.03125, 0.025, 0.01875, 0.0125, 0.00625], abs=1e-15
+    )
+    assert schedule.ends == (4,)
+
+
+@pytest.mark.parametrize("budget", [1, 30, 31])
+def test_linear_equals_torch(budget):
+    n, optimizer = 5 * budget, sgd(lr=0.05)
+    theirs = rates(optimizer, lr_scheduler.LinearLR(optimizer, 1.0, 0.0, n), n)
+    assert [Linear(0.05, budget).lr(k / 5) for k in range(n)] == pytest.approx(theirs, abs=1e-12)
+
+
+def test_one_cycle_rises_to_the_initial_rate_and_falls_far_below_its_start():
+    """A peak of 0.16 after 4 of 8 epochs, from an eighth of it, 0.02, to a tenth of that, 0.002."""
+    schedule = OneCycle(0.16, 8, pct_start=0.5, div_factor=8, final_div_factor=10)
+    half = math.sqrt(0.5)
+    rise = [0.09 + 0.07 * cosine for cosine in (-1, -half, 0, half)]
+    fall = [0.081 + 0.079 * cosine for cosine in (1, half, 0, -half)]
+    assert [schedule.lr(epoch) for epoch in range(8)] == pytest.approx(rise + fall, abs=1e-15)
+    assert schedule.lr(8) == pytest.approx(0.002, abs=1e-15)
+    assert schedule.ends == (8,)
+
+
+@pytest.mark.parametrize(("budget", "n_updates"), [(1, 1), (1, 2), (3, 1), (31, 5), (40, 7), (511, 3)])
+@pytest.mark.parametrize("pct_start", [0.3, 0.05, 0.9])
+def test_one_cycle_equals_the_first_n_of_torchs_n_and_1_steps(budget, n_updates, pct_start):
+    n, optimizer = budget * n_updates, sgd(lr=0.05)
+    theirs = lr_scheduler.OneCycleLR(
+        optimizer, 0.05, n + 1, pct_start=(pct_start * n + 1) / (n + 1), cycle_momentum=False
+    )
+    schedule = OneCycle(0.05, budget, pct_start)
+    ours = [schedule.lr(k / n_updates) for k in range(n)]
+    assert ours == pytest.approx(rates(optimizer, theirs, n), rel=1e-12, abs=1e-12)
+
+
+def test_trapezoid_is_constant_until_its_cooldown():
+    constant = [0.05] * 5
+    straight, root = Trapezoid(0.05, 9, Fraction(4, 9)), Trapezoid(0.05, 9, Fraction(4, 9), "1-sqrt")
+    fall = [0.05, 0.0375, 0.025, 0.0125]
+    assert [straight.lr(epoch) for epoch in range(9)] == pytest.approx(constant + fall, abs=1e-15)
+    fall = [0.05 * (1 - x) for x in (0, 0.5, math.sqrt(0.5), math.sqrt(0.75))]
+    assert [root.lr(epoch) for epoch in range(9)] == pytest.approx(constant + fall, abs=1e-15)
+    assert straight.ends == root.ends == (9,)
+
+
+def test_a_cooldown_may_begin_inside_an_epoch():
+    """After 24.8 of 31 epochs: of five updates in epoch 25 the last is the first of the cooldown."""
+    rates = [Trapezoid(0.05, 31).lr(k / 5) for k in range(120, 126)]
+    assert rates == pytest.approx([0.05] * 5 + [0.05 * 30 / 31], abs=1e-15)
+
+
+@pytest.mark.parametrize("budget", [5, 30, 35])
+def test_a_trapezoid_equals_torchs_constant_rate_and_line_in_a_row(budget):
+    start, n, optimizer = 4 * budget, 5 * budget, sgd(lr=0.05)
+    constant = lr_scheduler.ConstantLR(optimizer, 1.0)
+    line = lr_scheduler.LinearLR(optimizer, 1.0, 0.0, n - start)
+    theirs = rates(optimizer, lr_scheduler.SequentialLR(optimizer, [constant, line], [start]), n)
+    assert [Trapezoid(0.05, budget).lr(k / 5) for k in range(n)] == pytest.approx(theirs, abs=1e-12)
+
+
+def test_a_warm_up_rises_from_a_hundredth():
+    schedule = Warmup(Step(0.1, 6, (Fraction(1, 2),)), 2)
+    written_out = [0.001, 0.02575, 0.0505, 0.07525, 0.1, 0.1, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01]
+    assert [schedule.lr(k / 2) for k in range(12)] == pytest.approx(written_out, abs=1e-15)
+    assert (schedule.initial_rate, schedule.budget, schedule.ends) == (0.1, 6, (6,))
+
+
+def test_a_warm_up_equals_torchs_line_chained_with_a_cosine():
+    n, optimizer = 5 * 30, sgd(lr=0.05)
+    line = lr_scheduler.LinearLR(optimizer, 0.01, 1.0, 5 * 2)
+    cosine = lr_scheduler.CosineAnnealingLR(optimizer, n)
+    theirs = rates(optimizer, lr_scheduler.ChainedScheduler([line, cosine]), n)
+    ours = CosineArm(kind="cosine", budgets=[30], warmup=2).warmed_up(0.05, 30)
+    assert [ours.lr(k / 5) for k in range(n)] == pytest.approx(theirs, abs=1e-12)
+
+
+def test_every_cycle_can_be_warmed_up():
+    restarts = WarmRestarts(0.05, 14, t_0=2)
+    once, every = Warmup(restarts, 1), Warmup(restarts, 1, every_cycle=True)
+    factors = {0: 0.01, 0.5: 0.505, 1: 1, 2: 0.01, 2.5: 0.505, 3: 1, 5: 1, 6: 0.01, 6.5: 0.505, 13: 1}
+    for epoch, factor in factors.items():
+        assert every.lr(epoch) == pytest.approx(factor * restarts.lr(epoch), abs=1e-15)
+        assert once.lr(epoch) == pytest.approx((factor if epoch < 1 else 1) * restarts.lr(epoch), abs=1e-15)
+
+
+@pytest.mark.parametrize("epochs", [0, 2, 2.5, math.nan])
+def test_a_warm_up_is_shorter_than_the_shortest_cycle(epochs):
+    with pytest.raises(ValueError, match=r"must be above 0 and below the shortest cycle or budget \(2\)"):
+        Warmup(WarmRestarts(0.05, 14, t_0=2), epochs)
+
+
+def test_another_rate_leaves_everything_else():
+    assert at_rate(OneCycle(0.05, 3, 0.4), 0.1) == OneCycle(0.1, 3, 0.4)
+    assert at_rate(Warmup(Linear(0.05, 3), 1), 0.1) == Warmup(Linear(0.1, 3), 1)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "joint"),
+    [
+        (OneCycle(0.05, 31), 0.3 * 31),
+        (Trapezoid(0.05, 31), 24.8),
+        (Trapezoid(0.05, 31, shape="1-sqrt"), 24.8),
+        (Warmup(Linear(0.05, 31), 1.7), 1.7),
+    ],
+)
+def test_rates_do_not_jump_where_phases_meet(schedule, joint):
+    around = [schedule.lr(joint + shift) for shift in (-1e-14, 0, 1e-14)]
+    assert around == pytest.approx([schedule.lr(joint)] * 3, rel=0, abs=1e-8)
+
+
+def schedules_of_one_budget(budget):
+    """Schedules without restarts, of any parameters."""
+    fractions = st.floats(0, 1, exclude_min=True, exclude_max=True)
+    factors = st.floats(1, 1e6)
+    return st.one_of(
+        st.just(Linear(0.05, budget)),
+        st.builds(OneCycle, st.just(0.05), st.just(budget), fractions, factors, factors),
+        st.builds(Trapezoid, st.just(0.05), st.just(budget), fractions.map(Fraction),
+                  st.sampled_from(["linear", "1-sqrt"])),
+        fractions.map(lambda part: Warmup(Linear(0.05, budget), part * budget / 2)),
+    )  # fmt: skip
+
+
+@given(st.data(), st.integers(1, 600), st.floats(0, 1, exclude_max=True))
+def test_rates_stay_between_zero_and_the_initial_rate(data, budget, fraction):
+    schedule = data.draw(schedules_of_one_budget(budget))
+    assert 0 <= schedule.lr(fraction * budget) <= 0.05 * (1 + 1e-15)
 
 
 def test_members_as_the_paper_counts_them():

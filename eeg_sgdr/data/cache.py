@@ -37,6 +37,10 @@ class Trials(Protocol):
     """Interface of the trials of a subject or a fold; cheap to pickle."""
 
     @property
+    def label(self) -> str:
+        """Label of the subject, or number of the fold."""
+
+    @property
     def title(self) -> str:
         """Name in messages, "subject 1" or "fold 2"."""
 
@@ -67,9 +71,14 @@ class SubjectTrials:
         return SubjectTrials, (self.folder,)
 
     @property
+    def label(self) -> str:
+        """See `Trials.label`."""
+        return self.info["subject"]
+
+    @property
     def title(self) -> str:
         """See `Trials.title`."""
-        return f"subject {self.info['subject']}"
+        return f"subject {self.label}"
 
     def array(self, name: str) -> np.ndarray:
         """See `Trials.array`; read-only."""
@@ -205,9 +214,14 @@ class FoldTrials:
         return FoldTrials, (self.fold, self.subjects)
 
     @property
+    def label(self) -> str:
+        """See `Trials.label`."""
+        return self.fold.label
+
+    @property
     def title(self) -> str:
         """See `Trials.title`."""
-        return f"fold {self.fold.label}"
+        return f"fold {self.label}"
 
     def array(self, name: str) -> np.ndarray:
         """See `Trials.array`; a copy in memory."""

@@ -1,13 +1,13 @@
 """Snapshot ensemble of a network trained by a schedule, as a scikit-learn classifier."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Literal, Self
 
 import numpy as np
 import torch
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -15,8 +15,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from eeg_sgdr.estimators import inputs
 from eeg_sgdr.estimators.inputs import BadInputError
 from eeg_sgdr.networks.build import Network, build_network, copy_network
-from eeg_sgdr.schedules import Schedule, WarmRestarts, n_averaged
+from eeg_sgdr.schedules import Schedule, WarmRestarts, at_rate, n_averaged
 from eeg_sgdr.settings import Numerics, Training
+from eeg_sgdr.settings.optimizers import AnyOptimizer, OptimizerSettings
+from eeg_sgdr.training.engines import AS_TRAINING
 from eeg_sgdr.training.loop import Data, Fit, FitFailed, train_network
 from eeg_sgdr.training.snapshots import Snapshot, averaged
 
@@ -49,6 +51,9 @@ class SnapshotEnsembleClassifier(ClassifierMixin, BaseEstimator):
         Further arguments of the network's constructor, where it is named.
     momentum, momentum_form, weight_decay
         See `eeg_sgdr.settings.Training`.
+    optimizer : dict, optional
+        Another optimizer, as in a configuration: ``{"kind": "adamw", "weight_decay": 0.01}``; see
+        `eeg_sgdr.settings.AdamWSettings`.
     sfreq : float, optional
         Sampling rate of arrays in Hz, for networks that must know it; Epochs and datasets say theirs.
     device : str
@@ -96,6 +101,7 @@ class SnapshotEnsembleClassifier(ClassifierMixin, BaseEstimator):
         momentum: float = 0.9,
         momentum_form: Literal["torch", "paper"] = "torch",
         weight_decay: float = 0.0005,
+        optimizer: Mapping[str, Any] | None = None,
         sfreq: float | None = None,
         device: str = "cpu",
         threads: int = 1,
@@ -111,6 +117,7 @@ class SnapshotEnsembleClassifier(ClassifierMixin, BaseEstimator):
         self.momentum = momentum
         self.momentum_form = momentum_form
         self.weight_decay = weight_decay
+        self.optimizer = optimizer
         self.sfreq = sfreq
         self.device = device
         self.threads = threads
@@ -150,7 +157,7 @@ class SnapshotEnsembleClassifier(ClassifierMixin, BaseEstimator):
             )
         schedule = WarmRestarts(0.05, budget=31) if self.schedule is None else self.schedule
         schedules = _schedules(schedule, self.rates, self.n_snapshots)
-        training = self._training()
+        training, optimizer = self._training(), _make_optimizer(self.optimizer)
         windows = inputs.read(X)
         x, y = validate_data(
             self, windows.x, windows.y if y is None else y, dtype=np.float32, order="C", allow_nd=True
@@ -173,11 +180,11 @@ class SnapshotEnsembleClassifier(ClassifierMixin, BaseEstimator):
         build = _network_builder(self.network, self.arguments, shape, sfreq, self.seed)
         # There is no test set, but a fit scores at least one window.
         data = Data(x, indices.astype(np.int64), x[:1], len(self.classes_), sfreq)
-        fits = [_fit(build(), data, training, each, self.seed) for each in schedules]
+        fits = [_fit(build(), data, training, each, self.seed, optimizer) for each in schedules]
         self.estimators_ = [
-            Snapshot(build, fit.scores[end].state, self.classes_, end, fit.history[0].first_rate)
+            Snapshot(build, fit.scores[end].state, self.classes_, end, each.initial_rate)
             for end in schedules[0].ends
-            for fit in fits
+            for each, fit in zip(schedules, fits, strict=True)
         ]
         self.snapshot_epochs_ = np.array([snapshot.epoch for snapshot in self.estimators_])
         return self
@@ -263,11 +270,18 @@ class SnapshotEnsembleClassifier(ClassifierMixin, BaseEstimator):
         return _make_training(values, {"device": self.device, "threads": self.threads})
 
 
-def _fit(network: Network, data: Data, training: Training, schedule: Schedule, seed: int) -> Fit:
+def _fit(
+    network: Network,
+    data: Data,
+    training: Training,
+    schedule: Schedule,
+    seed: int,
+    optimizer: OptimizerSettings,
+) -> Fit:
     """Train one fit; torch's number of threads is restored."""
     threads = torch.get_num_threads()
     try:
-        return train_network(network, data, training, schedule, seed)
+        return train_network(network, data, training, schedule, seed, optimizer=optimizer)
     except FitFailed as failure:
         raise BadInputError(
             f"fit: the loss is not finite in epoch {failure.epoch}, at a rate of {failure.rate:g}; give "
@@ -287,19 +301,35 @@ def _schedules(schedule: Schedule, rates: Sequence[float] | None, n_snapshots: i
     if rates is None:
         return [schedule]
     try:
-        return [replace(schedule, initial_rate=rate) for rate in rates]  # type: ignore[type-var]
+        return [at_rate(schedule, rate) for rate in rates]
     except (TypeError, ValueError) as error:
         raise BadInputError(f"rates: do not serve {schedule} ({error}); give others.") from error
 
 
 def _make_training(values: Mapping[str, Any], numerics: Mapping[str, Any]) -> Training:
     """The section ``training`` of a configuration; BadInputError for an invalid value."""
-    try:
+    with _invalid_values():
         return Training(**values, numerics=Numerics(**numerics))
+
+
+def _make_optimizer(values: Mapping[str, Any] | None) -> OptimizerSettings:
+    """The section ``optimizer`` of an arm; BadInputError for an invalid value."""
+    if values is None:
+        return AS_TRAINING
+    with _invalid_values():
+        return TypeAdapter(AnyOptimizer).validate_python(dict(values))
+
+
+@contextmanager
+def _invalid_values() -> Iterator[None]:
+    """Turn pydantic's error into a BadInputError about the first invalid value."""
+    try:
+        yield
     except ValidationError as error:
         first = error.errors()[0]
+        name = first["loc"][0] if first["loc"] else "optimizer"
         raise BadInputError(
-            f"{first['loc'][0]}: {first['input']!r} will not do ({first['msg']}); give another."
+            f"{name}: {first['input']!r} will not do ({first['msg']}); give another."
         ) from error
 
 

@@ -274,7 +274,7 @@ def load_classifier(
     else:
         raise UserError("load_classifier: name either a subject or, across subjects, a fold.")
     key = _key(results.settings, schedule, budget, rate, seed)
-    rates = results.settings.training.initial_rates if rate is None else (key.rate,)
+    rates = results.settings.initial_rates(schedule) if rate is None else (key.rate,)
     fits = tuple(replace(key, rate=each) for each in rates)
     for fit in fits:
         if fit not in unit.done:
@@ -298,7 +298,7 @@ def _key(
     return FitKey(
         schedule,
         max(budgets) if budget is None else budget,
-        settings.training.initial_rates[0] if rate is None else rate,
+        settings.initial_rates(schedule)[0] if rate is None else rate,
         settings.training.seeds[0] if seed is None else seed,
     )
 

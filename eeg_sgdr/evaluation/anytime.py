@@ -58,11 +58,15 @@ def anytime(settings: Settings, errors: UnitErrors) -> list[Row]:
     for name in restarts:
         for rival in (rival for rival in arms if rival not in restarts):
             n_budgets = len(arms[rival].budgets)
-            if n_budgets >= 3:
+            if settings.initial_rates(name) != settings.initial_rates(rival):
+                why = f"needs equal lists of rates, those of {name} and {rival} differ"
+            elif n_budgets < 3:
+                why = f"needs three budgets, {rival} has {n_budgets}"
+            else:
+                why = ""
                 for members in ("single", "cycles"):
                     rows += _pair(settings, errors, (name, members), (rival, "single"))
-            else:
-                why = f"needs three budgets, {rival} has {n_budgets}"
+            if why:
                 arms_only = {"arm_a": name, "arm_b": rival, "label_a": name, "label_b": rival}
                 left_out = sample_size(UnitValues(errors.kind, (), np.empty((0, 2)), 0, why, left_out=True))
                 about = {"family": "anytime", "quantity": "difference of areas", "metric": "error"}
@@ -89,7 +93,7 @@ def _median_over_seeds(values: np.ndarray) -> np.ndarray:
 
 
 def _pair(settings: Settings, errors: UnitErrors, a: tuple[str, str], b: tuple[str, str]) -> list[Row]:
-    rates, groups = settings.training.initial_rates, seed_groups(settings, 1)
+    rates, groups = settings.initial_rates(a[0]), seed_groups(settings, 1)
     offers = {
         group: [[candidates(settings, *side, rate, *group) for side in (a, b)] for rate in rates]
         for group in groups

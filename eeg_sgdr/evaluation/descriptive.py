@@ -68,7 +68,8 @@ def _point(settings: Settings, errors: UnitErrors, by_seed: dict[Group, Predicto
 def untested(settings: Settings, errors: UnitErrors) -> list[Row]:
     """The last completed cycle beside every budget of the other arms, and the rates of conventional arms.
 
-    Nothing here is tested: epochs of a and b differ, or rates were not chosen in advance.
+    Nothing here is tested: epochs of a and b differ, or rates were not chosen in advance. Arms with different
+    lists of rates are not paired.
     """
     arms = settings.schedules
     restarts = [name for name, arm in arms.items() if arm.leaves_snapshots]
@@ -76,7 +77,7 @@ def untested(settings: Settings, errors: UnitErrors) -> list[Row]:
         row
         for name in restarts
         for rival in arms
-        if rival not in restarts
+        if rival not in restarts and settings.initial_rates(rival) == settings.initial_rates(name)
         for budget in arms[rival].budgets
         for row in _beside(settings, errors, name, rival, budget)
     ]
@@ -89,7 +90,7 @@ def untested(settings: Settings, errors: UnitErrors) -> list[Row]:
 def _beside(settings: Settings, errors: UnitErrors, name: str, rival: str, budget: int) -> list[Row]:
     """Restarts at their last cycle end within the rival's budget against the rival, rate by rate."""
     own_budget = settings.schedules[name].budgets[0]
-    ends = schedule_of(FitKey(name, own_budget, settings.training.initial_rates[0], 0), settings).ends
+    ends = schedule_of(FitKey(name, own_budget, settings.initial_rates(name)[0], 0), settings).ends
     n_done = sum(end <= budget for end in ends)
     if not n_done:
         return []
@@ -111,7 +112,7 @@ def _beside(settings: Settings, errors: UnitErrors, name: str, rival: str, budge
 
 
 def _keys(settings: Settings, name: str, budget: int, seed: int) -> list[FitKey]:
-    return [FitKey(name, budget, rate, seed) for rate in settings.training.initial_rates]
+    return [FitKey(name, budget, rate, seed) for rate in settings.initial_rates(name)]
 
 
 def _rates(settings: Settings, errors: UnitErrors, name: str) -> list[Row]:
@@ -122,7 +123,7 @@ def _rates(settings: Settings, errors: UnitErrors, name: str) -> list[Row]:
         group: [[last_snapshot(key)] for key in _keys(settings, name, budget, *group)]
         for group in seed_groups(settings, 1)
     }
-    rates = settings.training.initial_rates
+    rates = settings.initial_rates(name)
     found = mean_errors(errors, sides)
     common = {"family": "descriptive", "metric": "error", **sample_size(found)}
     of_rate = [
@@ -152,7 +153,7 @@ def diverged(settings: Settings, errors: UnitErrors, units: Sequence[Subject]) -
     counted = replace(errors, of_unit=above)
     rows: list[Row] = []
     for name, arm in settings.schedules.items():
-        for rate in settings.training.initial_rates:
+        for rate in settings.initial_rates(name):
             ends = {seed: last_snapshot(FitKey(name, max(arm.budgets), rate, seed)) for seed in seeds}
             found = mean_errors(counted, {(seed,): [[end]] for seed, end in ends.items()})
             estimate = float(found.values.mean()) if found.units else np.nan

@@ -33,10 +33,10 @@ def cells(settings: Settings) -> list[Cell]:
     N grows over seeds, at each rate alone or over all rates together; M, for warm restarts, over the last
     cycle ends and, where every epoch is stored, over the last epochs of the last cycle, the paper's control.
     """
-    rates = settings.training.initial_rates
-    rate_groups = [[(rate,) for rate in rates]] + ([[rates]] if len(rates) > 1 else [])
     found = []
     for name, arm in settings.schedules.items():
+        rates = settings.initial_rates(name)
+        rate_groups = [[(rate,) for rate in rates]] + ([[rates]] if len(rates) > 1 else [])
         budget = max(arm.budgets)
         restarts = arm.leaves_snapshots
         for members, snapshots in _snapshots(

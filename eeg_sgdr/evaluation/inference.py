@@ -44,6 +44,7 @@ def hypothesis_tests(
         common = {"comparison": one.name, "family": "tested", "metric": "error"}
         common |= {**describe(*sides), **sample_size(values)}
         numbers = [*_numbers(values, float(p_holm)), *_updates(sides, values, updates), *_unit_errors(values)]
+        numbers += _trainings(settings, errors, one)
         if errors.kind == "fold":
             numbers += _conditional(_values(settings, subject_errors, one))
         rows += [{**common, **row} for row in numbers]
@@ -68,6 +69,26 @@ def _values(settings: Settings, errors: UnitErrors, comparison: Comparison) -> U
         why = f"needs {size} seeds, there are {len(settings.training.seeds)}"
         return UnitValues(errors.kind, (), np.empty((0, 2)), 0, why, left_out=True)
     return mean_errors(errors, {group: _sides(settings, comparison, group) for group in groups})
+
+
+def _trainings(settings: Settings, errors: UnitErrors, comparison: Comparison) -> Iterator[Row]:
+    """Variation of the difference between trainings of a unit; by seed where units share seeds."""
+    groups = seed_groups(settings, _group_size(comparison))
+    if len(groups) < 2:
+        return
+    sides = {group: _sides(settings, comparison, group) for group in groups}
+    of_group = {group: mean_errors(errors, {group: sides[group]}) for group in groups}
+    table = pd.DataFrame(
+        {group: pd.Series(values.difference, values.units) for group, values in of_group.items()}
+    )
+    # Pooled over units; a unit with one training has no variance.
+    variance = table.var(axis=1, ddof=1).mean()
+    yield {"quantity": "standard deviation between trainings", "estimate": float(np.sqrt(variance))}
+    if settings.training.seeding == "shared":
+        for group, values in of_group.items():
+            about = {"unit_kind": "seed", "unit": "+".join(map(str, group)), "n_units": len(values.units)}
+            x = values.difference
+            yield {"quantity": "mean difference of a seed", **about, **mean_of(x), **counts_of(x)}
 
 
 def _numbers(values: UnitValues, p_holm: float) -> Iterator[Row]:

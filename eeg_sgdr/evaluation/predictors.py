@@ -90,10 +90,10 @@ def predictors(settings: Settings, available: Iterable[FitKey]) -> list[Predicto
     last cycles; at each rate and over all rates. Over several seeds only where a comparison names them.
     """
     done = set(available)
-    rates = settings.training.initial_rates
-    groups = [(rate,) for rate in rates] + ([rates] if len(rates) > 1 else [])
     found = []
     for name, arm in settings.schedules.items():
+        rates = settings.initial_rates(name)
+        groups = [(rate,) for rate in rates] + ([rates] if len(rates) > 1 else [])
         for budget in arm.budgets:
             for seed in settings.training.seeds:
                 for group in groups:
@@ -141,7 +141,7 @@ def side_predictors(settings: Settings, side: Side, seeds: tuple[int, ...]) -> l
     if side.schedule == "baseline":
         return [CLASSICAL]
     budget = side.budget or max(settings.schedules[side.schedule].budgets)
-    rates = settings.training.initial_rates
+    rates = settings.initial_rates(side.schedule)
     groups = [rates] if side.rates == "all" else [(rate,) for rate in rates]
     found = []
     for start in range(0, len(seeds), side.seeds):

@@ -60,8 +60,8 @@ class Jobs:
         longest_first = sorted(keys, key=lambda key: -key.budget)
         on_cpu = unit.settings.training.numerics.device == "cpu"
         size = 1 if on_cpu else unit.settings.compute.stack
-        for i in range(0, len(keys), size):
-            call = (longest_first[i : i + size], unit.settings, unit.trials, unit.folder, self._steps)
+        for together in _stacks(longest_first, unit.settings, size):
+            call = (together, unit.settings, unit.trials, unit.folder, self._steps)
             self._submit(unit, make_fits, *call, patience_s)
 
     def _submit(self, unit: Unit, task: Callable[..., Any], *arguments: Any) -> None:
@@ -78,6 +78,15 @@ class Jobs:
             for other, owner in list(self._pending.items()):
                 if owner is unit and other.cancel():
                     del self._pending[other]
+
+
+def _stacks(keys: Sequence[FitKey], settings: Settings, size: int) -> list[list[FitKey]]:
+    """Fits that are trained together, at most ``size`` and of one optimizer; the longest first."""
+    by_optimizer: dict[Any, list[FitKey]] = {}
+    for key in keys:
+        by_optimizer.setdefault(settings.schedules[key.schedule].optimizer, []).append(key)
+    stacks = [alike[i : i + size] for alike in by_optimizer.values() for i in range(0, len(alike), size)]
+    return sorted(stacks, key=lambda stack: -stack[0].budget)
 
 
 def processes(settings: Settings, jobs: int | None) -> int:

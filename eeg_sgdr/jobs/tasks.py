@@ -90,8 +90,9 @@ def _make_fits(
     import torch
 
     from eeg_sgdr.training.checkpoints import CheckpointFile
-    from eeg_sgdr.training.engines import Data, Member, OneFit, Stack, build_for
+    from eeg_sgdr.training.engines import AS_TRAINING, Data, Member, OneFit, Stack, build_for
     from eeg_sgdr.training.loop import train
+    from eeg_sgdr.training.seeds import unit_seed
 
     training = settings.training
     data = Data(  # without any label of a test trial
@@ -108,8 +109,17 @@ def _make_fits(
         {"fits": fingerprints, "store": training.store, **provenance},
         60 * settings.compute.checkpoint_minutes,
     )
-    members = [Member(data, plan.schedule_of(key, settings), key.seed) for key in keys]
-    networks = [build_for(data, settings.network, key.seed) for key in keys]
+    derive = {"unit": unit_seed, "shared": lambda seed, label: seed}[training.seeding]
+    members = [
+        Member(
+            data,
+            plan.schedule_of(key, settings),
+            derive(key.seed, trials.label),
+            settings.schedules[key.schedule].optimizer or AS_TRAINING,
+        )
+        for key in keys
+    ]
+    networks = [build_for(data, settings.network, member.seed) for member in members]
     on_cpu = training.numerics.device == "cpu"  # fits are submitted one by one
     engine = OneFit(members[0], networks[0], training) if on_cpu else Stack(members, networks, training)
     results = train(engine, lambda epoch: tick(steps), checkpoints)

@@ -27,7 +27,7 @@ class Answer:
     comparison: Comparison
     #: Rows over all units, by quantity and side.
     rows: dict[tuple[str, str], Row]
-    #: Errors in each unit, by kind of unit, its label, and side.
+    #: Errors in each unit, and differences of each seed, by kind of unit, its label, and side.
     errors: dict[tuple[str, str, str], Row]
 
     @property
@@ -172,6 +172,18 @@ def side_words(settings: Settings, side: Side) -> str:
     return f"single networks trained with {schedule}"
 
 
+def _trainings(answer: Answer) -> tuple[Html | None, Html | None]:
+    """Standard deviation between the trainings of a unit, and the differences of every seed, if any."""
+    row = answer.rows.get(("standard deviation between trainings", ""))
+    spread = html.points(row) if row and not pd.isna(row["estimate"]) else None
+    seeds = [
+        phrase(f"{label}: ", html.points(row))
+        for (kind, label, _), row in answer.errors.items()
+        if kind == "seed"
+    ]
+    return spread, Html(", ").join(seeds) if seeds else None
+
+
 def how_sure(settings: Settings, found: Iterable[Answer], descriptive: Sequence[Row]) -> Html:
     """The limits of these results: units, seeds, power, and rates at the edge."""
     n_folds = len(expected_units(settings)) if settings.unit == "fold" else 0
@@ -180,12 +192,13 @@ def how_sure(settings: Settings, found: Iterable[Answer], descriptive: Sequence[
         row = answer.rows["detectable difference", ""]
         detectable: Html | None = None if pd.isna(row["estimate"]) else html.points(row)
         is_small = 0 < answer.difference["n_units"] < FEW_UNITS
-        comparisons.append((answer.comparison.name, detectable, is_small))
+        comparisons.append((answer.comparison.name, detectable, is_small, *_trainings(answer)))
     edge = [row for row in descriptive if row["quantity"] == "best rate, at the edge of the list"]
     return html.render(
         "how_sure.html",
         unit=settings.unit,
         n_seeds=len(settings.training.seeds),
+        shared=settings.training.seeding == "shared",
         few_folds=n_folds if n_folds < FEW_FOLDS else 0,
         comparisons=comparisons,
         best_at_the_edge=[(row, html.points(row)) for row in edge],

@@ -97,7 +97,7 @@ def _at_reference(settings: Settings, side: Side, seed: int) -> Predictor:
     """The side's predictor at the reference's rate; if it averages over rates, its only one."""
     found = side_predictors(settings, side, (seed,))
     reference = settings.evaluation.reference
-    rate = reference.rate if reference else settings.training.initial_rates[0]
+    rate = reference.rate if reference else settings.initial_rates(side.schedule)[0]
     return next((one for one in found if one.fits[0].rate == rate), found[0])
 
 

@@ -7,7 +7,7 @@ from eeg_sgdr.data.quality import rejection_warning
 from eeg_sgdr.networks.patterns import READERS
 from eeg_sgdr.reports.wording import counted, enumerated, schedule_name, versions
 from eeg_sgdr.schedules import n_averaged
-from eeg_sgdr.settings import Arm, Recordings, Settings, Split, SubjectSplit
+from eeg_sgdr.settings import Settings, SGDSettings, Split, SubjectSplit
 from eeg_sgdr.settings.types import joined, plain
 from eeg_sgdr.storage.results import Subject
 
@@ -113,23 +113,31 @@ def _training(settings: Settings) -> str:
     if network.crop_samples is not None:
         inputs = f"crops of {network.crop_samples} samples in dense form"
         logits = "each crop's mean logits"
-    form = ", the rate inside the velocity" if training.momentum_form == "paper" else ""
+    own = "" if training.seeding == "shared" else f", and every {settings.unit} derives seeds of its own"
+    # What arms name themselves stands in their own sentences.
+    optimizer, rates = "", ""
+    if not all(arm.optimizer for arm in settings.schedules.values()):
+        optimizer = f" by {SGDSettings(kind='sgd').completed(training).describe()}"
+    if not all(arm.initial_rates for arm in settings.schedules.values()):
+        rates = f", {enumerated('initial rate', training.initial_rates)}"
     return " ".join(
         [
             f"braindecode's {network.name}{paper}{f' with {arguments}' if arguments else ''} was trained on "
-            f"{inputs} by stochastic gradient descent on the cross-entropy of {logits}, with momentum "
-            f"{training.momentum:g}{form}, weight decay {training.weight_decay:g}, batches of "
-            f"{training.batch_size}, {enumerated('initial rate', training.initial_rates)}, and "
-            f"{enumerated('seed', training.seeds)}; trainings that share a seed share initial weights, "
-            "data order and dropout.",
+            f"{inputs}{optimizer} on the cross-entropy of {logits}, with batches of "
+            f"{training.batch_size}{rates}, and {enumerated('seed', training.seeds)}; "
+            f"trainings that share a seed share initial weights, data order and dropout{own}.",
             *(_schedule(settings, name) for name in settings.schedules),
         ]
     )
 
 
 def _schedule(settings: Settings, name: str) -> str:
-    words = schedule_name(settings, name)
-    return f"{words[0].upper()}{words[1:]} {settings.schedules[name].describe()}"
+    words, arm = schedule_name(settings, name), settings.schedules[name]
+    own = [f"by {arm.optimizer.completed(settings.training).describe()}"] if arm.optimizer else []
+    own += [f"with {enumerated('initial rate', arm.initial_rates)}"] if arm.initial_rates else []
+    recipe = f"Its networks were trained {' '.join(own)}." if own else ""
+    sentences = f"{words[0].upper()}{words[1:]} {arm.describe()}", arm.describe_warmup(), recipe
+    return " ".join(filter(None, sentences))
 
 
 def _baseline(band_hz: Sequence[float]) -> str:
@@ -192,6 +200,7 @@ REFERENCES = (
     "Signal Processing 58(10), 5016-5029.",
     "Clopper, C. J., & Pearson, E. S. (1934). The use of confidence or fiducial limits illustrated in the "
     "case of the binomial. Biometrika 26, 404-413.",
+    "Goyal, P., et al. (2017). Accurate, large minibatch SGD: training ImageNet in 1 hour. arXiv:1706.02677.",
     "Gramfort, A., et al. (2013). MEG and EEG data analysis with MNE-Python. Frontiers in Neuroscience 7, "
     "267.",
     "Guo, C., et al. (2017). On calibration of modern neural networks. ICML.",
@@ -211,10 +220,12 @@ REFERENCES = (
 def references(texts: Sequence[str], settings: Settings) -> list[str]:
     """References cited in texts, by first author and year."""
     cited = " ".join(texts)
-    described: tuple[Recordings | Arm, ...] = (settings.recordings, *settings.schedules.values())
+    arms = settings.schedules.values()
+    sections = [section for arm in arms for section in (arm, arm.optimizer) if section]
+    described = {reference for section in sections for reference in section.references}
     return [
         reference
-        for reference in sorted({*REFERENCES, *(one for section in described for one in section.references)})
+        for reference in sorted({*REFERENCES, *settings.recordings.references, *described})
         if reference.split(",")[0] in cited and reference.split("(")[1][:4] in cited
     ]
 
@@ -289,9 +300,7 @@ def choices(settings: Settings) -> list[str]:
     """Deviations and open choices that follow from the settings alone."""
     training = settings.training
     texts = [
-        "Both sides of a comparison share initial rates, weight decay, momentum and batch size; none was "
-        "tuned for either. SGD alone is compared: how either fares against AdamW or against early stopping "
-        "is not answered.",
+        _shared(settings),
         "The paper does not name network, weight decay, batch size, high-pass and seeds for EEG. Here: "
         f"{settings.network.name}, weight decay {training.weight_decay:g}, batches of {training.batch_size}, "
         f"{_high_pass(settings.preprocessing.highpass_hz)}, "
@@ -315,6 +324,21 @@ def choices(settings: Settings) -> list[str]:
         "all early in a fit."
     )
     return texts
+
+
+def _shared(settings: Settings) -> str:
+    """What both sides of a comparison share, and the rivals that are not among them."""
+    own = [name for name, arm in settings.schedules.items() if arm.optimizer]
+    if own:
+        return (
+            "Both sides of a comparison share initial rates and batch size; none was tuned for either; "
+            f"optimizers of their own have {joined(own)}. Early stopping is not compared."
+        )
+    return (
+        "Both sides of a comparison share initial rates, weight decay, momentum and batch size; none was "
+        "tuned for either. SGD alone is compared: how either fares against AdamW or against early stopping "
+        "is not answered."
+    )
 
 
 def _high_pass(frequency: float | None) -> str:

@@ -3,6 +3,7 @@
 from eeg_sgdr.settings.evaluation import Comparison, Evaluation, Reference, Side
 from eeg_sgdr.settings.fingerprints import baseline_settings, data_settings, fingerprint, fit_settings, union
 from eeg_sgdr.settings.loading import load, parse_yaml, read, shipped, to_yaml, validate
+from eeg_sgdr.settings.optimizers import AdamWSettings, OptimizerSettings, SGDSettings
 from eeg_sgdr.settings.preprocessing import Baseline, Preprocessing, Split, Standardize, SubjectSplit
 from eeg_sgdr.settings.recordings import (
     BidsRecordings,
@@ -19,15 +20,19 @@ from eeg_sgdr.settings.training import (
     Arm,
     CosineArm,
     CyclicArm,
+    LinearArm,
     NetworkSettings,
     Numerics,
+    OneCycleArm,
     StepArm,
     Training,
+    TrapezoidArm,
     WarmRestartsArm,
 )
 
 __all__ = [
     "MAX_JOBS",
+    "AdamWSettings",
     "Arm",
     "Baseline",
     "BidsRecordings",
@@ -38,13 +43,17 @@ __all__ = [
     "Evaluation",
     "FilesRecordings",
     "LabRecordings",
+    "LinearArm",
     "MoabbRecordings",
     "NetworkSettings",
     "Numerics",
+    "OneCycleArm",
+    "OptimizerSettings",
     "PhysioNetRecordings",
     "Preprocessing",
     "Recordings",
     "Reference",
+    "SGDSettings",
     "Settings",
     "Side",
     "SimulatedRecordings",
@@ -53,6 +62,7 @@ __all__ = [
     "StepArm",
     "SubjectSplit",
     "Training",
+    "TrapezoidArm",
     "TriggerChannel",
     "WarmRestartsArm",
     "baseline_settings",

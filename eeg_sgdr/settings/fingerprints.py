@@ -8,10 +8,13 @@ from eeg_sgdr.errors import UserError
 from eeg_sgdr.settings.loading import validate
 from eeg_sgdr.settings.preprocessing import SubjectSplit
 from eeg_sgdr.settings.study import Settings
-from eeg_sgdr.settings.types import identifying, label_order
+from eeg_sgdr.settings.types import identifying, label_order, with_earlier
 
 #: Settings of training that change no fit: lists that only grow, and what is stored.
 GROWING = {"initial_rates", "seeds", "store"}
+
+#: The same of an arm.
+GROWING_OF_ARMS = {"budgets", "initial_rates"}
 
 
 def union(stored: Settings, asked: Settings, where: str) -> Settings:
@@ -19,7 +22,9 @@ def union(stored: Settings, asked: Settings, where: str) -> Settings:
 
     Lists (subjects, rates, seeds, budgets, arms, the baseline) only grow; everything else that enters a
     fingerprint must be equal, or a `UserError` names the differences. Settings of tables alone are as asked.
+    A setting that the folder is older than, and that ``asked`` does not name, stays as the folder has it.
     """
+    asked = with_earlier(asked, stored)
     differences = _differences(_identity(stored, asked), _identity(asked, stored))
     if differences:
         raise UserError(
@@ -36,9 +41,12 @@ def union(stored: Settings, asked: Settings, where: str) -> Settings:
     for name, arm in stored.schedules.items():
         if name not in data["schedules"]:
             data["schedules"][name] = arm.model_dump(mode="json")
-        elif "budgets" in data["schedules"][name]:
-            budgets = {*arm.budgets, *asked.schedules[name].budgets}
-            data["schedules"][name]["budgets"] = sorted(budgets)
+            continue
+        other, grown = asked.schedules[name], data["schedules"][name]
+        if "budgets" in grown:
+            grown["budgets"] = sorted({*arm.budgets, *other.budgets})
+        if arm.initial_rates or other.initial_rates:
+            grown["initial_rates"] = sorted({*stored.initial_rates(name), *asked.initial_rates(name)})
     for key in ("initial_rates", "seeds"):
         data["training"][key] = sorted({*getattr(stored.training, key), *getattr(asked.training, key)})
     data["baseline"] = data["baseline"] or stored.model_dump(mode="json")["baseline"]
@@ -52,7 +60,7 @@ def _identity(settings: Settings, other: Settings) -> dict[str, Any]:
     data = settings.model_dump(
         mode="json",
         include={"recordings", "split", "preprocessing", "network", "training", "schedules", "baseline"},
-        exclude={"recordings": {"subjects"}, "training": GROWING, "schedules": {"__all__": {"budgets"}}},
+        exclude={"recordings": {"subjects"}, "training": GROWING, "schedules": {"__all__": GROWING_OF_ARMS}},
     )
     data["schedules"] = {name: arm for name, arm in data["schedules"].items() if name in other.schedules}
     if not (settings.baseline and other.baseline):
@@ -96,5 +104,5 @@ def fit_settings(settings: Settings, arm: str) -> dict[str, Any]:
     return {
         "network": identifying(settings.network),
         "training": identifying(settings.training, GROWING),
-        "schedule": identifying(settings.schedules[arm], {"budgets", "epochs"}),
+        "schedule": identifying(settings.schedules[arm], {*GROWING_OF_ARMS, "epochs"}),
     }

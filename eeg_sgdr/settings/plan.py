@@ -41,13 +41,13 @@ def fits(settings: Settings) -> list[FitKey]:
         for seed in settings.training.seeds
         for name, arm in settings.schedules.items()
         for budget in arm.budgets
-        for rate in settings.training.initial_rates
+        for rate in settings.initial_rates(name)
     ]
 
 
 def schedule_of(key: FitKey, settings: Settings) -> Schedule:
     """The schedule of a fit."""
-    return settings.schedules[key.schedule].schedule(key.rate, key.budget)
+    return settings.schedules[key.schedule].warmed_up(key.rate, key.budget)
 
 
 def baseline_fingerprint(settings: Settings, data: str) -> str:

@@ -86,23 +86,27 @@ class Settings(Model):
         """The unit of inference, which has networks of its own: a subject or, across subjects, a fold."""
         return "fold" if self.split.by == "subject" else "subject"
 
+    def initial_rates(self, arm: str) -> tuple[float, ...]:
+        """Initial rates of an arm, its own or those of ``training``."""
+        return self.schedules[arm].initial_rates or self.training.initial_rates
+
     @model_validator(mode="after")
     def _schedules_serve_every_rate(self) -> "Settings":
         if "baseline" in self.schedules:
             raise ValueError("schedules.baseline: tables call the classical baseline so; give another name")
-        training = self.training
-        n_budgets = sum(len(arm.budgets) for arm in self.schedules.values())
-        n_fits = n_budgets * len(training.initial_rates) * len(training.seeds)
+        n_fits = len(self.training.seeds) * sum(
+            len(arm.budgets) * len(self.initial_rates(name)) for name, arm in self.schedules.items()
+        )
         if n_fits > MAX_FITS:
             raise ValueError(
                 f"training: budgets, rates and seeds make {n_fits} fits of a subject; shorten these lists "
                 f"to {MAX_FITS} fits at most"
             )
         for name, arm in self.schedules.items():
-            for rate in training.initial_rates:
+            for rate in self.initial_rates(name):
                 for budget in arm.budgets:
                     try:
-                        arm.schedule(rate, budget)
+                        arm.warmed_up(rate, budget)
                     except ValueError as error:
                         raise ValueError(f"schedules.{name}, initial rate {rate}: {error}") from error
         return self
@@ -113,26 +117,46 @@ class Settings(Model):
         evaluation = self.evaluation
         comparisons = evaluation.comparisons
         if comparisons is None:
-            comparisons = _default_comparisons(
-                self.schedules, self.training.initial_rates[0], with_baseline=self.baseline is not None
-            )
+            rates = {name: self.initial_rates(name) for name in self.schedules}
+            comparisons = _default_comparisons(self.schedules, rates, with_baseline=self.baseline is not None)
         names = [comparison.name for comparison in comparisons]
         if len(set(names)) < len(names):
             raise ValueError("evaluation.comparisons: each needs a name of its own")
-        reference = evaluation.reference or _default_reference(self.schedules, self.training)
+        reference = evaluation.reference or self._default_reference()
         for side in [side for comparison in comparisons for side in (comparison.a, comparison.b)]:
             if side.schedule == "baseline" and self.baseline:
                 continue
             _check_arm(self.schedules, side.schedule, side.budget, "evaluation.comparisons")
+        for comparison in comparisons:
+            self._check_rates(comparison)
         _check_arm(self.schedules, reference.schedule, reference.budget, "evaluation.reference")
-        if reference.rate not in self.training.initial_rates:
+        known = self.initial_rates(reference.schedule)
+        if reference.rate not in known:
             raise ValueError(
-                f"evaluation.reference: {reference.rate} is none of training.initial_rates "
-                f"({', '.join(map(str, self.training.initial_rates))})"
+                f"evaluation.reference: {reference.rate} is none of the initial rates of "
+                f"{reference.schedule} ({', '.join(map(str, known))})"
             )
         complete = evaluation.model_copy(update={"reference": reference, "comparisons": comparisons})
         object.__setattr__(self, "evaluation", complete)
         return self
+
+    def _default_reference(self) -> Reference:
+        arms = self.schedules
+        conventional = {name: arm for name, arm in arms.items() if arm.conventional}
+        name, arm = next(iter((conventional or arms).items()))
+        ends = [max(rival.budgets) for rival in arms.values() if rival.leaves_snapshots]
+        budget = ends[0] if ends and ends[0] in arm.budgets else max(arm.budgets)
+        return Reference(schedule=name, budget=budget, rate=self.initial_rates(name)[0])
+
+    def _check_rates(self, comparison: Comparison) -> None:
+        """Refuse a comparison rate by rate, or over all rates, of arms with different lists of rates."""
+        arms = [side.schedule for side in (comparison.a, comparison.b) if side.schedule != "baseline"]
+        if len({frozenset(self.initial_rates(arm)) for arm in arms}) > 1:
+            lists = " and ".join(f"{arm} has {', '.join(map(str, self.initial_rates(arm)))}" for arm in arms)
+            raise ValueError(
+                f"evaluation.comparisons: {comparison.name!r} is of arms with different initial rates "
+                f"({lists}); give both the same"
+            )
 
 
 def _check_arm(arms: Mapping[str, Arm], name: str, budget: int | None, where: str) -> None:
@@ -142,25 +166,23 @@ def _check_arm(arms: Mapping[str, Arm], name: str, budget: int | None, where: st
         raise ValueError(f"{where}: schedule {name!r} has no budget {budget}")
 
 
-def _default_reference(arms: Mapping[str, Arm], training: Training) -> Reference:
-    conventional = {name: arm for name, arm in arms.items() if arm.conventional}
-    name, arm = next(iter((conventional or arms).items()))
-    ends = [max(rival.budgets) for rival in arms.values() if rival.leaves_snapshots]
-    budget = ends[0] if ends and ends[0] in arm.budgets else max(arm.budgets)
-    return Reference(schedule=name, budget=budget, rate=training.initial_rates[0])
-
-
-def _default_comparisons(arms: Mapping[str, Arm], rate: float, with_baseline: bool) -> tuple[Comparison, ...]:
+def _default_comparisons(
+    arms: Mapping[str, Arm], rates: Mapping[str, tuple[float, ...]], with_baseline: bool
+) -> tuple[Comparison, ...]:
     """Comparisons of every arm that leaves snapshots with the conventional arm at an equal budget."""
     comparisons = []
     leaving = {name: arm for name, arm in arms.items() if arm.leaves_snapshots}
     for name, arm in leaving.items():
         budget = max(arm.budgets)
-        equal = [rival for rival, other in arms.items() if other.conventional and budget in other.budgets]
+        equal = [
+            rival
+            for rival, other in arms.items()
+            if other.conventional and budget in other.budgets and {*rates[rival]} == {*rates[name]}
+        ]
         if not equal:
             raise ValueError(
-                f"schedules.{name}: no step schedule has a budget of {budget} epochs, so that "
-                f"nothing compares at equal epochs; add {budget} to the budgets of one, "
+                f"schedules.{name}: no step schedule has a budget of {budget} epochs and its initial "
+                f"rates, so that nothing compares at equal epochs; add {budget} to the budgets of one, "
                 "or name evaluation.comparisons"
             )
         rival = arms[equal[0]].short_name
@@ -182,7 +204,7 @@ def _default_comparisons(arms: Mapping[str, Arm], rate: float, with_baseline: bo
                 b=Side(schedule=equal[0], budget=budget, rates="all"),
             ),
         ]
-        n_members = n_averaged(len(arm.schedule(rate, budget).ends))
+        n_members = n_averaged(len(arm.schedule(rates[name][0], budget).ends))
         # An ensemble of one is already compared at equal cost.
         if n_members > 1:
             comparisons.append(

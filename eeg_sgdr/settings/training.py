@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field, SerializeAsAny, model_validator
 
 from eeg_sgdr import schedules
+from eeg_sgdr.settings.optimizers import AnyOptimizer
 from eeg_sgdr.settings.types import (
     Count,
     Drop,
     Epochs,
     Integer,
+    Later,
     LowRate,
     Model,
     Number,
@@ -67,15 +69,21 @@ class Numerics(Model):
     precision: Literal["float32", "mixed"] = "float32"
 
 
+Rates = Annotated[tuple[Rate, ...], AfterValidator(unique), Field(min_length=1, max_length=1000)]
+
+
 class Training(Model):
     """How every fit is trained.
 
     Attributes
     ----------
     initial_rates : list of float
-        Rates that the schedules start from.
+        Rates that the schedules start from or, in one cycle and after a warm-up, rise to.
     seeds : list of int
         Seeds of initial weights, order and dropout; 64 bits, as torch takes them.
+    seeding : "unit" or "shared"
+        Whether every subject or fold derives seeds of its own from these, or all share them. All arms of a
+        subject or fold share its seeds in any case.
     batch_size : int
         Crops per update; an epoch's incomplete last batch is dropped.
     momentum : float
@@ -90,10 +98,9 @@ class Training(Model):
         How it is computed, as far as rounding depends on it.
     """
 
-    initial_rates: Annotated[
-        tuple[Rate, ...], AfterValidator(unique), Field(min_length=1, max_length=1000)
-    ] = (0.025, 0.05)
+    initial_rates: Rates = (0.025, 0.05)
     seeds: Annotated[tuple[Seed, ...], AfterValidator(unique), Field(min_length=1)] = (0,)
+    seeding: Annotated[Literal["unit", "shared"], Later("shared")] = "unit"
     batch_size: Count = 60
     momentum: Number = Field(0.9, ge=0, lt=1)
     momentum_form: Literal["torch", "paper"] = "torch"
@@ -111,6 +118,16 @@ class Arm(Model):
     """A schedule that is compared; every kind is a subclass, which needs a ``kind`` and `budgets`.
 
     A configuration may name any kind, wherever its class is defined; no other code depends on the kind.
+
+    Attributes
+    ----------
+    optimizer : Optimizer, optional
+        How the weights are updated; null: by SGD, as ``training`` says.
+    initial_rates : list of float, optional
+        Rates of this arm alone; null: those of ``training``.
+    warmup : float
+        Epochs, a fraction of one, too, over which the rate is multiplied by a factor that rises from 0.01 to
+        1 in a straight line; fewer than the shortest cycle or budget. 0 leaves it out.
     """
 
     #: Whether fits leave snapshots at the ends of cycles, to be averaged.
@@ -119,6 +136,10 @@ class Arm(Model):
     conventional: ClassVar[bool] = False
     #: References cited by `describe`.
     references: ClassVar[tuple[str, ...]] = ()
+
+    optimizer: Annotated[AnyOptimizer | None, Later(None)] = None
+    initial_rates: Annotated[Rates | None, Later(None)] = None
+    warmup: Annotated[Number, Later(0.0), Field(ge=0, le=100_000)] = 0.0
 
     if TYPE_CHECKING:  # fields or properties of each kind
 
@@ -129,8 +150,20 @@ class Arm(Model):
         def budgets(self) -> tuple[int, ...]: ...  # noqa: D102
 
     def schedule(self, rate: float, budget: int) -> schedules.Schedule:
-        """The schedule of one fit."""
+        """The schedule of one fit, without its warm-up."""
         raise NotImplementedError
+
+    def warmed_up(self, rate: float, budget: int) -> schedules.Schedule:
+        """The schedule of one fit."""
+        schedule = self.schedule(rate, budget)
+        if not self.warmup:
+            return schedule
+        return schedules.Warmup(schedule, self.warmup, self._warmed_restarts)
+
+    @property
+    def _warmed_restarts(self) -> bool:
+        """Whether every cycle begins with a warm-up."""
+        return False
 
     @property
     def noun(self) -> str:
@@ -145,6 +178,17 @@ class Arm(Model):
     def describe(self) -> str:
         """Predicate of a sentence of the methods, to follow `noun`."""
         return f"set the rate of every update over budgets of {joined(self.budgets)} epochs."
+
+    def describe_warmup(self) -> str:
+        """Sentence of the methods, to follow that of `describe`; empty without a warm-up."""
+        if not self.warmup:
+            return ""
+        epochs = f"{self.warmup:g} epoch{'s' if self.warmup != 1 else ''}"
+        stretch = "every cycle" if self._warmed_restarts else "training"
+        return (
+            f"In a warm-up of {epochs} at the beginning of {stretch} the rate was multiplied by a factor "
+            "that rose in a straight line from 0.01 to 1 (Goyal et al., 2017)."
+        )
 
     def assumptions(self) -> str:
         """Sentences on choices that the paper leaves open; empty if there are none."""
@@ -206,6 +250,8 @@ class WarmRestartsArm(Arm):
         What the rate of a restart is multiplied by, cycle after cycle.
     epochs : int
         Budget; the end of a cycle.
+    warmup_restarts : bool
+        Whether every cycle begins with the warm-up, not the first alone.
     """
 
     leaves_snapshots: ClassVar[bool] = True
@@ -217,12 +263,15 @@ class WarmRestartsArm(Arm):
     eta_min: LowRate = 0.0
     eta_decay: Number = Field(1.0, gt=0, le=1)
     epochs: Epochs
+    warmup_restarts: Annotated[bool, Later(False)] = False
 
     @model_validator(mode="after")
     def _ends_with_a_cycle(self) -> "WarmRestartsArm":
         if self.t_mult == 1 and self.epochs > MAX_CYCLES * self.t_0:
             raise ValueError(f"epochs: {self.epochs} make more than {MAX_CYCLES} cycles; lengthen t_0")
         self.schedule(1.0 + self.eta_min, self.epochs)
+        if self.warmup_restarts and not self.warmup:
+            raise ValueError("warmup_restarts: there is no warm-up; give its epochs as warmup")
         return self
 
     @property
@@ -233,6 +282,11 @@ class WarmRestartsArm(Arm):
     def schedule(self, rate: float, budget: int) -> schedules.WarmRestarts:
         """The schedule of one fit."""
         return schedules.WarmRestarts(rate, budget, self.t_0, self.t_mult, self.eta_min, self.eta_decay)
+
+    @property
+    def _warmed_restarts(self) -> bool:
+        """See `Arm._warmed_restarts`."""
+        return self.warmup_restarts
 
     @property
     def noun(self) -> str:
@@ -319,6 +373,8 @@ class CyclicArm(Arm):
     def _ends_low(self) -> "CyclicArm":
         for budget in self.budgets:
             self.schedule(1.0 + self.low, budget)
+        if self.warmup >= self.period:
+            raise ValueError(f"warmup: {self.warmup:g} epochs must be below the period ({self.period})")
         return self
 
     def schedule(self, rate: float, budget: int) -> schedules.Cyclic:
@@ -330,6 +386,119 @@ class CyclicArm(Arm):
         return (
             f"fell in a straight line to {self.low:g} and rose again, with a period of {self.period} epochs "
             f"(triangular, Smith, 2017; down first), over budgets of {joined(self.budgets)} epochs."
+        )
+
+
+class LinearArm(Arm):
+    """The rate falls in a straight line to zero.
+
+    Attributes
+    ----------
+    budgets : list of int
+        Epochs that the schedule is laid out for; one fit each.
+    """
+
+    references: ClassVar[tuple[str, ...]] = (
+        "Defazio, A., Cutkosky, A., Mehta, H., & Mishchenko, K. (2023). Optimal linear decay learning rate "
+        "schedules and further refinements. arXiv:2310.07831.",
+    )
+
+    kind: Literal["linear"]
+    budgets: Budgets
+
+    def schedule(self, rate: float, budget: int) -> schedules.Linear:
+        """The schedule of one fit."""
+        return schedules.Linear(rate, budget)
+
+    def describe(self) -> str:
+        """See `Arm.describe`."""
+        return (
+            "fell in a straight line to zero (Defazio et al., 2023) over budgets of "
+            f"{joined(self.budgets)} epochs."
+        )
+
+
+class OneCycleArm(Arm):
+    """The rate rises to the initial rate and falls far below its start (Smith and Topin, 2019).
+
+    Both along half a cosine, as torch's OneCycleLR has it; momentum is not cycled.
+
+    Attributes
+    ----------
+    budgets : list of int
+        Epochs that the schedule is laid out for; one fit each.
+    pct_start : float
+        Fraction of the budget after which the initial rate is reached.
+    div_factor : float
+        The initial rate divided by that of the first update.
+    final_div_factor : float
+        The rate of the first update divided by that at the end.
+    """
+
+    references: ClassVar[tuple[str, ...]] = (
+        "Smith, L. N., & Topin, N. (2019). Super-convergence: very fast training of neural networks using "
+        "large learning rates. Proceedings of SPIE 11006.",
+    )
+
+    kind: Literal["one_cycle"]
+    budgets: Budgets
+    pct_start: Number = Field(0.3, gt=0, lt=1)
+    div_factor: Number = Field(25.0, ge=1, le=1e6)
+    final_div_factor: Number = Field(1e4, ge=1, le=1e12)
+
+    def schedule(self, rate: float, budget: int) -> schedules.OneCycle:
+        """The schedule of one fit."""
+        return schedules.OneCycle(rate, budget, self.pct_start, self.div_factor, self.final_div_factor)
+
+    @property
+    def noun(self) -> str:
+        """See `Arm.noun`."""
+        return "the one-cycle schedule"
+
+    def describe(self) -> str:
+        """See `Arm.describe`."""
+        return (
+            f"rose along half a cosine from 1/{self.div_factor:g} of the initial rate to that rate over the "
+            f"first {self.pct_start:g} of budgets of {joined(self.budgets)} epochs, and fell along another "
+            f"to 1/{self.div_factor * self.final_div_factor:g} of it (Smith and Topin, 2019, in the two "
+            "phases of torch's OneCycleLR; momentum was not cycled)."
+        )
+
+
+class TrapezoidArm(Arm):
+    """The rate is constant and falls to zero at the end: a constant rate with cooldown (Hägele et al., 2024).
+
+    Attributes
+    ----------
+    budgets : list of int
+        Epochs that the schedule is laid out for; one fit each.
+    cooldown : fraction
+        Part of the budget, between 0 and 1, over which the rate falls.
+    shape : "linear" or "1-sqrt"
+        How it falls: as 1 - x or as 1 - sqrt(x), where x of the cooldown is done.
+    """
+
+    references: ClassVar[tuple[str, ...]] = (
+        "Hägele, A., Bakouch, E., Kosson, A., Ben Allal, L., Von Werra, L., & Jaggi, M. (2024). Scaling laws "
+        "and compute-optimal training beyond fixed training durations. NeurIPS.",
+    )
+
+    kind: Literal["trapezoid"]
+    budgets: Budgets
+    cooldown: Drop = Fraction(1, 5)
+    shape: Literal["linear", "1-sqrt"] = "linear"
+
+    def schedule(self, rate: float, budget: int) -> schedules.Trapezoid:
+        """The schedule of one fit."""
+        return schedules.Trapezoid(rate, budget, self.cooldown, self.shape)
+
+    def describe(self) -> str:
+        """See `Arm.describe`."""
+        straight = self.shape == "linear"
+        form = "in a straight line" if straight else "multiplied by 1 - sqrt(x) when x of that was done"
+        return (
+            f"held the initial rate and let it fall to zero over the last {self.cooldown} of budgets of "
+            f"{joined(self.budgets)} epochs, {form} (Hägele et al., 2024)."
         )
 
 

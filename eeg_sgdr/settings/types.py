@@ -106,6 +106,8 @@ class Later:
     before: Any
 
 
+Section = TypeVar("Section", bound="Model")
+
 #: Validation context of a results folder's configuration: fields that it lacks take the value of `Later`.
 FOLDER = "results folder"
 
@@ -131,6 +133,25 @@ def _later(model: type[Model]) -> dict[str, Any]:
     }
 
 
+def with_earlier(asked: Section, stored: Model) -> Section:
+    """Settings with the `Later` fields that they do not name as in a folder made without these fields."""
+    plain_stored, later = stored.model_dump(mode="json"), _later(type(asked))
+    kept = {
+        name: getattr(stored, name)
+        for name, before in later.items()
+        if name not in asked.model_fields_set and plain_stored[name] == before
+    }
+    within = {name: _with_earlier(value, getattr(stored, name)) for name, value in asked if name not in kept}
+    return asked.model_copy(update={**within, **kept})
+
+
+def _with_earlier(asked: Any, stored: Any) -> Any:
+    if isinstance(asked, Mapping) and isinstance(stored, Mapping):
+        return {name: _with_earlier(value, stored.get(name)) for name, value in asked.items()}
+    alike = isinstance(asked, Model) and type(asked) is type(stored)
+    return with_earlier(asked, stored) if alike else asked
+
+
 def identifying(section: Model, exclude: Collection[str] = ()) -> dict[str, Any]:
     """A section as plain data, as it enters fingerprints; without `Later` fields of their earlier value."""
     return _identifying(section, section.model_dump(mode="json", exclude=set(exclude)))
@@ -147,9 +168,6 @@ def _identifying(value: Any, data: Any) -> Any:
     if isinstance(value, tuple):
         return [_identifying(*pair) for pair in zip(value, data, strict=True)]
     return data
-
-
-Section = TypeVar("Section", bound=Model)
 
 
 def tags(model: type[Model]) -> tuple[str, ...]:

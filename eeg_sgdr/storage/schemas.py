@@ -45,8 +45,8 @@ _ABOUT = {
     "comparison": (str, "name of the comparison of the configuration; empty where none is tested"),
     "family": (str, "what the row belongs to"),
     "quantity": (str, "what the numbers are"),
-    "unit_kind": (str, "what units are: `subject` or `fold`"),
-    "unit": (str, "label of the one unit that the row is about; empty where it is about all"),
+    "unit_kind": (str, "what units are: `subject` or `fold`; `seed` in rows of one seed"),
+    "unit": (str, "label of the one unit, or seed, that the row is about; empty where it is about all"),
     "side": (str, "`a` or `b` where the quantity is of one side"),
     "points": ("Int64", "how near the reference's error, in points, where the quantity has a target"),
 }
@@ -126,9 +126,13 @@ QUANTITIES = {
         "median difference": "the same as a median",
         "signed-rank test": "p of Wilcoxon's test",
         "effect size": "Cohen's dz",
-        "detectable difference": "what a t test would have found four times in five",
+        "detectable difference": "what a t test would have found four times in five, before correction",
         "mean error": "of one side",
         "median error": "of one side",
+        "standard deviation between trainings": "of the difference, between the trainings of a unit with "
+        "several seeds (or groups of seeds, where a side averages over them); pooled over units",
+        "mean difference of a seed": "where units share seeds: the difference with one seed, or group of "
+        "seeds, alone; `unit` is that seed",
         "updates": "that one predictor of a side takes: mean, least and most over units",
         "error": "of one side in one unit",
         "conditional mean difference": "across subjects, over subjects given these trained networks; its p "

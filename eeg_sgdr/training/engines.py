@@ -19,6 +19,7 @@ from eeg_sgdr.networks.fast import choose
 from eeg_sgdr.networks.forward import CHUNK, BraindecodeForward, Forward, masked, mean_logits
 from eeg_sgdr.schedules import Schedule
 from eeg_sgdr.settings import NetworkSettings, Training
+from eeg_sgdr.settings.optimizers import OptimizerSettings, SGDSettings
 from eeg_sgdr.training.scoring import Score, prediction_seconds, score
 
 
@@ -37,6 +38,10 @@ class Data:
     sfreq: float | None
 
 
+#: SGD with all of its settings from ``training``.
+AS_TRAINING = SGDSettings(kind="sgd")
+
+
 @dataclass(frozen=True)
 class Member:
     """A fit to be trained, alone or in a stack."""
@@ -44,6 +49,7 @@ class Member:
     data: Data
     schedule: Schedule
     seed: int
+    optimizer: OptimizerSettings = AS_TRAINING
 
 
 def build_for(data: Data, network: NetworkSettings, seed: int) -> Network:
@@ -70,6 +76,7 @@ class Engine(ABC):
     def __init__(self, members: Sequence[Member], networks: Sequence[Network], training: Training) -> None:
         self.members = list(members)
         self.training = training
+        self.optimizer = members[0].optimizer.completed(training)
         self.device = open_device(training.numerics.device, training.numerics.threads)
         data = members[0].data
         self.dtype = torch.from_numpy(data.x_train[:0].copy()).dtype
@@ -167,6 +174,8 @@ class Stack(Engine):
     def __init__(self, members: Sequence[Member], networks: Sequence[Network], training: Training) -> None:
         if len({(member.data.x_train.shape, member.data.n_classes) for member in members}) > 1:
             raise UserError("a stack of fits: their training windows differ in shape; train them one by one.")
+        if len({member.optimizer for member in members}) > 1:
+            raise ValueError("a stack of fits: their optimizers differ")
         super().__init__(members, networks, training)
         self.named, self.buffers = stack_module_state([network.module for network in networks])
         self.parameters = list(self.named.values())

@@ -15,10 +15,12 @@ from eeg_sgdr.networks.build import Network
 from eeg_sgdr.parallel.interrupts import Interrupted, defer_interrupts
 from eeg_sgdr.schedules import Schedule
 from eeg_sgdr.settings import NetworkSettings, Training
+from eeg_sgdr.settings.optimizers import OptimizerSettings
 from eeg_sgdr.training.checkpoints import NO_CHECKPOINTS, Checkpoints
-from eeg_sgdr.training.engines import Data, Engine, Member, OneFit, build_for
+from eeg_sgdr.training.engines import AS_TRAINING, Data, Engine, Member, OneFit, build_for
 from eeg_sgdr.training.optimizers import make_optimizer
 from eeg_sgdr.training.scoring import Score
+from eeg_sgdr.training.seeds import crop_order, dropout_seed
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def train(
     """
     training = engine.training
     n_updates = updates_per_epoch(engine.n_crops, training.batch_size)
-    run = _Run(engine)
+    run = _Run(engine, n_updates)
     run.restore(checkpoints.load())
     for record in run.records:
         for line in record.history:
@@ -160,9 +162,10 @@ class _Record:
 class _Run:
     """State of a training run; its changes are atomic with respect to interruptions."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, n_updates: int) -> None:
         self.engine = engine
-        self.optimizer = make_optimizer(engine.training, engine.parameters)
+        schedules = [member.schedule for member in engine.members]
+        self.optimizer = make_optimizer(engine.optimizer, engine.parameters, schedules, n_updates)
         self.records = [_Record(member) for member in engine.members]
         #: Indices of the fits still in training, in the order of the engine's members.
         self.active = list(range(len(self.records)))
@@ -241,10 +244,11 @@ def fit(
     seed: int,
     on_epoch: Callable[[int], object] = lambda epoch: None,
     checkpoints: Checkpoints = NO_CHECKPOINTS,
+    optimizer: OptimizerSettings = AS_TRAINING,
 ) -> Fit:
     """Train a network from its initial weights; see `train_network`."""
     net = build_for(data, network, seed)
-    return train_network(net, data, training, schedule, seed, on_epoch, checkpoints)
+    return train_network(net, data, training, schedule, seed, on_epoch, checkpoints, optimizer)
 
 
 def train_network(
@@ -255,9 +259,11 @@ def train_network(
     seed: int,
     on_epoch: Callable[[int], object] = lambda epoch: None,
     checkpoints: Checkpoints = NO_CHECKPOINTS,
+    optimizer: OptimizerSettings = AS_TRAINING,
 ) -> Fit:
     """Train a network in place, from its present weights; see `train`. Raises `FitFailed`."""
-    (result,) = train(OneFit(Member(data, schedule, seed), net, training), on_epoch, checkpoints)
+    member = Member(data, schedule, seed, optimizer)
+    (result,) = train(OneFit(member, net, training), on_epoch, checkpoints)
     if isinstance(result, FitFailed):
         raise result
     return result
@@ -270,16 +276,3 @@ def updates_per_epoch(n_crops: int, batch_size: int) -> int:
             f"training.batch_size: {batch_size} is more than the {n_crops} training crops; make it smaller."
         )
     return n_crops // batch_size
-
-
-def crop_order(seed: int, epoch: int, n_crops: int) -> np.ndarray:
-    """Order of the crops in an epoch; the same for all fits of a seed."""
-    return np.random.default_rng([seed, epoch]).permutation(n_crops)
-
-
-def dropout_seed(seed: int, update: int) -> int:
-    """Seed of the dropout masks of an update; the same for all fits of a seed.
-
-    Drawn anew for every update, so that a fit can be resumed anywhere without a stored random state.
-    """
-    return int(np.random.SeedSequence([seed, update]).generate_state(1, np.uint64)[0] >> 1)

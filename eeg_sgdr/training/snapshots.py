@@ -27,7 +27,7 @@ class Snapshot:
     epoch : int
         Epochs done.
     rate : float
-        Rate of the fit's first update.
+        The fit's initial rate.
     """
 
     build: Callable[[], Network]

@@ -1,4 +1,4 @@
-"""Every step against an independent computation, and nothing looks ahead."""
+"""Every step against an independent computation; filters and standardisation do not look ahead."""
 
 import mne
 import numpy as np

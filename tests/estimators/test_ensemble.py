@@ -20,8 +20,8 @@ from eeg_sgdr.errors import UserError
 from eeg_sgdr.estimators.ensemble import SnapshotEnsembleClassifier
 from eeg_sgdr.networks import build
 from eeg_sgdr.networks.build import build_network
-from eeg_sgdr.schedules import Step, WarmRestarts, n_averaged
-from eeg_sgdr.settings import NetworkSettings
+from eeg_sgdr.schedules import Step, WarmRestarts, Warmup, n_averaged
+from eeg_sgdr.settings import AdamWSettings, NetworkSettings
 from eeg_sgdr.training.loop import fit
 
 import_braindecode()
@@ -70,6 +70,22 @@ def test_weights_and_probabilities_are_those_of_a_fit_of_the_command(network, ar
         assert same_weights(snapshot.state, score.state)
         np.testing.assert_array_equal(snapshot.predict_proba(DATA.x_test), score.probabilities)
     np.testing.assert_array_equal(ours.predict_proba(DATA.x_test), expected[7].probabilities.astype(float))
+
+
+def test_adamw_trains_as_the_command_does():
+    adamw = AdamWSettings(kind="adamw", weight_decay=0.1)
+    expected = fit(DATA, WHOLE, TRAINING, WarmRestarts(0.01, 3), seed=0, optimizer=adamw).scores[3]
+    named = {"kind": "adamw", "weight_decay": 0.1}
+    ours = make(schedule=WarmRestarts(0.01, 3), optimizer=named).fit(X, Y).estimators_[-1]
+    assert same_weights(ours.state, expected.state)
+
+
+def test_every_rate_is_warmed_up():
+    schedule = Warmup(WarmRestarts(0.05, 3), 0.5)
+    ours = make(schedule=schedule, rates=[0.02, 0.05]).fit(X, Y)
+    assert [(s.epoch, s.rate) for s in ours.estimators_] == [(1, 0.02), (1, 0.05), (3, 0.02), (3, 0.05)]
+    expected = fit(DATA, WHOLE, TRAINING, schedule, seed=0).scores[3]
+    assert same_weights(ours.estimators_[-1].state, expected.state)
 
 
 def test_ensembles_average_the_last_half_of_the_cycles_of_every_rate():
@@ -185,6 +201,8 @@ def test_a_pipeline_in_a_grid_search():
         ({"batch_size": 0}, "batch_size: 0 will not do"),
         ({"batch_size": 30}, "batch_size: 30 is more than the 24 training crops"),
         ({"seed": -1}, "seeds: -1 will not do"),
+        ({"optimizer": {"kind": "adam"}}, "optimizer: .*there is no such section"),
+        ({"optimizer": {"kind": "adamw", "eps": 0}}, "eps: 0 will not do"),
         ({"rates": []}, "initial_rates"),
         ({"rates": [0.0]}, "initial_rates: 0.0 will not do"),
         ({"schedule": WarmRestarts(0.05, 7, eta_min=0.01), "rates": [0.001]}, "rates: do not serve"),

@@ -7,6 +7,7 @@ import torch
 from sklearn.base import clone
 from small_study import run
 
+from eeg_sgdr import unit_seed
 from eeg_sgdr.data.cache import prepare
 from eeg_sgdr.data.sources import open_source
 from eeg_sgdr.errors import UserError
@@ -76,7 +77,9 @@ def test_the_estimator_trains_to_the_weights_of_the_study(study, data_dir):
     trials = prepare(open_source(settings.recordings, data_dir), "01", settings, data_dir)
     key = FitKey("restarts", 3, 0.05, 0)
     network = {"crop_samples": 400, "arguments": {"final_conv_length": 4}, "sfreq": 100.0}
-    classifier = SnapshotEnsembleClassifier(schedule=schedule_of(key, settings), batch_size=5, **network)
+    seed = unit_seed(key.seed, subject.label)
+    schedule = schedule_of(key, settings)
+    classifier = SnapshotEnsembleClassifier(schedule=schedule, seed=seed, batch_size=5, **network)
     classifier.fit(trials.array("x_train"), trials.array("y_train"))
     for snapshot in classifier.estimators_:
         weights = subject.weights(key, snapshot.epoch)

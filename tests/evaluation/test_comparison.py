@@ -448,3 +448,27 @@ def test_slopes_go_from_b_to_a_in_percent(paired):
     )
     assert (worse, better) == ([pytest.approx([25, 30])], [pytest.approx([40, 20])])
     assert [text.get_text() for text in panel.get_xticklabels()] == ["step single", "restarts single"]
+
+
+@pytest.mark.parametrize("seeding", ["unit", "shared"])
+def test_trainings_of_a_unit_vary_between_seeds(tmp_path, seeding):
+    wrong = {"01": (8, 3), "02": (6, 6), "03": (5, 5)}  # of 20, by seed; step has 4
+
+    def counts(label, key, epoch):
+        return range(4 if key.schedule == "step" else wrong[label][key.seed])
+
+    settings = study_settings(wrong, seeds=(0, 1), rates=(0.05,))
+    training = settings.training.model_copy(update={"seeding": seeding})
+    settings = settings.model_copy(update={"training": training})
+    results = write_study(tmp_path, settings, counts, missing=[("03", "restarts-b7-r0.05-s1")])
+    tested = rows(comparison(results), family="tested", comparison=FIRST)
+    spread = one(tested, quantity="standard deviation between trainings")
+    # Variances of two values, half of their squared difference, over the subjects that have both.
+    assert spread["estimate"] == pytest.approx(np.sqrt((25 / 2 + 0) / 2) / 20)
+    of_seeds = rows(tested, quantity="mean difference of a seed")
+    if seeding == "unit":
+        assert of_seeds.empty
+    else:
+        assert of_seeds["unit"].tolist() == ["0", "1"]
+        assert of_seeds["n_units"].tolist() == [3, 2]
+        np.testing.assert_allclose(of_seeds["estimate"], [-7 / 3 / 20, -1 / 2 / 20])

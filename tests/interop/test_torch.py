@@ -8,11 +8,20 @@ from fits import rates, sgd
 from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 
 from eeg_sgdr.interop.torch import ScheduleLR
-from eeg_sgdr.schedules import Cyclic, Step, WarmRestarts
+from eeg_sgdr.schedules import Cyclic, Linear, OneCycle, Step, Trapezoid, WarmRestarts, Warmup
 
 U = 3
 RESTARTS = WarmRestarts(0.05, 31)
-SCHEDULES = [Step(0.05, 31), RESTARTS, WarmRestarts(0.05, 40, t_mult=3), Cyclic(0.05, 30, period=20)]
+SCHEDULES = [
+    Step(0.05, 31),
+    RESTARTS,
+    WarmRestarts(0.05, 40, t_mult=3),
+    Cyclic(0.05, 30, period=20),
+    Linear(0.05, 31),
+    OneCycle(0.05, 31),
+    Trapezoid(0.05, 31),
+    Warmup(WarmRestarts(0.05, 62, t_0=2), 1.5, every_cycle=True),
+]
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda schedule: type(schedule).__name__)

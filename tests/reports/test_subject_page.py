@@ -14,7 +14,16 @@ from eeg_sgdr.reports.data import recordings
 from eeg_sgdr.reports.headline import headline, side_by_side
 from eeg_sgdr.reports.methods import deviations, methods, references
 from eeg_sgdr.reports.subject import activation_patterns, page, result, warnings
-from eeg_sgdr.settings import CosineArm, CyclicArm, FilesRecordings, MoabbRecordings
+from eeg_sgdr.settings import (
+    CosineArm,
+    CyclicArm,
+    FilesRecordings,
+    LinearArm,
+    MoabbRecordings,
+    OneCycleArm,
+    TrapezoidArm,
+    WarmRestartsArm,
+)
 from eeg_sgdr.storage.results import Subject
 
 NAME = "study"  # a folder's name stands in its report
@@ -206,8 +215,56 @@ def test_methods_say_how_every_kind_of_schedule_goes(plain):
     more = settings.model_copy(update={"schedules": arms})
     text = " ".join(methods(more, subject))
     assert "The cosine schedule was one cycle of cosine annealing" in text
+    assert "warm-up" not in text
     assert "with a period of 2 epochs (triangular, Smith, 2017; down first), over budgets of 3 epochs" in text
     assert any(reference.startswith("Smith") for reference in references([text], more))
+
+
+@pytest.mark.parametrize(
+    ("arm", "words", "cited"),
+    [
+        (
+            LinearArm(kind="linear", budgets=[3, 7]),
+            "The linear schedule fell in a straight line to zero (Defazio et al., 2023) over budgets of 3 "
+            "and 7 epochs.",
+            "Defazio",
+        ),
+        (
+            OneCycleArm(kind="one_cycle", budgets=[7]),
+            "The one-cycle schedule rose along half a cosine from 1/25 of the initial rate to that rate over "
+            "the first 0.3 of budgets of 7 epochs, and fell along another to 1/250000 of it (Smith and Topin",
+            "Smith, L. N., & Topin",
+        ),
+        (
+            TrapezoidArm(kind="trapezoid", budgets=[7], cooldown=0.2),
+            "The trapezoid schedule held the initial rate and let it fall to zero over the last 1/5 of "
+            "budgets of 7 epochs, in a straight line (Hägele et al., 2024).",
+            "Hägele",
+        ),
+        (
+            TrapezoidArm(kind="trapezoid", budgets=[7], cooldown="1/3", shape="1-sqrt"),
+            "over the last 1/3 of budgets of 7 epochs, multiplied by 1 - sqrt(x) when x of that was done",
+            "Hägele",
+        ),
+        (
+            WarmRestartsArm(kind="warm_restarts", epochs=7, warmup=0.5, warmup_restarts=True),
+            "In a warm-up of 0.5 epochs at the beginning of every cycle the rate was multiplied by a factor "
+            "that rose in a straight line from 0.01 to 1 (Goyal et al., 2017).",
+            "Goyal",
+        ),
+        (
+            CosineArm(kind="cosine", budgets=[7], warmup=1),
+            "In a warm-up of 1 epoch at the beginning of training the rate was multiplied",
+            "Goyal",
+        ),
+    ],
+)
+def test_methods_describe_and_cite_schedules_and_warm_ups(plain, arm, words, cited):
+    settings, subject = plain[0].settings, plain[1]
+    more = settings.model_copy(update={"schedules": {**settings.schedules, "more": arm}})
+    text = " ".join(methods(more, subject))
+    assert words in text
+    assert any(reference.startswith(cited) for reference in references([text], more))
 
 
 def test_the_command_makes_table_and_report_again(tmp_path, capsys):

@@ -28,7 +28,7 @@ KNOWN = {
 
 @pytest.mark.parametrize("name", KNOWN)
 def test_shipped_configurations_keep_their_fingerprints(name):
-    settings = config.load(name)
+    settings = config.load(name, ["training.seeding=shared"])
     of_fits = config.fingerprint([plan.fingerprint(key, settings, "d") for key in plan.fits(settings)])
     found = (config.fingerprint(config.data_settings(settings)), of_fits)
     assert tuple(one[:12] for one in found) == KNOWN[name]
@@ -57,6 +57,25 @@ def test_keys_that_came_later_leave_older_folders_what_they_are():
         assert config.data_settings(changed) != config.data_settings(make_settings())
         with pytest.raises(UserError, match=f"preprocessing.{key}: None here"):
             config.union(make_settings(), changed, "results/x")
+
+
+def test_a_warm_up_is_another_fit_and_none_is_the_same_as_in_older_folders(tmp_path):
+    base = make_settings()
+    assert config.fit_settings(base, "step")["schedule"] == {
+        "kind": "step", "drops": ["1/3", "1/2", "2/3"], "factor": 0.1
+    }  # fmt: skip
+    older = yaml.safe_load(config.to_yaml(base))
+    for arm in older["schedules"].values():
+        del arm["warmup"]
+    del older["schedules"]["restarts"]["warmup_restarts"]
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(older))
+    assert config.union(config.read(path), base, "results/x").schedules == base.schedules
+    arms = {"step": {"kind": "step", "budgets": [3], "warmup": 0.5}}
+    warm = make_settings(schedules=arms)
+    assert config.fit_settings(warm, "step")["schedule"]["warmup"] == 0.5
+    with pytest.raises(UserError, match="schedules.step.warmup: 0.0 here, 0.5 asked for"):
+        config.union(base, warm, "results/x")
 
 
 @pytest.fixture
@@ -99,12 +118,16 @@ def test_a_folder_without_later_keys_is_what_it_was_made_with(grown, tmp_path):
     assert found == ("shared", 1, 2.0)
     assert config.fit_settings(there, "power") == {
         "network": {"name": "ShallowFBCSPNet", "arguments": {}, "crop_samples": None},
-        "training": {"batch_size": 4, "momentum": 0.9, "momentum_form": "torch", "weight_decay": 0.0005,
+        "training": {"seeding": "unit", "batch_size": 4, "momentum": 0.9, "momentum_form": "torch",
+                     "weight_decay": 0.0005,
                      "numerics": {"device": "cpu", "threads": 1, "precision": "float32"}},
         "schedule": {"kind": "power"},
     }  # fmt: skip
+    # What the configuration does not name stays as it is there; what it names is refused.
+    assert config.union(there, grown, "results/x").training.statistics == "shared"
+    named = config.validate(yaml.safe_load(config.to_yaml(grown)), "mine.yaml")
     with pytest.raises(UserError) as refusal:
-        config.union(there, grown, "results/x")
+        config.union(there, named, "results/x")
     for said in ("statistics: shared here, own asked for", "numerics.passes: 1 here, 3 asked for",
                  "schedules.power.power: 2.0 here, 1.0 asked for"):  # fmt: skip
         assert said in str(refusal.value)
@@ -135,3 +158,32 @@ def test_union_refuses_to_mix():
     message = r"preprocessing.highpass_hz: 4.0 here, 8.0 asked for.*training.batch_size: 4 here, 5 asked for"
     with pytest.raises(UserError, match=message):
         config.union(there, asked, "results/x")
+
+
+def test_an_arm_s_own_rates_and_optimizer():
+    adamw = {"kind": "adamw", "weight_decay": 0.01}
+    arm = {"kind": "cosine", "budgets": [3], "optimizer": adamw, "initial_rates": [0.001, 0.003]}
+    arms = {"step": {"kind": "step", "budgets": [3]}, "adamw": arm}
+    settings = make_settings(schedules=arms)
+    rates = {name: [key.rate for key in plan.fits(settings) if key.schedule == name] for name in arms}
+    assert rates == {"step": [0.025, 0.05], "adamw": [0.001, 0.003]}
+    assert config.fit_settings(settings, "step") == config.fit_settings(make_settings(), "step")
+    assert config.fit_settings(settings, "adamw")["schedule"] == {
+        "kind": "cosine", "eta_min": 0.0,
+        "optimizer": {**adamw, "betas": [0.9, 0.999], "eps": 1e-8, "decay": "torch"},
+    }  # fmt: skip
+    # More rates are one more list that grows; another optimizer is another arm.
+    grown = make_settings(schedules={**arms, "adamw": {**arm, "initial_rates": [0.01]}})
+    assert config.union(settings, grown, "results/x").initial_rates("adamw") == (0.001, 0.003, 0.01)
+    other = make_settings(schedules={**arms, "adamw": {**arm, "optimizer": {"kind": "sgd"}}})
+    with pytest.raises(UserError, match=r"schedules\.adamw\.optimizer\.kind: adamw here, sgd asked for"):
+        config.union(settings, other, "results/x")
+
+
+def test_arms_with_other_rates_are_not_compared_rate_by_rate():
+    arm = {"kind": "cosine", "budgets": [3], "initial_rates": [0.001]}
+    arms = {"step": {"kind": "step", "budgets": [3]}, "cosine": arm}
+    pair = {"name": "cosine against step", "a": {"schedule": "cosine"}, "b": {"schedule": "step"}}
+    message = r"different initial rates \(cosine has 0.001 and step has 0.025, 0.05\)"
+    with pytest.raises(UserError, match=message):
+        make_settings(schedules=arms, evaluation={"comparisons": [pair]})

@@ -63,7 +63,16 @@ def test_it_is_continued(folder):
     assert files_of(KEYS, folder) == fits
     results = load_results(folder)
     assert results.settings.training.seeds == (0, 1)
+    assert results.settings.training.seeding == "shared"
     added = [FitKey(key.schedule, key.budget, key.rate, 1) for key in KEYS]
     for subject in results.subjects:
         assert subject.done == sorted([*KEYS, *added])
         assert not list(subject.folder.root.rglob("checkpoint"))
+
+
+def test_its_seeds_stay_shared(folder, capsys):
+    before = files_of(KEYS, folder)
+    again = ["--config", str(folder / "config.yaml"), "--out", str(folder)]
+    assert run.main([*again, "--set", "training.seeding=unit"]) == 2
+    assert "training.seeding: shared here, unit asked for" in capsys.readouterr().err
+    assert files_of(KEYS, folder) == before

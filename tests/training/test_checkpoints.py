@@ -10,13 +10,15 @@ from fits import DENSE, EEGNET, EPOCHS, TRAINING, WHOLE, make_data, same, stack,
 
 from eeg_sgdr.parallel.interrupts import Interrupted
 from eeg_sgdr.schedules import Step, WarmRestarts
+from eeg_sgdr.settings.optimizers import AdamWSettings
 from eeg_sgdr.training.checkpoints import CheckpointFile
-from eeg_sgdr.training.engines import Member
+from eeg_sgdr.training.engines import AS_TRAINING, Member
 from eeg_sgdr.training.loop import FitFailed, fit, train
-from eeg_sgdr.training.optimizers import SGD
+from eeg_sgdr.training.optimizers import SGD, AdamW
 
 IDENTITY = {"versions": {"torch": "1"}, "cpu_capability": "AVX2"}
 N_UPDATES = 6
+ADAMW = AdamWSettings(kind="adamw", weight_decay=0.5, decay="normalized")
 DATA, RESTARTS = make_data(), WarmRestarts(0.05, 3)
 
 
@@ -26,7 +28,7 @@ class Crash(Exception):  # noqa: N818
 
 @pytest.fixture
 def crash_at(monkeypatch):
-    step = SGD.step
+    steps = {optimizer: optimizer.step for optimizer in (SGD, AdamW)}
 
     def crash(n):
         left = iter(range(n - 1))
@@ -36,9 +38,10 @@ def crash_at(monkeypatch):
                 with torch.no_grad():
                     self.parameters[0].fill_(7.0)
                 raise Crash
-            step(self, rate)
+            steps[type(self)](self, rate)
 
-        monkeypatch.setattr(SGD, "step", counted)
+        for optimizer in steps:
+            monkeypatch.setattr(optimizer, "step", counted)
 
     return crash
 
@@ -116,14 +119,16 @@ def test_every_stored_epoch_survives(resumed):
     assert all(torch.equal(result.scores[3].state[name], x) for name, x in expected.scores[3].state.items())
 
 
-@pytest.mark.parametrize("at", [1, 2, 3, 4, 6, 8])
-def test_a_stack_is_resumed_bit_for_bit(at, resumed):
+@pytest.mark.parametrize(
+    ("at", "optimizer"), [*((at, AS_TRAINING) for at in (1, 2, 3, 4, 6, 8)), (3, ADAMW), (8, ADAMW)]
+)
+def test_a_stack_is_resumed_bit_for_bit(at, optimizer, resumed):
     """Members end at different epochs, and one fails."""
     members = [
-        Member(DATA, RESTARTS, 0),
-        Member(make_data(seed=1), Step(0.05, 1), 0),
-        Member(DATA, Step(1e30, 3), 1),
-        Member(DATA, Step(0.02, 2), 5),
+        Member(DATA, RESTARTS, 0, optimizer),
+        Member(make_data(seed=1), Step(0.05, 1), 0, optimizer),
+        Member(DATA, Step(1e300, 3), 1, optimizer),
+        Member(DATA, Step(0.02, 2), 5, optimizer),
     ]
     expected = train(stack(members, EEGNET))
     results = resumed(at, lambda file: train(stack(members, EEGNET), checkpoints=file))

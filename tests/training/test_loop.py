@@ -14,8 +14,10 @@ from eeg_sgdr.networks.fast import choose
 from eeg_sgdr.networks.forward import BraindecodeForward
 from eeg_sgdr.schedules import Step, WarmRestarts
 from eeg_sgdr.settings import Training
+from eeg_sgdr.settings.optimizers import AdamWSettings
 from eeg_sgdr.training import engines, loop
-from eeg_sgdr.training.loop import crop_order, dropout_seed, fit, updates_per_epoch
+from eeg_sgdr.training.loop import fit, updates_per_epoch
+from eeg_sgdr.training.seeds import crop_order, dropout_seed
 
 import_braindecode()
 from braindecode.models import ShallowFBCSPNet  # noqa: E402
@@ -25,8 +27,16 @@ DATA = make_data()
 NO_DROPOUT = DENSE.model_copy(update={"arguments": {"final_conv_length": 4, "drop_prob": 0.0}})
 
 
-def reference(data, schedule, seed, masks_of=None, drop_prob=0.5):
-    """Plain braindecode: its network, its loss, torch's SGD, and loops over crops."""
+def torch_sgd(parameters):
+    return torch.optim.SGD(parameters, lr=1.0, momentum=0.9, weight_decay=0.01)
+
+
+def torch_adamw(parameters):
+    return torch.optim.AdamW(parameters, lr=1.0, weight_decay=0.3)
+
+
+def reference(data, schedule, seed, masks_of=None, drop_prob=0.5, make_optimizer=torch_sgd):
+    """Plain braindecode: its network, its loss, an optimizer of torch's, and loops over crops."""
     torch.manual_seed(seed)
     dtype = torch.from_numpy(data.x_train).dtype
     module = ShallowFBCSPNet(
@@ -36,7 +46,7 @@ def reference(data, schedule, seed, masks_of=None, drop_prob=0.5):
     module.to(dtype)
     crops = np.stack([window[:, start : start + 200] for window in data.x_train for start in (0, 30)])
     crops, labels = torch.from_numpy(crops), torch.tensor(data.y_train.repeat(2))
-    optimizer = torch.optim.SGD(module.parameters(), lr=1.0, momentum=0.9, weight_decay=0.01)
+    optimizer = make_optimizer(module.parameters())
     loss_of = CroppedLoss(torch.nn.functional.cross_entropy)
     if masks_of:
         module.drop = GivenMask(masks_of(dropout_seed(seed, k)) for k in count())
@@ -75,6 +85,14 @@ def test_training_equals_plain_braindecode_with_the_same_masks(dtype, tolerance)
     state = fit(data, DENSE, TRAINING, schedule, seed=3).scores[7].state
     expected = reference(data, schedule, seed=3, masks_of=lambda seed: forward.dropout_masks(8, seed)[0])
     assert distance(state, expected) <= tolerance
+
+
+def test_adamw_equals_torch_s_across_a_restart_for_fifty_updates():
+    data, schedule = make_data(np.float64), WarmRestarts(0.002, 9, t_0=3)
+    adamw = AdamWSettings(kind="adamw", weight_decay=0.3)
+    state = fit(data, NO_DROPOUT, TRAINING, schedule, seed=3, optimizer=adamw).scores[9].state
+    expected = reference(data, schedule, seed=3, drop_prob=0.0, make_optimizer=torch_adamw)
+    assert distance(state, expected) <= 1e-10
 
 
 def test_braindecode_s_forward_trains_to_the_same_weights_as_the_fast_one(monkeypatch):

@@ -69,7 +69,7 @@ def figure4(comparison: pd.DataFrame, settings: Settings) -> Figure:
     """
     points = curve_points(comparison)
     arms, left_out = arms_drawn(settings)
-    rates = [str(rate) for rate in settings.training.initial_rates]
+    rates = [str(rate) for rate in sorted({rate for arm in arms for rate in settings.initial_rates(arm)})]
     restarts = [arm for arm in arms if ((points["arm_a"] == arm) & (points["snapshots_a"] == "cycles")).any()]
     styles = _styles(arms, restarts)
     n_rows = 2 if restarts else 1
