@@ -93,8 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     from eeg_sgdr import settings as config
 
-    if options.jobs is not None and options.jobs < 1:
-        raise UserError(f"--jobs {options.jobs}: must be at least 1.")
+    if options.jobs is not None and not 1 <= options.jobs <= config.MAX_JOBS:
+        raise UserError(f"--jobs {options.jobs}: must be at least 1 and at most {config.MAX_JOBS}.")
     overrides = [
         f"compute.{name}={value}"
         for name, value in (("backend", options.backend), ("dask_address", options.dask_address))

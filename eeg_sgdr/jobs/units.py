@@ -1,6 +1,7 @@
 """Units of work (subjects or folds): their selection, trials, missing fits, and checks before training."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -111,13 +112,15 @@ def select(
     for word in asked or ["all"]:
         everything = available if configured == "all" else configured
         words += everything if word == "all" else [word]
-    labels = [label for word in words for label in _range(word, available)]
-    if not labels:
+    # One by one: a range of billions ends at the first label that is not there.
+    labels = itertools.chain.from_iterable(_range(word, available) for word in words)
+    chosen = list(dict.fromkeys(find_label(label, available, noun) for label in labels))
+    if not chosen:
         raise UserError(f"--{noun} {' '.join(words)}: names nobody; a range goes from low to high.")
-    return list(dict.fromkeys(find_label(label, available, noun) for label in labels))
+    return chosen
 
 
-def _range(word: str, available: list[str]) -> list[str]:
+def _range(word: str, available: list[str]) -> Iterable[str]:
     """Labels of a range such as 5-9; of any other word, itself."""
     first, dash, last = word.partition("-")
     if dash and is_number(first) and is_number(last) and word not in available:
@@ -125,7 +128,7 @@ def _range(word: str, available: list[str]) -> list[str]:
             raise UserError(
                 f"{first[:20]}-{last[:20]}: has more digits than any label; give a shorter range."
             )
-        return [str(number) for number in range(int(first), int(last) + 1)]
+        return map(str, range(int(first), int(last) + 1))
     return [word]
 
 
