@@ -21,7 +21,6 @@ QUOTE = "'"
 
 _NOTHING = object()
 
-
 #: Most bytes of a configuration, and most values and levels in it, aliases expanded: far more than studies
 #: need, and read within seconds.
 MAX_BYTES, MAX_VALUES, MAX_LEVELS = 500_000, 30_000, 30
@@ -36,6 +35,18 @@ class _Loader(yaml.SafeLoader):
         for tag, construct in yaml.SafeLoader.yaml_constructors.items()
         if str(tag).rpartition(":")[2] not in ("binary", "omap", "pairs", "set", "timestamp")
     }
+
+    n_values = level = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Compose one node and those below it, aliases not expanded."""
+        self.n_values += 1
+        self.level += 1
+        if self.n_values > MAX_VALUES or self.level > MAX_LEVELS:
+            raise yaml.YAMLError(f"more than {MAX_VALUES} values or {MAX_LEVELS} levels")
+        node = super().compose_node(parent, index)
+        self.level -= 1
+        return node
 
     def construct_scalar(self, node: Any) -> Any:
         text = super().construct_scalar(node)
@@ -54,18 +65,6 @@ def _unfit(node: yaml.Node, problem: str) -> yaml.MarkedYAMLError:
     return yaml.constructor.ConstructorError(
         None, None, f"{str(node.value)[:50]!r} {problem}", node.start_mark
     )
-
-    n_values = level = 0
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Compose one node and those below it, aliases not expanded."""
-        self.n_values += 1
-        self.level += 1
-        if self.n_values > MAX_VALUES or self.level > MAX_LEVELS:
-            raise yaml.YAMLError(f"more than {MAX_VALUES} values or {MAX_LEVELS} levels")
-        node = super().compose_node(parent, index)
-        self.level -= 1
-        return node
 
 
 _Loader.add_implicit_resolver(
