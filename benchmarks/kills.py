@@ -1,6 +1,7 @@
 """Kill a small study repeatedly, and compare every file with that of an uninterrupted run.
 
     python benchmarks/kills.py [--kills 100] [--minutes M] [--seed 0] [--jobs 2]
+    python benchmarks/kills.py --signals 0.1
 
 Kills (SIGKILL) are of three kinds, drawn at random: of all processes of the command, of the first alone
 (its workers have to end by themselves), and of all in the middle of a write, with half of the file on the
@@ -8,6 +9,10 @@ disk. Moments are uniform over as many writes as the study has files (what is re
 these), and up to a second later. After each kill the same command is started again, until it ends by itself;
 then its files are compared byte by byte but for the times, and the study begins again. Between two
 checkpoints are three minutes or nothing.
+
+With --signals, SIGINT, SIGTERM and SIGHUP are sent instead, to the first process and to all, at each
+multiple of so many seconds in the first ten of a new study; each must be answered in the sentence, with
+status 130.
 """
 
 import argparse
@@ -17,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -29,7 +35,10 @@ def main() -> int:
     options.add_argument("--minutes", type=float, default=float("inf"), help="stop when these have passed")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--jobs", type=int, default=2)
+    options.add_argument("--signals", type=float, metavar="SECONDS", help="send signals instead, so often")
     given = options.parse_args()
+    if given.signals:
+        return sweep(given.signals)
     rng = random.Random(given.seed)
     end = time.monotonic() + 60 * given.minutes
     with tempfile.TemporaryDirectory() as name:
@@ -51,6 +60,19 @@ def main() -> int:
             shutil.rmtree(folder / "killed")
     print(f"{kills.total()} kills survived ({dict(kills)}) in {studies} studies of {len(expected)} files")
     return 0
+
+
+def sweep(step: float) -> int:
+    """Interrupt a study at each step of its first ten seconds, two at a time; returns the exit status."""
+    cases = [(n * step, *way) for n in range(round(10 / step)) for way in killing.WAYS]
+    with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(2) as threads:
+        calls = [
+            threads.submit(killing.interrupt, killing.command(Path(name), str(n), "--jobs", "2"), *case)
+            for n, case in enumerate(cases)
+        ]
+        wrong = [answer for call in calls if (answer := call.result())]
+    print(*wrong, f"{len(cases)} signals, {len(wrong)} wrong answers", sep="\n")
+    return 1 if wrong else 0
 
 
 def round_of_kills(

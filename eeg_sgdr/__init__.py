@@ -1,5 +1,16 @@
 """SGD with warm restarts and snapshot ensembles against a step schedule, on motor EEG."""
 
+import sys
+
+if sys.argv[0] == "-m" or sys.argv[0].endswith("eeg-sgdr"):
+    # Of a command, these are the first statements: python -m eeg_sgdr.run imports its package first.
+    from eeg_sgdr.parallel import interrupts
+
+    interrupts.exit_on_signals()
+    from eeg_sgdr.parallel import streams
+
+    streams.guard()
+
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 

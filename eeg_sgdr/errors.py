@@ -25,6 +25,11 @@ class FatalError(UserError):
     """A `UserError` that all further work would meet, too, such as a full disk."""
 
 
+def is_unicode(text: str) -> bool:
+    """Whether a text is Unicode; Python's names of files may hold other bytes, as lone surrogates."""
+    return text.encode(errors="replace").decode() == text
+
+
 def in_words(error: BaseException) -> str:
     """Kind and message of a library's exception, or where it was raised if it has none, on one line."""
     message = " ".join(str(error).split())

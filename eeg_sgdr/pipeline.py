@@ -1,13 +1,13 @@
 """Run a study: prepare, check, train missing fits, evaluate and report each unit; then compare."""
 
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from eeg_sgdr.data.quality import rejection_warning
 from eeg_sgdr.errors import FatalError, UserError
-from eeg_sgdr.evaluation import tables
+from eeg_sgdr.evaluation import stored
 from eeg_sgdr.evaluation.predictors import to_average
 from eeg_sgdr.jobs.submit import Jobs, gpus, processes
 from eeg_sgdr.jobs.units import Unit, check, check_same, union_with, write_trials
@@ -65,7 +65,7 @@ def train(units: Sequence[Unit], study: Study, n_jobs: int | None, debug: bool) 
         complete(jobs.completed())
     with collect_errors(problems, debug):
         if evaluated:
-            _compare(study, evaluated)
+            _compare(study)
     return problems
 
 
@@ -101,12 +101,13 @@ def report(study: Study) -> bool:
             print(f"{subject.title}: no fit is done; run it again.", file=sys.stderr)
             continue
         if subject.done:
+            stored.evaluate(subject, results.settings)
             _report(results, subject)
             lacking += [(subject, key) for key in to_average(subject, results.settings)]
         else:
             data_report(results, subject)
         print(subject.folder.report)
-    _compare(study, [subject.label for subject in results.subjects])
+    _compare(study)
     if lacking:
         first = f"{lacking[0][1].name} of {lacking[0][0].title}"
         print(
@@ -122,26 +123,27 @@ def _evaluate(unit: Unit, study: Study) -> list[str]:
     subject = unit.results()
     if subject.done:
         # Settings are read again: another process may have extended their lists.
-        _report(Results(study.root), subject)
+        results = Results(study.root)
+        stored.bring_up_to_date(subject, results.settings)
+        _report(results, subject)
         say(str(subject.folder.report), sys.stdout)
     return [f"{subject.title}, {name}: {why}." for name, why in subject.failed.items()]
 
 
 def _report(results: Results, subject: Subject) -> None:
-    """Write evaluation.csv and report.html of a subject or fold."""
+    """Write report.html of an evaluated subject or fold."""
     from eeg_sgdr.reports.folds import fold_report
     from eeg_sgdr.reports.subject import subject_report
 
-    files.write_csv(subject.folder.evaluation, tables.evaluation(subject, results.settings))
     write = fold_report if subject.fold else subject_report
     write(results, subject)
 
 
-def _compare(study: Study, evaluated: Collection[str]) -> None:
+def _compare(study: Study) -> None:
     """Update comparison.csv, Figure 4 and the study's report, if there is anything to compare."""
     from eeg_sgdr.evaluation.comparison import update
 
-    if results := update(study.root, evaluated):
+    if results := update(study.root):
         from eeg_sgdr.reports.study import publish
 
         print(study.comparison, *publish(results), sep="\n")

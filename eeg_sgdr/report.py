@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eeg_sgdr.errors import UserError, memory_errors
+from eeg_sgdr.parallel import interrupts
 
 # Nothing heavy is imported before it is needed, so that --help and refusals come at once.
 
@@ -32,7 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from eeg_sgdr.pipeline import report
             from eeg_sgdr.storage.folders import Study
 
-            return 0 if report(Study(options.folder)) else 2
+            with interrupts.raise_on_signals():
+                return 0 if report(Study(options.folder)) else 2
     except UserError as error:
         if options.debug:
             raise
@@ -40,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print("Interrupted; the same command makes the reports again.", file=sys.stderr)
-        return 130
+        return interrupts.STATUS
 
 
 if __name__ == "__main__":

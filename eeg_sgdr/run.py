@@ -1,13 +1,12 @@
 """The command that trains a study: python -m eeg_sgdr.run."""
 
 import argparse
-import signal
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 from eeg_sgdr.errors import UserError, memory_errors
+from eeg_sgdr.parallel import interrupts
 
 # Nothing heavy is imported before it is needed, so that --help and refusals come at once.
 
@@ -78,9 +77,6 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command: 0 when all that was asked is there, 2 when refused or some is not, 130 interrupted."""
     options = parser().parse_args(arguments)
-    if threading.current_thread() is threading.main_thread():
-        # Clusters and systems that shut down send it; it is answered as Ctrl-C is.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with memory_errors("eeg_sgdr.run", "close other programs and run the same command"):
             return _run(options)
@@ -90,15 +86,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("Interrupted; the same command goes on where this one was.", file=sys.stderr)
-        return 130
+        print(interrupts.SENTENCE, file=sys.stderr)
+        return interrupts.STATUS
 
 
 def _run(options: argparse.Namespace) -> int:
     from eeg_sgdr import settings as config
 
-    if options.jobs is not None and options.jobs < 1:
-        raise UserError(f"--jobs {options.jobs}: must be at least 1.")
+    if options.jobs is not None and not 1 <= options.jobs <= config.MAX_JOBS:
+        raise UserError(f"--jobs {options.jobs}: must be at least 1 and at most {config.MAX_JOBS}.")
     overrides = [
         f"compute.{name}={value}"
         for name, value in (("backend", options.backend), ("dask_address", options.dask_address))
@@ -108,7 +104,8 @@ def _run(options: argparse.Namespace) -> int:
     if options.schedule_figure:
         from eeg_sgdr.reports.figures.curves import save, schedules
 
-        save(schedules(settings), options.schedule_figure)
+        with interrupts.raise_on_signals():
+            save(schedules(settings), options.schedule_figure)
         return 0
     if not (options.dry_run or options.only):
         # Before anything else is imported: the server of the workers imports beside it.
@@ -128,15 +125,17 @@ def _run(options: argparse.Namespace) -> int:
     if options.dry_run:
         from eeg_sgdr.dry_run import forecast
 
-        for line in forecast(units, options.jobs):
-            print(line, flush=True)
+        with interrupts.raise_on_signals():
+            for line in forecast(units, options.jobs):
+                print(line, flush=True)
         return 0
     from eeg_sgdr import pipeline
 
-    if options.only:
-        problems = pipeline.describe_recordings(units, study, options.debug)
-    else:
-        problems = pipeline.train(units, study, options.jobs, options.debug)
+    with interrupts.raise_on_signals():
+        if options.only:
+            problems = pipeline.describe_recordings(units, study, options.debug)
+        else:
+            problems = pipeline.train(units, study, options.jobs, options.debug)
     for problem in dict.fromkeys(problems):
         print(problem, file=sys.stderr)
     return 2 if problems else 0

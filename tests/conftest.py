@@ -1,11 +1,13 @@
 """What tests share: where real recordings are, and recordings that are made up."""
 
 import os
+import shutil
 from pathlib import Path
 
 import mne
 import numpy as np
 import pytest
+import yaml
 from hypothesis import settings as hypothesis_settings
 
 from eeg_sgdr import settings as config
@@ -105,6 +107,18 @@ def small_study(tmp_path_factory):
     data_dir, out = (tmp_path_factory.mktemp(name) for name in ("data", "results"))
     small_study.run(data_dir, out)
     return data_dir, out
+
+
+@pytest.fixture(scope="session")
+def finished(small_study, tmp_path_factory):
+    """A user's folder: study.yaml, recordings in data, and done, where no fit of subject 1 is missing."""
+    import small_study as study
+
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "study.yaml").write_text(yaml.safe_dump(study.STUDY), encoding="utf-8")
+    for source, name in zip(small_study, ("data", "done"), strict=True):
+        shutil.copytree(source, folder / name)
+    return folder
 
 
 @pytest.fixture(scope="session")

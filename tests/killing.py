@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pandas as pd
 import small_study
 import yaml
 
+from eeg_sgdr.parallel import interrupts
 from eeg_sgdr.storage import files as storage
 
 #: Longer than most tests need it: kills at random moments (benchmarks/kills.py) must meet fits.
@@ -129,7 +130,7 @@ def files(root: Path) -> dict[str, object]:
         if path.is_dir() or path.name == "environment.json":
             continue
         content: object = path.read_bytes()
-        if path.name == "fit.json":
+        if path.name in ("fit.json", "evaluation.json"):
             content = json.loads(path.read_text())
             # The record's digest, and that of history.csv, are of times, too.
             content = {key: value for key, value in content.items() if key not in ("seconds", "digest")}
@@ -163,6 +164,44 @@ def hold(lock: Path) -> Iterator[subprocess.Popen]:
             yield process
         finally:
             process.kill()
+
+
+#: Signals that ask for the end, to the first process or to its whole group.
+WAYS = [(sign, whole_group) for sign in interrupts.SIGNALS for whole_group in (False, True)]
+
+
+def interrupt(arguments: list[str], seconds: float, sign: signal.Signals, whole_group: bool) -> str:
+    """Send a signal to a command some seconds after its first statement; what was wrong with its answer."""
+    process = start(arguments)
+    try:
+        while not _handles(process.pid, signal.SIGTERM) and process.poll() is None:
+            time.sleep(0.001)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        if ended := process.poll() is not None:
+            status = 0
+        else:
+            status = interrupts.STATUS
+            (os.killpg if whole_group else os.kill)(process.pid, sign)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+    last = errors.splitlines()[-1:]
+    fine = process.returncode == status and (ended or last == [interrupts.SENTENCE])
+    if fine and not re.search("Traceback|ignored|leaked", errors):
+        return ""
+    to = "all" if whole_group else "the first"
+    return f"{sign.name} to {to} after {seconds:g} s: {process.returncode}, {errors}"
+
+
+def _handles(pid: int, sign: signal.Signals) -> bool:
+    """Whether a process has a handler for a signal, as Linux says."""
+    with suppress(OSError):
+        caught = re.search(r"SigCgt:\s(\w+)", Path(f"/proc/{pid}/status").read_text())
+        return bool(caught and int(caught[1], 16) >> (sign - 1) & 1)
+    return False
 
 
 def kill(arguments: list[str], kind: str, moment: float, folder: Path) -> bool:

@@ -13,8 +13,8 @@ from safetensors.numpy import save
 from eeg_sgdr import settings as config
 from eeg_sgdr.data.sources.channels import montage_1005
 from eeg_sgdr.data.splits import folds
-from eeg_sgdr.evaluation import tables
 from eeg_sgdr.evaluation.comparison import update
+from eeg_sgdr.evaluation.stored import evaluate
 from eeg_sgdr.settings import plan
 from eeg_sgdr.storage import files, folders
 from eeg_sgdr.storage.results import Results, Subject
@@ -107,7 +107,7 @@ def _write(root, settings, units, wrong=None, missing=(), made_up=MadeUp()):
 
 def compare(results):
     """Write comparison.csv of results just written, and read it with them."""
-    update(results.root, [unit.label for unit in results.subjects])
+    update(results.root)
     return Results(results.root)
 
 
@@ -164,7 +164,7 @@ def _write_unit(folder, settings, named, wrong, missing, made_up):
             _write_fit(folder.fit(key.name), key, settings, made_up, test, wrong and partial(wrong, key))
     subject = Subject(folder)
     if subject.done:
-        files.write_csv(folder.evaluation, tables.evaluation(subject, settings))
+        evaluate(subject, settings)
 
 
 def _trials(made_up, train, test):

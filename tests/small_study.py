@@ -1,12 +1,12 @@
 """One small study of simulated recordings, trained from end to end."""
 
 from eeg_sgdr import settings as config
-from eeg_sgdr.evaluation import tables
+from eeg_sgdr.evaluation.stored import evaluate
 from eeg_sgdr.jobs.submit import Jobs
 from eeg_sgdr.jobs.units import check_same, open_units, write_trials
 from eeg_sgdr.parallel.workers import local_pool
 from eeg_sgdr.pipeline import record_settings
-from eeg_sgdr.storage import files, folders
+from eeg_sgdr.storage import folders
 
 STUDY = {
     "name": "small",
@@ -41,5 +41,5 @@ def run(data_dir, out, jobs=1, **changes):
         assert list(under_way.completed()) == [unit]
     assert unit.failure is None
     subject = unit.results()
-    files.write_csv(subject.folder.evaluation, tables.evaluation(subject, unit.settings))
+    evaluate(subject, unit.settings)
     return subject

@@ -7,11 +7,15 @@ import os
 import random
 import shutil
 import signal
+import tempfile
 import time
+from pathlib import Path
 
 import killing
 import psutil
 import pytest
+
+from eeg_sgdr.storage import files as storage
 
 SHORT = (
     *("--jobs", "2", "--set", "training.initial_rates=[0.05]", "--set", "schedules.step.budgets=[7]"),
@@ -27,7 +31,15 @@ def undisturbed(tmp_path_factory):
     return folder, killing.files(folder / "undisturbed")
 
 
-def test_killed_at_five_moments_every_file_is_as_it_would_be(undisturbed):
+@pytest.fixture
+def temporary(monkeypatch):
+    """A folder for temporary files; its path is short, as those of sockets must be."""
+    with tempfile.TemporaryDirectory() as name:
+        monkeypatch.setenv("TMPDIR", name)
+        yield Path(name)
+
+
+def test_killed_at_five_moments_every_file_is_as_it_would_be(undisturbed, temporary):
     folder, expected = undisturbed
     rng = random.Random(20261123)
     arguments = killing.command(folder, "killed", *SHORT)
@@ -38,8 +50,12 @@ def test_killed_at_five_moments_every_file_is_as_it_would_be(undisturbed):
     for kind in ("all", "all", "all", "first"):
         # No seconds later: in one, what is left of so small a study may be done.
         assert killing.kill(arguments, kind, rng.randrange(1, 10), folder)
+    left = {path.name for path in temporary.iterdir()}
+    assert left
     killing.run(arguments)
     assert killing.differing(expected, killing.files(folder / "killed")) == []
+    assert list(temporary.iterdir()) == []
+    assert not any(name in path.name for path in storage.SEMAPHORES.glob("*") for name in left)
 
 
 def test_two_processes_share_a_study_and_make_each_fit_once(undisturbed):

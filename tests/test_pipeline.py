@@ -26,6 +26,7 @@ from eeg_sgdr.data.cache import prepare
 from eeg_sgdr.data.sources import open_source
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.evaluation import tables
+from eeg_sgdr.evaluation.predictors import read_stored
 from eeg_sgdr.jobs import tasks
 from eeg_sgdr.jobs.submit import Jobs
 from eeg_sgdr.jobs.units import Unit, open_units
@@ -72,7 +73,7 @@ def test_the_folder_is_as_the_contract_says(results):
         "restarts-b3-r0.025-s0": [1, 3], "restarts-b3-r0.05-s0": [1, 3],
     }  # fmt: skip
     of_subject = {
-        *("trials.csv", "data.json", "summary.npz", "evaluation.csv"),
+        *("trials.csv", "data.json", "summary.npz", "evaluation.csv", "evaluation.json"),
         *("baseline/fit.json", "baseline/predictions.npz"),
         *(f"fits/{name}/{file}" for name in fits for file in ("fit.json", "history.csv", "predictions.npz")),
         *(f"fits/{name}/snapshot-{end:04d}.safetensors" for name, ends in fits.items() for end in ends),
@@ -184,7 +185,8 @@ def test_evaluation_is_recomputed_from_predictions(subject):
 
 def test_running_statistics_are_tabled_without_training(subject, settings):
     evaluation = settings.evaluation.model_copy(update={"batch_norm_statistics": "running"})
-    running = tables.evaluation(subject, settings.model_copy(update={"evaluation": evaluation}))
+    asked = settings.model_copy(update={"evaluation": evaluation})
+    running = tables.evaluation(subject, asked, read_stored(subject, asked, subject.done))
     row = running.query("schedule == 'step' and budget == 2 and rates == '0.05'").iloc[0]
     arrays = subject.predictions(FitKey("step", 2, 0.05, 0))
     squares = (arrays["probabilities_running"][0] - np.eye(4)[arrays["y"]]) ** 2
@@ -232,7 +234,8 @@ def test_a_checkpoint_stays_only_where_a_fit_is_made_again(data_dir, copied, mon
     fit = folders.Study(copied).subject("01").fit("step-b3-r0.05-s0")
     for path in (fit.checkpoint, fit.lock):
         path.write_bytes(b"")
-        os.utime(path, (0, 0))
+    monkeypatch.setattr("eeg_sgdr.storage.files.EMPTY_S", 0.1)
+    monkeypatch.setattr("filelock._soft.MALFORMED_LOCK_AGE_THRESHOLD", 0.1)
     monkeypatch.setattr(Jobs, "_submit", lambda *_: None)
     run(data_dir, copied, training={"store": stored})
     assert fit.checkpoint.exists() == kept

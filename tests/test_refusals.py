@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,6 +154,7 @@ def not_a_number(data):
 VHDR, EVENTS = RUN.format("01", 1, "eeg.vhdr"), RUN.format("01", 1, "events.tsv")
 TESTED = RUN.format("01", 2, "events.tsv")
 EDF = RUN.format("02", 1, "eeg.edf")
+LONG = "x" * 300
 FIT = "results/small/subjects/001/fits/step-b1-r0.05-s0"
 OTHER_FIT = FIT.replace("step", "restarts")
 
@@ -166,6 +168,18 @@ CASES = {
         damage=write("mine.yaml", b"a: [1")),
     "configuration is too deep": Case("mine.yaml: not readable as YAML ... correct it there",
         damage=write("mine.yaml", b"[" * 5000)),
+    "configuration with endless aliases": Case("mine.yaml: holds more than 30000 values, aliases expanded",
+        damage=write("mine.yaml", b"a0: &a0 [x, x, x, x]\n" + b"".join(
+            b"a%d: &a%d [%s]\n" % (i, i, b", ".join([b"*a%d" % (i - 1)] * 10)) for i in range(1, 9)))),
+    "configuration within itself": Case("mine.yaml: nests more than 30 levels, or a value within itself",
+        damage=write("mine.yaml", b"network: {arguments: {x: &a [*a]}}")),
+    "arguments are too deep": Case("--set network.arguments: not readable ... values or 30 levels",
+        f"--set network.arguments={'[' * 300}{']' * 300}"),
+    "configuration is too large": Case("mine.yaml: is larger than 500000 bytes ... shorten it",
+        damage=write("mine.yaml", b"#" * 20_000_000)),
+    "configuration is a pipe": Case("--config pipe: neither a file", "--config pipe",
+        damage=lambda folder: os.mkfifo(folder / "pipe")),
+    "configuration is a device": Case("--config /dev/zero: neither a file", "--config /dev/zero"),
     "configuration is a list": Case("mine.yaml: holds no table of settings ... see the shipped",
         damage=write("mine.yaml", b"- 1")),
     "unknown key": Case("training.batchsize is no setting ... the nearest is batch_size",
@@ -195,7 +209,39 @@ CASES = {
     "no test runs": Case("split.test ... at least 1", settings={"split.test": []}),
     "override without value": Case("--set training.batch_size ... write it as", "--set training.batch_size"),
     "no process": Case("--jobs 0 ... at least 1", "--jobs 0"),
+    "too many processes": Case("--jobs 100000: must be at least 1 and at most 1024", "--jobs 100000"),
+    "number is true": Case("training.batch_size: must be a number, not true",
+        settings={"training.batch_size": True}),
+    "number of many digits": Case("training.batch_size: input ... equal to 1000000, not 1000",
+        settings={"training.batch_size": 10**4000}),
+    "weight decay beyond bounds": Case("training.weight_decay: input ... equal to 1000, not 1e+308",
+        settings={"training.weight_decay": 1e308}),
+    "seed beyond 64 bits": Case("training.seeds.0: input should be less than 18446744073709551616, not",
+        settings={"training.seeds": [2**64]}),
+    "thousands of threads": Case("training.numerics.threads: input should be less than or equal to 1024",
+        settings={"training.numerics": {"threads": 100_000}}),
+    "device of no machine": Case("training.numerics.device: must be cpu, cuda ... not 'cuda:99999999999'",
+        settings={"training.numerics": {"device": "cuda:99999999999"}}),
+    "endless window": Case("preprocessing.window_s.1: input should be a finite number, not inf",
+        settings={"preprocessing.window_s": [0, float("inf")]}),
+    "window beyond bounds": Case("preprocessing.window_s.1: input ... equal to 86400, not 1e+300",
+        settings={"preprocessing.window_s": [0, 1e300]}),
+    "window without samples": Case("preprocessing.window_s: has no two samples ... at 100 Hz ... lengthen",
+        settings={"preprocessing.window_s": [-1e-9, 1e-9]}),
+    "fraction without end": Case("schedules.step.drops.0: must be a number or a fraction",
+        settings={"schedules.step.drops": ["1e-999999999"]}),
+    "more fits than anyone has": Case("training: budgets, rates and seeds make 1000000 fits ... shorten",
+        settings={"training.seeds": list(range(1000)), "schedules.step.budgets": list(range(1, 1000))}),
+    "arguments that are no numbers": Case("network.arguments: holds a number that is not finite",
+        settings={"network.arguments": {"drop_prob": float("nan")}}),
+    "resampled without need": Case("preprocessing.resample_hz: 100000 Hz is more than 10 times the 100 Hz",
+        settings={"preprocessing.resample_hz": 100_000}),
     "unknown subject": Case("subject '99' is not there ... there are 01, 02", "--subject 99"),
+    "endless range": Case("subject '3' is not there ... there are 01, 02", "--subject 1-9999999999"),
+    "endless range of folds": Case("fold '11' is not there",
+        "--config physionet_across_subjects --fold 1-9999999999"),
+    "endless range in the configuration": Case("subject '3' is not there", "--subject all",
+        settings={"recordings.subjects": ["1-9999999999"]}),
     "empty range": Case("--subject 5-3 ... a range goes from low to high", "--subject 5-3"),
     "fold without folds": Case("--fold ... choose with --subject", "--fold 1"),
     "subject with folds": Case("--subject ... choose these with --fold",
@@ -207,6 +253,36 @@ CASES = {
     "figure of unknown kind": Case("rates.txt ... svg", "--schedule-figure rates.txt"),
     "figure in no folder": Case("mine.yaml/rates.svg: cannot be written ... make room",
         "--schedule-figure mine.yaml/rates.svg"),
+    "superscript digit": Case("subject '²' is not there; there are 01, 02", "--subject ²"),
+    "range to a superscript digit": Case("subject '1-²' is not there; there are 01, 02", "--subject 1-²"),
+    "digit of another script": Case("subject '٢' is not there; there are 01, 02", "--subject ٢"),
+    "label of 5000 digits": Case("subject '111 ... 1...' is not there; there are 01, 02",
+        f"--subject {'1' * 5000}"),
+    "range of 5000 digits": Case("1-999 ... more digits than any label ... shorter range",
+        f"--subject 1-{'9' * 5000}"),
+    "superscript fold": Case("fold '²' is not there; there are 1, 2", "--fold ²",
+        settings={"split": {"by": "subject", "folds": 2}}),
+    "participant of a superscript digit": Case("subject '²' ... cannot be the name of a folder ... rename it",
+        "--subject all", damage=write("dataset/participants.tsv", "participant_id\nsub-²\n".encode())),
+    "results folder of 300 characters": Case("xxx ... is too long ... give another", f"--out {LONG}"),
+    "results folder with a null byte": Case(r"a\x00b: holds a null byte ... give another", "--out a\0b"),
+    "results folder not in UTF-8": Case(r"a\udcff: is no text in UTF-8 ... give another", "--out a\udcff"),
+    "configuration of 300 characters": Case("neither a file nor a shipped", f"--config {LONG}"),
+    "configuration with a null byte": Case("neither a file nor a shipped", "--config a\0b"),
+    "figure of 300 characters": Case("xxx ... is too long ... give another", f"--schedule-figure {LONG}.svg"),
+    "figure with a null byte": Case("null byte ... give another", "--schedule-figure a\0.svg"),
+    "figure not in UTF-8": Case("UTF-8 ... give another", "--schedule-figure a\udcff.svg"),
+    "data folder of 300 characters": Case("(File name too long) ... give another ... compute.data_dir",
+        settings={"compute.data_dir": LONG}),
+    "data folder with a null byte": Case(r"'\x00' holds a null byte ... line 1 ... correct it",
+        r'--set compute.data_dir="\0"'),
+    "half a character": Case(r"'\ud83d' ... is no text in Unicode ... line 1 ... correct it",
+        r'--set compute.data_dir="\ud83d"'),
+    "dataset of 300 characters": Case("recordings.root: there is no folder xxx ... name that of a BIDS",
+        settings={"recordings.root": LONG}),
+    **{f"unfit value of {tag}": Case("mine.yaml: not readable as YAML ... line 1 ... correct it there",
+        damage=write("mine.yaml", f'name: {tag} ""'.encode()))
+        for tag in ("!!int", "!!float", "!!bool", "!!timestamp", "!!binary", "!!set")},
     "results folder is a file": Case("mine.yaml", "--out mine.yaml"),
     "unknown test run": Case("split.test: subject 01, run '7' is not there ... there are 1, 2",
         settings={"split.test": ["7"]}),
@@ -422,6 +498,18 @@ def test_a_rate_that_diverges_fails_its_fits_alone(user, capfd):
         assert f"subject 01, {fit}: {why}" in said
     assert set(subject.evaluation["rates"]) == {"0.05", ""}
     assert subject.folder.report.is_file()
+
+
+def test_empty_locks_of_the_future_hold_nobody(user, monkeypatch, capfd):
+    """A power failure has left them, and the clock was set back."""
+    monkeypatch.setattr("eeg_sgdr.storage.files.EMPTY_S", 0.1)
+    monkeypatch.setattr("filelock._soft.MALFORMED_LOCK_AGE_THRESHOLD", 0.1)
+    locks = [Path("results/small/.config.lock"), Path(FIT, ".fit.lock"), Path("data/cache/hashes.lock")]
+    for lock in locks:
+        lock.touch()
+        os.utime(lock, (time.time() + 1e8,) * 2)
+    assert run.main(["--config", "mine.yaml", "--subject", "1", "--out", "results/small"]) == 0
+    assert [lock for lock in locks if lock.exists()] == []
 
 
 def test_a_sensor_that_some_recordings_lack_is_left_out_and_named(recordings):

@@ -6,9 +6,10 @@ A key that its class does not document ends the build.
 from collections.abc import Iterator
 from enum import Enum
 from fractions import Fraction
-from typing import Any, ClassVar, Literal, get_origin
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
 
 import yaml
+from annotated_types import Ge, Gt, Le, Lt
 from docutils import nodes
 from numpydoc.docscrape import NumpyDocString
 from pydantic_core import PydanticUndefined
@@ -56,16 +57,39 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, Fraction | Enum) else value
 
 
+def bounds(model: type[Model], name: str) -> str:
+    """Bounds of a key's numbers, such as "≥ 1, ≤ 1024"; empty if it holds none."""
+    field = model.model_fields[name]
+    marks = list(metadata(Annotated[field.annotation, *field.metadata, None]))
+    limits = {
+        sign: [getattr(mark, key) for mark in marks if isinstance(mark, kind)]
+        for sign, key, kind in (("≥", "ge", Ge), (">", "gt", Gt), ("≤", "le", Le), ("<", "lt", Lt))
+    }
+    strictest = {sign: (max if sign in "≥>" else min)(found) for sign, found in limits.items() if found}
+    return ", ".join(f"{sign} {value:.7g}" for sign, value in strictest.items())
+
+
+def metadata(annotation: Any) -> Iterator[Any]:
+    """Metadata of an annotation and of its parts."""
+    parts = get_args(annotation)
+    if get_origin(annotation) is Annotated:
+        yield from (single for mark in parts[1:] for single in getattr(mark, "metadata", [mark]))
+        parts = parts[:1]
+    for part in parts:
+        yield from metadata(part)
+
+
 def markdown(model: type[Model]) -> Iterator[str]:
     """The description of a section, and a table of its keys."""
     text = NumpyDocString(model.__doc__ or "")
     yield from (*text["Summary"], "", *text["Extended Summary"], "")
-    yield from ("| key | type | default | |", "|---|---|---|---|")
+    yield from ("| key | type | bounds | default | |", "|---|---|---|---|---|")
     for names, kind, meaning in documented(model):
         shown = "section" if kind.removesuffix(", optional") in settings.__all__ else kind
         cells = (
             ", ".join(f"`{name}`" for name in names),
             shown.removesuffix(", optional"),
+            "; ".join(filter(None, dict.fromkeys(bounds(model, name) for name in names))),
             ", ".join(filter(None, (default(model, name) for name in names))),
             meaning.replace("``", "`"),
         )

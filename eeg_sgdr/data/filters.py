@@ -88,7 +88,7 @@ def butterworth(raw: Any, highpass_hz: float | None, lowpass_hz: float | None, w
                 phase="forward",
                 verbose="error",
             )
-        except ValueError as error:
+        except (ValueError, RuntimeError) as error:
             raise UserError(
                 f"{where}: cannot be filtered at {l_freq or h_freq:g} Hz at a rate of "
                 f"{raw.info['sfreq']:g} Hz ({error}); change preprocessing.highpass_hz or lowpass_hz, "

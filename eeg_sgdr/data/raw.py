@@ -17,6 +17,9 @@ from eeg_sgdr.settings import Preprocessing
 
 CHUNK_S = 60
 
+#: Most times that resampling may raise a rate: more only takes memory.
+MAX_RATIO = 10
+
 #: Half length of the resampler's filter, in samples of the lower of both rates (scipy's default).
 FILTER_HALF_LENGTH = 10
 
@@ -87,6 +90,11 @@ def load_microvolts(
     """
     old = raw.info["sfreq"]
     new = settings.resample_hz or old
+    if new > MAX_RATIO * old:
+        raise UserError(
+            f"preprocessing.resample_hz: {new:g} Hz is more than {MAX_RATIO} times the {old:g} Hz of "
+            f"{where}; lower it."
+        )
     ratio = Fraction(new / old).limit_denominator(100_000)
     data = np.empty((len(names), _resampled_length(raw.n_times, ratio)))
     for start, stop, volts in _chunks(raw, names, settings, where, ratio):

@@ -65,6 +65,11 @@ def extract_windows(
     sampled = filters.notch(sampled, config.notch_hz, where)
     sfreq = sampled.info["sfreq"]
     start, stop = window(config, sfreq)
+    if stop - max(start, 0) < 2:
+        raise UserError(
+            f"preprocessing.window_s: has no two samples after the cue at {sfreq:g} Hz; lengthen the window, "
+            "or raise preprocessing.resample_hz."
+        )
     sample = np.round(cues["onset_s"].to_numpy() * sfreq).astype(int)
     cues.loc[(sample + start < 0) | (sample + stop > sampled.n_times), "rejected"] = OUTSIDE
     sample = sample[cues["rejected"] == ""]

@@ -1,23 +1,28 @@
 """comparison.csv: all rows, and the update of the file."""
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
-from eeg_sgdr.evaluation import tables
 from eeg_sgdr.evaluation.anytime import anytime
 from eeg_sgdr.evaluation.descriptive import curve, diverged, untested
 from eeg_sgdr.evaluation.ensembles import ensemble
 from eeg_sgdr.evaluation.inference import hypothesis_tests
+from eeg_sgdr.evaluation.stored import Facts, bring_up_to_date, facts
 from eeg_sgdr.evaluation.units import read_errors, read_subject_errors
 from eeg_sgdr.storage import files, folders
 from eeg_sgdr.storage.results import Results
-from eeg_sgdr.storage.schemas import COMPARISON, COUNTS, TEXTS
+from eeg_sgdr.storage.schemas import COMPARISON, COUNTS, TEXTS, digest, write_record
 
 
 def comparison(results: Results) -> pd.DataFrame:
     """One row per number of the study's page; columns as in `storage.schemas`."""
+    return _table(results, {subject.label: facts(subject, results.settings) for subject in results.subjects})
+
+
+def _table(results: Results, of_unit: Mapping[str, Facts]) -> pd.DataFrame:
+    """The table from evaluations, and from the facts of every unit."""
     settings = results.settings
     errors = read_errors(results.evaluation, settings)
     subject_errors = read_subject_errors(results.evaluation, settings)
@@ -30,30 +35,31 @@ def comparison(results: Results) -> pd.DataFrame:
         *hypothesis_tests(settings, errors, subject_errors, updates),
         *curve(settings, subject_errors),
         *untested(settings, errors),
-        *ensemble(settings, errors, results.subjects),
+        *ensemble(settings, errors, {unit: known.surface for unit, known in of_unit.items()}),
         *anytime(settings, errors),
-        *diverged(settings, errors, results.subjects),
+        *diverged(settings, errors, {unit: known.last_loss for unit, known in of_unit.items()}),
     ]
     table = pd.DataFrame(rows, columns=list(COMPARISON))
     return table.fillna(dict.fromkeys(TEXTS, "")).astype(dict.fromkeys(COUNTS, "Int64"))
 
 
-def update(root: Path, evaluated: Collection[str]) -> Results | None:
+def update(root: Path) -> Results | None:
     """Write comparison.csv of a study of several subjects, or where it exists; None if nothing to compare.
 
-    evaluation.csv of subjects not in ``evaluated`` is computed again first: it may have been made with other
-    settings of the evaluation.
+    Subjects are evaluated again first where their tables are of other settings or fits.
     """
     results = Results(root)
-    path = folders.Study(root).comparison
+    study = folders.Study(root)
+    path = study.comparison
     done = [subject for subject in results.subjects if subject.done]
     named = results.settings.recordings.subjects
     n_subjects = len(done) if named == "all" else len(named)
     if not done or (n_subjects < 2 and not path.is_file()):
         return None
-    for subject in done:
-        if subject.label not in evaluated:
-            files.write_csv(subject.folder.evaluation, tables.evaluation(subject, results.settings))
+    of_unit = {subject.label: bring_up_to_date(subject, results.settings) for subject in done}
     # Results reads tables when they are asked for, so these are the new ones.
-    files.write_csv(path, comparison(results))
+    table = files.csv_bytes(_table(results, of_unit))
+    files.remove(path)  # the record is never beside another table
+    write_record(study.comparison_record, {"sha256": {path.name: digest(table)}})
+    files.write_bytes(path, table)
     return results

@@ -1,6 +1,6 @@
 """Descriptive statistics, never tested: errors against epochs, other pairs of arms, diverged fits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -27,7 +27,6 @@ from eeg_sgdr.evaluation.units import (
 )
 from eeg_sgdr.settings import Settings, plan
 from eeg_sgdr.settings.plan import FitKey, schedule_of
-from eeg_sgdr.storage.results import Subject
 
 
 def curve(settings: Settings, subject_errors: UnitErrors) -> list[Row]:
@@ -137,18 +136,18 @@ def _rates(settings: Settings, errors: UnitErrors, name: str) -> list[Row]:
     return [*of_rate, {**of_rate[best], "quantity": f"best rate, {where} the list"}]
 
 
-def diverged(settings: Settings, errors: UnitErrors, units: Sequence[Subject]) -> list[Row]:
+def diverged(
+    settings: Settings, errors: UnitErrors, last_losses: Mapping[str, Mapping[FitKey, float]]
+) -> list[Row]:
     """Fraction of fits whose last loss is above chance, ln(n_classes), by arm (longest budget) and rate.
 
-    Fits that failed are missing.
+    ``last_losses`` are those of the fits that are done in each unit; fits that failed are missing.
     """
     seeds = settings.training.seeds
     guessing = np.log(len(settings.recordings.classes))
     above = {
-        unit.label: {
-            last_snapshot(key): float(unit.history(key)["loss"].iloc[-1] > guessing) for key in unit.done
-        }
-        for unit in units
+        unit: {last_snapshot(key): float(loss > guessing) for key, loss in losses.items()}
+        for unit, losses in last_losses.items()
     }
     counted = replace(errors, of_unit=above)
     rows: list[Row] = []

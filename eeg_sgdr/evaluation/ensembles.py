@@ -1,12 +1,12 @@
 """Error against the number of fits and snapshots averaged, from stored probabilities."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from eeg_sgdr.evaluation import metrics, tables
-from eeg_sgdr.evaluation.predictors import Predictor, averages, fit_keys, read_stored, seed_groups
+from eeg_sgdr.evaluation import metrics
+from eeg_sgdr.evaluation.predictors import Predictor, Stored, averages, fit_keys, seed_groups
 from eeg_sgdr.evaluation.units import (
     Group,
     Row,
@@ -21,7 +21,6 @@ from eeg_sgdr.evaluation.units import (
 )
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.settings.plan import FitKey, schedule_of
-from eeg_sgdr.storage.results import Subject
 
 #: Predictors by disjoint group of seeds.
 Cell = dict[Group, list[Predictor]]
@@ -72,14 +71,13 @@ def _snapshots(ends: Sequence[int], restarts: bool, every_epoch: bool) -> list[t
     return found
 
 
-def stored_errors(
-    subject: Subject, settings: Settings, wanted: Iterable[Predictor]
-) -> dict[Predictor, float]:
+def surface_predictors(settings: Settings) -> list[Predictor]:
+    """The predictors of all cells, each once."""
+    return list(dict.fromkeys(one for cell in cells(settings) for side in cell.values() for one in side))
+
+
+def stored_errors(y: np.ndarray, stored: Stored, wanted: Iterable[Predictor]) -> dict[Predictor, float]:
     """Errors of those predictors whose fits and epochs are stored."""
-    wanted = list(wanted)
-    needed = {key for predictor in wanted for key in predictor.fits} & set(subject.done)
-    stored = read_stored(subject, settings, needed)
-    y = tables.labels(subject)
     return {
         predictor: metrics.error(y, predictor.probabilities(stored))
         for predictor in wanted
@@ -87,21 +85,17 @@ def stored_errors(
     }
 
 
-def ensemble(settings: Settings, errors: UnitErrors, subjects: Iterable[Subject]) -> list[Row]:
+def ensemble(
+    settings: Settings, errors: UnitErrors, surfaces: Mapping[str, Mapping[Predictor, float]]
+) -> list[Row]:
     """Rows of the surface: mean error over units with its t interval; described, not tested.
 
     For each N, errors are averaged over disjoint groups of seeds. The last row counts test trials.
+    ``surfaces`` are the errors of its predictors in each unit.
     """
-    surface = cells(settings)
-    wanted = list(dict.fromkeys(one for cell in surface for side in cell.values() for one in side))
-    of_unit = {
-        subject.label: stored_errors(subject, settings, wanted)
-        for subject in subjects
-        if subject.label in errors.of_unit
-    }
-    stored = replace(errors, of_unit=of_unit)
+    stored = replace(errors, of_unit={unit: surfaces.get(unit, {}) for unit in errors.of_unit})
     rows = []
-    for cell in surface:
+    for cell in cells(settings):
         found = mean_errors(stored, {group: [side] for group, side in cell.items()})
         described = {"family": "ensemble", "quantity": "mean error", "side": "a", "metric": "error"}
         side = next(iter(cell.values()))

@@ -35,16 +35,21 @@ def hypothesis_tests(
     """
     comparisons = settings.evaluation.comparisons or ()
     found = [_values(settings, errors, one) for one in comparisons]
-    adjusted = statistics.holm(np.array([statistics.sign_flip(values.difference) for values in found]))
+    p_values = [statistics.sign_flip(values.difference) for values in found]
+    adjusted = statistics.holm(np.array(p_values))
     rows = []
-    for one, values, p_holm in zip(comparisons, found, adjusted, strict=True):
+    for one, values, p, p_holm in zip(comparisons, found, p_values, adjusted, strict=True):
         size = _group_size(one)
         # With too few seeds, describe the sides with as many as they need.
         sides = _sides(settings, one, next(iter(seed_groups(settings, size)), tuple(range(size))))
         common = {"comparison": one.name, "family": "tested", "metric": "error"}
         common |= {**describe(*sides), **sample_size(values)}
-        numbers = [*_numbers(values, float(p_holm)), *_updates(sides, values, updates), *_unit_errors(values)]
-        numbers += _trainings(settings, errors, one)
+        numbers = [
+            *_numbers(values, p, float(p_holm)),
+            *_updates(sides, values, updates),
+            *_unit_errors(values),
+            *_trainings(settings, errors, one),
+        ]
         if errors.kind == "fold":
             numbers += _conditional(_values(settings, subject_errors, one))
         rows += [{**common, **row} for row in numbers]
@@ -95,11 +100,10 @@ def _trainings(settings: Settings, errors: UnitErrors, comparison: Comparison) -
             yield {"quantity": "mean difference of a seed", **about, **mean_of(x), **counts_of(x)}
 
 
-def _numbers(values: UnitValues, p_holm: float) -> Iterator[Row]:
+def _numbers(values: UnitValues, p: float, p_holm: float) -> Iterator[Row]:
     x = values.difference
     mean = mean_of(x)
     low, high = statistics.bootstrap_interval(x)
-    p = statistics.sign_flip(x)
     yield {"quantity": "mean difference", **mean, **counts_of(x), "p": p, "p_holm": p_holm}
     yield {"quantity": "bootstrap mean difference", "estimate": mean["estimate"], "low": low, "high": high}
     yield {"quantity": "median difference", **median_of(x)}

@@ -233,7 +233,9 @@ def is_done(subject: Subject, predictor: Predictor) -> bool:
     if predictor == CLASSICAL:
         return subject.baseline is not None and subject.baseline["state"] == "done"
     averaged = predictor.members != "averaged" or all(map(subject.has_averages, predictor.fits))
-    return averaged and set(predictor.fits) <= set(subject.done)
+    return averaged and all(
+        key in subject.fits and subject.fits[key]["state"] == "done" for key in predictor.fits
+    )
 
 
 class TrainingTimes:

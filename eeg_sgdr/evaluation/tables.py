@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from eeg_sgdr.evaluation.metrics import METRICS
-from eeg_sgdr.evaluation.predictors import CLASSICAL, Predictor, is_done, predictors, read_stored
+from eeg_sgdr.evaluation.predictors import CLASSICAL, Predictor, Stored, is_done, predictors
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.storage.results import Subject
 
@@ -17,10 +17,10 @@ IDENTITY = ("schedule", "budget", "epoch", "rates", "seeds", "members")
 COST = ("n_fits", "n_snapshots", "n_networks", "epochs_spent")
 
 
-def evaluation(subject: Subject, settings: Settings) -> pd.DataFrame:
+def evaluation(subject: Subject, settings: Settings, stored: Stored) -> pd.DataFrame:
     """One row per predictor, with the baseline if it is done; in a fold per test subject and for "all"."""
-    stored = read_stored(subject, settings, subject.done)
     y = labels(subject)
+    parts = _trials_of(subject)
     scored = [
         (predictor, predictor.probabilities(stored))
         for predictor in predictors(settings, stored.snapshots)
@@ -38,7 +38,7 @@ def evaluation(subject: Subject, settings: Settings) -> pd.DataFrame:
                 **{name: metric(y[trials], probabilities[trials]) for name, metric in METRICS.items()},
             }
             for predictor, probabilities in scored
-            for label, trials in _trials_of(subject).items()
+            for label, trials in parts.items()
         ]
     )
 

@@ -1,6 +1,7 @@
 """Units of work (subjects or folds): their selection, trials, missing fits, and checks before training."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,7 @@ from eeg_sgdr.parallel import workers
 from eeg_sgdr.parallel.workers import Pool
 from eeg_sgdr.settings import Settings, SubjectSplit, plan
 from eeg_sgdr.settings.plan import FitKey
+from eeg_sgdr.settings.types import is_number
 from eeg_sgdr.storage import files, schemas
 from eeg_sgdr.storage.folders import FitFolder, Study, SubjectFolder
 from eeg_sgdr.storage.results import Subject
@@ -117,17 +119,23 @@ def select(
     for word in asked or ["all"]:
         everything = available if configured == "all" else configured
         words += everything if word == "all" else [word]
-    labels = [label for word in words for label in _range(word, available)]
-    if not labels:
+    # One by one: a range of billions ends at the first label that is not there.
+    labels = itertools.chain.from_iterable(_range(word, available) for word in words)
+    chosen = list(dict.fromkeys(find_label(label, available, noun) for label in labels))
+    if not chosen:
         raise UserError(f"--{noun} {' '.join(words)}: names nobody; a range goes from low to high.")
-    return list(dict.fromkeys(find_label(label, available, noun) for label in labels))
+    return chosen
 
 
-def _range(word: str, available: list[str]) -> list[str]:
+def _range(word: str, available: list[str]) -> Iterable[str]:
     """Labels of a range such as 5-9; of any other word, itself."""
     first, dash, last = word.partition("-")
-    if dash and first.isdigit() and last.isdigit() and word not in available:
-        return [str(number) for number in range(int(first), int(last) + 1)]
+    if dash and is_number(first) and is_number(last) and word not in available:
+        if max(len(first), len(last)) > 20:
+            raise UserError(
+                f"{first[:20]}-{last[:20]}: has more digits than any label; give a shorter range."
+            )
+        return map(str, range(int(first), int(last) + 1))
     return [word]
 
 

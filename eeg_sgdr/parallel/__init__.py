@@ -1,1 +1,1 @@
-"""Worker processes, clusters, progress and interruptions."""
+"""Worker processes, clusters, progress, interruptions and standard streams."""

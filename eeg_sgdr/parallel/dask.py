@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from eeg_sgdr.errors import FatalError, UserError, disk_errors, in_words
 from eeg_sgdr.parallel.workers import Pool
+from eeg_sgdr.storage.files import temporary_folder
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -88,9 +88,9 @@ def _check_shared(client: "Client", folder: Path) -> None:
     new = [path for path in (folder, *folder.parents) if not path.exists()]
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".shared-", dir=folder) as name:
-            answers = client.run(write_number, name, on_error="return")
-            here = {path.name for path in Path(name).iterdir()}
+        with temporary_folder(folder) as shared:
+            answers = client.run(write_number, str(shared), on_error="return")
+            here = {path.name for path in shared.iterdir()}
     for worker, answer in answers.items():
         if answer not in here:
             for path in new:

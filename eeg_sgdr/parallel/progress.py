@@ -7,13 +7,12 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from socket import gethostname
-from tempfile import TemporaryDirectory, gettempdir
 from types import TracebackType
 from typing import TextIO
 
 from tqdm import tqdm
 
-from eeg_sgdr.errors import disk_errors
+from eeg_sgdr.storage.files import temporary_folder
 
 #: Most seconds between two lines while steps are being done.
 LINE_S = 600
@@ -42,17 +41,13 @@ class Progress:
         self.total = total
         self.title = title
         self.unit = unit
-        self.place = shared or Path(gettempdir())
+        self._folder = temporary_folder(shared)
 
     def __enter__(self) -> Path:
         """Start the display; returns the folder for `tick`."""
-        with disk_errors(self.place):
-            self._folder = TemporaryDirectory(
-                prefix=f"eeg_sgdr-{self.unit}s-", dir=self.place, ignore_cleanup_errors=True
-            )
-        self._path = Path(self._folder.name)
+        self._path = self._folder.__enter__()
         self._stop = threading.Event()
-        show = self._show_bar if sys.stderr.isatty() else self._show_lines
+        show = self._show_bar if sys.stderr and sys.stderr.isatty() else self._show_lines
         self._thread = threading.Thread(target=show, daemon=True)
         self._thread.start()
         return self._path
@@ -63,7 +58,7 @@ class Progress:
         """Show the final count and stop."""
         self._stop.set()
         self._thread.join()
-        self._folder.cleanup()
+        self._folder.__exit__(kind, error, trace)
 
     def _done(self) -> int:
         return sum(path.stat().st_size for path in self._path.iterdir())

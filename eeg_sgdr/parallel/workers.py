@@ -1,28 +1,40 @@
 """Worker processes, forked from a server with heavy libraries already imported; cores, GPUs and memory."""
 
+import atexit
 import itertools
 import math
 import multiprocessing
 import os
 import re
 import signal
+import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from multiprocessing.context import BaseContext
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from typing import Any
 
 from eeg_sgdr.errors import FatalError
-from eeg_sgdr.parallel import interrupts
+from eeg_sgdr.parallel import interrupts, streams
+from eeg_sgdr.parallel.interrupts import defer_interrupts
+from eeg_sgdr.storage.files import temporary_folder
 
 #: Seconds that a worker has to stop before it is killed.
 GRACE_S = 10
+
+#: Longest path, in bytes, of a folder for sockets; systems allow 104 or 108 for a socket's own.
+SOCKET_BYTES = 60
+
+#: Exit status of a worker whose import of the main script would start workers.
+_UNGUARDED = 77
 
 #: Seconds within which failures of several calls count as simultaneous.
 TOGETHER_S = 2
@@ -34,17 +46,54 @@ def context() -> BaseContext:
     # The server itself computes nothing, so no threads or devices are forked with it.
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
+    _name_resources()
     forking = multiprocessing.get_context("forkserver")
     forking.set_forkserver_preload(["eeg_sgdr.jobs.preload"])
     return forking
 
 
+@cache
+def _name_resources() -> None:
+    """Have sockets and semaphores where later runs find and remove them if this process is killed."""
+    root = Path(tempfile.gettempdir())
+    if len(os.fsencode(root)) > SOCKET_BYTES:
+        root = Path("/tmp")  # noqa: S108 (a new folder in it, for the owner only)
+    temporary = ExitStack()
+    atexit.register(temporary.close)
+    folder = temporary.enter_context(temporary_folder(root))
+    names = {"tempdir": str(folder), "semprefix": f"/{folder.name}"}
+    multiprocessing.current_process()._config.update(names)  # type: ignore[attr-defined]
+
+
 def warm_up() -> None:
     """Start the fork server, which imports while this process goes on."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        os._exit(_UNGUARDED)  # a worker, in the import of its parent's script
     if context().get_start_method() == "forkserver":
-        from multiprocessing import forkserver
+        from multiprocessing import forkserver, resource_tracker
 
-        forkserver.ensure_running()
+        # Their signals stay blocked, and those of workers until `_initialise`: processes that are starting
+        # would end in tracebacks. The tracker first, as its own start unblocks some.
+        with defer_interrupts():
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, interrupts.SIGNALS)
+            try:
+                resource_tracker.ensure_running()
+                signal.pthread_sigmask(signal.SIG_BLOCK, interrupts.SIGNALS)
+                forkserver.ensure_running()
+                atexit.unregister(_kill_server)
+                atexit.register(_kill_server, os.getpid())
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _kill_server(owner: int) -> None:
+    """Kill the fork server, which would end, and let go of the terminal, only after its imports."""
+    from multiprocessing import forkserver
+
+    pid = getattr(forkserver._forkserver, "_forkserver_pid", None)
+    if pid and os.getpid() == owner:
+        with suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
 
 
 @dataclass(frozen=True)
@@ -104,16 +153,25 @@ class _Executor(ProcessPoolExecutor):
         self._safe_to_dynamically_spawn_children = False
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Future:  # type: ignore[override]
-        return super().submit(_call, function, *arguments)
+        with defer_interrupts():  # a process half started would be nobody's
+            return super().submit(_call, function, *arguments)
 
 
 @contextmanager
 def _executor(n_processes: int, gpus: Sequence[str] = ()) -> Iterator[Executor]:
-    with _Executor(n_processes, gpus) as executor:
+    warm_up()
+    with defer_interrupts():
+        starting = _Executor(n_processes, gpus)
+    with starting as executor:
         try:
             yield executor
         except BrokenProcessPool as error:
-            _end(executor)
+            if _UNGUARDED in _end(executor):
+                script = getattr(sys.modules["__main__"], "__file__", "the script")
+                raise FatalError(
+                    f"{script}: every worker process imports it, and would begin its work again; put what it "
+                    'does under: if __name__ == "__main__":'
+                ) from error
             raise FatalError(
                 "a worker process was killed, most likely because memory ran out; run the same command "
                 f"again with fewer --jobs (it had {n_processes}): it goes on where it was."
@@ -123,17 +181,19 @@ def _executor(n_processes: int, gpus: Sequence[str] = ()) -> Iterator[Executor]:
             raise
 
 
-def _end(executor: ProcessPoolExecutor) -> None:
-    """Interrupt all workers of an executor, and wait for them."""
+def _end(executor: ProcessPoolExecutor) -> list[int | None]:
+    """Interrupt all workers of an executor, and wait for them; returns their exit statuses."""
     # Not multiprocessing's active children: another pool may be preparing recordings, or training.
     processes = list((executor._processes or {}).values())
-    executor.shutdown(wait=False, cancel_futures=True)
-    for process in processes:
-        process.terminate()
-    deadline = time.monotonic() + GRACE_S
-    for process in processes:
-        process.join(max(0.0, deadline - time.monotonic()))
-        process.kill()
+    with defer_interrupts():
+        executor.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.terminate()
+        deadline = time.monotonic() + GRACE_S
+        for process in processes:
+            process.join(max(0.0, deadline - time.monotonic()))
+            process.kill()
+    return [process.exitcode for process in processes]
 
 
 def n_cores() -> int:
@@ -163,13 +223,16 @@ def free_memory() -> int:
 
 
 def _initialise(gpus: SimpleQueue | None = None) -> None:
-    """Initialise a worker: its GPU, its signal handlers, and its exit with its parent."""
+    """Initialise a worker: its streams, its GPU, its signal handlers, and its exit with its parent."""
+    streams.guard()
     # CUDA reads the variable when it is first used, which is later.
     if gpus is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus.get()
-    # Ctrl-C reaches every process of a terminal; only the main process handles it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _exit)
+    # Ctrl-C, or the end of a terminal, reaches all its processes; only the main process handles it.
+    for number in interrupts.SIGNALS:
+        signal.signal(number, _exit if number == signal.SIGTERM else signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, interrupts.SIGNALS)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
@@ -178,9 +241,11 @@ def _call(function: Callable[..., Any], *arguments: Any) -> Any:
     signal.signal(signal.SIGTERM, interrupts.stop)
     try:
         return function(*arguments)
-    except interrupts.Interrupted:
-        # Raised further, it would be the call's result, and the worker would take the next call.
-        os._exit(interrupts.STATUS)
+    except BaseException:
+        if interrupts.requested():
+            # Raised further, it would be the call's result, and the worker would take the next call.
+            os._exit(interrupts.STATUS)
+        raise
     finally:
         signal.signal(signal.SIGTERM, _exit)
 

@@ -1,13 +1,15 @@
 """The two predictors that a page leads with, and the test between them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from eeg_sgdr.evaluation import tables
-from eeg_sgdr.evaluation.predictors import Predictor, Stored, predictors, read_stored, side_predictors
+from eeg_sgdr.evaluation.predictors import Predictor, is_done, predictors, read_stored, side_predictors
 from eeg_sgdr.evaluation.statistics import McNemar, binomial_interval, mcnemar
 from eeg_sgdr.settings import Comparison, Settings, Side
+from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.storage.results import Subject
 
 
@@ -45,15 +47,19 @@ class Headline:
 
 def headline(subject: Subject, settings: Settings) -> Headline:
     """The first comparison's predictors at the reference's rate, and McNemar's test between them."""
-    stored = read_stored(subject, settings, subject.done)
     y = tables.labels(subject)
+
+    def contender(predictor: Predictor) -> Contender:
+        probabilities = predictor.probabilities(read_stored(subject, settings, predictor.fits))
+        return Contender(predictor, probabilities, probabilities.argmax(axis=1) == y)
+
     pairs = {}
     for seed in settings.training.seeds:
         pair = _pair(settings, seed)
-        if pair and all(predictor.is_stored(stored) for predictor in pair):
-            pairs[seed] = tuple(_contender(predictor, y, stored) for predictor in pair)
+        if pair and all(is_done(subject, predictor) for predictor in pair):
+            pairs[seed] = tuple(map(contender, pair))
     if not pairs:
-        return Headline(y, (_contender(_fallback(settings, stored), y, stored),), None, {})
+        return Headline(y, (contender(_fallback(settings, subject.done)),), None, {})
     a, b = next(iter(pairs.values()))
     by_seed = {seed: tuple(side.n_errors for side in pair) for seed, pair in pairs.items()}
     return Headline(y, (a, b), mcnemar(a.correct, b.correct), by_seed)
@@ -76,9 +82,9 @@ def _seed_by_seed(settings: Settings) -> list[Comparison]:
     ]
 
 
-def _fallback(settings: Settings, stored: Stored) -> Predictor:
+def _fallback(settings: Settings, done: Iterable[FitKey]) -> Predictor:
     """The reference of the first seed that has it, else the first predictor."""
-    found = predictors(settings, stored.snapshots)
+    found = predictors(settings, done)
     named = settings.evaluation.reference
     at_reference = [
         one
@@ -96,11 +102,6 @@ def _at_reference(settings: Settings, side: Side, seed: int) -> Predictor:
     reference = settings.evaluation.reference
     rate = reference.rate if reference else settings.initial_rates(side.schedule)[0]
     return next((one for one in found if one.fits[0].rate == rate), found[0])
-
-
-def _contender(predictor: Predictor, y: np.ndarray, stored: Stored) -> Contender:
-    probabilities = predictor.probabilities(stored)
-    return Contender(predictor, probabilities, probabilities.argmax(axis=1) == y)
 
 
 def side_by_side(subject: Subject, settings: Settings) -> list[tuple[str, Predictor, Predictor, list[str]]]:

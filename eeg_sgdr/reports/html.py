@@ -2,11 +2,9 @@
 
 import base64
 import re
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from importlib import resources
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import mne
@@ -22,6 +20,7 @@ from eeg_sgdr.evaluation.tables import records
 from eeg_sgdr.reports.figures import canvas
 from eeg_sgdr.reports.wording import counted, p_value, percent
 from eeg_sgdr.settings.types import joined
+from eeg_sgdr.storage.files import temporary_folder
 from eeg_sgdr.storage.results import Results, fit_seconds
 
 #: Longest cell, in characters, whose line is not broken.
@@ -34,8 +33,8 @@ def assemble(title: str, content: Mapping[str, str]) -> str:
     report.add_custom_css((resources.files("eeg_sgdr.reports") / "templates/page.css").read_text("utf-8"))
     for name, html in content.items():
         report.add_html(str(html), name, tags=())
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "report.html"
+    with temporary_folder() as folder:
+        path = folder / "report.html"
         report.save(path, open_browser=False, overwrite=True, verbose="error")
         text = path.read_text(encoding="utf-8")
     # MNE writes the time into the footer, which would differ each time.

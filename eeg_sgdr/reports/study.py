@@ -10,12 +10,12 @@ from eeg_sgdr.evaluation.inference import pairs
 from eeg_sgdr.evaluation.predictors import (
     CLASSICAL,
     Predictor,
-    TrainingTimes,
     is_done,
     reference,
     seed_groups,
     side_predictors,
 )
+from eeg_sgdr.evaluation.stored import Facts, facts
 from eeg_sgdr.evaluation.units import folds_of_subjects
 from eeg_sgdr.reports import answers, folds, methods, tables
 from eeg_sgdr.reports.answers import Answer
@@ -37,7 +37,7 @@ from eeg_sgdr.reports.wording import versions
 from eeg_sgdr.settings import Settings, Side
 from eeg_sgdr.settings.types import joined, plain
 from eeg_sgdr.storage import files, folders
-from eeg_sgdr.storage.results import Results, Subject, trial_seconds
+from eeg_sgdr.storage.results import Results, Subject, fit_seconds, trial_seconds
 
 
 def publish(results: Results) -> list[Path]:
@@ -169,10 +169,10 @@ def _made(results: Results) -> Html:
 def timings(results: Results) -> list[str]:
     """Training and prediction times of each comparison that has both sides, in sentences."""
     settings = results.settings
-    times = TrainingTimes()
+    known = [(subject, facts(subject, settings)) for subject in results.subjects]
     sentences = []
     for one in settings.evaluation.comparisons or ():
-        sides = [_of_side(results.subjects, settings, side, times) for side in (one.a, one.b)]
+        sides = [_of_side(known, settings, side) for side in (one.a, one.b)]
         if all(training for training, _ in sides):
             seconds, predicting = zip(*sides, strict=True)
             sentences.append(
@@ -190,13 +190,20 @@ def timings(results: Results) -> list[str]:
 
 
 def _of_side(
-    subjects: Sequence[Subject], settings: Settings, side: Side, times: TrainingTimes
+    known: Sequence[tuple[Subject, Facts]], settings: Settings, side: Side
 ) -> tuple[list[float], list[float]]:
     """Seconds of training, and of predicting one trial, of every predictor of a side in every subject."""
     groups = seed_groups(settings, side.seeds)
     predictors = dict.fromkeys(one for group in groups for one in side_predictors(settings, side, group))
-    done = [(subject, one) for subject in subjects for one in predictors if is_done(subject, one)]
-    return [times.seconds(*pair) for pair in done], [s for pair in done for s in _predicting(*pair)]
+    done = [(*of, one) for of in known for one in predictors if is_done(of[0], one)]
+    return [_training(*each) for each in done], [s for each in done for s in _predicting(each[0], each[2])]
+
+
+def _training(subject: Subject, known: Facts, predictor: Predictor) -> float:
+    """Seconds of training of all fits of a predictor, or of the baseline's fit."""
+    if predictor == CLASSICAL:
+        return fit_seconds(subject.baseline or {})
+    return float(sum(known.seconds[key] for key in predictor.fits))
 
 
 def _predicting(subject: Subject, predictor: Predictor) -> list[float]:

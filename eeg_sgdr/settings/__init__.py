@@ -15,7 +15,7 @@ from eeg_sgdr.settings.recordings import (
     SimulatedRecordings,
     TriggerChannel,
 )
-from eeg_sgdr.settings.study import Compute, Settings
+from eeg_sgdr.settings.study import MAX_JOBS, Compute, Settings
 from eeg_sgdr.settings.training import (
     Arm,
     CosineArm,
@@ -31,6 +31,7 @@ from eeg_sgdr.settings.training import (
 )
 
 __all__ = [
+    "MAX_JOBS",
     "AdamWSettings",
     "Arm",
     "Baseline",

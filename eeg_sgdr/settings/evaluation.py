@@ -2,9 +2,9 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from eeg_sgdr.settings.types import ArmName, Model, Rate
+from eeg_sgdr.settings.types import ArmName, Count, Epochs, Model, Rate
 
 
 class Reference(Model):
@@ -21,7 +21,7 @@ class Reference(Model):
     """
 
     schedule: ArmName
-    budget: int
+    budget: Epochs
     rate: Rate
 
 
@@ -46,8 +46,8 @@ class Side(Model):
     schedule: ArmName
     members: Literal["single", "cycles", "averaged"] = "single"
     rates: Literal["each", "all"] = "each"
-    budget: int | None = None
-    seeds: int = Field(1, ge=1)
+    budget: Epochs | None = None
+    seeds: Count = 1
 
     @model_validator(mode="before")
     @classmethod

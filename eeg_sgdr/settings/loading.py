@@ -1,8 +1,10 @@
 """Reading, overriding, validating and writing configurations (YAML)."""
 
 import difflib
+import itertools
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, ClassVar, get_args
@@ -10,18 +12,59 @@ from typing import Any, ClassVar, get_args
 import yaml
 from pydantic import ValidationError
 
-from eeg_sgdr.errors import UserError, in_words
+from eeg_sgdr.errors import UserError, in_words, is_unicode
 from eeg_sgdr.settings.study import Settings
 from eeg_sgdr.settings.types import FOLDER, Model, kinds, tags
 
 #: Quotation mark of names in messages of pydantic.
 QUOTE = "'"
 
+_NOTHING = object()
+
+#: Most bytes of a configuration, and most values and levels in it, aliases expanded: far more than studies
+#: need, and read within seconds.
+MAX_BYTES, MAX_VALUES, MAX_LEVELS = 500_000, 30_000, 30
+
 
 class _Loader(yaml.SafeLoader):
     """YAML 1.2's core reading: yes and 010 are texts, 1e-3 is a number."""
 
     yaml_implicit_resolvers: ClassVar[dict[str, list]] = {}  # type: ignore[misc]
+    yaml_constructors: ClassVar[dict] = {
+        tag: construct
+        for tag, construct in yaml.SafeLoader.yaml_constructors.items()
+        if str(tag).rpartition(":")[2] not in ("binary", "omap", "pairs", "set", "timestamp")
+    }
+
+    n_values = level = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Compose one node and those below it, aliases not expanded."""
+        self.n_values += 1
+        self.level += 1
+        if self.n_values > MAX_VALUES or self.level > MAX_LEVELS:
+            raise yaml.YAMLError(f"more than {MAX_VALUES} values or {MAX_LEVELS} levels")
+        node = super().compose_node(parent, index)
+        self.level -= 1
+        return node
+
+    def construct_scalar(self, node: Any) -> Any:
+        text = super().construct_scalar(node)
+        if "\0" in text or not is_unicode(text):
+            raise _unfit(node, "holds a null byte, or is no text in Unicode")
+        return text
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (AttributeError, LookupError, ValueError) as error:
+            raise _unfit(node, f"is no {node.tag.rpartition(':')[2]} that can be read") from error
+
+
+def _unfit(node: yaml.Node, problem: str) -> yaml.MarkedYAMLError:
+    return yaml.constructor.ConstructorError(
+        None, None, f"{str(node.value)[:50]!r} {problem}", node.start_mark
+    )
 
 
 _Loader.add_implicit_resolver(
@@ -49,9 +92,37 @@ _Loader.add_implicit_resolver(
 def parse_yaml(text: str, where: str = "configuration") -> Any:
     """Parse YAML 1.2 (core schema) safely; ``where`` names the text in messages."""
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
+        loader = _Loader(text)
+        root = loader.get_single_node()
+        # Before anything is made of nodes, which aliases share: expanded they may be without end.
+        if root is not None:
+            _check_extent(root, where)
+            return loader.construct_document(root)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{where}: not readable as YAML ({in_words(error)}); correct it there.") from error
+    return None
+
+
+def _check_extent(root: yaml.Node, where: str) -> None:
+    """Refuse YAML that has too many levels or values when its aliases are expanded."""
+    level, n_values = [root], 0
+    for _ in range(MAX_LEVELS):
+        below = itertools.chain.from_iterable(map(_children, level))
+        level = list(itertools.islice(below, MAX_VALUES - n_values + 1))
+        n_values += len(level)
+        if n_values > MAX_VALUES:
+            raise UserError(f"{where}: holds more than {MAX_VALUES} values, aliases expanded; shorten it.")
+        if not level:
+            return
+    raise UserError(
+        f"{where}: nests more than {MAX_LEVELS} levels, or a value within itself (an alias); flatten it."
+    )
+
+
+def _children(node: yaml.Node) -> Iterable[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return itertools.chain.from_iterable(node.value)
+    return node.value if isinstance(node, yaml.SequenceNode) else ()
 
 
 def shipped() -> dict[str, Path]:
@@ -68,7 +139,7 @@ def load(config: str | Path, overrides: Sequence[str] = ()) -> Settings:
     ``overrides`` are texts such as ``training.batch_size=30``, the value in YAML.
     """
     path = Path(config)
-    if not path.is_file():
+    if not os.path.isfile(path):  # False for a path that cannot be, too
         known = shipped()
         if str(config) not in known:
             raise UserError(
@@ -91,6 +162,12 @@ def read(path: Path) -> Settings:
 
 def _table(path: Path) -> dict[str, Any]:
     try:
+        if path.exists() and not path.is_file():
+            raise UserError(f"{path}: is no file (but a folder, a pipe or a device); give a file of YAML.")
+        if path.stat().st_size > MAX_BYTES:
+            raise UserError(
+                f"{path}: is larger than {MAX_BYTES} bytes, which no configuration needs; shorten it."
+            )
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read ({in_words(error)}); correct or replace it.") from error
@@ -105,9 +182,11 @@ def validate(data: dict[str, Any], where: str, context: str | None = None) -> Se
     try:
         return Settings.model_validate(data, context=context)
     except ValidationError as error:
-        problems = [_sentence(problem, data) for problem in error.errors()]
+        problems = error.errors()
         more = f" ({len(problems) - 1} more like this)" if len(problems) > 1 else ""
-        raise UserError(f"{where}: {problems[0]}{more}.") from error
+        # Of a union's members, the one of the deepest problem is meant.
+        deepest = max(problems, key=lambda problem: len(problem["loc"]))
+        raise UserError(f"{where}: {_sentence(deepest, data)}{more}.") from error
 
 
 def _sentence(problem: Any, data: dict[str, Any]) -> str:
@@ -117,12 +196,10 @@ def _sentence(problem: Any, data: dict[str, Any]) -> str:
     keys: list[Any] = []
     node: Any = data
     for key in location:
-        if isinstance(node, dict) and key not in node and problem["type"] != "missing":
-            continue
-        if isinstance(node, dict) and key not in node and key != location[-1]:
-            continue
-        keys.append(key)
-        node = node.get(key) if isinstance(node, dict) else _item(node, key)
+        below = node.get(key, _NOTHING) if isinstance(node, dict) else _item(node, key)
+        if below is not _NOTHING or (problem["type"] == "missing" and key == location[-1]):
+            keys.append(key)
+            node = below
     name = ".".join(map(str, keys))
     if problem["type"] == "extra_forbidden":
         return f"{name} is no setting{_nearest(keys[-1], _keys_at(location[:-1], data)) or '; remove it'}"
@@ -131,15 +208,24 @@ def _sentence(problem: Any, data: dict[str, Any]) -> str:
         where = f"{name}.{problem['ctx']['discriminator'].strip(QUOTE)}"
         return f"{where}: there is no {tag!r}, only {expected}{_nearest(tag, _quoted(expected))}"
     message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "int_parsing_size":
+        message = "Input is too large"
+    for limit in (problem["ctx"][key] for key in ("ge", "gt", "le", "lt") if key in problem.get("ctx", {})):
+        # pydantic rounds large integers, and writes 1e-30 out.
+        message = f"{message.rpartition(' ')[0]} {limit if isinstance(limit, int) else f'{limit:g}'}"
     if problem["type"] == "missing":
         return f"{name} is missing; add it"
     if problem["type"] == "value_error":
         return f"{name}: {message}" if name else message
     given = problem["input"]
-    shown = "" if isinstance(given, dict | list) else f", not {given!r}"
+    shown = "" if isinstance(given, dict | list) else f", not {_shortened(repr(given))}"
     if problem["type"] == "literal_error":
         shown += _nearest(given, _quoted(problem["ctx"]["expected"]))
     return f"{name}: {message[0].lower()}{message[1:]}{shown}"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 100 else f"{text[:50]}..."
 
 
 def _nearest(wrong: Any, right: list[str]) -> str:
@@ -154,7 +240,8 @@ def _quoted(text: str) -> list[str]:
 
 
 def _item(node: Any, key: Any) -> Any:
-    return node[key] if isinstance(node, list | tuple) and isinstance(key, int) and key < len(node) else None
+    inside = isinstance(node, list | tuple) and isinstance(key, int) and key < len(node)
+    return node[key] if inside else _NOTHING
 
 
 def _keys_at(location: list[Any], data: Any) -> list[str]:
@@ -194,7 +281,7 @@ def _override(data: dict[str, Any], text: str) -> None:
         node = node.setdefault(section, {})
         if not isinstance(node, dict):
             raise UserError(f"--set {text}: {section} is a value, not a section.")
-    node[last] = parse_yaml(value)
+    node[last] = parse_yaml(value, f"--set {key}")
 
 
 def to_yaml(settings: Settings) -> str:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, SerializeAsAny
 
-from eeg_sgdr.settings.types import Model, of_kind
+from eeg_sgdr.settings.types import Model, Number, of_kind
 
 if TYPE_CHECKING:
     from eeg_sgdr.settings.training import Training
@@ -47,9 +47,9 @@ class SGDSettings(OptimizerSettings):
     """
 
     kind: Literal["sgd"]
-    momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
+    momentum: Annotated[Number, Field(ge=0, lt=1)] | None = None
     momentum_form: Literal["torch", "paper"] | None = None
-    weight_decay: Annotated[float, Field(ge=0)] | None = None
+    weight_decay: Annotated[Number, Field(ge=0, le=1000)] | None = None
 
     def completed(self, training: "Training") -> "SGDSettings":
         """See `OptimizerSettings.completed`."""
@@ -89,9 +89,9 @@ class AdamWSettings(OptimizerSettings):
     )
 
     kind: Literal["adamw"]
-    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
-    eps: Annotated[float, Field(gt=0, le=1)] = 1e-8
-    weight_decay: Annotated[float, Field(ge=0, le=100)] = 0.0
+    betas: tuple[Annotated[Number, Field(ge=0, lt=1)], Annotated[Number, Field(ge=0, lt=1)]] = (0.9, 0.999)
+    eps: Annotated[Number, Field(ge=1e-30, le=1)] = 1e-8
+    weight_decay: Annotated[Number, Field(ge=0, le=100)] = 0.0
     decay: Literal["torch", "normalized"] = "torch"
 
     def describe(self) -> str:

@@ -4,7 +4,18 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from eeg_sgdr.settings.types import Hertz, Labels, Later, Model, unique
+from eeg_sgdr.settings.types import (
+    Count,
+    Hertz,
+    Labels,
+    Later,
+    Microvolts,
+    Model,
+    Number,
+    Seconds,
+    Seed,
+    unique,
+)
 
 
 class Split(Model):
@@ -36,8 +47,8 @@ class SubjectSplit(Model):
     """
 
     by: Literal["subject"]
-    folds: Annotated[int, Field(ge=2)] | Annotated[tuple[Labels, ...], Field(min_length=1)] = 10
-    seed: int = Field(0, ge=0)
+    folds: Annotated[Count, Field(ge=2)] | Annotated[tuple[Labels, ...], Field(min_length=1)] = 10
+    seed: Seed = 0
 
 
 AnySplit = Annotated[Split | SubjectSplit, Field(discriminator="by")]
@@ -54,8 +65,8 @@ class Standardize(Model):
         Samples at a recording's start that are scaled by their own mean and deviation.
     """
 
-    factor_new: float = Field(0.001, gt=0, lt=1)
-    init_samples: int = Field(1000, ge=2)
+    factor_new: Number = Field(0.001, ge=1e-9, lt=1)
+    init_samples: Count = Field(1000, ge=2)
 
 
 def listed(value: object) -> object:
@@ -85,7 +96,7 @@ class Preprocessing(Model):
         The same for a sensor whose largest and smallest raw values lie further apart than this, as
         MNE's ``reject`` does.
     resample_hz : float, optional
-        New sampling rate; null keeps the recording's.
+        New sampling rate, at most ten times the recording's; null keeps the recording's.
     notch_hz : float or list of float, optional
         Frequencies of causal notch filters, against the mains and its harmonics.
     highpass_hz, lowpass_hz : float, optional
@@ -93,20 +104,20 @@ class Preprocessing(Model):
     standardize : Standardize, optional
         Null leaves the microvolts as they are.
     window_s : pair of float
-        First and last moment of a window, in seconds from the cue.
+        First and last moment of a window, in seconds from the cue; two samples or more after the cue.
     """
 
     sensors: Labels | None = None
     bads: Literal["interpolate", "drop", "keep"] = "interpolate"
     reference: Annotated[Literal["average"] | Labels | None, Later(None)] = None
-    reject_uv: Annotated[float, Field(gt=0)] | None = 800.0
-    reject_ptp_uv: Annotated[Annotated[float, Field(gt=0)] | None, Later(None)] = None
-    resample_hz: Hertz | None = None
+    reject_uv: Microvolts | None = 800.0
+    reject_ptp_uv: Annotated[Microvolts | None, Later(None)] = None
+    resample_hz: Annotated[Hertz, Field(ge=2)] | None = None
     notch_hz: Annotated[Annotated[Notches, BeforeValidator(listed)] | None, Later(None)] = None
     highpass_hz: Hertz | None = 4.0
     lowpass_hz: Hertz | None = None
     standardize: Standardize | None = Standardize()
-    window_s: tuple[float, float] = (-0.5, 4.0)
+    window_s: tuple[Seconds, Seconds] = (-0.5, 4.0)
 
     @model_validator(mode="after")
     def _ordered(self) -> "Preprocessing":

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, SerializeAsAny, model_validator
 
-from eeg_sgdr.settings.types import Hertz, Label, Labels, Later, Model, of_kind, unique
+from eeg_sgdr.settings.types import Hertz, Integer, Label, Labels, Later, Model, Seed, finite, of_kind, unique
 
 Unit = Literal["V", "mV", "uV"]
 
@@ -87,11 +87,11 @@ class SimulatedRecordings(Recordings):
 
     source: Literal["simulated"]
     classes: dict[str, tuple[str, ...]] = Field(default_factory=_simulated_classes, min_length=2)
-    n_subjects: int = Field(14, ge=1, le=14)
-    n_runs: int = Field(6, ge=2, le=99)
-    n_trials: int = Field(40, ge=4, multiple_of=4)
-    sfreq: Hertz = 250.0
-    seed: int = Field(0, ge=0)
+    n_subjects: Integer = Field(14, ge=1, le=14)
+    n_runs: Integer = Field(6, ge=2, le=99)
+    n_trials: Integer = Field(40, ge=4, le=1000, multiple_of=4)
+    sfreq: Annotated[Hertz, Field(le=5000)] = 250.0
+    seed: Seed = 0
 
     def describe(self, people: str) -> str:
         """See `Recordings.describe`."""
@@ -112,7 +112,7 @@ class PhysioNetRecordings(Recordings):
     execution : "executed", "imagined" or "both"
         Which runs of the task: movement, imagery, or both.
     runs : list of int, optional
-        The runs by number, instead of ``task``.
+        The runs by number, instead of ``task``; those with tasks are 3 to 14.
     """
 
     reader: ClassVar[str] = "eeg_sgdr.data.sources.physionet:PhysioNet"
@@ -126,7 +126,7 @@ class PhysioNetRecordings(Recordings):
     source: Literal["physionet"]
     task: Literal["left_right", "fists_feet"] | None = None
     execution: Literal["executed", "imagined", "both"] = "both"
-    runs: Annotated[tuple[int, ...], AfterValidator(unique)] | None = None
+    runs: Annotated[tuple[Annotated[Integer, Field(ge=3, le=14)], ...], AfterValidator(unique)] | None = None
     classes: dict[str, tuple[str, ...]] = Field(min_length=2)
 
     def describe(self, people: str) -> str:
@@ -151,8 +151,6 @@ class PhysioNetRecordings(Recordings):
     def _task_or_runs(self) -> "PhysioNetRecordings":
         if (self.task is None) == (self.runs is None):
             raise ValueError("name either task (left_right or fists_feet) or runs")
-        if self.runs is not None and not set(self.runs) <= set(range(3, 15)):
-            raise ValueError("runs: those with tasks are 3 to 14")
         return self
 
 
@@ -173,8 +171,8 @@ class TriggerChannel(Model):
     """
 
     channel: str
-    mask: Annotated[int, Field(ge=1)] | None = None
-    shortest_event: int = Field(2, ge=0)
+    mask: Annotated[Integer, Field(ge=1, lt=2**31)] | None = None
+    shortest_event: Integer = Field(2, ge=0, le=1_000_000)
     consecutive: Literal["increasing"] | bool = "increasing"
 
 
@@ -256,7 +254,7 @@ class MoabbRecordings(Recordings):
 
     source: Literal["moabb"]
     dataset: str
-    arguments: dict[str, Any] = Field(default_factory=dict)
+    arguments: Annotated[dict[str, Any], AfterValidator(finite)] = Field(default_factory=dict)
 
     def describe(self, people: str) -> str:
         """See `Recordings.describe`."""

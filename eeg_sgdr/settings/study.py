@@ -10,7 +10,10 @@ from eeg_sgdr.settings.evaluation import Comparison, Evaluation, Reference, Side
 from eeg_sgdr.settings.preprocessing import AnySplit, Baseline, Preprocessing
 from eeg_sgdr.settings.recordings import AnyRecordings
 from eeg_sgdr.settings.training import AnyArm, Arm, NetworkSettings, Training
-from eeg_sgdr.settings.types import ArmName, Model
+from eeg_sgdr.settings.types import ArmName, Integer, Model, Number
+
+#: Most fits at a time, and most fits of a subject.
+MAX_JOBS, MAX_FITS = 1024, 100_000
 
 
 class Compute(Model):
@@ -32,9 +35,9 @@ class Compute(Model):
         Of the cluster's scheduler, such as tcp://10.0.0.1:8786.
     """
 
-    jobs: Annotated[int, Field(ge=1)] | None = None
-    stack: Annotated[int, Field(ge=1)] = 32
-    checkpoint_minutes: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 3.0
+    jobs: Annotated[Integer, Field(ge=1, le=MAX_JOBS)] | None = None
+    stack: Annotated[Integer, Field(ge=1, le=10_000)] = 32
+    checkpoint_minutes: Annotated[Number, Field(ge=0, le=525_600)] = 3.0
     data_dir: str = "data"
     backend: Literal["local", "dask"] = "local"
     dask_address: str | None = None
@@ -91,6 +94,14 @@ class Settings(Model):
     def _schedules_serve_every_rate(self) -> "Settings":
         if "baseline" in self.schedules:
             raise ValueError("schedules.baseline: tables call the classical baseline so; give another name")
+        n_fits = len(self.training.seeds) * sum(
+            len(arm.budgets) * len(self.initial_rates(name)) for name, arm in self.schedules.items()
+        )
+        if n_fits > MAX_FITS:
+            raise ValueError(
+                f"training: budgets, rates and seeds make {n_fits} fits of a subject; shorten these lists "
+                f"to {MAX_FITS} fits at most"
+            )
         for name, arm in self.schedules.items():
             for rate in self.initial_rates(name):
                 for budget in arm.budgets:

@@ -1,5 +1,6 @@
 """Settings of the network, of its training, and of the schedules that are compared."""
 
+import re
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -7,7 +8,23 @@ from pydantic import AfterValidator, Field, SerializeAsAny, model_validator
 
 from eeg_sgdr import schedules
 from eeg_sgdr.settings.optimizers import AnyOptimizer
-from eeg_sgdr.settings.types import Drop, Later, Model, Rate, joined, of_kind, plain, unique
+from eeg_sgdr.settings.types import (
+    Count,
+    Drop,
+    Epochs,
+    Integer,
+    Later,
+    LowRate,
+    Model,
+    Number,
+    Rate,
+    Seed,
+    finite,
+    joined,
+    of_kind,
+    plain,
+    unique,
+)
 
 
 class NetworkSettings(Model):
@@ -24,8 +41,14 @@ class NetworkSettings(Model):
     """
 
     name: str = "ShallowFBCSPNet"
-    arguments: dict[str, Any] = Field(default_factory=dict)
-    crop_samples: Annotated[int, Field(ge=1)] | None = None
+    arguments: Annotated[dict[str, Any], AfterValidator(finite)] = Field(default_factory=dict)
+    crop_samples: Count | None = None
+
+
+def _device(name: str) -> str:
+    if not re.fullmatch(r"cpu|cuda(:(0|[1-9][0-9]?))?", name):
+        raise ValueError(f"must be cpu, cuda, or cuda:0 to cuda:99, not {name!r}")
+    return name
 
 
 class Numerics(Model):
@@ -34,19 +57,19 @@ class Numerics(Model):
     Attributes
     ----------
     device : str
-        ``cpu``, ``cuda`` or ``cuda:N``.
+        ``cpu``, ``cuda`` or ``cuda:N``, N from 0 to 99.
     threads : int
         Threads of one fit on the CPU.
     precision : "float32" or "mixed"
         Mixed computes matrix products in bfloat16.
     """
 
-    device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
-    threads: int = Field(1, ge=1)
+    device: Annotated[str, AfterValidator(_device)] = "cpu"
+    threads: Integer = Field(1, ge=1, le=1024)
     precision: Literal["float32", "mixed"] = "float32"
 
 
-Rates = Annotated[tuple[Rate, ...], AfterValidator(unique), Field(min_length=1)]
+Rates = Annotated[tuple[Rate, ...], AfterValidator(unique), Field(min_length=1, max_length=1000)]
 
 
 class Training(Model):
@@ -57,7 +80,7 @@ class Training(Model):
     initial_rates : list of float
         Rates that the schedules start from or, in one cycle and after a warm-up, rise to.
     seeds : list of int
-        Seeds of initial weights, order and dropout.
+        Seeds of initial weights, order and dropout; 64 bits, as torch takes them.
     seeding : "unit" or "shared"
         Whether every subject or fold derives seeds of its own from these, or all share them. All arms of a
         subject or fold share its seeds in any case.
@@ -76,21 +99,19 @@ class Training(Model):
     """
 
     initial_rates: Rates = (0.025, 0.05)
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], AfterValidator(unique), Field(min_length=1)] = (
-        0,
-    )
+    seeds: Annotated[tuple[Seed, ...], AfterValidator(unique), Field(min_length=1)] = (0,)
     seeding: Annotated[Literal["unit", "shared"], Later("shared")] = "unit"
-    batch_size: int = Field(60, ge=1)
-    momentum: float = Field(0.9, ge=0, lt=1)
+    batch_size: Count = 60
+    momentum: Number = Field(0.9, ge=0, lt=1)
     momentum_form: Literal["torch", "paper"] = "torch"
-    weight_decay: float = Field(0.0005, ge=0)
+    weight_decay: Number = Field(0.0005, ge=0, le=1000)
     store: Literal["ends", "epochs"] = "ends"
     numerics: Numerics = Numerics()
 
 
 SGDR = "Loshchilov, I., & Hutter, F. (2017). SGDR: stochastic gradient descent with warm restarts. ICLR."
 
-Budgets = Annotated[tuple[Annotated[int, Field(ge=1)], ...], AfterValidator(unique), Field(min_length=1)]
+Budgets = Annotated[tuple[Epochs, ...], AfterValidator(unique), Field(min_length=1)]
 
 
 class Arm(Model):
@@ -118,7 +139,7 @@ class Arm(Model):
 
     optimizer: Annotated[AnyOptimizer | None, Later(None)] = None
     initial_rates: Annotated[Rates | None, Later(None)] = None
-    warmup: Annotated[float, Later(0.0), Field(ge=0, le=100_000)] = 0.0
+    warmup: Annotated[Number, Later(0.0), Field(ge=0, le=100_000)] = 0.0
 
     if TYPE_CHECKING:  # fields or properties of each kind
 
@@ -192,7 +213,7 @@ class StepArm(Arm):
     kind: Literal["step"]
     budgets: Budgets
     drops: tuple[Drop, ...] = (Fraction(1, 3), Fraction(1, 2), Fraction(2, 3))
-    factor: float = Field(0.1, gt=0, lt=1)
+    factor: Number = Field(0.1, gt=0, lt=1)
 
     @model_validator(mode="after")
     def _drops_ascend(self) -> "StepArm":
@@ -210,6 +231,10 @@ class StepArm(Arm):
             f"multiplied the rate by {self.factor:g} at {joined(self.drops)} of budgets of "
             f"{joined(self.budgets)} epochs."
         )
+
+
+#: Most cycles of a fit, each of which leaves a snapshot.
+MAX_CYCLES = 1000
 
 
 class WarmRestartsArm(Arm):
@@ -233,15 +258,17 @@ class WarmRestartsArm(Arm):
     references: ClassVar[tuple[str, ...]] = (SGDR,)
 
     kind: Literal["warm_restarts"]
-    t_0: int = Field(1, ge=1)
-    t_mult: int = Field(2, ge=1)
-    eta_min: float = Field(0.0, ge=0)
-    eta_decay: float = Field(1.0, gt=0, le=1)
-    epochs: int = Field(ge=1)
+    t_0: Epochs = 1
+    t_mult: Epochs = 2
+    eta_min: LowRate = 0.0
+    eta_decay: Number = Field(1.0, gt=0, le=1)
+    epochs: Epochs
     warmup_restarts: Annotated[bool, Later(False)] = False
 
     @model_validator(mode="after")
     def _ends_with_a_cycle(self) -> "WarmRestartsArm":
+        if self.t_mult == 1 and self.epochs > MAX_CYCLES * self.t_0:
+            raise ValueError(f"epochs: {self.epochs} make more than {MAX_CYCLES} cycles; lengthen t_0")
         self.schedule(1.0 + self.eta_min, self.epochs)
         if self.warmup_restarts and not self.warmup:
             raise ValueError("warmup_restarts: there is no warm-up; give its epochs as warmup")
@@ -305,7 +332,7 @@ class CosineArm(Arm):
 
     kind: Literal["cosine"]
     budgets: Budgets
-    eta_min: float = Field(0.0, ge=0)
+    eta_min: LowRate = 0.0
 
     def schedule(self, rate: float, budget: int) -> schedules.WarmRestarts:
         """The schedule of one fit: one cycle, as long as the budget."""
@@ -339,8 +366,8 @@ class CyclicArm(Arm):
 
     kind: Literal["cyclic"]
     budgets: Budgets
-    period: int = Field(ge=2)
-    low: float = Field(0.0, ge=0)
+    period: Annotated[Epochs, Field(ge=2)]
+    low: LowRate = 0.0
 
     @model_validator(mode="after")
     def _ends_low(self) -> "CyclicArm":
@@ -415,9 +442,9 @@ class OneCycleArm(Arm):
 
     kind: Literal["one_cycle"]
     budgets: Budgets
-    pct_start: float = Field(0.3, gt=0, lt=1)
-    div_factor: float = Field(25.0, ge=1, le=1e6)
-    final_div_factor: float = Field(1e4, ge=1, le=1e12)
+    pct_start: Number = Field(0.3, gt=0, lt=1)
+    div_factor: Number = Field(25.0, ge=1, le=1e6)
+    final_div_factor: Number = Field(1e4, ge=1, le=1e12)
 
     def schedule(self, rate: float, budget: int) -> schedules.OneCycle:
         """The schedule of one fit."""

@@ -26,11 +26,21 @@ def label(value: object) -> object:
 def fraction(value: object) -> Fraction:
     """Parse a fraction such as 1/3 exactly."""
     if isinstance(value, Fraction | int | float | str) and not isinstance(value, bool):
+        text = str(value)
         try:
-            return Fraction(str(value))
+            # Of a decimal between 0 and 1 alone: that of 1e-999999999 would take for ever.
+            if "/" in text or 0 < float(text) < 1:
+                return Fraction(text)
         except (ValueError, ZeroDivisionError):
             pass
-    raise ValueError("must be a number or a fraction such as 1/3")
+    raise ValueError("must be a number or a fraction such as 1/3, between 0 and 1")
+
+
+def no_bool(value: object) -> object:
+    """Refuse true and false, which Python takes for 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError(f"must be a number, not {str(value).lower()}")
+    return value
 
 
 def unique(values: tuple) -> tuple:
@@ -40,15 +50,47 @@ def unique(values: tuple) -> tuple:
     return values
 
 
+def finite(value: Any) -> Any:
+    """Refuse numbers that no library's arguments are meant to be: infinite ones, and beyond 64 bits."""
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            finite(item)
+    elif isinstance(value, int | float) and not abs(value) < 2**63:
+        raise ValueError("holds a number that is not finite, or beyond 64 bits")
+    return value
+
+
 Label = Annotated[str, BeforeValidator(label), Field(min_length=1)]
 
 Labels = Annotated[tuple[Label, ...], AfterValidator(unique), Field(min_length=1)]
 
 Drop = Annotated[Fraction, BeforeValidator(fraction), PlainSerializer(str)]
 
-Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Integer = Annotated[int, BeforeValidator(no_bool)]
 
-Hertz = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Number = Annotated[float, BeforeValidator(no_bool), Field(allow_inf_nan=False)]
+
+#: Of crops, samples, seeds and the like: what no machine could hold is a slip of the pen.
+Count = Annotated[Integer, Field(ge=1, le=1_000_000)]
+
+Epochs = Annotated[Integer, Field(ge=1, le=100_000)]
+
+#: What torch takes.
+Seed = Annotated[Integer, Field(ge=0, lt=2**64)]
+
+#: Training is computed in float32, of 1e-38 to 3e38.
+Rate = Annotated[Number, Field(ge=1e-30, le=1e30)]
+
+#: What a rate falls to.
+LowRate = Annotated[Number, Field(ge=0, le=1e30)]
+
+#: From one cycle in 17 minutes to the rates of the fastest amplifiers.
+Hertz = Annotated[Number, Field(ge=0.001, le=100_000)]
+
+Microvolts = Annotated[Number, Field(gt=0, le=1e9)]
+
+#: Within a day of the cue.
+Seconds = Annotated[Number, Field(ge=-86_400, le=86_400)]
 
 ArmName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
@@ -161,6 +203,11 @@ def of_kind(base: type[Section], tag: str) -> BeforeValidator:
         return known[value[tag]].model_validate(value, context=info.context)
 
     return BeforeValidator(pick)
+
+
+def is_number(label: str) -> bool:
+    """Whether a label is a whole number in the digits 0 to 9; others, such as ², have no value."""
+    return label.isascii() and label.isdigit()
 
 
 def label_order(label: str) -> tuple[str, str]:

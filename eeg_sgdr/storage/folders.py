@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from eeg_sgdr.errors import UserError
-from eeg_sgdr.storage.files import clean, lock, remove
+from eeg_sgdr.storage.files import EMPTY_S, check_path, clean, lock, remove
 
 
 @contextmanager
@@ -23,18 +23,21 @@ def fit_lock(folder: "FitFolder", patience_s: float) -> Iterator[bool]:
 def tidy(folder: "FitFolder") -> None:
     """Remove the leftovers of a crash after a fit's last file was written."""
     if folder.lock.exists():
-        with fit_lock(folder, patience_s=0):
+        # A power failure leaves an empty file, which is known for a leftover when it stays so.
+        with suppress(FileNotFoundError), fit_lock(folder, 0 if folder.lock.stat().st_size else 3 * EMPTY_S):
             pass
 
 
 class Study:
-    """Paths in the results folder of a study."""
+    """Paths in the results folder of a study; UserError if there can be none of its name."""
 
     def __init__(self, root: Path) -> None:
+        check_path(root)
         self.root = root
         self.config = root / "config.yaml"
         self.environment = root / "environment.json"
         self.comparison = root / "comparison.csv"
+        self.comparison_record = root / "comparison.json"
         self.figure4 = (root / "figure4.svg", root / "figure4.png")
         self.report = root / "report.html"
 
@@ -62,6 +65,7 @@ class SubjectFolder:
         self.data = root / "data.json"
         self.summary = root / "summary.npz"
         self.evaluation = root / "evaluation.csv"
+        self.evaluation_record = root / "evaluation.json"
         self.report = root / "report.html"
         self.baseline = FitFolder(root / "baseline")
 
@@ -106,8 +110,8 @@ def _folder(path: Path) -> Path:
 def folder_name(label: str) -> str:
     """Name of a label's folder, digits padded to three; UserError if it is unsafe as a name."""
     name = label.zfill(3) if label.isdigit() else label
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}", name):
         raise UserError(
-            f"subject {label!r}: cannot be the name of a folder; rename it (letters, digits, - _ .)."
+            f"subject {label[:100]!r}: cannot be the name of a folder; rename it (letters, digits, - _ .)."
         )
     return name

@@ -70,9 +70,18 @@ class Subject:
         path = self.folder.summary
         return schemas.read_arrays(path, schemas.SUMMARY, path, schemas.digest_of(path, self.data, path))
 
+    @property
+    def evaluation_record(self) -> dict[str, Any]:
+        """evaluation.json; empty where there is none."""
+        path = self.folder.evaluation_record
+        return schemas.read_record(path, schemas.EVALUATION_RECORD) if path.is_file() else {}
+
     @cached_property
     def evaluation(self) -> pd.DataFrame:
         """evaluation.csv."""
+        record = self.evaluation_record
+        if record or "format" in self.data:
+            schemas.check_made_table(self.folder.evaluation, record, self.folder.root.parents[1])
         table = schemas.read_table(self.folder.evaluation, schemas.EVALUATION, self.folder.evaluation)
         return table.fillna({"fold": "", "rates": "", "seeds": ""})
 
@@ -104,7 +113,7 @@ class Subject:
         folder = self.folder.baseline
         return schemas.read_record(folder.fit, schemas.BASELINE) if folder.fit.exists() else None
 
-    @property
+    @cached_property
     def done(self) -> list[FitKey]:
         """The fits that are done."""
         return sorted(key for key, content in self.fits.items() if content["state"] == "done")
@@ -126,7 +135,7 @@ class Subject:
             contents["baseline"] = self.baseline
         return {name: content["why"] for name, content in contents.items() if content["state"] == "failed"}
 
-    @property
+    @cached_property
     def tested(self) -> pd.DataFrame:
         """The rows of trials.csv that were tested: those that were not rejected."""
         return self.trials[(self.trials["split"] == "test") & (self.trials["rejected"] == "")]
@@ -283,12 +292,21 @@ class Results:
     @cached_property
     def comparison(self) -> pd.DataFrame:
         """comparison.csv: what the study says across subjects."""
-        path = folders.Study(self.root).comparison
+        study = folders.Study(self.root)
+        path = study.comparison
         if path.is_file() and path.read_bytes().startswith(b"family,"):
             raise UserError(
                 f"{path}: was made by an earlier version, with other columns; run python -m eeg_sgdr.report "
                 f"{self.root}, which makes it again."
             )
+        if study.comparison_record.is_file():
+            record = schemas.read_record(study.comparison_record, schemas.COMPARISON_RECORD)
+            schemas.check_made_table(path, record, self.root)
+        # It is written after the records of all evaluations.
+        elif all(
+            subject.evaluation_record for subject in self.subjects if subject.folder.evaluation.is_file()
+        ):
+            schemas.check_made_table(path, {}, self.root)
         table = schemas.read_table(path, schemas.COMPARISON, path)
         return table.fillna(dict.fromkeys(schemas.TEXTS, ""))
 

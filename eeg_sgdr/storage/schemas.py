@@ -300,7 +300,20 @@ class _Environment(Record):
     written: str = ""
 
 
-#: Schemas of a fit's fit.json and averaged.json, of a baseline's fit.json, of data.json and environment.json.
+class _Evaluation(Record):
+    fingerprint: str
+    surface: list[float | None]
+    last_loss: dict[str, float]
+    seconds: dict[str, float]
+    sha256: dict[str, str]
+
+
+class _Comparison(Record):
+    sha256: dict[str, str]
+
+
+#: Schemas of a fit's fit.json and averaged.json, of a baseline's fit.json, of data.json, environment.json, and
+#: the records of tables.
 FIT: TypeAdapter = TypeAdapter(_DoneFit | _FailedFit)
 
 AVERAGES: TypeAdapter = TypeAdapter(_Averages)
@@ -310,6 +323,10 @@ BASELINE: TypeAdapter = TypeAdapter(_DoneBaseline | _FailedBaseline)
 DATA: TypeAdapter = TypeAdapter(_SubjectData | _FoldData)
 
 ENVIRONMENT: TypeAdapter = TypeAdapter(_Environment)
+
+EVALUATION_RECORD: TypeAdapter = TypeAdapter(_Evaluation)
+
+COMPARISON_RECORD: TypeAdapter = TypeAdapter(_Comparison)
 
 #: Last line of config.yaml.
 _LAST_LINE = "# format {}, SHA-256 of the lines above: {}\n"
@@ -416,6 +433,15 @@ def read_table(
         if not content.endswith(b"\n"):
             raise _AlteredError("it is cut off")
     return table
+
+
+def check_made_table(path: Path, record: Mapping[str, Any], root: Path) -> None:
+    """Refuse a table that commands make again and its ``record`` does not vouch for."""
+    if path.is_file() and record.get("sha256", {}).get(path.name) != file_digest(path):
+        raise UserError(
+            f"{path}: is not the table that {path.stem}.json vouches for (one of the two was changed); "
+            f"run python -m eeg_sgdr.report {root}, which makes it again."
+        )
 
 
 def digest(content: bytes) -> str:

@@ -27,6 +27,7 @@ from eeg_sgdr.evaluation.anytime import area, first_within
 from eeg_sgdr.evaluation.comparison import comparison, update
 from eeg_sgdr.evaluation.inference import pairs
 from eeg_sgdr.evaluation.statistics import holm, mean_interval, sign_flip
+from eeg_sgdr.evaluation.stored import evaluate
 from eeg_sgdr.evaluation.units import read_errors
 from eeg_sgdr.reports.figures.canvas import COLOURS
 from eeg_sgdr.reports.figures.curves import slopes
@@ -285,29 +286,29 @@ def test_one_subject_says_little_but_does_not_fail_and_has_no_table_of_its_own(t
     row = one(comparison(results), comparison=FIRST, quantity="mean difference")
     check(row, p=1, n_units=1)
     assert math.isnan(row["low"])
-    assert update(tmp_path, evaluated=["01"]) is None
+    assert update(tmp_path) is None
     assert not (tmp_path / "comparison.csv").exists()
 
 
 def test_the_table_is_written_read_and_brought_up_to_date(tmp_path):
     write_study(tmp_path, study_settings(SUBJECTS), counts)
     path = tmp_path / "comparison.csv"
-    assert update(tmp_path, evaluated=[])
+    assert update(tmp_path)
     before = path.read_bytes()
     fresh = comparison(Results(tmp_path))
     pd.testing.assert_frame_equal(Results(tmp_path).comparison, fresh, check_dtype=False)
-    assert update(tmp_path, evaluated=SUBJECTS)
+    assert update(tmp_path)
     assert path.read_bytes() == before
     # An evaluation of another kind is not mixed in.
     folder = folders.Study(tmp_path).subject("01")
     files.write_csv(folder.evaluation, Results(tmp_path).subject("01").evaluation.assign(error=0.9))
-    update(tmp_path, evaluated=SUBJECTS[1:])
+    update(tmp_path)
     assert path.read_bytes() == before
 
 
 def test_three_lines_of_pandas_find_errors_tests_and_curves(tmp_path, monkeypatch):
     study = write_study(tmp_path / "results" / "demo14", study_settings(SUBJECTS), counts)
-    update(study.root, evaluated=SUBJECTS)
+    update(study.root)
     monkeypatch.chdir(tmp_path)
     found = {"eeg_sgdr": eeg_sgdr}
     exec(block(".comparison"), found)
@@ -330,7 +331,7 @@ def test_a_table_of_an_earlier_version_is_refused_and_made_again(tmp_path):
         _ = Results(tmp_path).comparison
     assert str(refusal.value).startswith(f"{path}: was made by an earlier version")
     assert f"run python -m eeg_sgdr.report {tmp_path}," in str(refusal.value)
-    update(tmp_path, evaluated=SUBJECTS)
+    update(tmp_path)
     assert one(Results(tmp_path).comparison, comparison=FIRST, quantity="mean difference")["p"] == 12 / 16
 
 
@@ -344,7 +345,7 @@ def test_the_baseline_is_a_rival_like_any_other(tmp_path):
     write_study(tmp_path, study_settings(SUBJECTS[:3]), counts)
     for label in SUBJECTS[:2]:
         write_baseline(folders.Study(tmp_path).subject(label).baseline, n_wrong=2)
-    table = update(tmp_path, evaluated=[]).comparison
+    table = update(tmp_path).comparison
     row = one(table, family="tested", quantity="mean difference", arm_b="baseline")
     # Restarts' last snapshots (M = 1 at 7 epochs) have 4.5 and 5.5 wrong.
     assert math.isclose(row["estimate"], np.mean([2 - 4.5, 2 - 5.5]) / 20)
@@ -392,6 +393,7 @@ def diverged(root, loss):
     history = pd.read_csv(path)
     history.loc[6, "loss"] = loss
     files.write_csv(path, history)
+    evaluate(results.subject("01"), results.settings)
     return compare(results)
 
 

@@ -1,7 +1,8 @@
-"""Metrics against hand-computed values."""
+"""Metrics against hand-computed values and scikit-learn."""
 
 import numpy as np
 import pytest
+from sklearn import metrics as sklearn
 
 from eeg_sgdr.evaluation import metrics
 
@@ -20,6 +21,26 @@ def test_metrics_by_hand():
     assert values["ece"] == pytest.approx((0.1 + 0.6 + 0.2 + 0.3) / 4, rel=1e-12)
     assert values["kappa"] == pytest.approx(0.5, rel=1e-12)
     assert list(values) == ["error", "balanced_accuracy", "auc", "nll", "brier", "ece", "kappa"]
+
+
+@pytest.mark.filterwarnings("ignore")  # of classes that do not occur
+@pytest.mark.parametrize("n_classes", [2, 3, 5])
+@pytest.mark.parametrize("concentration", [0.01, 1])
+def test_metrics_are_those_of_scikit_learn_to_the_last_bit(n_classes, concentration):
+    rng = np.random.default_rng(n_classes)
+    for n, n_present, digits in [(1, 1, 8), (7, 2, 1), (40, 2, 1), (40, n_classes, 8), (300, n_classes, 2)]:
+        y = rng.integers(0, n_present, n)
+        p = rng.dirichlet(np.full(n_classes, concentration), n).round(digits).astype(np.float32).astype(float)
+        said = p.argmax(axis=1)
+        expected = {
+            "error": sklearn.zero_one_loss(y, said, normalize=False) / n,
+            "balanced_accuracy": sklearn.balanced_accuracy_score(y, said),
+            "auc": sklearn.roc_auc_score(y, p[:, 1]) if n_classes == 2 else np.nan,
+            "nll": sklearn.log_loss(y, p / p.sum(axis=1, keepdims=True), labels=np.arange(n_classes)),
+            "kappa": sklearn.cohen_kappa_score(y, said),
+        }
+        found = {name: metrics.METRICS[name](y, p) for name in expected}
+        np.testing.assert_array_equal([*found.values()], [*expected.values()])
 
 
 def test_bins_of_confidence_are_filled_together():

@@ -5,7 +5,14 @@ import pytest
 from conftest import make_settings
 from results_folder import study_settings
 
-from eeg_sgdr.evaluation.predictors import Predictor, members_at, predictors, seed_groups, side_predictors
+from eeg_sgdr.evaluation.predictors import (
+    Predictor,
+    Stored,
+    members_at,
+    predictors,
+    seed_groups,
+    side_predictors,
+)
 from eeg_sgdr.schedules import WarmRestarts
 from eeg_sgdr.settings import Side, plan
 from eeg_sgdr.settings.plan import FitKey
@@ -33,6 +40,8 @@ def test_every_predictor_of_one_seed():
         *(("step", end, "single", (end,)) for end in (15, 31)),
         *(("restarts", 31, "single", (end,)) for end in (1, 3, 7, 15, 31)),
         *(("restarts", 31, "cycles", epochs) for epochs in ((1,), (3,), (7,), (7, 15), (15, 31))),
+        # A single snapshot is its own average.
+        *(("restarts", 31, "averaged", epochs) for epochs in ((7, 15), (15, 31))),
     ]
     assert sorted(rows) == sorted(
         (rates, *of) for rates in ("0.025", "0.05", "0.025+0.05") for of in expected
@@ -52,7 +61,15 @@ def test_probabilities_are_averaged_with_equal_weights_not_logits():
     rng = np.random.default_rng(0)
     stored = {key: {epoch: rng.dirichlet([1, 1], 4).astype(np.float32) for epoch in (1, 3)} for key in keys}
     expected = sum(stored[key][epoch].astype(float) for key in keys for epoch in (1, 3)) / 4
-    np.testing.assert_allclose(Predictor(keys, (1, 3), "cycles").probabilities(stored), expected, rtol=1e-12)
+    found = Predictor(keys, (1, 3), "cycles").probabilities(Stored(stored, {}))
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    # Averaged weights are one network of each fit.
+    averaged = {key: {3: rng.dirichlet([1, 1], 4)} for key in keys}
+    predictor = Predictor(keys, (1, 3), "averaged")
+    assert not predictor.is_stored(Stored(stored, {}))
+    found = predictor.probabilities(Stored(stored, averaged))
+    np.testing.assert_allclose(found, (averaged[keys[0]][3] + averaged[keys[1]][3]) / 2, rtol=1e-12)
+    assert (predictor.n_networks, predictor.n_snapshots, predictor.epochs_spent) == (2, 2, 6)
 
 
 @pytest.mark.parametrize(
@@ -62,6 +79,7 @@ def test_probabilities_are_averaged_with_equal_weights_not_logits():
         (Side(schedule="step", budget=15), [("0.025", (15,)), ("0.05", (15,))]),
         (Side(schedule="restarts", members="cycles", rates="all"), [("0.025+0.05", (15, 31))]),
         (Side(schedule="restarts"), [("0.025", (31,)), ("0.05", (31,))]),
+        (Side(schedule="restarts", members="averaged"), [("0.025", (15, 31)), ("0.05", (15, 31))]),
     ],
 )
 def test_sides_of_a_comparison_seed_by_seed(side, expected):

@@ -1,6 +1,8 @@
 """A request to stop is answered where nothing is half done."""
 
+import importlib
 import signal
+import time
 
 import pytest
 from fits import DENSE, TRAINING, make_data, same, without_times
@@ -47,6 +49,28 @@ def test_it_is_answered_at_once_and_a_second_does_not_disturb_the_first():
     with pytest.raises(Interrupted):
         stop()
     stop()
+
+
+def test_within_an_import_it_waits_for_its_end_and_an_error_that_follows_is_no_other(tmp_path, monkeypatch):
+    code = "import signal\nsignal.raise_signal(signal.SIGTERM)\nwhole = True"
+    (tmp_path / "interrupted.py").write_text(code, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    before = [signal.getsignal(number) for number in interrupts.SIGNALS]
+
+    def work():
+        interrupted = importlib.import_module("interrupted")
+        try:
+            time.sleep(60)
+        finally:
+            assert interrupted.whole
+            raise ImportError("no numpy")
+
+    with pytest.raises(Interrupted) as caught, interrupts.raise_on_signals():
+        work()
+    assert isinstance(caught.value.__cause__, ImportError)
+    assert [signal.getsignal(number) for number in interrupts.SIGNALS] == before
+    with defer_interrupts():
+        pass  # nothing is left of it
 
 
 @pytest.mark.parametrize("moment", ["update", "scoring"])

@@ -1,14 +1,17 @@
 """A file is there whole or not at all; a lock is held by one process, and free when that is gone."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import numpy as np
 import pytest
+from filelock._identity import host_name
 from killing import hold
 
 from eeg_sgdr.errors import FatalError, UserError
@@ -89,6 +92,25 @@ def test_a_file_that_was_taken_for_a_leftover_is_begun_again(tmp_path, monkeypat
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_temporary_folders_of_killed_processes_are_removed_and_no_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "SEMAPHORES", tmp_path)
+    code = (
+        "import os, sys; from eeg_sgdr.storage import files\n"
+        "with files.temporary_folder(files.Path(sys.argv[1])) as folder:\n"
+        "    (folder / 'file').touch(); (folder.parent / f'sem.{folder.name}-x').touch()\n"
+        "    os.kill(os.getpid(), 9)"
+    )
+    with files.temporary_folder(tmp_path) as mine:
+        other = tmp_path / "eeg_sgdr-other"
+        other.mkdir()
+        (other / "another-machine.lock").touch()
+        subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+        assert len(list(tmp_path.iterdir())) == 4
+        with files.temporary_folder(tmp_path) as folder:
+            assert {*tmp_path.iterdir()} == {mine, other, folder}
+    assert list(tmp_path.iterdir()) == [other]
+
+
 def test_removing_what_is_not_there_is_fine(tmp_path):
     files.remove(tmp_path / "nothing")
 
@@ -106,6 +128,9 @@ def test_equal_content_is_equal_bytes(tmp_path):
 @pytest.fixture
 def path(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "STALE_S", 1.5)
+    monkeypatch.setattr(files, "EMPTY_S", 0.4)
+    monkeypatch.setattr(files, "QUIET_S", 0.2)
+    monkeypatch.setattr("filelock._soft.MALFORMED_LOCK_AGE_THRESHOLD", 0.4)
     return tmp_path / "folder" / "lock"
 
 
@@ -139,13 +164,66 @@ def test_the_lock_of_another_machine_is_stale_when_it_gives_no_sign_of_life(path
     assert is_free(path, -1)
 
 
-def test_a_lock_that_a_power_failure_has_left_empty_is_nobodys(path):
+def record(pid=1, host="elsewhere", mode="lease", duration=1.5):
+    fields = f"pid={pid}\nhost={host}\nmode={mode}\ntoken=abc\nduration={duration}"
+    return lambda path: path.write_text(f"filelock/2\n{fields}\n")
+
+
+#: What may be found in the place of a lock file, and whom a waiting process names.
+FOUND = {
+    "empty": (lambda path: path.touch(), "an unknown process"),
+    "text": (lambda path: path.write_text("text"), "an unknown process"),
+    "bytes": (lambda path: path.write_bytes(bytes(range(256))), "an unknown process"),
+    "huge": (lambda path: (path.touch(), os.truncate(path, 10**12)), "an unknown process"),
+    "FIFO": (os.mkfifo, "an unknown process"),
+    "link to nothing": (lambda path: path.symlink_to("nothing"), "an unknown process"),
+    "silent machine": (record(), "process 1 on elsewhere"),
+    "number of another process": (record(os.getpid(), host_name()), f"process {os.getpid()} on "),
+    "lock of another kind": (record(mode="exclusive"), "process 1 on elsewhere"),
+    "lock of a later version": (record(mode="later"), "process 1 on elsewhere"),
+    "lock of another patience": (record(duration=1e9), "process 1 on elsewhere"),
+    "lock of an earlier version": (lambda path: path.write_text("1\nelsewhere\n"), "an unknown process"),
+    "strict lock": (lambda path: path.write_text("1\nfilelock-strict-v1\0\n0\n"), "an unknown process"),
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_no_content_and_no_time_of_a_lock_file_holds_it_for_ever(name, path, capfd):
+    make, holder = FOUND[name]
+    path.parent.mkdir()
+    make(path)
+    os.utime(path, (time.time() + 1e8,) * 2, follow_symlinks=False)
+    assert not is_free(path)
+    assert is_free(path, -1)
+    assert list(path.parent.iterdir()) == []
+    said = capfd.readouterr().err
+    assert said.startswith(f"{path}: waiting for {holder}")
+    assert said.endswith(" (it counts as ended after 1.5 s, or less, without a sign of life).\n")
+    assert said.count("\n") == 1
+
+
+def test_a_lock_file_that_was_replaced_meanwhile_is_not_disowned(path):
     path.parent.mkdir()
     path.touch()
-    assert not is_free(path)
-    before = time.time() - files.EMPTY_S - 1
-    os.utime(path, (before, before))
-    assert is_free(path)
+    seen = files._state(path)
+    with path.open(), hold(path.with_name("other")):  # kept open, so that its number is not used again
+        path.with_name("other").replace(path)
+        files._disown(path, seen)
+        assert "pid=" in path.read_text()
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_whoever_waits_for_a_lock_answers_signals(sign, path):
+    path.parent.mkdir()
+    record()(path)
+    before = signal.signal(sign, signal.default_int_handler)
+    threading.Timer(0.3, lambda: os.kill(os.getpid(), sign)).start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            is_free(path, -1)
+    finally:
+        signal.signal(sign, before)
+    assert "host=elsewhere" in path.read_text()
 
 
 def test_a_lock_that_cannot_be_made_is_told(tmp_path):

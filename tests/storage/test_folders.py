@@ -64,7 +64,13 @@ def test_folders_of_subjects():
     assert study.subject("A01").root.as_posix() == "results/x/subjects/A01"
 
 
-@pytest.mark.parametrize("label", ["../x", "a/b", "", ".hidden", "a b", "é"])
+@pytest.mark.parametrize("label", ["../x", "a/b", "", ".hidden", "a b", "é", "²", "1" * 5000])
 def test_labels_cannot_lead_elsewhere(label):
     with pytest.raises(UserError, match="cannot be the name of a folder"):
         folders.folder_name(label)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "\udcff", "/".join(["x"] * 5000)])
+def test_results_folders_that_cannot_be_are_refused(name):
+    with pytest.raises(UserError, match="cannot be a path; give another"):
+        folders.Study(folders.Path(name))

@@ -78,7 +78,7 @@ def check_sentence(refusal, path):
     said = str(refusal)
     assert said.startswith(f"{path}: ")
     # What is wrong with a configuration is wrong in its own ways.
-    assert said.endswith("." if path.name == "config.yaml" else "run again.")
+    assert said.endswith("." if path.name == "config.yaml" else "again.")
     assert said.isprintable()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from eeg_sgdr.errors import UserError
+from eeg_sgdr.settings.types import is_number
 
 if TYPE_CHECKING:
     import mne
@@ -81,9 +82,10 @@ def require_text(path: Path | str) -> None:
         raise UserError(f"{path}: its name is not in UTF-8; rename it.") from error
 
 
-def natural_key(label: str) -> tuple[bool, int, str]:
+def natural_key(label: str) -> tuple[bool, int, str, str]:
     """Sort key of labels: numbers by value and first, so that run 10 follows run 9."""
-    return (False, int(label), label) if label.isdigit() else (True, 0, label)
+    number = label.lstrip("0") if is_number(label) else ""  # digits may be more than int takes
+    return not is_number(label), len(number), number, label
 
 
 def choose_runs(
@@ -104,9 +106,11 @@ def find_label(wanted: str, labels: list[str], kind: str) -> str:
     """
     if wanted in labels:
         return wanted
-    same = [label for label in labels if wanted.isdigit() and label.isdigit() and int(label) == int(wanted)]
+    key = natural_key(wanted)[:3]
+    same = [label for label in labels if is_number(wanted) and natural_key(label)[:3] == key]
     if len(same) == 1:
         return same[0]
     shown = ", ".join(labels[:20]) + (", ..." if len(labels) > 20 else "")
     problem = f"means {' and '.join(same)}" if same else "is not there"
-    raise UserError(f"{kind} {wanted!r} {problem}; there are {shown or 'none'}.")
+    name = repr(wanted if len(wanted) <= 100 else f"{wanted[:50]}...")
+    raise UserError(f"{kind} {name} {problem}; there are {shown or 'none'}.")

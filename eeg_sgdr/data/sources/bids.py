@@ -38,7 +38,7 @@ class Bids(Source):
         return cls(Path(settings.root), settings.task, settings)
 
     def __init__(self, root: Path, task: str, settings: LabRecordings | None = None) -> None:
-        if not os.path.isdir(root):  # False for names too long, too
+        if not os.path.isdir(root):  # False, too, for a path that cannot be
             raise UserError(f"recordings.root: there is no folder {root}; name that of a BIDS dataset.")
         self.root = root
         self.task = task

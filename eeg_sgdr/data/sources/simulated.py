@@ -6,13 +6,13 @@ from pathlib import Path
 
 import mne
 import mne_bids
-from filelock import FileLock
 
 from eeg_sgdr.data.sources import Recording, Source
 from eeg_sgdr.data.sources.bids import Bids
 from eeg_sgdr.data.sources.simulator import LINE_HZ, REVISION, runs
 from eeg_sgdr.errors import UserError, disk_errors
 from eeg_sgdr.settings import SimulatedRecordings
+from eeg_sgdr.storage.files import lock
 
 TASK = "motor"
 
@@ -75,14 +75,14 @@ class Simulated(Source):
         partial = self.root.with_name(f".{self.root.name}")
         partial.mkdir(parents=True, exist_ok=True)
         if not self.root.is_dir():
-            with FileLock(partial / "dataset.lock"):
+            with lock(partial / "dataset.lock"):
                 if not self.root.is_dir():
                     _make_empty(partial / "dataset")
                     self._write_dataset(partial / "dataset")
                     (partial / "dataset").rename(self.root)
         folder = f"sub-{subject}"
         if not (self.root / folder).is_dir():
-            with FileLock(partial / f"{folder}.lock"):
+            with lock(partial / f"{folder}.lock"):
                 if not (self.root / folder).is_dir():
                     _make_empty(partial / folder)
                     self._write_subject(subject, partial / folder)

@@ -1,0 +1,130 @@
+"""evaluation.csv and evaluation.json of a subject or fold, made where what decides them has changed."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from eeg_sgdr import settings as config
+from eeg_sgdr.errors import UserError
+from eeg_sgdr.evaluation import tables
+from eeg_sgdr.evaluation.ensembles import stored_errors, surface_predictors
+from eeg_sgdr.evaluation.metrics import METRICS
+from eeg_sgdr.evaluation.predictors import Predictor, Stored, read_stored
+from eeg_sgdr.settings import Settings
+from eeg_sgdr.settings.plan import FitKey
+from eeg_sgdr.storage import files, schemas
+from eeg_sgdr.storage.results import Subject
+
+#: To be raised by hand when the arithmetic of evaluation.csv or of `Facts` changes.
+VERSION = 2
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What comparison.csv and the study's page need of a subject or fold beside evaluation.csv."""
+
+    #: Errors of the surface of fits and snapshots averaged, where these are there.
+    surface: dict[Predictor, float]
+    #: Last training loss of every fit that is done.
+    last_loss: dict[FitKey, float]
+    #: Its seconds of training, scoring left out.
+    seconds: dict[FitKey, float]
+
+
+def evaluate(subject: Subject, settings: Settings) -> Facts:
+    """Write evaluation.csv, and evaluation.json, which vouches for it."""
+    folder = subject.folder
+    stored = read_stored(subject, settings, subject.done)
+    table = files.csv_bytes(tables.evaluation(subject, settings, stored))
+    known = _facts(subject, settings, stored)
+    record = {
+        "fingerprint": fingerprint(subject, settings),
+        "surface": [known.surface.get(one) for one in surface_predictors(settings)],
+        "last_loss": {key.name: loss for key, loss in known.last_loss.items()},
+        "seconds": {key.name: seconds for key, seconds in known.seconds.items()},
+        "sha256": {folder.evaluation.name: schemas.digest(table)},
+    }
+    # The record is never beside another table: a kill leaves none, which the next run makes.
+    files.remove(folder.evaluation)
+    schemas.write_record(folder.evaluation_record, record)
+    files.write_bytes(folder.evaluation, table)
+    return known
+
+
+def bring_up_to_date(subject: Subject, settings: Settings) -> Facts:
+    """Evaluate a subject or fold unless its tables are those of these settings and fits, unchanged."""
+    path = subject.folder.evaluation
+    record = _current_record(subject, settings)
+    if record and path.is_file() and record["sha256"].get(path.name) == schemas.file_digest(path):
+        return _recorded(subject, settings, record)
+    return evaluate(subject, settings)
+
+
+def facts(subject: Subject, settings: Settings) -> Facts:
+    """Facts from evaluation.json where it is current, else computed."""
+    record = _current_record(subject, settings)
+    if record:
+        return _recorded(subject, settings, record)
+    return _facts(subject, settings, read_stored(subject, settings, subject.done))
+
+
+def _recorded(subject: Subject, settings: Settings, record: Mapping[str, Any]) -> Facts:
+    """Facts from evaluation.json, which is current."""
+    errors = zip(surface_predictors(settings), record["surface"], strict=True)
+    return Facts(
+        {one: error for one, error in errors if error is not None},
+        *({key: record[name][key.name] for key in subject.done} for name in ("last_loss", "seconds")),
+    )
+
+
+def fingerprint(subject: Subject, settings: Settings) -> str:
+    """Fingerprint of all that decides the evaluation: settings, trials, predictions, and its arithmetic."""
+    training = settings.training
+    folder = subject.folder
+    done = {key.name: subject.fits[key] for key in subject.done}
+    if subject.baseline and subject.baseline["state"] == "done":
+        done["baseline"] = subject.baseline
+    return config.fingerprint(
+        {
+            "version": VERSION,
+            "metrics": list(METRICS),
+            "evaluation": settings.evaluation.model_dump(mode="json"),
+            "schedules": {name: arm.model_dump(mode="json") for name, arm in settings.schedules.items()},
+            "training": [training.initial_rates, training.seeds, training.store],
+            "trials": [schemas.file_digest(path) for path in (folder.trials, folder.data)],
+            "predictions": {name: _digest(subject, name, content) for name, content in done.items()},
+            "averages": {
+                key.name: schemas.file_digest(folder.fit(key.name).averages)
+                for key in subject.done
+                if subject.has_averages(key)
+            },
+        }
+    )
+
+
+def _digest(subject: Subject, name: str, content: Mapping[str, Any]) -> str:
+    """SHA-256 of a fit's predictions.npz; computed where fit.json is older than such digests."""
+    listed: str = content.get("sha256", {}).get("predictions.npz", "")
+    if listed:
+        return listed
+    path = (subject.folder.baseline if name == "baseline" else subject.folder.fit(name)).predictions
+    return schemas.file_digest(path) if path.is_file() else ""
+
+
+def _current_record(subject: Subject, settings: Settings) -> dict[str, Any]:
+    """evaluation.json if it is of these settings and fits, else empty."""
+    with suppress(UserError):  # whatever was changed in it
+        record = subject.evaluation_record
+        if record and record["fingerprint"] == fingerprint(subject, settings):
+            return record
+    return {}
+
+
+def _facts(subject: Subject, settings: Settings, stored: Stored) -> Facts:
+    histories = {key: subject.history(key) for key in subject.done}
+    return Facts(
+        stored_errors(tables.labels(subject), stored, surface_predictors(settings)),
+        {key: float(history["loss"].iloc[-1]) for key, history in histories.items()},
+        {key: float(history["seconds"].cumsum().iloc[-1]) for key, history in histories.items()},
+    )
