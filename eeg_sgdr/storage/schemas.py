@@ -312,8 +312,7 @@ class _Comparison(Record):
     sha256: dict[str, str]
 
 
-#: Schemas of a fit's fit.json and averaged.json, of a baseline's fit.json, of data.json, environment.json, and
-#: the records of tables.
+#: Schemas of fit.json of a fit and of a baseline, averaged.json, data.json, environment.json, and records of tables.
 FIT: TypeAdapter = TypeAdapter(_DoneFit | _FailedFit)
 
 AVERAGES: TypeAdapter = TypeAdapter(_Averages)
