@@ -304,7 +304,7 @@ def json_bytes(data: Any) -> bytes:
     return (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def csv_bytes(table: pd.DataFrame) -> bytes:
+def csv_bytes(table: "pd.DataFrame") -> bytes:
     """Content of a CSV file."""
     return table.to_csv(index=False, lineterminator="\n").encode()
 
