@@ -14,9 +14,10 @@ from eeg_sgdr import settings as config
 from eeg_sgdr.data.sources.channels import montage_1005
 from eeg_sgdr.data.splits import folds
 from eeg_sgdr.evaluation.comparison import update
+from eeg_sgdr.evaluation.predictors import averages
 from eeg_sgdr.evaluation.stored import evaluate
 from eeg_sgdr.settings import plan
-from eeg_sgdr.storage import files, folders
+from eeg_sgdr.storage import files, folders, schemas
 from eeg_sgdr.storage.results import Results, Subject
 
 N_TRAIN, N_TEST, N_UPDATES = 12, 20, 4
@@ -231,6 +232,27 @@ def _write_fit(folder, key, settings, made_up, test, wrong):
             files.write_bytes(folder.snapshot(end), save(shallow_state(rng, len(made_up.sensors), k)))
     described |= {"state": "done", "form": "braindecode", "updates_per_epoch": u}
     files.write_json(folder.fit, described)
+    if members := averages(key, settings):
+        _write_averages(folder, described, members)
+
+
+def _write_averages(folder, described, members):
+    """Averaged weights that are, and predict, what the last snapshot does."""
+    with np.load(folder.predictions) as stored:
+        arrays = {name: stored[name] for name in schemas.AVERAGED}
+    ends = [epochs[-1] for epochs in members]
+    at = np.searchsorted(arrays["epochs"], ends)
+    arrays |= {"epochs": np.array(ends), "probabilities": arrays["probabilities"][at]}
+    files.write_npz(folder.averaged_predictions, arrays)
+    paths = [folder.averaged_predictions]
+    for end in ends:
+        if folder.snapshot(end).exists():
+            files.write_bytes(folder.averaged(end), folder.snapshot(end).read_bytes())
+            paths.append(folder.averaged(end))
+    record = {name: described[name] for name in ("fingerprint", "versions", "cpu_capability")}
+    sha256 = {path.name: schemas.file_digest(path) for path in paths}
+    listed = {str(epochs[-1]): list(epochs) for epochs in members}
+    schemas.write_record(folder.averages, {**record, "members": listed, "sha256": sha256})
 
 
 def write_baseline(folder, n_wrong):

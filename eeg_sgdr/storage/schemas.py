@@ -312,7 +312,7 @@ class _Comparison(Record):
     sha256: dict[str, str]
 
 
-#: Schemas of fit.json of a fit and of a baseline, averaged.json, data.json, environment.json, and records of tables.
+#: Schemas of fit.json (a fit's and a baseline's), averaged.json, data.json, environment.json, and tables.
 FIT: TypeAdapter = TypeAdapter(_DoneFit | _FailedFit)
 
 AVERAGES: TypeAdapter = TypeAdapter(_Averages)

@@ -206,6 +206,7 @@ def test_a_pipeline_in_a_grid_search():
         ({"rates": []}, "initial_rates"),
         ({"rates": [0.0]}, "initial_rates: 0.0 will not do"),
         ({"schedule": WarmRestarts(0.05, 7, eta_min=0.01), "rates": [0.001]}, "rates: do not serve"),
+        ({"average": "logits"}, "average: 'logits' is neither 'probabilities' nor 'weights'"),
         ({"n_snapshots": 4}, "n_snapshots: 4 must be from 1 to the number of the schedule's ends"),
         ({"network": "ShalowFBCSPNet"}, "did you mean ShallowFBCSPNet"),
         ({"network": FLATTEN}, "this Flatten is not made for 5 sensors, 230 samples and 3 classes"),

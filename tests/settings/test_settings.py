@@ -103,6 +103,11 @@ def test_every_setting_is_documented(model):
 REFERENCE = {"schedule": "step", "budget": 3, "rate": 0.025}
 
 
+def averaged_against(schedule):
+    sides = {"a": {"schedule": schedule, "members": "averaged"}, "b": {"schedule": "step"}}
+    return [{"name": "averaged", **sides}]
+
+
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
@@ -130,6 +135,12 @@ REFERENCE = {"schedule": "step", "budget": 3, "rate": 0.025}
         ("schedules.x", {"kind": "trapezoid", "budgets": [6], "shape": "sqrt"}, "the nearest is 1-sqrt"),
         ("preprocessing.window_s", [1.0, 0.5], "the window must end after its begin"),
         ("recordings.classes", {"left": "l", "right": "l"}, "an annotation stands for two classes"),
+        (
+            "evaluation.comparisons",
+            averaged_against("step"),
+            "four cycles or more, which 'step' does not leave",
+        ),
+        ("evaluation.comparisons", averaged_against("restarts"), "or more, which 'restarts' does not leave"),
         ("evaluation.reference", {**REFERENCE, "schedule": "stop"}, "there is no schedule 'stop'"),
         ("evaluation.reference", {**REFERENCE, "budget": 4}, "has no budget 4"),
         ("evaluation.reference", {**REFERENCE, "rate": 0.1}, "0.1 is none of the initial rates of step"),
