@@ -303,12 +303,16 @@ def _grid(rows: Sequence[Row], unit: str) -> Html:
         line = tuple(row[name] for name in ("arm_a", "snapshots_a", "rates_a", "n_fits_a"))
         lines.setdefault(line, {})[row["n_snapshots_a"]] = row
     sizes = range(1, max(map(max, lines.values())) + 1)
+
+    def first(line: dict[int, Row]) -> Row:
+        return next(iter(line.values()))
+
     columns: list[Column] = [
-        ("Members", lambda line: line[1]["label_a"]),
-        ("Initial rate", lambda line: _rates(line[1])),
-        ("Epochs spent", lambda line: whole(line[1], "epochs_spent_a")),
+        ("Members", lambda line: first(line)["label_a"]),
+        ("Initial rate", lambda line: _rates(first(line))),
+        ("Epochs spent", lambda line: whole(first(line), "epochs_spent_a")),
         *((f"M = {m}", lambda line, m=m: points(line[m]) if m in line else "none") for m in sizes),
-        *_basis(unit, lambda line: line[1]),
+        *_basis(unit, first),
     ]
     return _table(
         columns,

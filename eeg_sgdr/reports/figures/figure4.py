@@ -106,7 +106,8 @@ def figure4(comparison: pd.DataFrame, settings: Settings) -> Figure:
 def _styles(arms: Sequence[str], restarts: Sequence[str]) -> dict[tuple[str, str], tuple[str, str, str]]:
     """Colour, mark and line by arm and kind of line, shared by all panels."""
     kinds = [(arm, "alone") for arm in arms]
-    kinds += [(arm, kind) for arm in restarts for kind in ("snapshots", "all rates", "weights")]
+    kinds += [(arm, kind) for arm in restarts for kind in ("snapshots", "all rates")]
+    kinds += [(arm, "weights") for arm in restarts]
     return {kind: style(i) for i, kind in enumerate(kinds)}
 
 
@@ -127,6 +128,8 @@ def _lines(
 ) -> dict[str, Line2D]:
     """Draw medians, and bands if few; ensembles of one network are left out."""
     handles = {}
+    # Averaged weights lie near the other lines: their band would hide them.
+    banded = [series for series in wanted if series.kind != "weights"]
     for series in wanted:
         is_drawn = points[["arm_a", "snapshots_a", "rates_a"]].eq(series[:3]).all(axis=1)
         if series.snapshots == "cycles":
@@ -136,7 +139,7 @@ def _lines(
             continue
         x = rows["epochs_a"].to_numpy(float)
         colour, mark, line = styles[series.arm, series.kind]
-        if len(wanted) <= MOST_BANDS:
+        if series in banded and len(banded) <= MOST_BANDS:
             panel.fill_between(x, rows["low"], rows["high"], color=colour, alpha=0.13, linewidth=0)
         (handles[series.arm + WORDS[series.kind]],) = panel.plot(
             x,
