@@ -212,7 +212,7 @@ def test_networks_across_subjects_are_those_of_a_fold(study, whose, message):
 
 
 def test_folds_are_the_units_of_the_comparison(study):
-    update(study.root, [])
+    update(study.root)
     comparison = load_results(study.root).comparison
     tested = (comparison["family"] == "tested") & (comparison["quantity"] == "mean difference")
     assert set(comparison.loc[tested, "n_units"]) == {2}

@@ -123,7 +123,7 @@ def test_another_baseline_is_refused_and_none_keeps_the_one_there(data_dir, copi
     assert killing.files(copied) == before
     run(data_dir, copied, baseline=None)
     # Nothing is compared with the baseline then, but what the folder holds stays in it, and in its list.
-    assert killing.differing(before, killing.files(copied)) == ["config.yaml"]
+    assert killing.differing(before, killing.files(copied)) == ["config.yaml", "subjects/001/evaluation.json"]
     assert load_results(copied).settings.baseline.band_hz == (8, 30)
 
 

@@ -108,6 +108,9 @@ def train(
                 for i in range(len(members))
                 if np.isfinite(mean_losses[i]) and (ended[i] or training.store == "epochs")
             }
+            for i, scored in scores.items():
+                if not scored.is_finite:  # after the last update, whose own loss was still finite
+                    mean_losses[i] = np.nan
             run.end_epoch(rates, mean_losses, scores)
             if run.active and any(ended):
                 checkpoints.save(run.state_dict())

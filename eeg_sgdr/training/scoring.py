@@ -25,6 +25,11 @@ class Score:
     probabilities_running: np.ndarray
     state: dict[str, Tensor]
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether all weights, and the statistics of the training crops' activations, are finite."""
+        return all(bool(torch.isfinite(value).all()) for value in self.state.values())
+
 
 def score(forward: Forward, train: Any, test: Any) -> Score:
     """Score the present state of a network on prepared windows; the network is not changed.

@@ -151,6 +151,13 @@ def test_an_infinite_loss_ends_a_fit():
         fit(poisoned, DENSE, TRAINING, Step(0.05, 2), seed=0)
 
 
+def test_a_last_update_that_overflows_is_a_failure():
+    """The loss of the one update is finite, as it is that of the initial weights."""
+    whole_epoch = TRAINING.model_copy(update={"batch_size": 24})
+    with pytest.raises(loop.FitFailed, match="epoch 1, at a rate of 1e\\+20"):
+        fit(DATA, WHOLE, whole_epoch, Step(1e20, 1), seed=0)
+
+
 def test_fewer_crops_than_a_batch_are_refused():
     with pytest.raises(UserError, match="more than the 48 training crops"):
         fit(DATA, DENSE, Training(batch_size=49), Step(0.05, 1), seed=0)
