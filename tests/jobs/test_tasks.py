@@ -16,6 +16,7 @@ from eeg_sgdr import settings as config
 from eeg_sgdr.data.cache import prepare
 from eeg_sgdr.data.sources import open_source
 from eeg_sgdr.errors import FatalError
+from eeg_sgdr.evaluation.predictors import to_average
 from eeg_sgdr.jobs import tasks
 from eeg_sgdr.parallel import workers
 from eeg_sgdr.settings import plan
@@ -28,7 +29,11 @@ def study(tmp_path_factory):
     data_dir = tmp_path_factory.mktemp("data")
     data = small_study.configuration(
         training={"batch_size": 3, "initial_rates": [0.05]},
-        schedules={"step": {"kind": "step", "budgets": [3]}},
+        schedules={
+            "step": {"kind": "step", "budgets": [4]},
+            # Weights are averaged after four cycles.
+            "restarts": {"kind": "warm_restarts", "epochs": 4, "t_mult": 1},
+        },
         compute={"checkpoint_minutes": 0, "data_dir": str(data_dir)},
     )
     settings = config.validate(data, "test")
@@ -42,16 +47,22 @@ def make_all(settings, trials, root):
         left = [other for key in left for other in tasks.make_fits([key], *where, patience_s)]
 
 
-def make_all_watched(environment, *arguments):
+def average_all(settings, trials, root):
+    folder = folders.SubjectFolder(root)
+    for key in to_average(Subject(folder), settings):
+        tasks.make_averages(key, settings, trials, folder)
+
+
+def watched(task, environment, *arguments):
     """In a process, and a group of processes, of its own: its writes are counted (`killing.HOOK`)."""
     os.setsid()
     os.environ.update(environment)
     exec(killing.HOOK, {})
-    make_all(*arguments)
+    task(*arguments)
 
 
-def start(environment, *arguments):
-    process = workers.context().Process(target=make_all_watched, args=(environment, *arguments))
+def start(environment, *arguments, task=make_all):
+    process = workers.context().Process(target=watched, args=(task, environment, *arguments))
     process.start()
     return process
 
@@ -82,6 +93,21 @@ def test_killed_at_five_moments_every_file_is_as_it_would_be(study, undisturbed,
     assert not list(root.rglob("restarts*/fit.json"))
     make_all(*study, root)
     assert killing.differing(undisturbed, killing.files(root)) == []
+
+
+def test_killed_while_weights_are_averaged_they_are_made_again(study, undisturbed, tmp_path):
+    root = tmp_path / "001"
+    make_all(*study, root)
+    averaged = [root / name for name in undisturbed if "averaged" in name]
+    assert len(averaged) == 3
+    for number in range(1, len(averaged) + 1):
+        for path in averaged:
+            path.unlink(missing_ok=True)
+        process = start(killing.hook(tmp_path, at=number), *study, root, task=average_all)
+        process.join()
+        assert process.exitcode == -9
+        average_all(*study, root)
+        assert killing.differing(undisturbed, killing.files(root)) == []
 
 
 def test_two_processes_share_them_and_make_each_once(study, undisturbed, tmp_path):
