@@ -21,6 +21,7 @@ from eeg_sgdr.estimators.trained import load_classifier
 from eeg_sgdr.evaluation.predictors import averages
 from eeg_sgdr.interop.moabb import to_moabb
 from eeg_sgdr.jobs import tasks
+from eeg_sgdr.reports.headline import headline
 from eeg_sgdr.settings.plan import FitKey, schedule_of
 from eeg_sgdr.storage import files
 from eeg_sgdr.storage.results import load_results
@@ -259,6 +260,10 @@ def test_comparisons_that_name_them_are_tested(tmp_path, statistics, status, mis
     )
     assert row["status"] == status
     assert missing in row["missing"]
+    contenders = headline(results.subject("1"), settings).contenders
+    assert [one.predictor.members for one in contenders] == (["averaged"] if status == "ok" else []) + [
+        "single"
+    ]
     if status == "ok":
         assert (row["snapshots_a"], row["n_networks_a"], row["epochs_spent_a"]) == ("averaged", 1, 15)
         np.testing.assert_allclose(row["estimate"], (2 + 1 + 3) / 3 / 20)

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from eeg_sgdr.evaluation import tables
-from eeg_sgdr.evaluation.predictors import Predictor, is_done, predictors, read_stored, side_predictors
+from eeg_sgdr.evaluation.predictors import (
+    Predictor,
+    can_predict,
+    is_done,
+    predictors,
+    read_stored,
+    side_predictors,
+)
 from eeg_sgdr.evaluation.statistics import McNemar, binomial_interval, mcnemar
 from eeg_sgdr.settings import Comparison, Settings, Side
 from eeg_sgdr.settings.plan import FitKey
@@ -78,7 +85,10 @@ def _seed_by_seed(settings: Settings) -> list[Comparison]:
     return [
         one
         for one in settings.evaluation.comparisons or ()
-        if one.a.seeds == one.b.seeds == 1 and "baseline" not in (one.a.schedule, one.b.schedule)
+        if one.a.seeds == one.b.seeds == 1
+        and "baseline" not in (one.a.schedule, one.b.schedule)
+        and can_predict(settings, one.a)
+        and can_predict(settings, one.b)
     ]
 
 
