@@ -7,7 +7,7 @@ from conftest import make_raw
 
 from eeg_sgdr.data.sources import Recording, Source
 from eeg_sgdr.settings import Arm, Recordings
-from eeg_sgdr.settings.training import Budgets
+from eeg_sgdr.settings.arms import Budgets
 
 
 # What goes into eeg_sgdr/schedules.py ...
@@ -26,7 +26,7 @@ class Quadratic:
         return self.initial_rate * (1 - epoch / self.budget) ** 2
 
 
-# ... and into eeg_sgdr/settings/training.py.
+# ... and into eeg_sgdr/settings/arms.py.
 class QuadraticArm(Arm):
     """The rate falls along a parabola to zero."""
 

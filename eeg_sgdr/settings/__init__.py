@@ -1,5 +1,15 @@
 """Sections of a configuration, one module each."""
 
+from eeg_sgdr.settings.arms import (
+    Arm,
+    CosineArm,
+    CyclicArm,
+    LinearArm,
+    OneCycleArm,
+    StepArm,
+    TrapezoidArm,
+    WarmRestartsArm,
+)
 from eeg_sgdr.settings.evaluation import Comparison, Evaluation, Reference, Side
 from eeg_sgdr.settings.fingerprints import baseline_settings, data_settings, fingerprint, fit_settings, union
 from eeg_sgdr.settings.loading import load, parse_yaml, read, shipped, to_yaml, validate
@@ -16,19 +26,7 @@ from eeg_sgdr.settings.recordings import (
     TriggerChannel,
 )
 from eeg_sgdr.settings.study import MAX_JOBS, Compute, Settings
-from eeg_sgdr.settings.training import (
-    Arm,
-    CosineArm,
-    CyclicArm,
-    LinearArm,
-    NetworkSettings,
-    Numerics,
-    OneCycleArm,
-    StepArm,
-    Training,
-    TrapezoidArm,
-    WarmRestartsArm,
-)
+from eeg_sgdr.settings.training import NetworkSettings, Numerics, Training
 
 __all__ = [
     "MAX_JOBS",

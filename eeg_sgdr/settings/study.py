@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from eeg_sgdr.schedules import n_averaged
+from eeg_sgdr.settings.arms import AnyArm, Arm
 from eeg_sgdr.settings.evaluation import Comparison, Evaluation, Reference, Side
 from eeg_sgdr.settings.preprocessing import AnySplit, Baseline, Preprocessing
 from eeg_sgdr.settings.recordings import AnyRecordings
-from eeg_sgdr.settings.training import AnyArm, Arm, NetworkSettings, Training
+from eeg_sgdr.settings.training import NetworkSettings, Training
 from eeg_sgdr.settings.types import ArmName, Integer, Model, Number
 
 #: Most fits at a time, and most fits of a subject.

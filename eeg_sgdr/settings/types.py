@@ -81,6 +81,8 @@ Seed = Annotated[Integer, Field(ge=0, lt=2**64)]
 #: Training is computed in float32, of 1e-38 to 3e38.
 Rate = Annotated[Number, Field(ge=1e-30, le=1e30)]
 
+Rates = Annotated[tuple[Rate, ...], AfterValidator(unique), Field(min_length=1, max_length=1000)]
+
 #: What a rate falls to.
 LowRate = Annotated[Number, Field(ge=0, le=1e30)]
 
