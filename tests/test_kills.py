@@ -58,6 +58,7 @@ def test_killed_at_five_moments_every_file_is_as_it_would_be(undisturbed, tempor
     assert not any(name in path.name for path in storage.SEMAPHORES.glob("*") for name in left)
 
 
+@pytest.mark.crashes
 def test_two_processes_share_a_study_and_make_each_fit_once(undisturbed):
     folder, expected = undisturbed
     arguments = killing.command(folder, "shared", *SHORT)
