@@ -42,10 +42,11 @@ def test_schedules_are_drawn_without_training(suffix, tmp_path):
 
 
 @pytest.mark.recordings
-def test_real_recordings_from_end_to_end(recordings_folder, tmp_path):
+def test_real_recordings_from_end_to_end_and_a_second_run_trains_nothing(recordings_folder, tmp_path):
     """PhysioNet subject 1, fists or feet, with a short budget: 60 trials train, 30 test."""
     changes = ("schedules.step.budgets=[15]", "schedules.restarts.epochs=15")
-    assert main(arguments("physionet_fists_feet", tmp_path, *changes)) == 0
+    call = arguments("physionet_fists_feet", tmp_path, *changes)
+    assert main(call) == 0
     results = load_results(tmp_path / "results")
     assert (results.trials["rejected"] == "").all()
     assert results.trials["split"].value_counts().to_dict() == {"train": 60, "test": 30}
@@ -63,13 +64,6 @@ def test_real_recordings_from_end_to_end(recordings_folder, tmp_path):
     mean = np.mean([p[np.isin(epochs, (7, 15))].mean(axis=0) for epochs, p in stored], axis=0)
     test = results.trials.query("split == 'test'")["class"]
     assert errors == (np.array(["both_fists", "both_feet"])[mean.argmax(axis=1)] != test).sum()
-
-
-@pytest.mark.recordings
-def test_a_second_run_starts_within_seconds_and_trains_nothing(recordings_folder, tmp_path):
-    changes = ("schedules.step.budgets=[1]", "schedules.restarts.epochs=1", "training.initial_rates=[0.05]")
-    call = arguments("physionet_left_right", tmp_path, *changes)
-    assert main(call) == 0
     fits = {path: path.stat().st_mtime_ns for path in (tmp_path / "results").rglob("fits/*/*")}
     time.sleep(0.01)
     assert main(call) == 0
