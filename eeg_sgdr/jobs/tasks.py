@@ -103,12 +103,12 @@ def _make_fits(
         {"fits": fingerprints, "store": training.store, **provenance},
         60 * settings.compute.checkpoint_minutes,
     )
-    derive = {"unit": unit_seed, "shared": lambda seed, label: seed}[training.seeding]
+    own_seeds = training.seeding == "unit"
     members = [
         Member(
             data,
             plan.schedule_of(key, settings),
-            derive(key.seed, trials.label),
+            unit_seed(key.seed, trials.label) if own_seeds else key.seed,
             settings.schedules[key.schedule].optimizer or AS_TRAINING,
         )
         for key in keys
