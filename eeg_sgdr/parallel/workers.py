@@ -185,11 +185,14 @@ def _end(executor: ProcessPoolExecutor) -> list[int | None]:
     """Interrupt all workers of an executor, and wait for them; returns their exit statuses."""
     # Not multiprocessing's active children: another pool may be preparing recordings, or training.
     processes = list((executor._processes or {}).values())
+    thread = getattr(executor, "_executor_manager_thread", None)
     with defer_interrupts():
         executor.shutdown(wait=False, cancel_futures=True)
         for process in processes:
             process.terminate()
         deadline = time.monotonic() + GRACE_S
+        if thread:  # it waits for them, too: an exit status is told once, and two readers would share it
+            thread.join(GRACE_S)
         for process in processes:
             process.join(max(0.0, deadline - time.monotonic()))
             process.kill()

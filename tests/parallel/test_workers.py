@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -105,6 +106,23 @@ def kill_the_last_that_began(pool):
 def test_a_worker_that_is_killed_as_it_begins_is_told():
     with pytest.raises(FatalError, match="worker process was killed"), workers.local_pool(2) as pool:
         kill_the_last_that_began(pool)
+
+
+def test_the_status_of_a_worker_that_refuses_a_script_is_read_by_whom_it_is_for(monkeypatch):
+    from multiprocessing import forkserver
+
+    def read_slowly(descriptor):
+        time.sleep(random.random() / 20)
+        status = read(descriptor)
+        time.sleep(random.random() / 20)
+        return status
+
+    read = forkserver.read_signed
+    workers.warm_up()  # starting the server reads, too
+    monkeypatch.setattr(forkserver, "read_signed", read_slowly)
+    for _ in range(10):  # of ten, two failed where two threads read
+        with pytest.raises(FatalError, match="put what it does under"):
+            workers.run_all(os._exit, [(workers._UNGUARDED,)] * 2, 2)
 
 
 def test_a_worker_that_is_killed_is_told_and_the_others_finish_what_they_are_in(tmp_path):
