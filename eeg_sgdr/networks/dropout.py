@@ -1,5 +1,6 @@
 """Dropout masks from random bits."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,10 +20,24 @@ def dropout_mask(
         return _fair_mask(size, generator, dtype).view(shape)
     if drop_prob == 1:
         return torch.zeros(shape, dtype=dtype, device=generator.device)
+    return _kept(size, drop_prob, generator).to(dtype).mul_(1 / (1 - drop_prob)).view(shape)
+
+
+def kept_bits(size: int, drop_prob: float, generator: torch.Generator) -> Tensor:
+    """A bit for each of ``size`` values, set where it is kept; bytes, the lowest bit first."""
+    n_bytes = -(-size // 8)
+    if drop_prob in (0, 1):
+        return torch.full((n_bytes,), 0 if drop_prob else 255, dtype=torch.uint8)
+    if drop_prob == 0.5:
+        return _random_words(-(-n_bytes // 8), generator).view(torch.uint8)[:n_bytes]
+    return torch.from_numpy(np.packbits(_kept(size, drop_prob, generator).numpy(), bitorder="little"))
+
+
+def _kept(size: int, drop_prob: float, generator: torch.Generator) -> Tensor:
+    """Which values are kept, by 8 or 32 random bits each."""
     n_bits = 8 if (256 * drop_prob).is_integer() else 32
     integers = _random_words(-(-size * n_bits // 64), generator).view(_SIGNED[n_bits])[:size]
-    kept = integers >= round(drop_prob * 2**n_bits) - 2 ** (n_bits - 1)
-    return kept.to(dtype).mul_(1 / (1 - drop_prob)).view(shape)
+    return integers >= round(drop_prob * 2**n_bits) - 2 ** (n_bits - 1)
 
 
 #: Integers as wide as a floating point type, and the number of the one bit that is set in its 2.0.

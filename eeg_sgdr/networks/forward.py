@@ -4,7 +4,7 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,8 +25,8 @@ class Forward(ABC):
     statistics are updated as the module would.
     """
 
-    #: Name in reports.
-    name: ClassVar[str]
+    #: Name in reports, and what checkpoints are bound to.
+    name: str
 
     def __init__(self, network: Network) -> None:
         self.network = network
@@ -46,6 +46,13 @@ class Forward(ABC):
 
         ``crops`` are their numbers (int64); in training mode ``dropout_seed`` determines the dropout masks.
         """
+
+    def loss(self, prepared: Any, crops: Tensor, labels: Tensor, dropout_seed: int) -> Tensor:
+        """Mean cross entropy of crops' `logits`, with gradients; in the module's precision."""
+        logits = self.logits(prepared, crops, dropout_seed)
+        dtype = next(self.module.parameters()).dtype
+        with torch.autocast(logits.device.type, enabled=False):
+            return nn.functional.cross_entropy(logits.to(dtype), labels)
 
     @abstractmethod
     def trial_logits(self, prepared: Any) -> Tensor:

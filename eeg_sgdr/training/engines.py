@@ -132,7 +132,10 @@ class OneFit(Engine):
         self.parameters = list(network.module.parameters())
         # The fast forwards are optimised for the cache of one CPU core.
         on_cpu = self.device.type == "cpu"
-        self.forward = choose(network, training.numerics.precision) if on_cpu else BraindecodeForward(network)
+        numerics = training.numerics
+        self.forward: Forward = BraindecodeForward(network)
+        if on_cpu:
+            self.forward = choose(network, numerics.precision, numerics.threads)
         data = member.data
         self.train, self.test = (self.forward.prepare(self.on_device(x)) for x in (data.x_train, data.x_test))
         self.labels = torch.from_numpy(np.repeat(data.y_train, self.crops_per_trial)).to(self.device)
@@ -141,8 +144,7 @@ class OneFit(Engine):
         """See `Engine.losses`."""
         batch = torch.from_numpy(crops[0]).to(self.device)
         with self.autocast():
-            logits = self.forward.logits(self.train, batch, seeds[0])
-        return cross_entropy(logits.to(self.dtype), self.labels[batch])[None]
+            return self.forward.loss(self.train, batch, self.labels[batch], seeds[0])[None]
 
     def rates(self, rates: np.ndarray) -> float:
         """See `Engine.rates`."""

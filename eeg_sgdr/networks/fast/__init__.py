@@ -1,15 +1,22 @@
 """Fast forward computations, equal to braindecode's but for rounding."""
 
 from eeg_sgdr.networks.build import Network
+from eeg_sgdr.networks.fast.compiled import CompiledShallowForward
 from eeg_sgdr.networks.fast.deep4 import Deep4Forward
 from eeg_sgdr.networks.fast.eegnet import EEGNetForward
 from eeg_sgdr.networks.fast.shallow import ShallowForward
 from eeg_sgdr.networks.forward import BraindecodeForward, Forward
 
 
-def choose(network: Network, precision: str = "float32") -> Forward:
-    """The fastest exact forward of a network; braindecode's own for mixed precision or other networks."""
+def choose(network: Network, precision: str = "float32", threads: int = 1) -> Forward:
+    """The fastest exact forward of a network; braindecode's own for mixed precision or other networks.
+
+    Compiled kernels compute in one thread; with more, torch does.
+    """
     if precision != "mixed":
+        kernel = CompiledShallowForward.kernel_for(network) if threads == 1 else None
+        if kernel:
+            return CompiledShallowForward(network, kernel)
         for forward in (ShallowForward, EEGNetForward, Deep4Forward):
             if forward.supports(network):
                 return forward(network)

@@ -19,14 +19,16 @@ class FirstConvolution:
     the crops. ``n_trial_outputs`` is the number of outputs over all crops of a trial.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, tile_length: int | None = None) -> None:
         module: Any = network.module
         self._time, self._spat = module.conv_time_spat.conv_time, module.conv_time_spat.conv_spat
         self._starts, self._crop_samples = network.starts, network.crop_samples
         self.n_filters, n_channels = self._spat.out_channels, self._spat.kernel_size[1]
         n_taps = self._time.kernel_size[0]
         n_outputs = network.crop_samples - n_taps + 1
-        self.tiles = Tiles(n_outputs, n_taps, n_channels, self.n_filters, analysed_once=True)
+        self.tiles = Tiles(
+            n_outputs, n_taps, n_channels, self.n_filters, analysed_once=True, length=tile_length
+        )
         self.n_trial_outputs = network.starts[-1] + n_outputs
 
     def filters(self) -> tuple[Tensor, Tensor]:

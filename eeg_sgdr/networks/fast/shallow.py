@@ -35,14 +35,14 @@ class ShallowForward(Forward):
 
     name = "fast"
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, tile_length: int | None = None) -> None:
         super().__init__(network)
         module: Any = network.module
         self.norm: Any = module.bnorm
         self.classifier: Any = module.final_layer.conv_classifier
         self.epsilon: float = module.pool_nonlin_exp.epsilon
         self.drop_prob: float = module.drop.p
-        self.first = FirstConvolution(network)
+        self.first = FirstConvolution(network, tile_length)
         self.tiles = self.first.tiles
         self.pool = WindowSums(self.tiles.n_outputs, module.pool.kernel_size[0], module.pool.stride[0])
 

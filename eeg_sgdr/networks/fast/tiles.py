@@ -40,11 +40,19 @@ class Tiles:
     A stretch of ``n_outputs + n_taps - 1`` samples has n_tiles tiles of ``size`` outputs (m) from
     ``length`` samples (N); the last may reach beyond it, where the signal is taken to be zero. Their number
     is that of the least time, from the operations and from the memory traffic of the spectra;
-    ``analysed_once`` leaves out the cost of the inputs' spectra, which are prepared.
+    ``analysed_once`` leaves out the cost of the inputs' spectra, which are prepared. With a given ``length``
+    tiles are as many as it takes.
     """
 
     def __init__(
-        self, n_outputs: int, n_taps: int, n_inputs: int, n_filters: int, *, analysed_once: bool
+        self,
+        n_outputs: int,
+        n_taps: int,
+        n_inputs: int,
+        n_filters: int,
+        *,
+        analysed_once: bool,
+        length: int | None = None,
     ) -> None:
         def time(n_tiles: int) -> int:
             size = math.ceil(n_outputs / n_tiles)
@@ -59,8 +67,12 @@ class Tiles:
         self.n_outputs = n_outputs
         self.n_taps = n_taps
         self.n_samples = n_outputs + n_taps - 1
-        self.n_tiles = min(range(1, n_outputs + 1), key=time)
-        self.size = math.ceil(n_outputs / self.n_tiles)
+        if length is None:
+            self.n_tiles = min(range(1, n_outputs + 1), key=time)
+            self.size = math.ceil(n_outputs / self.n_tiles)
+        else:
+            self.size = length - n_taps + 1
+            self.n_tiles = math.ceil(n_outputs / self.size)
         self.length = self.size + n_taps - 1
         self.n_frequencies = self.length // 2 + 1
         self._matrices: dict[tuple[torch.dtype, torch.device], tuple[Tensor, Tensor, Tensor]] = {}
@@ -98,14 +110,23 @@ class Tiles:
 
     def products_adjoint(self, gradient: Tensor, spectra: Tensor) -> Tensor:
         """Gradient by the weight from that by `products`."""
-        _, taps, _ = self._transforms(gradient)
         n_filters = gradient.shape[2]
         matrices = torch.bmm(gradient.flatten(1, 2), spectra.mT)
         matrices = matrices.view(self.n_frequencies, 2, n_filters, 2, -1)
         real = matrices[:, 0, :, 0] + matrices[:, 1, :, 1]
         imaginary = matrices[:, 1, :, 0] - matrices[:, 0, :, 1]
-        filters = torch.stack([real, imaginary], 1).view(2 * self.n_frequencies, -1)
-        return (filters.T @ taps).view(n_filters, -1, self.n_taps)
+        return self.filters_adjoint(torch.stack([real, imaginary], 1))
+
+    def filters(self, weight: Tensor) -> Tensor:
+        """Filters' spectra (W above), shape (n_frequencies, 2, n_filters, n_inputs)."""
+        _, taps, _ = self._transforms(weight)
+        return (taps @ weight.flatten(0, 1).T).view(self.n_frequencies, 2, *weight.shape[:2])
+
+    def filters_adjoint(self, gradient: Tensor) -> Tensor:
+        """Gradient by the weight from that by `filters`."""
+        _, taps, _ = self._transforms(gradient)
+        filters = gradient.reshape(2 * self.n_frequencies, -1)
+        return (filters.T @ taps).view(*gradient.shape[2:], self.n_taps)
 
     def products_adjoint_to_spectra(self, gradient: Tensor, weight: Tensor) -> Tensor:
         """Gradient by the spectra of the inputs from that by `products`."""
@@ -127,9 +148,7 @@ class Tiles:
 
     def _filter_matrices(self, weight: Tensor) -> Tensor:
         """((Re W, -Im W), (Im W, Re W)), shape (n_frequencies, 2 * n_filters, 2 * n_inputs)."""
-        _, taps, _ = self._transforms(weight)
-        filters = (taps @ weight.flatten(0, 1).T).view(self.n_frequencies, 2, *weight.shape[:2])
-        real, imaginary = filters.unbind(1)
+        real, imaginary = self.filters(weight).unbind(1)
         return torch.cat([torch.cat([real, -imaginary], 2), torch.cat([imaginary, real], 2)], 1)
 
     def _transforms(self, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,0 +1,670 @@
+/* ShallowFBCSPNet's mean cross entropy and its gradients, from spectra of tiles, in one function.
+ *
+ * The notation is that of fast/shallow.py and fast/tiles.py. Times differ from there in their order: between the
+ * matrix products and the logits the numbers of a vector are filters of one crop, or of a few crops of a unit (lane
+ * i = crop * n_filters + filter), so that all steps are the same for all numbers of a vector, and any number of
+ * filters fills whole vectors as well as it can.
+ *
+ * REAL is float or double, INTEGER as wide, LANES 16 (AVX-512) or 8 (AVX2). There is no global state and no allocation: the caller
+ * brings the workspace. Each sum has one order, so that results are the same bit for bit at every call.
+ */
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#define INLINE static inline __attribute__((always_inline))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+
+typedef REAL real;
+typedef real V __attribute__((vector_size(LANES * sizeof(real)), may_alias));
+typedef real Unaligned __attribute__((vector_size(LANES * sizeof(real)), aligned(sizeof(real)), may_alias));
+#define IS_FLOAT (sizeof(real) == 4)
+/* As comparisons give them: all bits of a lane, or none. */
+typedef INTEGER I __attribute__((vector_size(LANES * sizeof(INTEGER)), may_alias));
+
+/* Columns of a block of products that fit into the registers, in vectors, and rows. */
+enum { COLUMNS = LANES == 16 ? 5 : 2, ROWS = 5, INPUTS = 4, CACHE = 2 << 20 };
+
+typedef struct {
+    int64_t n_crops, n_prepared, n_channels, n_filters, n_classes, n_tiles, length, size, n_outputs;
+    int64_t window, stride, n_windows, n_taps, dilation, n_positions;
+    int64_t crops_per_unit, n_lanes, n_columns;
+    double epsilon, norm_epsilon, kept;
+} Shape;
+
+INLINE V all(real x) { return x - (V){0}; }
+INLINE V load(const real *p) { return *(const Unaligned *)p; }
+INLINE void store(real *p, V x) { *(Unaligned *)p = x; }
+INLINE V where(I mask, V a, V b) { return (V)((mask & (I)a) | (~mask & (I)b)); }
+
+/* Natural logarithm; of NaN and infinity they themselves. Numbers are positive and normal. */
+INLINE V logarithm(V x) {
+    if (!IS_FLOAT) {
+        V y;
+        for (int i = 0; i < LANES; i++) y[i] = (real)log((double)x[i]);
+        return y;
+    }
+    /* x = 2^e (1 + f), sqrt(1/2) <= 1 + f < sqrt(2), and the polynomial of Cephes' logf. */
+    I bits = (I)x, e = (bits - 0x3f3504f3) >> 23;
+    V f = (V)(bits - (e << 23)) - 1, z = f * f;
+    V p = all(7.0376836292e-2f);
+    p = p * f - 1.1514610310e-1f;
+    p = p * f + 1.1676998740e-1f;
+    p = p * f - 1.2420140846e-1f;
+    p = p * f + 1.4249322787e-1f;
+    p = p * f - 1.6668057665e-1f;
+    p = p * f + 2.0000714765e-1f;
+    p = p * f - 2.4999993993e-1f;
+    p = p * f + 3.3333331174e-1f;
+    V exponent = __builtin_convertvector(e, V);
+    V y = exponent * -2.12194440e-4f + p * f * z - z * (real)0.5 + f + exponent * 0.693359375f;
+    return where((I)(x < (real)INFINITY), y, x);
+}
+
+/* Lanes whose bit is set, from the bits of the vectors of a window. */
+INLINE I lanes_set(const uint8_t *bits, int64_t v) {
+    uint32_t word = bits[v * LANES / 8];
+    if (LANES == 16) word |= (uint32_t)bits[v * 2 + 1] << 8;
+    I bit;
+    for (int i = 0; i < LANES; i++) bit[i] = 1 << i;
+    return (I)((((I){0} + (INTEGER)word) & bit) != 0);
+}
+
+/* Fourier transform of n complex vectors (re, im), n a power of 2, Stockham's; the result is x or y. */
+INLINE V *transform(int64_t n_points, V *x, V *y, const real *cosine, const real *sine) {
+    int64_t n = n_points, s = 1;
+    for (; n >= 4; n /= 4, s *= 4) {
+        int64_t m = n / 4, step = n_points / n;
+        for (int64_t p = 0; p < m; p++) {
+            V c1 = all(cosine[p * step]), s1 = all(sine[p * step]);
+            V c2 = all(cosine[2 * p * step]), s2 = all(sine[2 * p * step]);
+            V c3 = all(cosine[3 * p * step]), s3 = all(sine[3 * p * step]);
+            for (int64_t q = 0; q < s; q++) {
+                const V *a = x + 2 * (q + s * p), *b = a + 2 * s * m, *c = b + 2 * s * m, *d = c + 2 * s * m;
+                V ac_re = a[0] + c[0], ac_im = a[1] + c[1], a_c_re = a[0] - c[0], a_c_im = a[1] - c[1];
+                V bd_re = b[0] + d[0], bd_im = b[1] + d[1], b_d_re = b[0] - d[0], b_d_im = b[1] - d[1];
+                V *o = y + 2 * (q + 4 * s * p);
+                V re1 = a_c_re + b_d_im, im1 = a_c_im - b_d_re, re3 = a_c_re - b_d_im, im3 = a_c_im + b_d_re;
+                V re2 = ac_re - bd_re, im2 = ac_im - bd_im;
+                o[0] = ac_re + bd_re, o[1] = ac_im + bd_im;
+                o[2 * s] = re1 * c1 - im1 * s1, o[2 * s + 1] = re1 * s1 + im1 * c1;
+                o[4 * s] = re2 * c2 - im2 * s2, o[4 * s + 1] = re2 * s2 + im2 * c2;
+                o[6 * s] = re3 * c3 - im3 * s3, o[6 * s + 1] = re3 * s3 + im3 * c3;
+            }
+        }
+        V *t = x;
+        x = y, y = t;
+    }
+    if (n == 1) return x;
+    for (int64_t q = 0; q < s; q++) {
+        const V *a = x + 2 * q, *b = a + 2 * s;
+        V *o = y + 2 * q;
+        o[0] = a[0] + b[0], o[1] = a[1] + b[1];
+        o[2 * s] = a[0] - b[0], o[2 * s + 1] = a[1] - b[1];
+    }
+    return y;
+}
+
+INLINE V *transformed(int64_t n_points, V *x, V *y, const real *cosine, const real *sine) {
+    switch (n_points) { /* lengths known to the compiler */
+    case 32: return transform(32, x, y, cosine, sine);
+    case 64: return transform(64, x, y, cosine, sine);
+    case 128: return transform(128, x, y, cosine, sine);
+    default: return transform(n_points, x, y, cosine, sine);
+    }
+}
+
+INLINE void copy(real *to, const real *from, int64_t n) {
+    for (; n >= LANES; n -= LANES, to += LANES, from += LANES) store(to, load(from));
+    if (LANES == 16 && n >= 8) {
+        memcpy(to, from, 8 * sizeof(real));
+        n -= 8, to += 8, from += 8;
+    }
+    for (int64_t i = 0; i < n; i++) to[i] = from[i];
+}
+
+/* out[j][:] = sum over i of x[j][i] w[i][:] for rows j, of some columns. */
+INLINE void rows_times(int rows, int columns, const real *const *x, int64_t n, const real *w, int64_t n_columns,
+                       real *out) {
+    V sum[ROWS][COLUMNS];
+    for (int j = 0; j < rows; j++)
+        for (int v = 0; v < columns; v++) sum[j][v] = (V){0};
+    for (int64_t i = 0; i < n; i++, w += n_columns) {
+        V weight[COLUMNS];
+        for (int v = 0; v < columns; v++) weight[v] = load(w + v * LANES);
+        for (int j = 0; j < rows; j++) {
+            V value = all(x[j][i]);
+            for (int v = 0; v < columns; v++) sum[j][v] += value * weight[v];
+        }
+    }
+    for (int j = 0; j < rows; j++)
+        for (int v = 0; v < columns; v++) store(out + j * n_columns + v * LANES, sum[j][v]);
+}
+
+/* out[j][:] += sum over rows of x[row][j] w[row][:] for some inputs j, of some columns. */
+INLINE void inputs_times(int inputs, int columns, const real *const *x, int64_t first, int64_t n, const real *w,
+                         int64_t n_columns, real *out) {
+    V sum[INPUTS][COLUMNS];
+    for (int j = 0; j < inputs; j++)
+        for (int v = 0; v < columns; v++) sum[j][v] = load(out + j * n_columns + v * LANES);
+    for (int64_t row = 0; row < n; row++, w += n_columns) {
+        V weight[COLUMNS];
+        for (int v = 0; v < columns; v++) weight[v] = load(w + v * LANES);
+        for (int j = 0; j < inputs; j++) {
+            V value = all(x[row][first + j]);
+            for (int v = 0; v < columns; v++) sum[j][v] += value * weight[v];
+        }
+    }
+    for (int j = 0; j < inputs; j++)
+        for (int v = 0; v < columns; v++) store(out + j * n_columns + v * LANES, sum[j][v]);
+}
+
+/* A switch gives each number of rows (and of columns) code of its own, whose sums stay in registers. */
+#define BY_COLUMNS(function, rows, columns, ...)                                                                   \
+    switch (columns) {                                                                                             \
+    case 1: function(rows, 1, __VA_ARGS__); break;                                                                 \
+    case 2: function(rows, 2, __VA_ARGS__); break;                                                                 \
+    case 3: function(rows, MIN(3, COLUMNS), __VA_ARGS__); break;                                                   \
+    case 4: function(rows, MIN(4, COLUMNS), __VA_ARGS__); break;                                                   \
+    default: function(rows, COLUMNS, __VA_ARGS__);                                                                 \
+    }
+
+static void multiply_rows(int64_t rows, const real *const *x, int64_t n, const real *w, int64_t n_columns, real *out) {
+    int64_t n_vectors = n_columns / LANES;
+    for (int64_t v = 0; v < n_vectors; v += COLUMNS) {
+        int64_t columns = MIN(COLUMNS, n_vectors - v);
+        const real *from = w + v * LANES;
+        real *to = out + v * LANES;
+        if (rows == ROWS) {
+            BY_COLUMNS(rows_times, ROWS, columns, x, n, from, n_columns, to)
+        } else {
+            for (int64_t j = 0; j < rows; j++)
+                BY_COLUMNS(rows_times, 1, columns, x + j, n, from, n_columns, to + j * n_columns)
+        }
+    }
+}
+
+static void multiply_inputs(int64_t inputs, const real *const *x, int64_t first, int64_t n, const real *w,
+                            int64_t n_columns, real *out) {
+    int64_t n_vectors = n_columns / LANES;
+    for (int64_t v = 0; v < n_vectors; v += COLUMNS) {
+        int64_t columns = MIN(COLUMNS, n_vectors - v);
+        const real *from = w + v * LANES;
+        real *to = out + v * LANES;
+        if (inputs == INPUTS) {
+            BY_COLUMNS(inputs_times, INPUTS, columns, x, first, n, from, n_columns, to)
+        } else {
+            for (int64_t j = 0; j < inputs; j++)
+                BY_COLUMNS(inputs_times, 1, columns, x, first + j, n, from, n_columns, to + j * n_columns)
+        }
+    }
+}
+
+/* The workspace, piece by piece; without a workspace the pieces are only counted. */
+typedef struct {
+    char *base;
+    int64_t used;
+} Space;
+
+static void *take(Space *space, int64_t n, int64_t size) {
+    void *piece = space->base ? space->base + space->used : 0;
+    space->used += (n * size + 127) / 64 * 64; /* one line between pieces, of different cache sets */
+    return piece;
+}
+
+typedef struct {
+    real *cosine, *sine, *half_cosine, *half_sine; /* of length / 2 points, and of length */
+    real *y, *e;                                   /* (n_units, n_tiles * size, n_lanes) */
+    real *spectra;                                 /* (units of a group, n_frequencies, re or im, n_tiles, n_lanes) */
+    V *points[2], *squares, *suffix, *slopes, *segments, *sums, *gradients;
+    real *rows, *readout, *d_readout, *lanes, *logits;
+    double *total, *moment;
+    const real **from;
+    int64_t *to, *bounds, *first, *last, *chosen;
+    int64_t n_units, group, n_frequencies, unit_size, spectra_size, n_vectors;
+} Arrays;
+
+static Arrays arrays(const Shape *s, Space *space) {
+    Arrays a;
+    int64_t n = s->length, vector = sizeof(V);
+    a.n_frequencies = n / 2 + 1;
+    a.n_vectors = s->n_lanes / LANES;
+    a.n_units = (s->n_crops + s->crops_per_unit - 1) / s->crops_per_unit;
+    a.unit_size = s->n_tiles * s->size * s->n_lanes;
+    a.spectra_size = a.n_frequencies * 2 * s->n_tiles * s->n_lanes;
+    a.group = MIN(a.n_units, MAX(1, CACHE / (a.spectra_size * (int64_t)sizeof(real))));
+    int64_t n_rows = a.group * s->crops_per_unit * s->n_tiles;
+    a.y = take(space, a.n_units * a.unit_size, sizeof(real));
+    a.e = take(space, a.n_units * a.unit_size, sizeof(real));
+    a.spectra = take(space, a.group * a.spectra_size, sizeof(real));
+    a.cosine = take(space, n, sizeof(real));
+    a.sine = take(space, n, sizeof(real));
+    a.half_cosine = take(space, n, sizeof(real));
+    a.half_sine = take(space, n, sizeof(real));
+    for (int i = 0; i < 2; i++) a.points[i] = take(space, n + 2, vector);
+    a.squares = take(space, s->window + 1, vector);
+    a.suffix = take(space, s->window + 1, vector);
+    a.slopes = take(space, a.n_vectors * s->n_windows, vector);
+    a.segments = take(space, 2 * s->n_taps, vector);
+    a.sums = take(space, a.n_vectors * s->n_taps, vector);
+    a.gradients = take(space, s->n_taps, vector);
+    a.rows = take(space, MAX(n_rows, ROWS) * s->n_columns, sizeof(real));
+    a.readout = take(space, s->n_classes * s->n_taps * s->n_lanes, sizeof(real));
+    a.d_readout = take(space, s->n_classes * s->n_taps * s->n_lanes, sizeof(real));
+    a.lanes = take(space, (s->n_classes + 6) * s->n_lanes, sizeof(real));
+    a.logits = take(space, s->crops_per_unit * s->n_classes, sizeof(real));
+    a.total = take(space, s->n_lanes, sizeof(double));
+    a.moment = take(space, s->n_lanes, sizeof(double));
+    a.from = take(space, n_rows, sizeof(real *));
+    a.to = take(space, n_rows, sizeof(int64_t));
+    a.bounds = take(space, 2 * s->n_taps + 1, sizeof(int64_t));
+    a.first = take(space, s->n_taps, sizeof(int64_t));
+    a.last = take(space, s->n_taps, sizeof(int64_t));
+    a.chosen = take(space, a.n_units * s->crops_per_unit, sizeof(int64_t));
+    return a;
+}
+
+static int64_t place(const int64_t *bounds, int64_t value) {
+    int64_t i = 0;
+    while (bounds[i] < value) i++;
+    return i;
+}
+
+/* Windows between neighbouring beginnings and ends of taps; those of a tap are segments first ... last - 1. */
+static int64_t cut(const Shape *s, Arrays *a) {
+    int64_t n = 0;
+    for (int64_t start = 0, end = 0, at = -1; end < s->n_taps;) {
+        int64_t begin = start < s->n_taps ? start * s->dilation : INT64_MAX;
+        int64_t finish = end * s->dilation + s->n_positions;
+        int64_t next = MIN(begin, finish);
+        start += begin == next, end += finish == next;
+        if (next > at) a->bounds[n++] = at = next;
+    }
+    for (int64_t k = 0; k < s->n_taps; k++) {
+        a->first[k] = place(a->bounds, k * s->dilation);
+        a->last[k] = place(a->bounds, k * s->dilation + s->n_positions);
+    }
+    return n - 1;
+}
+
+/* Spectra of crops at frequency k into the cache; half a row a line, as it is laid out. */
+static void fetch(const Shape *s, const real *prepared, int64_t k, int64_t crop) {
+    int64_t size = s->n_tiles * 2 * s->n_channels * (int64_t)sizeof(real);
+    const char *p = (const char *)prepared + (k * s->n_prepared + crop) * size;
+    for (int64_t i = 0; i < size; i += 64) __builtin_prefetch(p + i, 0, 2);
+}
+
+/* Where the rows of a group's units are read, and where their products are kept (at frequency 0). */
+static int64_t list_rows(const Shape *s, Arrays *a, const real *prepared, int64_t first, int64_t n_units) {
+    int64_t n = 0;
+    for (int64_t unit = 0; unit < n_units; unit++)
+        for (int64_t i = 0; i < s->crops_per_unit; i++)
+            for (int64_t tile = 0; tile < s->n_tiles; tile++, n++) {
+                int64_t crop = a->chosen[(first + unit) * s->crops_per_unit + i];
+                a->from[n] = prepared + (crop * s->n_tiles + tile) * 2 * s->n_channels;
+                a->to[n] = unit * a->spectra_size + tile * s->n_lanes + i * s->n_filters;
+            }
+    return n;
+}
+
+/* Products of spectra and filters of a group of units. */
+static void multiply(const Shape *s, Arrays *a, const real *prepared, const real *weight, int64_t n_rows,
+                     const int64_t *chosen, int64_t n_crops) {
+    int64_t n_inputs = 2 * s->n_channels, next = s->n_prepared * s->n_tiles * n_inputs;
+    for (int64_t k = 0; k < a->n_frequencies; k++, weight += n_inputs * s->n_columns) {
+        int64_t fetched = 0;
+        for (int64_t row = 0; row < n_rows; row += ROWS) {
+            int64_t rows = MIN(ROWS, n_rows - row);
+            if (k + 1 < a->n_frequencies)
+                for (; fetched < n_crops && fetched * n_rows <= row * n_crops; fetched++)
+                    fetch(s, prepared, k + 1, chosen[fetched]);
+            multiply_rows(rows, a->from + row, n_inputs, weight, s->n_columns, a->rows);
+            for (int64_t j = 0; j < rows; j++) {
+                real *re = a->spectra + k * 2 * s->n_tiles * s->n_lanes + a->to[row + j];
+                copy(re, a->rows + j * s->n_columns, s->n_filters);
+                copy(re + s->n_tiles * s->n_lanes, a->rows + j * s->n_columns + s->n_filters, s->n_filters);
+            }
+        }
+        for (int64_t row = 0; row < n_rows; row++) a->from[row] += next;
+    }
+}
+
+/* Adjoint of `multiply` to the filters; spectra are gradients. */
+static void multiply_adjoint(const Shape *s, Arrays *a, const real *prepared, real *d_weight, int64_t n_rows,
+                             const int64_t *chosen, int64_t n_crops) {
+    int64_t n_inputs = 2 * s->n_channels, next = s->n_prepared * s->n_tiles * n_inputs;
+    for (int64_t k = 0; k < a->n_frequencies; k++, d_weight += n_inputs * s->n_columns) {
+        for (int64_t row = 0; row < n_rows; row++) {
+            const real *re = a->spectra + k * 2 * s->n_tiles * s->n_lanes + a->to[row];
+            copy(a->rows + row * s->n_columns, re, s->n_filters);
+            copy(a->rows + row * s->n_columns + s->n_filters, re + s->n_tiles * s->n_lanes, s->n_filters);
+        }
+        int64_t fetched = 0;
+        for (int64_t i = 0; i < n_inputs; i += INPUTS) {
+            if (k + 1 < a->n_frequencies)
+                for (; fetched < n_crops && fetched * n_inputs <= i * n_crops; fetched++)
+                    fetch(s, prepared, k + 1, chosen[fetched]);
+            multiply_inputs(MIN(INPUTS, n_inputs - i), a->from, i, n_rows, a->rows, s->n_columns,
+                            d_weight + i * s->n_columns);
+        }
+        for (int64_t row = 0; row < n_rows; row++) a->from[row] += next;
+    }
+}
+
+/* One vector of filters' outputs of one tile from their spectra; two real points are one complex one. */
+static V *to_times(const Shape *s, const Arrays *a, const V *spectra) {
+    int64_t half = s->length / 2, im = s->n_tiles * a->n_vectors, next = 2 * im;
+    V *z = a->points[0];
+    for (int64_t k = 0; k <= half / 2; k++) {
+        const V *p = spectra + k * next, *q = spectra + (half - k) * next;
+        V p_im = k ? p[im] : (V){0}, q_im = k ? -q[im] : (V){0};
+        V e_re = p[0] + q[0], e_im = p_im + q_im, d_re = p[0] - q[0], d_im = p_im - q_im;
+        V c = all(a->cosine[k]), w = all(a->sine[k]);
+        V o_re = d_re * c - d_im * w, o_im = d_re * w + d_im * c;
+        /* Imaginary parts before real ones: so the transform is the inverse one. */
+        z[2 * k] = e_im + o_re, z[2 * k + 1] = e_re - o_im;
+        if (k && 2 * k != half) z[2 * (half - k)] = o_re - e_im, z[2 * (half - k) + 1] = e_re + o_im;
+    }
+    return transformed(half, z, a->points[1], a->half_cosine, a->half_sine);
+}
+
+/* Adjoint of `to_times`, of the points in a->points[0]. */
+static void to_spectra(const Shape *s, const Arrays *a, V *spectra) {
+    int64_t half = s->length / 2, im = s->n_tiles * a->n_vectors, next = 2 * im;
+    const V *z = transformed(half, a->points[0], a->points[1], a->half_cosine, a->half_sine);
+    real scale = (real)1 / s->length;
+    for (int64_t k = 0; k <= half / 2; k++) {
+        V *p = spectra + k * next, *q = spectra + (half - k) * next;
+        const V *f = z + 2 * k, *g = z + 2 * ((half - k) % half);
+        V e_re = f[0] + g[0], e_im = f[1] - g[1], d_re = f[0] - g[0], d_im = f[1] + g[1];
+        V c = all(a->cosine[k]), w = all(a->sine[k]);
+        V o_re = d_im * c - d_re * w, o_im = -d_im * w - d_re * c;
+        if (k == 0) {
+            p[0] = (e_re + o_re) * (scale / 2), q[0] = (e_re - o_re) * (scale / 2);
+            p[im] = q[im] = (V){0};
+        } else {
+            p[0] = (e_re + o_re) * scale, p[im] = (e_im + o_im) * scale;
+            if (2 * k != half) q[0] = (e_re - o_re) * scale, q[im] = (o_im - e_im) * scale;
+        }
+    }
+}
+
+/* Outputs of a unit from the spectra of its tiles, and the lanes' means and sums of squares about them. */
+static void convolve(const Shape *s, const Arrays *a, const V *spectra, V *y, V *means, V *squares) {
+    int64_t n_vectors = a->n_vectors;
+    real scale = (real)1 / s->length;
+    for (int64_t v = 0; v < n_vectors; v++) means[v] = squares[v] = (V){0};
+    for (int64_t tile = 0; tile < s->n_tiles; tile++) {
+        int64_t before = tile * s->size, valid = MIN(s->size, s->n_outputs - before);
+        for (int64_t v = 0; v < n_vectors; v++) {
+            const V *z = to_times(s, a, spectra + tile * n_vectors + v);
+            V *out = y + before * n_vectors + v, sum = {0}, about = {0};
+            for (int64_t i = 0; i < valid; i++) sum += out[i * n_vectors] = z[i ^ 1] * scale;
+            V mean = sum * ((real)1 / valid), delta = mean - means[v];
+            for (int64_t i = 0; i < valid; i++) {
+                V rest = z[i ^ 1] * scale - mean;
+                about += rest * rest;
+            }
+            means[v] += delta * ((real)valid / (before + valid));
+            squares[v] += about + delta * delta * ((real)valid * before / (before + valid));
+        }
+    }
+}
+
+/* Features' sums over the taps' windows and slopes of one vector; u = (y - mean) * scale + shift. */
+static void pool(const Shape *s, const Arrays *a, const V *y, V mean, V scale, V shift, const uint8_t *bits,
+                 int64_t v) {
+    int64_t n_vectors = a->n_vectors, w = s->window, n_starts = (s->n_windows - 1) * s->stride + 1;
+    V *squares = a->squares, *suffix = a->suffix, *slopes = a->slopes + v * s->n_windows;
+    V epsilon = all((real)s->epsilon), features = {0};
+    real kept = (real)s->kept;
+    int64_t segment = 0, left = a->bounds[1], until_start = 0, window = 0;
+    for (int64_t i = 0; i < w; i++) {
+        V u = (y[i * n_vectors] - mean) * scale + shift;
+        squares[i] = u * u;
+    }
+    /* A window is the end of one stretch of w values and the beginning of the next: nothing is subtracted. */
+    for (int64_t block = 0; block < n_starts; block += w) {
+        V sum = {0}, prefix = {0};
+        for (int64_t i = w - 1; i >= 0; i--) suffix[i] = sum += squares[i];
+        int64_t n = MIN(w, n_starts - block);
+        for (int64_t i = 0; i < n; i++) {
+            if (until_start == 0) {
+                V power = suffix[i] + prefix;
+                I set = lanes_set(bits + window * (s->n_lanes / 8), v), low = (I)(power <= epsilon);
+                power = where(low, epsilon, power);
+                slopes[window] = where(set & ~low, kept / power, (V){0});
+                features += where(set, logarithm(power) * kept, (V){0});
+                if (++window == left) {
+                    a->segments[segment++] = features;
+                    features = (V){0};
+                    left = window < s->n_windows ? a->bounds[segment + 1] : 0;
+                }
+                until_start = s->stride;
+            }
+            until_start--;
+            int64_t t = block + i + w;
+            if (t < s->n_outputs) {
+                V u = (y[t * n_vectors] - mean) * scale + shift;
+                prefix += squares[i] = u * u;
+            }
+        }
+    }
+    for (int64_t k = 0; k < s->n_taps; k++) {
+        V sum = {0};
+        for (int64_t i = a->first[k]; i < a->last[k]; i++) sum += a->segments[i];
+        a->sums[v * s->n_taps + k] = sum;
+    }
+}
+
+/* e = u times the gradient by u^2, of one vector, from the gradients by sums over taps. */
+static void pool_adjoint(const Shape *s, const Arrays *a, const V *y, V *e, V mean, V scale, V shift,
+                         int64_t n_segments, int64_t v, V *total, V *moment) {
+    int64_t n_vectors = a->n_vectors, w = s->window, segment = -1, next = 0, window = 0, until_start = 0;
+    V *squares = a->squares, *suffix = a->suffix, *slopes = a->slopes + v * s->n_windows, gradient = {0};
+    for (int64_t i = 0; i < n_segments; i++) a->segments[i] = (V){0};
+    for (int64_t k = 0; k < s->n_taps; k++)
+        for (int64_t i = a->first[k]; i < a->last[k]; i++) a->segments[i] += a->gradients[k];
+    for (int64_t i = 0; i <= w; i++) suffix[i] = (V){0};
+    *total = *moment = (V){0};
+    for (int64_t block = 0; block < s->n_outputs; block += w) {
+        int64_t n = MIN(w, s->n_outputs - block);
+        V prefix = {0};
+        for (int64_t i = 0; i < n; i++) {
+            squares[i] = (V){0};
+            if (until_start == 0 && window < s->n_windows) {
+                if (window == next) gradient = a->segments[++segment], next = a->bounds[segment + 1];
+                squares[i] = gradient * slopes[window++];
+                until_start = s->stride;
+            }
+            until_start--;
+            prefix += squares[i];
+            V rest = y[(block + i) * n_vectors] - mean;
+            V value = (rest * scale + shift) * (prefix + suffix[i + 1]);
+            *total += value;
+            *moment += value * rest;
+            e[(block + i) * n_vectors] = value;
+        }
+        for (int64_t i = n; i < w; i++) squares[i] = (V){0};
+        V sum = {0};
+        for (int64_t i = w - 1; i >= 0; i--) suffix[i] = sum += squares[i];
+    }
+}
+
+/* The digest of this file, and its compiler. */
+const char *const built_from = BUILT_FROM;
+
+/* Bytes of the workspace, whose address is a multiple of 64. */
+int64_t shallow_workspace(const Shape *shape) {
+    Space space = {0, 0};
+    arrays(shape, &space);
+    return space.used;
+}
+
+/* Mean cross entropy over the crops, its gradients, the logits, and mean and variance of the convolution.
+ *
+ * weight (n_frequencies, 2 * n_channels, n_columns) holds ((Re W, Im W), (-Im W, Re W)) transposed, readout
+ * (n_classes, n_taps, n_filters) the classifier divided by n_positions, and bits (n_units, n_windows, n_lanes) those
+ * features that are not dropped. d_weight is of the convolution's outputs divided by 2 * scale, as it is returned.
+ * Returns 0, or 1 where a crop or a label does not exist.
+ */
+int shallow_loss(const Shape *s, const real *prepared, const real *weight, const int64_t *crops,
+                 const int64_t *labels, const real *norm_weight, const real *norm_bias, const real *readout,
+                 const real *bias, const uint8_t *bits, void *workspace, real *d_weight, real *d_norm_weight,
+                 real *d_norm_bias, real *d_readout, real *d_bias, real *mean, real *variance, real *twice_scale,
+                 real *logits, double *loss) {
+    int64_t n_filters = s->n_filters, n_lanes = s->n_lanes, n_classes = s->n_classes, n_taps = s->n_taps;
+    int64_t per_unit = s->crops_per_unit;
+    for (int64_t i = 0; i < s->n_crops; i++)
+        if (crops[i] < 0 || crops[i] >= s->n_prepared || labels[i] < 0 || labels[i] >= n_classes) return 1;
+    Space space = {workspace, 0};
+    Arrays a = arrays(s, &space);
+    int64_t n_vectors = a.n_vectors, n_segments = cut(s, &a);
+    for (int64_t i = 0; i < s->length; i++) {
+        double angle = 2 * 3.14159265358979323846 * i / s->length;
+        a.cosine[i] = (real)cos(angle), a.sine[i] = (real)sin(angle);
+        a.half_cosine[i] = (real)cos(2 * angle), a.half_sine[i] = (real)-sin(2 * angle);
+    }
+    /* A last unit that is not full repeats a crop, which counts nowhere. */
+    for (int64_t i = 0; i < a.n_units * per_unit; i++) a.chosen[i] = crops[MIN(i, s->n_crops - 1)];
+    memset(a.spectra, 0, a.group * a.spectra_size * sizeof(real));
+    memset(a.lanes, 0, (n_classes + 6) * n_lanes * sizeof(real));
+
+    /* Convolutions, their means and variances. */
+    real *lane_mean = a.lanes + n_classes * n_lanes, *scale = lane_mean + n_lanes, *shift = scale + n_lanes;
+    real *alpha = shift + n_lanes, *beta = alpha + n_lanes, *lane_squares = beta + n_lanes;
+    double *centre = a.total, *squares = a.moment, n = (double)s->n_crops * s->n_outputs;
+    for (int64_t f = 0; f < n_lanes; f++) centre[f] = squares[f] = 0;
+    for (int64_t first = 0; first < a.n_units; first += a.group) {
+        int64_t n_units = MIN(a.group, a.n_units - first);
+        int64_t n_rows = list_rows(s, &a, prepared, first, n_units);
+        multiply(s, &a, prepared, weight, n_rows, a.chosen + first * per_unit, n_units * per_unit);
+        for (int64_t unit = 0; unit < n_units; unit++) {
+            convolve(s, &a, (V *)(a.spectra + unit * a.spectra_size), (V *)(a.y + (first + unit) * a.unit_size),
+                     (V *)lane_mean, (V *)lane_squares);
+            for (int64_t i = 0, crop = (first + unit) * per_unit; i < per_unit && crop < s->n_crops; i++, crop++)
+                for (int64_t f = 0; f < n_filters; f++) {
+                    double delta = lane_mean[i * n_filters + f] - centre[f];
+                    centre[f] += delta / (crop + 1);
+                    squares[f] += lane_squares[i * n_filters + f] + delta * delta * s->n_outputs * crop / (crop + 1);
+                }
+        }
+    }
+    double root = 1 / sqrt((double)s->window);
+    for (int64_t f = 0; f < n_filters; f++) {
+        mean[f] = (real)centre[f];
+        variance[f] = (real)(squares[f] / n);
+        double factor = norm_weight[f] * root / sqrt(squares[f] / n + s->norm_epsilon);
+        for (int64_t lane = f; lane < per_unit * n_filters; lane += n_filters) {
+            lane_mean[lane] = mean[f];
+            scale[lane] = (real)factor;
+            shift[lane] = (real)(norm_bias[f] * root);
+        }
+    }
+    for (int64_t lane = per_unit * n_filters; lane < n_lanes; lane++) lane_mean[lane] = 0;
+
+    /* Features, logits and loss, and back to the convolutions' gradients, unit by unit. */
+    memset(a.readout, 0, n_classes * n_taps * n_lanes * sizeof(real));
+    memset(a.d_readout, 0, n_classes * n_taps * n_lanes * sizeof(real));
+    for (int64_t i = 0; i < n_classes * n_taps; i++)
+        for (int64_t lane = 0; lane < per_unit * n_filters; lane++)
+            a.readout[i * n_lanes + lane] = readout[i * n_filters + lane % n_filters];
+    double *total = a.total, *moment = a.moment, sum_of_losses = 0;
+    for (int64_t lane = 0; lane < n_lanes; lane++) total[lane] = moment[lane] = 0;
+    for (int64_t c = 0; c < n_classes; c++) d_bias[c] = 0;
+    for (int64_t unit = 0; unit < a.n_units; unit++) {
+        const V *y = (V *)(a.y + unit * a.unit_size);
+        V *e = (V *)(a.e + unit * a.unit_size);
+        for (int64_t v = 0; v < n_vectors; v++)
+            pool(s, &a, y + v, ((V *)lane_mean)[v], ((V *)scale)[v], ((V *)shift)[v],
+                 bits + unit * s->n_windows * (n_lanes / 8), v);
+        for (int64_t c = 0; c < n_classes; c++) {
+            for (int64_t v = 0; v < n_vectors; v++) {
+                V sum = {0};
+                for (int64_t k = 0; k < n_taps; k++)
+                    sum += a.sums[v * n_taps + k] * ((V *)(a.readout + (c * n_taps + k) * n_lanes))[v];
+                ((V *)a.lanes)[v] = sum;
+            }
+            for (int64_t i = 0; i < per_unit; i++) {
+                real sum = bias[c];
+                for (int64_t f = 0; f < n_filters; f++) sum += a.lanes[i * n_filters + f];
+                a.logits[i * n_classes + c] = sum;
+            }
+        }
+        memset(a.lanes, 0, n_classes * n_lanes * sizeof(real));
+        for (int64_t i = 0, crop = unit * per_unit; i < per_unit && crop < s->n_crops; i++, crop++) {
+            const real *of_crop = a.logits + i * n_classes;
+            double largest = -INFINITY, exponentials = 0;
+            for (int64_t c = 0; c < n_classes; c++) largest = MAX(of_crop[c], largest);
+            for (int64_t c = 0; c < n_classes; c++) exponentials += exp(of_crop[c] - largest);
+            sum_of_losses += log(exponentials) + largest - of_crop[labels[crop]];
+            for (int64_t c = 0; c < n_classes; c++) {
+                double probability = exp(of_crop[c] - largest) / exponentials;
+                real gradient = (real)((probability - (c == labels[crop])) / s->n_crops);
+                d_bias[c] += gradient;
+                logits[crop * n_classes + c] = of_crop[c];
+                for (int64_t f = 0; f < n_filters; f++) a.lanes[c * n_lanes + i * n_filters + f] = gradient;
+            }
+        }
+        for (int64_t v = 0; v < n_vectors; v++) {
+            for (int64_t k = 0; k < n_taps; k++) {
+                V gradient = {0};
+                for (int64_t c = 0; c < n_classes; c++) {
+                    int64_t at = (c * n_taps + k) * n_vectors + v;
+                    V of_class = ((V *)a.lanes)[c * n_vectors + v];
+                    gradient += of_class * ((V *)a.readout)[at];
+                    ((V *)a.d_readout)[at] += of_class * a.sums[v * n_taps + k];
+                }
+                a.gradients[k] = gradient;
+            }
+            V of_unit, by_mean;
+            pool_adjoint(s, &a, y + v, e + v, ((V *)lane_mean)[v], ((V *)scale)[v], ((V *)shift)[v], n_segments, v,
+                         &of_unit, &by_mean);
+            for (int i = 0; i < LANES; i++) total[v * LANES + i] += of_unit[i], moment[v * LANES + i] += by_mean[i];
+        }
+    }
+    *loss = sum_of_losses / s->n_crops;
+
+    for (int64_t i = 0; i < n_classes * n_taps; i++)
+        for (int64_t f = 0; f < n_filters; f++) {
+            real sum = 0;
+            for (int64_t j = 0; j < per_unit; j++) sum += a.d_readout[i * n_lanes + j * n_filters + f];
+            d_readout[i * n_filters + f] = sum;
+        }
+    for (int64_t f = 0; f < n_filters; f++) {
+        double sum = 0, by_rest = 0, spread = variance[f] + s->norm_epsilon;
+        for (int64_t j = 0; j < per_unit; j++) sum += total[j * n_filters + f], by_rest += moment[j * n_filters + f];
+        d_norm_bias[f] = (real)(2 * root * sum);
+        d_norm_weight[f] = (real)(2 * root * by_rest / sqrt(spread));
+        twice_scale[f] = 2 * scale[f];
+        for (int64_t lane = f; lane < per_unit * n_filters; lane += n_filters) {
+            alpha[lane] = (real)(-sum / n);
+            beta[lane] = (real)(-by_rest / (n * spread));
+        }
+    }
+
+    /* Gradients by the convolutions, and by the filters. */
+    memset(d_weight, 0, a.n_frequencies * 2 * s->n_channels * s->n_columns * sizeof(real));
+    for (int64_t first = 0; first < a.n_units; first += a.group) {
+        int64_t n_units = MIN(a.group, a.n_units - first);
+        for (int64_t unit = first; unit < first + n_units; unit++) {
+            const V *y = (V *)(a.y + unit * a.unit_size), *e = (V *)(a.e + unit * a.unit_size);
+            for (int64_t lane = (s->n_crops - unit * per_unit) * n_filters; lane < n_lanes; lane++)
+                alpha[lane] = beta[lane] = 0;
+            for (int64_t tile = 0; tile < s->n_tiles; tile++) {
+                int64_t start = tile * s->size, valid = MIN(s->size, s->n_outputs - start);
+                for (int64_t v = 0; v < n_vectors; v++) {
+                    V m = ((V *)lane_mean)[v], slope = ((V *)beta)[v], offset = ((V *)alpha)[v];
+                    for (int64_t i = 0, at = start * n_vectors + v; i < valid; i++, at += n_vectors)
+                        a.points[0][i] = e[at] + ((y[at] - m) * slope + offset);
+                    for (int64_t i = valid; i < s->length; i++) a.points[0][i] = (V){0};
+                    to_spectra(s, &a, (V *)(a.spectra + (unit - first) * a.spectra_size) + tile * n_vectors + v);
+                }
+            }
+        }
+        int64_t n_rows = list_rows(s, &a, prepared, first, n_units);
+        multiply_adjoint(s, &a, prepared, d_weight, n_rows, a.chosen + first * per_unit, n_units * per_unit);
+    }
+    return 0;
+}

@@ -1,0 +1,103 @@
+"""Compile the kernels: a build hook of hatchling, and a script for a clone (python hatch_build.py).
+
+EEG_SGDR_KERNELS names the compiler: zig (the package ziglang, which pip brings: no compiler is needed on the
+machine), system (cc), or none. Unset, it is zig where ziglang has a wheel, and otherwise none.
+"""
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+try:
+    from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+except ImportError:  # as a script
+    BuildHookInterface = object
+
+FOLDER = Path(__file__).parent / "eeg_sgdr" / "networks" / "fast"
+ZIGLANG = "ziglang == 0.17.1"
+TYPES = {"float32": ("float", "int32_t"), "float64": ("double", "int64_t")}
+#: By torch's name of what a processor can do: numbers of a vector, and the processor as zig and cc name it.
+#: Vectors of 512 bits are not used by default.
+PROCESSORS = {
+    "avx2": (8, ["-mcpu=x86_64_v3"], ["-march=x86-64-v3"]),
+    "avx512": (16, ["-mcpu=x86_64_v4-prefer_256_bit"], ["-march=x86-64-v4", "-mprefer-vector-width=512"]),
+}
+#: No -ffast-math: it changes the rounding of the whole process, and takes NaN for impossible.
+FLAGS = ["-std=gnu11", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-Wno-psabi", "-shared", "-fPIC"]
+
+
+def wanted() -> str:
+    """The compiler asked for: zig, system or none. Raises ValueError if it is none of these."""
+    here = (sys.platform, platform.machine())
+    chosen = os.environ.get("EEG_SGDR_KERNELS") or ("zig" if here == ("linux", "x86_64") else "none")
+    if chosen not in ("zig", "system", "none"):
+        raise ValueError(f"EEG_SGDR_KERNELS: {chosen} is not zig, system or none")
+    return chosen
+
+
+def build(compiler: str) -> list[Path]:
+    """Compile every kernel for each processor and type; the libraries."""
+    zig = compiler == "zig"
+    command = [sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-linux-gnu.2.17"] if zig else ["cc"]
+    version = subprocess.run([*command, "--version"], check=True, capture_output=True, text=True).stdout
+    name = ZIGLANG.replace("ziglang ==", "zig") if zig else version.splitlines()[0]
+    libraries = []
+    for source in sorted(FOLDER.glob("*.c")):
+        digest = hashlib.sha256(source.read_bytes()).hexdigest()[:12]
+        for processor, (lanes, for_zig, for_cc) in PROCESSORS.items():
+            for dtype, (real, integer) in TYPES.items():
+                library = FOLDER / f"{source.stem}_{processor}_{dtype}.so"
+                partial = library.with_suffix(".partial")
+                subprocess.run(
+                    [
+                        *command, *FLAGS, *(for_zig if zig else for_cc), f"-DREAL={real}", f"-DLANES={lanes}",
+                        f"-DINTEGER={integer}", f'-DBUILT_FROM="{digest} {name}"',
+                        str(source), "-o", str(partial), "-lm",
+                    ],
+                    check=True,
+                )  # fmt: skip
+                partial.replace(library)  # never in the place of a library that is in use
+                libraries.append(library)
+    return libraries
+
+
+def remove() -> None:
+    """Delete the libraries."""
+    for library in FOLDER.glob("*.so"):
+        library.unlink()
+
+
+class KernelBuildHook(BuildHookInterface):
+    """Libraries in wheels of their platform, or beside the sources of an editable installation."""
+
+    PLUGIN_NAME = "custom"
+
+    def dependencies(self) -> list[str]:
+        """ziglang where it is used."""
+        return [ZIGLANG] if wanted() == "zig" else []
+
+    def initialize(self, version: str, build_data: dict) -> None:
+        """Compile; without a compiler the package is one for every platform, without kernels."""
+        compiler = wanted()
+        if self.target_name != "wheel":
+            return
+        remove()
+        if compiler == "none" or (compiler == "system" and not shutil.which("cc")):
+            self.app.display_warning("eeg_sgdr is built without compiled kernels: it trains at torch's speed.")
+            return
+        libraries = build(compiler)
+        build_data["artifacts"] += [str(library.relative_to(self.root)) for library in libraries]
+        build_data["pure_python"] = False
+        tag = "manylinux_2_17_x86_64" if compiler == "zig" else f"linux_{platform.machine()}"
+        build_data["tag"] = f"py3-none-{tag}"
+
+
+if __name__ == "__main__":
+    compiler = wanted()
+    remove()
+    if compiler != "none":
+        build(compiler)
