@@ -214,7 +214,7 @@ class _Loss(torch.autograd.Function):
 
 
 def _tile_length(n_outputs: int, n_taps: int, n_channels: int, n_filters: int) -> int:
-    """The power of 2 of the least time."""
+    """The power of 2 of the least time, of which two arrays of points fit into the nearest cache."""
 
     def time(length: int) -> float:
         n_tiles = math.ceil(n_outputs / (length - n_taps + 1))
@@ -222,4 +222,4 @@ def _tile_length(n_outputs: int, n_taps: int, n_channels: int, n_filters: int) -
         return n_tiles * n_filters * (products + TRANSFORM * length * math.log2(length))
 
     shortest = max(16, 1 << n_taps.bit_length())
-    return min((shortest << i for i in range(4)), key=time)
+    return min((length for length in (shortest, 32, 64, 128) if length >= shortest), key=time)
