@@ -7,7 +7,6 @@ machine), system (cc), or none. Unset, it is zig where ziglang has a wheel, and 
 import hashlib
 import os
 import platform
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -77,7 +76,7 @@ class KernelBuildHook(BuildHookInterface):
     PLUGIN_NAME = "custom"
 
     def dependencies(self) -> list[str]:
-        """ziglang where it is used."""
+        """Ziglang where it is used."""
         return [ZIGLANG] if wanted() == "zig" else []
 
     def initialize(self, version: str, build_data: dict) -> None:
@@ -86,10 +85,14 @@ class KernelBuildHook(BuildHookInterface):
         if self.target_name != "wheel":
             return
         remove()
-        if compiler == "none" or (compiler == "system" and not shutil.which("cc")):
-            self.app.display_warning("eeg_sgdr is built without compiled kernels: it trains at torch's speed.")
+        try:
+            libraries = build(compiler) if compiler != "none" else []
+        except (OSError, subprocess.CalledProcessError) as error:
+            self.app.display_warning(f"no kernels: {error}")
+            libraries = []
+        if not libraries:
+            self.app.display_warning("eeg_sgdr is built without kernels, and trains at torch's speed.")
             return
-        libraries = build(compiler)
         build_data["artifacts"] += [str(library.relative_to(self.root)) for library in libraries]
         build_data["pure_python"] = False
         tag = "manylinux_2_17_x86_64" if compiler == "zig" else f"linux_{platform.machine()}"

@@ -10,10 +10,12 @@ import pytest
 import yaml
 from hypothesis import settings as hypothesis_settings
 
+import eeg_sgdr
 from eeg_sgdr import settings as config
 from eeg_sgdr.data.sources import Recording
 
 DATA = os.environ.get("EEG_SGDR_TEST_DATA")
+KERNELS = list(Path(eeg_sgdr.__file__).parent.glob("networks/fast/*.so"))
 N_DESELECTED = pytest.StashKey[int]()
 
 # The same cases in every run, so that a change is judged by the change. To look for new ones:
@@ -24,10 +26,9 @@ hypothesis_settings.load_profile("same")
 
 
 def pytest_collection_modifyitems(config, items):
-    """Without real recordings, leave out (not skip) the tests that read them."""
-    if DATA:
-        return
-    left_out = [item for item in items if item.get_closest_marker("recordings")]
+    """Leave out (not skip) tests that read real recordings, or need kernels, where there are none."""
+    missing = ["recordings"] * (not DATA) + ["kernels"] * (not KERNELS)
+    left_out = [item for item in items if any(map(item.get_closest_marker, missing))]
     config.stash[N_DESELECTED] = len(left_out)
     items[:] = [item for item in items if item not in left_out]
     config.hook.pytest_deselected(items=left_out)
@@ -35,6 +36,8 @@ def pytest_collection_modifyitems(config, items):
 
 def pytest_report_collectionfinish(config):
     """Say how many tests are left out, and how to get what they read."""
+    if not KERNELS:
+        return "no compiled kernels: their tests are deselected. To build them: python hatch_build.py."
     if DATA:
         return f"real recordings: {DATA}"
     return (

@@ -35,7 +35,7 @@ from eeg_sgdr.training.loop import FitFailed, fit, train
 )
 def test_a_stack_equals_its_members_alone(network, optimizer, atol, monkeypatch):
     """Two subjects, two seeds, rates, schedules and budgets: members end at different epochs."""
-    monkeypatch.setattr(engines, "choose", lambda network, precision: BraindecodeForward(network))
+    monkeypatch.setattr(engines, "choose", lambda network, *_: BraindecodeForward(network))
     first, second = make_data(np.float64), make_data(np.float64, seed=1)
     members = [
         Member(first, WarmRestarts(0.05, 3), 0, optimizer),

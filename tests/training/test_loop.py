@@ -80,8 +80,9 @@ def test_training_equals_plain_braindecode_without_dropout(dtype, tolerance):
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-5), (np.float64, 1e-10)])
 def test_training_equals_plain_braindecode_with_the_same_masks(dtype, tolerance):
     data, schedule = make_data(dtype), WarmRestarts(0.02, 7)
-    forward = choose(engines.build_for(data, DENSE, 3))
-    forward.module.to(torch.from_numpy(data.x_train).dtype)
+    network = engines.build_for(data, DENSE, 3)
+    network.module.to(torch.from_numpy(data.x_train).dtype)
+    forward = choose(network)
     state = fit(data, DENSE, TRAINING, schedule, seed=3).scores[7].state
     expected = reference(data, schedule, seed=3, masks_of=lambda seed: forward.dropout_masks(8, seed)[0])
     assert distance(state, expected) <= tolerance
@@ -98,9 +99,9 @@ def test_adamw_equals_torch_s_across_a_restart_for_fifty_updates():
 def test_braindecode_s_forward_trains_to_the_same_weights_as_the_fast_one(monkeypatch):
     data = make_data(np.float64)
     fast = fit(data, NO_DROPOUT, TRAINING, Step(0.02, 4), seed=0)
-    monkeypatch.setattr(engines, "choose", lambda network, precision: BraindecodeForward(network))
+    monkeypatch.setattr(engines, "choose", lambda network, *_: BraindecodeForward(network))
     plain = fit(data, NO_DROPOUT, TRAINING, Step(0.02, 4), seed=0)
-    assert (fast.form, plain.form) == ("fast", "braindecode")
+    assert fast.form != plain.form == "braindecode"
     assert distance(fast.scores[4].state, plain.scores[4].state) <= 1e-10
     np.testing.assert_allclose(fast.scores[4].probabilities, plain.scores[4].probabilities, rtol=1e-6)
 

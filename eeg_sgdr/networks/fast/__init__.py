@@ -14,10 +14,8 @@ def choose(network: Network, precision: str = "float32", threads: int = 1) -> Fo
     Compiled kernels compute in one thread; with more, torch does.
     """
     if precision != "mixed":
-        kernel = CompiledShallowForward.kernel_for(network) if threads == 1 else None
-        if kernel:
-            return CompiledShallowForward(network, kernel)
-        for forward in (ShallowForward, EEGNetForward, Deep4Forward):
+        compiled = (CompiledShallowForward,) if threads == 1 else ()
+        for forward in (*compiled, ShallowForward, EEGNetForward, Deep4Forward):
             if forward.supports(network):
                 return forward(network)
     return BraindecodeForward(network)

@@ -21,30 +21,28 @@ TRANSFORM = 9
 class CompiledShallowForward(ShallowForward):
     """Mean cross entropy and its gradients in one compiled function; all else as in `ShallowForward`.
 
-    One call goes from the prepared spectra to all gradients, which each crop's numbers pass within the
-    caches: products, fast Fourier transforms (so tiles' lengths are powers of 2), batch norm, pooling, and the
-    classifier as sums over its taps. In training alone: elsewhere, and where batch norm is frozen, the torch
-    form is used. Its masks are those of the kernel's own order. One thread at a time may use a forward, as any.
+    One call goes from prepared spectra to all gradients: products, fast Fourier transforms (so the length of
+    tiles is a power of 2), batch norm, pooling, and the classifier as sums over its taps, crop by crop in the
+    cache. Its dropout masks have an order of their own. It computes updates in training mode; everything
+    else, and updates with frozen batch norm, are the torch form's. A forward serves one thread at a time.
     """
 
-    def __init__(self, network: Network, kernel: Kernel) -> None:
+    def __init__(self, network: Network, capability: str | None = None) -> None:
         module: Any = network.module
         n_taps = module.conv_time_spat.conv_time.kernel_size[0]
         n_outputs = network.crop_samples - n_taps + 1
         n_filters, _, _, n_channels = module.conv_time_spat.conv_spat.weight.shape
         super().__init__(network, _tile_length(n_outputs, n_taps, n_channels, n_filters))
-        self.name = kernel.name
-        self.kernel = kernel
+        self.kernel = _kernel(network, capability)
+        self.name = self.kernel.name
         self._n_channels = n_channels
         self._crops_per_unit = min((1, 2, 4), key=lambda n: self._n_lanes(n) / n)
         self._workspace = torch.empty(0, dtype=torch.uint8)
 
     @staticmethod
-    def kernel_for(network: Network) -> Kernel | None:
-        """The kernel that computes this network here, if there is one."""
-        if not ShallowForward.supports(network):
-            return None
-        return find("shallow", next(network.module.parameters()).dtype)
+    def supports(network: Network) -> bool:
+        """Whether the network is computed exactly, by a kernel for this processor."""
+        return ShallowForward.supports(network) and _kernel(network) is not None
 
     def loss(self, prepared: Tensor, crops: Tensor, labels: Tensor, dropout_seed: int) -> Tensor:
         """See `Forward.loss`."""
@@ -120,11 +118,11 @@ class CompiledShallowForward(ShallowForward):
         )
 
     def workspace(self, shape: "Shape") -> int:
-        """Address of the kernel's workspace, a multiple of 64; reused by all updates of a size."""
-        n_bytes = self.kernel.function("shallow_workspace", ctypes.c_int64)(ctypes.byref(shape)) + 64
+        """Address of the kernel's workspace, a multiple of 128; reused by all updates of a size."""
+        n_bytes = self.kernel.function("shallow_workspace", ctypes.c_int64)(ctypes.byref(shape)) + 128
         if len(self._workspace) < n_bytes:
             self._workspace = torch.empty(n_bytes, dtype=torch.uint8)
-        return -(-self._workspace.data_ptr() // 64) * 64
+        return -(-self._workspace.data_ptr() // 128) * 128
 
 
 class Shape(ctypes.Structure):
@@ -211,6 +209,10 @@ class _Loss(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
         """Gradients by the first six."""
         return (*(value * gradient for value in ctx.saved_tensors), None, None, None, None, None)
+
+
+def _kernel(network: Network, capability: str | None = None) -> Kernel | None:
+    return find("shallow", next(network.module.parameters()).dtype, capability)
 
 
 def _tile_length(n_outputs: int, n_taps: int, n_channels: int, n_filters: int) -> int:

@@ -10,6 +10,7 @@
  */
 #include <math.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))
@@ -209,7 +210,10 @@ typedef struct {
 
 static void *take(Space *space, int64_t n, int64_t size) {
     void *piece = space->base ? space->base + space->used : 0;
-    space->used += (n * size + 127) / 64 * 64; /* one line between pieces, of different cache sets */
+    space->used += (n * size + 127) / 128 * 128;
+#ifdef PIECES_APART /* so that a sanitizer sees where one ends */
+    if (piece) piece = aligned_alloc(128, (n * size + 127) / 128 * 128);
+#endif
     return piece;
 }
 
@@ -495,7 +499,7 @@ static void pool_adjoint(const Shape *s, const Arrays *a, const V *y, V *e, V me
 /* The digest of this file, and its compiler. */
 const char *const built_from = BUILT_FROM;
 
-/* Bytes of the workspace, whose address is a multiple of 64. */
+/* Bytes of the workspace, whose address is a multiple of 128. */
 int64_t shallow_workspace(const Shape *shape) {
     Space space = {0, 0};
     arrays(shape, &space);
