@@ -11,6 +11,7 @@ from eeg_sgdr.evaluation import stored
 from eeg_sgdr.evaluation.predictors import to_average
 from eeg_sgdr.jobs.submit import Jobs, gpus, processes
 from eeg_sgdr.jobs.units import Unit, check, check_same, union_with, write_trials
+from eeg_sgdr.networks import kernels
 from eeg_sgdr.parallel.progress import Progress, say
 from eeg_sgdr.parallel.workers import Pool, local_pool
 from eeg_sgdr.settings import Settings, plan
@@ -42,9 +43,14 @@ def train(units: Sequence[Unit], study: Study, n_jobs: int | None, debug: bool) 
                     # A fold holds the tables of all its subjects.
                     del unit.trials, unit.subject
 
+    to_train = sum(map(_epochs_missing, units))
+    with collect_errors(problems, debug):
+        warn_of_missing_kernels(settings, to_train)
+    if problems:
+        return problems
     with (
         _pool(settings, study.root, n_jobs, len(units)) as pool,
-        Progress(sum(map(_epochs_missing, units)), settings.name, shared=_shared_folder(settings)) as steps,
+        Progress(to_train, settings.name, shared=_shared_folder(settings)) as steps,
     ):
         jobs = Jobs(pool, steps)
         # Enough calls that no worker idles while the next unit is prepared; more would take memory.
@@ -174,6 +180,18 @@ def warn_of_rejections(unit: Unit) -> None:
     """Warn if most trials of a unit are rejected."""
     if sentence := rejection_warning(unit.trials.table):
         say(f"{unit.trials.title}: {sentence}", sys.stderr)
+
+
+def warn_of_missing_kernels(settings: Settings, n_epochs: int) -> None:
+    """Say where training takes longer than it need. Raises `UserError` for kernels of another source."""
+    numerics = settings.training.numerics
+    wanted = (settings.network.name, numerics.device, numerics.precision, numerics.threads)
+    if n_epochs and wanted == ("ShallowFBCSPNet", "cpu", "float32", 1) and kernels.missing():
+        say(
+            "This installation has no compiled kernels: ShallowFBCSPNet trains as well, in about twice the "
+            "time (docs/network.md).",
+            sys.stderr,
+        )
 
 
 def _epochs_missing(unit: Unit) -> int:

@@ -98,11 +98,6 @@ def _make_fits(
     training = settings.training
     data, provenance = _data(trials), _provenance()
     fingerprints = {key.name: plan.fingerprint(key, settings, trials.info["fingerprint"]) for key in keys}
-    checkpoints = CheckpointFile(
-        folder.fit(keys[0].name).checkpoint,  # of a stack, one for all
-        {"fits": fingerprints, "store": training.store, **provenance},
-        60 * settings.compute.checkpoint_minutes,
-    )
     own_seeds = training.seeding == "unit"
     members = [
         Member(
@@ -116,6 +111,11 @@ def _make_fits(
     networks = [build_for(data, settings.network, member.seed) for member in members]
     on_cpu = training.numerics.device == "cpu"  # fits are submitted one by one
     engine = OneFit(members[0], networks[0], training) if on_cpu else Stack(members, networks, training)
+    checkpoints = CheckpointFile(
+        folder.fit(keys[0].name).checkpoint,  # of a stack, one for all
+        {"fits": fingerprints, "store": training.store, "form": engine.forward.name, **provenance},
+        60 * settings.compute.checkpoint_minutes,
+    )
     results = train(engine, lambda epoch: tick(steps), checkpoints)
     seconds = checkpoints.seconds / len(keys)
     with defer_interrupts():

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 
 from eeg_sgdr.errors import UserError
+from eeg_sgdr.networks import kernels
 from eeg_sgdr.networks.build import build_network
-from eeg_sgdr.networks.fast import choose, kernels
+from eeg_sgdr.networks.fast import choose
 from eeg_sgdr.networks.fast.compiled import CompiledShallowForward, _Loss
 from eeg_sgdr.networks.forward import BraindecodeForward
 from eeg_sgdr.schedules import WarmRestarts
@@ -225,10 +226,9 @@ def test_a_library_of_another_source_is_refused(tmp_path, monkeypatch):
     (tmp_path / name).symlink_to(kernels.FOLDER / name)
     (tmp_path / "shallow.c").write_text("/* edited */")
     monkeypatch.setattr(kernels, "FOLDER", tmp_path)
-    kernels._load.cache_clear()
-    with pytest.raises(UserError, match=r"another shallow\.c .* pip install -e \."):
-        kernels.find("shallow", torch.float32)
+    for ask in (lambda: kernels.find("shallow", torch.float32), kernels.missing):
+        with pytest.raises(UserError, match=r"another shallow\.c .* pip install -e \."):
+            ask()
     (tmp_path / name).unlink()
-    kernels._load.cache_clear()
     assert kernels.find("shallow", torch.float32) is None
-    kernels._load.cache_clear()
+    assert kernels.missing()

@@ -10,9 +10,9 @@ from torch.autograd.function import once_differentiable
 
 from eeg_sgdr.networks.build import Network
 from eeg_sgdr.networks.dropout import kept_bits
-from eeg_sgdr.networks.fast.kernels import Kernel, find
 from eeg_sgdr.networks.fast.norm import update_running_statistics
 from eeg_sgdr.networks.fast.shallow import ShallowForward
+from eeg_sgdr.networks.kernels import Kernel, find
 
 #: Time of a value and level of the fast transforms, in operations of matrix products.
 TRANSFORM = 9

@@ -1,0 +1,54 @@
+"""The compiled kernel under address and undefined-behaviour sanitizers, driven from C; needs gcc.
+
+    python benchmarks/sanitizers.py [--shapes 200]
+
+Random shapes on arrays of exactly their size, and pieces of the workspace apart from each other, so that a
+step beyond any of them ends the program. Crops and labels that do not exist must be refused.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import hatch_build
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    options.add_argument("--shapes", type=int, default=200)
+    n_shapes = options.parse_args().shapes
+    features = Path("/proc/cpuinfo").read_text()
+    with tempfile.TemporaryDirectory() as folder:
+        for processor, (lanes, _, for_cc) in hatch_build.PROCESSORS.items():
+            if processor == "avx512" and "avx512f" not in features:
+                continue
+            for dtype, (real, integer) in hatch_build.TYPES.items():
+                program = Path(folder) / f"{processor}_{dtype}"
+                flags = [flag for flag in hatch_build.FLAGS if flag not in ("-shared", "-fPIC", "-O3")]
+                sanitizers = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+                sizes = [
+                    f"-DREAL={real}",
+                    f"-DINTEGER={integer}",
+                    f"-DLANES={lanes}",
+                    "-DPIECES_APART",
+                    '-DBUILT_FROM=""',
+                ]
+                files = [
+                    "-I",
+                    str(hatch_build.FOLDER),
+                    __file__.replace(".py", ".c"),
+                    "-o",
+                    str(program),
+                    "-lm",
+                ]
+                subprocess.run(["gcc", *flags, *sanitizers, *for_cc, *sizes, *files], check=True)
+                environment = {"ASAN_OPTIONS": "detect_leaks=0"}  # of pieces that are kept apart
+                print(f"{processor}, {dtype}", flush=True)
+                subprocess.run([program, str(n_shapes)], env=environment, check=True)
+
+
+if __name__ == "__main__":
+    main()
