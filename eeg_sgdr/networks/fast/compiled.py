@@ -33,8 +33,10 @@ class CompiledShallowForward(ShallowForward):
         n_outputs = network.crop_samples - n_taps + 1
         n_filters, _, _, n_channels = module.conv_time_spat.conv_spat.weight.shape
         super().__init__(network, _tile_length(n_outputs, n_taps, n_channels, n_filters))
-        self.kernel = _kernel(network, capability)
-        self.name = self.kernel.name
+        kernel = _kernel(network, capability)
+        if kernel is None:
+            raise ValueError("there is no kernel for this processor")
+        self.kernel, self.name = kernel, kernel.name
         self._n_channels = n_channels
         self._crops_per_unit = min((1, 2, 4), key=lambda n: self._n_lanes(n) / n)
         self._workspace = torch.empty(0, dtype=torch.uint8)
