@@ -10,8 +10,8 @@ CPU times are what processes were given, so that other programs on the machine l
 
 The floor is that of the form in torch: what the machine's matrix products and memory would allow, both
 measured on all cores at once: counted operations of the matrix products over their rate, plus each array of
-more than 2 MiB that an update makes, written once and read once, over the bandwidth of copying. A compiled kernel
-may go below it: its transforms are faster than matrix products, and its arrays stay in the cache.
+more than 2 MiB that an update makes, written once and read once, over the bandwidth of copying. A compiled
+kernel may go below it: its transforms are faster than matrix products, and its arrays stay in the cache.
 """
 
 import argparse
