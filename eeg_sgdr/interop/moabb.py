@@ -106,7 +106,7 @@ _COLUMNS = (
 def _pipelines(settings: Settings) -> dict[str, Pipeline]:
     """Predictors of the configuration by name of the pipeline, which is the same for all seeds."""
     found: dict[str, dict[Group, Predictor]] = {}
-    for predictor in predictors(settings, plan.fits(settings)):
+    for predictor in predictors(settings, plan.evaluated(settings)):
         if predictor.members != "cycles" or predictor.n_snapshots > 1:
             found.setdefault(_name(predictor), {})[predictor.seed_group] = predictor
     return {**found, **({"baseline": {(): CLASSICAL}} if settings.baseline else {})}

@@ -54,7 +54,8 @@ class Jobs:
             completed = [unit for unit in self._units if unit not in pending]
             self._units = [unit for unit in self._units if unit in pending]
             yield from completed
-            if enough:
+            # Upon a completed unit, the caller may have begun another.
+            if enough and not completed:
                 return
 
     def _submit_fits(self, unit: Unit, keys: Sequence[FitKey], patience_s: float) -> None:

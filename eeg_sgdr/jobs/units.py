@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,9 @@ from eeg_sgdr import settings as config
 from eeg_sgdr.data.cache import Trials, prepare, prepare_fold
 from eeg_sgdr.data.sources import Source, find_label, open_source
 from eeg_sgdr.data.splits import Fold, folds
+from eeg_sgdr.data.validation import InnerTrials, split_seed
 from eeg_sgdr.errors import UserError
+from eeg_sgdr.evaluation import rate_choice
 from eeg_sgdr.evaluation.predictors import to_average
 from eeg_sgdr.jobs.tasks import check_fits
 from eeg_sgdr.parallel import workers
@@ -29,6 +31,7 @@ class Unit:
     """A subject or fold to be trained: its recordings, settings and results.
 
     Its results are read once, before its fits are submitted; workers check the disk again before each fit.
+    Where rates are chosen, the fits on its inner training part are a unit of their own, which comes first.
     """
 
     label: str
@@ -40,10 +43,25 @@ class Unit:
     others: list[FitKey] = field(default_factory=list)
     #: Error of a fit, after which pending fits of the unit are cancelled.
     failure: UserError | None = None
+    #: The unit whose rates this one's fits choose.
+    outer: "Unit | None" = None
+
+    @cached_property
+    def inner(self) -> "Unit | None":
+        """The unit of the fits by which rates are chosen; None where none are."""
+        if self.settings.training.rate_choice is None:
+            return None
+        return replace(
+            self, settings=plan.inner(self.settings), folder=self.folder.rate_choice, others=[], outer=self
+        )
 
     @cached_property
     def trials(self) -> Trials:
         """Its trials, from the cache or made now."""
+        if self.outer:
+            choice = self.outer.settings.training.rate_choice
+            assert choice
+            return InnerTrials(self.outer.trials, choice.validation, split_seed(self.outer.settings))
         data_dir = Path(self.settings.compute.data_dir)
         if self.fold:
             return prepare_fold(self.fold, self.source, self.settings, data_dir)
@@ -56,9 +74,21 @@ class Unit:
 
     @cached_property
     def missing(self) -> list[FitKey]:
-        """Fits that are not on disk, or lack epochs to be stored."""
+        """Fits that are not on disk, or lack epochs to be stored; of chosen rates if none of `inner` is."""
         every_epoch = self.settings.training.store == "epochs"
-        return [key for key in plan.fits(self.settings) if not self.subject.has(key, every_epoch)]
+        wanted = rate_choice.wanted(self.subject, self.settings)
+        return [key for key in wanted if not self.subject.has(key, every_epoch)]
+
+    @property
+    def foreseen(self) -> list[FitKey]:
+        """Missing fits as far as they are known: tuned ones while their rates are not chosen yet."""
+        if self.inner is None or not self.inner.missing:
+            return self.missing
+        choice = self.settings.training.rate_choice
+        assert choice
+        if choice.outer == "all":
+            return self.missing
+        return [key for key in plan.evaluated(self.settings) if key.rate == "tuned"]
 
     @cached_property
     def lacks_baseline(self) -> bool:
@@ -164,14 +194,17 @@ def _check_fingerprint(content: dict[str, Any], expected: str, folder: FitFolder
 
 def check(unit: Unit, pool: Pool) -> None:
     """Refuse a unit with damaged or incompatible results, or that cannot be trained, before writing."""
+    if unit.inner:
+        check(unit.inner, pool)
     check_same(unit)
+    foreseen = unit.foreseen
     # Damaged files are reported now, not after hours of training.
     for key in unit.subject.done:
-        if key not in unit.missing:
+        if key not in foreseen:
             unit.subject.predictions(key)
             if unit.subject.has_averages(key):
                 unit.subject.averaged_predictions(key)
-    if unit.missing:
+    if foreseen:
         # In a process of its own, so that no training process's random state is advanced.
         workers.run_all(check_fits, [(unit.trials, unit.settings, pool.is_local)], 1)
 

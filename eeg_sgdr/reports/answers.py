@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from eeg_sgdr.evaluation.rate_choice import missing_fits
 from eeg_sgdr.evaluation.units import expected_units
 from eeg_sgdr.reports import html
 from eeg_sgdr.reports.html import Html, Row, phrase
 from eeg_sgdr.reports.wording import mixed_versions, schedule_name
-from eeg_sgdr.settings import Comparison, Settings, Side, plan
+from eeg_sgdr.settings import Comparison, Settings, Side
 from eeg_sgdr.settings.types import joined
 from eeg_sgdr.storage.results import Results
 
@@ -61,7 +62,6 @@ def answers(comparison: pd.DataFrame, settings: Settings) -> list[Answer]:
 def unfinished(results: Results, found: Sequence[Answer]) -> list[str]:
     """Warnings before any number: fits that are missing, failed, or made with mixed versions."""
     settings = results.settings
-    asked = plan.fits(settings)
     by_label = {subject.label: subject for subject in results.subjects}
     expected = expected_units(settings) or by_label
     absent = [label for label in expected if label not in by_label or not by_label[label].done]
@@ -69,7 +69,7 @@ def unfinished(results: Results, found: Sequence[Answer]) -> list[str]:
     if absent:
         texts.append(f"Unfinished: no fit is done of {_units(settings, absent)}.")
     for label, subject in by_label.items():
-        missing = [key.name for key in asked if key not in subject.fits]
+        missing = missing_fits(subject, settings)
         if missing and label not in absent:
             texts.append(f"Unfinished: of {subject.title}, these fits are missing: {', '.join(missing)}.")
         texts += [f"Failed: {subject.title}, {name} ({why})." for name, why in subject.failed.items()]

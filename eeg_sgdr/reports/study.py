@@ -43,8 +43,11 @@ from eeg_sgdr.storage.results import Results, Subject, fit_seconds, trial_second
 def publish(results: Results) -> list[Path]:
     """Write Figure 4 and the study's report, where two subjects, or folds, have the reference."""
     settings = results.settings
-    wanted = {key for seed in settings.training.seeds for key in reference(settings, seed).fits}
-    if sum(not wanted.isdisjoint(subject.done) for subject in results.subjects) < 2:
+    references = [reference(settings, seed) for seed in settings.training.seeds]
+    with_reference = [
+        subject for subject in results.subjects if any(is_done(subject, one) for one in references)
+    ]
+    if len(with_reference) < 2:
         return []
     study = folders.Study(results.root)
     figure = figure4(results.comparison, settings)
@@ -211,7 +214,11 @@ def _predicting(subject: Subject, predictor: Predictor) -> list[float]:
     if predictor == CLASSICAL:
         each = [trial_seconds(subject.baseline or {})]
     else:
-        each = [trial_seconds(subject.fits[key]) for key in predictor.fits for _ in predictor.states]
+        each = [
+            trial_seconds(subject.fits[subject.trained(key)])
+            for key in predictor.fits
+            for _ in predictor.states
+        ]
     known = [seconds for seconds in each if seconds is not None]
     return [sum(known)] if len(known) == len(each) else []
 

@@ -26,7 +26,7 @@ from eeg_sgdr.settings.recordings import (
     TriggerChannel,
 )
 from eeg_sgdr.settings.study import MAX_JOBS, Compute, Settings
-from eeg_sgdr.settings.training import NetworkSettings, Numerics, Training
+from eeg_sgdr.settings.training import NetworkSettings, Numerics, RateChoice, Training
 
 __all__ = [
     "MAX_JOBS",
@@ -49,6 +49,7 @@ __all__ = [
     "OptimizerSettings",
     "PhysioNetRecordings",
     "Preprocessing",
+    "RateChoice",
     "Recordings",
     "Reference",
     "SGDSettings",

@@ -16,13 +16,13 @@ class Reference(Model):
         Name of the arm.
     budget : int
         Its budget.
-    rate : float
-        Its initial rate.
+    rate : float or "tuned"
+        Its initial rate, or the one that is chosen in each subject or fold.
     """
 
     schedule: ArmName
     budget: Epochs
-    rate: Rate
+    rate: Rate | Literal["tuned"]
 
 
 class Side(Model):
@@ -35,8 +35,9 @@ class Side(Model):
     members : "single", "cycles" or "averaged"
         The last snapshot alone, the ensemble of the last cycles' snapshots, or one network with the mean of
         their weights.
-    rates : "each" or "all"
-        Rate by rate, or the probabilities of all rates averaged.
+    rates : "each", "all" or "tuned", optional
+        Rate by rate, the probabilities of all rates averaged, or the rate that is chosen in each subject or
+        fold (``training.rate_choice``). By default tuned where rates are chosen, else each.
     budget : int, optional
         Budget of the arm; its last end when null.
     seeds : int
@@ -45,7 +46,7 @@ class Side(Model):
 
     schedule: ArmName
     members: Literal["single", "cycles", "averaged"] = "single"
-    rates: Literal["each", "all"] = "each"
+    rates: Literal["each", "all", "tuned"] | None = None
     budget: Epochs | None = None
     seeds: Count = 1
 
@@ -79,7 +80,8 @@ class Evaluation(Model):
     batch_norm_statistics : "recomputed" or "running"
         Which batch-norm statistics scored states have.
     reference : Reference
-        By default the step arm at the last cycle end, with the first rate.
+        By default the step arm at the last cycle end, with the first rate or, where rates are chosen, the
+        chosen one.
     comparisons : list of Comparison
         By default those of every warm_restarts arm against the first step arm with a budget equal to its
         last cycle end, and against the baseline; one that needs more seeds than there are is left out of

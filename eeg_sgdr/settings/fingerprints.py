@@ -10,8 +10,8 @@ from eeg_sgdr.settings.preprocessing import SubjectSplit
 from eeg_sgdr.settings.study import Settings
 from eeg_sgdr.settings.types import identifying, label_order, with_earlier
 
-#: Settings of training that change no fit: lists that only grow, and what is stored.
-GROWING = {"initial_rates", "seeds", "store"}
+#: Settings of training that change no fit: lists that only grow, what is stored, and how rates are chosen.
+GROWING = {"initial_rates", "seeds", "store", "rate_choice"}
 
 #: The same of an arm.
 GROWING_OF_ARMS = {"budgets", "initial_rates"}
@@ -20,8 +20,9 @@ GROWING_OF_ARMS = {"budgets", "initial_rates"}
 def union(stored: Settings, asked: Settings, where: str) -> Settings:
     """Settings of a results folder extended by those of a new run.
 
-    Lists (subjects, rates, seeds, budgets, arms, the baseline) only grow; everything else that enters a
-    fingerprint must be equal, or a `UserError` names the differences. Settings of tables alone are as asked.
+    Lists (subjects, rates, seeds, budgets, arms, the baseline) only grow, and a choice of rates may be added;
+    everything else that enters a fingerprint must be equal, or a `UserError` names the differences. Settings
+    of tables alone are as asked.
     A setting that the folder is older than, and that ``asked`` does not name, stays as the folder has it.
     """
     asked = with_earlier(asked, stored)
@@ -49,6 +50,9 @@ def union(stored: Settings, asked: Settings, where: str) -> Settings:
             grown["initial_rates"] = sorted({*stored.initial_rates(name), *asked.initial_rates(name)})
     for key in ("initial_rates", "seeds"):
         data["training"][key] = sorted({*getattr(stored.training, key), *getattr(asked.training, key)})
+    data["training"]["rate_choice"] = (
+        data["training"]["rate_choice"] or stored.model_dump(mode="json")["training"]["rate_choice"]
+    )
     data["baseline"] = data["baseline"] or stored.model_dump(mode="json")["baseline"]
     subjects = {*stored.recordings.subjects, *asked.recordings.subjects}
     data["recordings"]["subjects"] = sorted(subjects, key=label_order)
@@ -65,6 +69,11 @@ def _identity(settings: Settings, other: Settings) -> dict[str, Any]:
     data["schedules"] = {name: arm for name, arm in data["schedules"].items() if name in other.schedules}
     if not (settings.baseline and other.baseline):
         del data["baseline"]
+    if settings.training.rate_choice and other.training.rate_choice:
+        # Which outer fits are made is as asked.
+        data["training"]["rate_choice"] = settings.training.rate_choice.model_dump(
+            mode="json", exclude={"outer"}
+        )
     return data
 
 

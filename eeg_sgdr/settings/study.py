@@ -11,7 +11,7 @@ from eeg_sgdr.settings.evaluation import Comparison, Evaluation, Reference, Side
 from eeg_sgdr.settings.preprocessing import AnySplit, Baseline, Preprocessing
 from eeg_sgdr.settings.recordings import AnyRecordings
 from eeg_sgdr.settings.training import NetworkSettings, Training
-from eeg_sgdr.settings.types import ArmName, Integer, Model, Number
+from eeg_sgdr.settings.types import AnyRate, ArmName, Integer, Model, Number
 
 #: Most fits at a time, and most fits of a subject.
 MAX_JOBS, MAX_FITS = 1024, 100_000
@@ -91,6 +91,26 @@ class Settings(Model):
         """Initial rates of an arm, its own or those of ``training``."""
         return self.schedules[arm].initial_rates or self.training.initial_rates
 
+    def rates_alone(self, arm: str) -> tuple[AnyRate, ...]:
+        """Rates of an arm's predictors of one rate: the initial ones, if all are trained; the chosen one."""
+        choice = self.training.rate_choice
+        if choice is None:
+            return self.initial_rates(arm)
+        return (*(self.initial_rates(arm) if choice.outer == "all" else ()), "tuned")
+
+    def paired_rates(self, arm: str) -> tuple[AnyRate, ...]:
+        """Rates at which arms are set beside each other: the chosen one, else one by one."""
+        return ("tuned",) if self.training.rate_choice else self.initial_rates(arm)
+
+    @model_validator(mode="after")
+    def _subjects_validate_across_subjects(self) -> "Settings":
+        choice = self.training.rate_choice
+        if choice and choice.validation == "subject" and self.split.by != "subject":
+            raise ValueError(
+                "training.rate_choice.validation: subject needs split.by subject; give run, session or tail"
+            )
+        return self
+
     @model_validator(mode="after")
     def _schedules_serve_every_rate(self) -> "Settings":
         if "baseline" in self.schedules:
@@ -118,8 +138,18 @@ class Settings(Model):
         evaluation = self.evaluation
         comparisons = evaluation.comparisons
         if comparisons is None:
-            rates = {name: self.initial_rates(name) for name in self.schedules}
+            rates = {name: self.paired_rates(name) for name in self.schedules}
             comparisons = _default_comparisons(self.schedules, rates, with_baseline=self.baseline is not None)
+        default: dict[str, object] = {"rates": "tuned" if self.training.rate_choice else "each"}
+        comparisons = tuple(
+            one.model_copy(
+                update={
+                    letter: side.model_copy(update={} if side.rates else default)
+                    for letter, side in (("a", one.a), ("b", one.b))
+                }
+            )
+            for one in comparisons
+        )
         names = [comparison.name for comparison in comparisons]
         if len(set(names)) < len(names):
             raise ValueError("evaluation.comparisons: each needs a name of its own")
@@ -132,10 +162,10 @@ class Settings(Model):
         for comparison in comparisons:
             self._check_rates(comparison)
         _check_arm(self.schedules, reference.schedule, reference.budget, "evaluation.reference")
-        known = self.initial_rates(reference.schedule)
+        known = self.rates_alone(reference.schedule)
         if reference.rate not in known:
             raise ValueError(
-                f"evaluation.reference: {reference.rate} is none of the initial rates of "
+                f"evaluation.reference: {reference.rate} is none of the rates of the fits of "
                 f"{reference.schedule} ({', '.join(map(str, known))})"
             )
         complete = evaluation.model_copy(update={"reference": reference, "comparisons": comparisons})
@@ -148,7 +178,7 @@ class Settings(Model):
         name, arm = next(iter((conventional or arms).items()))
         ends = [max(rival.budgets) for rival in arms.values() if rival.leaves_snapshots]
         budget = ends[0] if ends and ends[0] in arm.budgets else max(arm.budgets)
-        return Reference(schedule=name, budget=budget, rate=self.initial_rates(name)[0])
+        return Reference(schedule=name, budget=budget, rate=self.paired_rates(name)[0])
 
     def _check_averages(self, side: Side) -> None:
         """Refuse averaged weights of an arm that has no two snapshots to average."""
@@ -162,8 +192,21 @@ class Settings(Model):
             )
 
     def _check_rates(self, comparison: Comparison) -> None:
-        """Refuse a comparison rate by rate, or over all rates, of arms with different lists of rates."""
-        arms = [side.schedule for side in (comparison.a, comparison.b) if side.schedule != "baseline"]
+        """Refuse rates that are not trained, and rates one by one, or all, of arms with different lists."""
+        choice = self.training.rate_choice
+        sides = [side for side in (comparison.a, comparison.b) if side.schedule != "baseline"]
+        for side in sides:
+            if side.rates == "tuned" and choice is None:
+                raise ValueError(
+                    f"evaluation.comparisons: {comparison.name!r} is of tuned rates, but none are chosen; "
+                    "set training.rate_choice, or give rates: each"
+                )
+            if side.rates != "tuned" and choice and choice.outer == "chosen":
+                raise ValueError(
+                    f"evaluation.comparisons: {comparison.name!r} needs fits at every rate; set "
+                    "training.rate_choice.outer to all, or give rates: tuned"
+                )
+        arms = [side.schedule for side in sides if side.rates != "tuned"]
         if len({frozenset(self.initial_rates(arm)) for arm in arms}) > 1:
             lists = " and ".join(f"{arm} has {', '.join(map(str, self.initial_rates(arm)))}" for arm in arms)
             raise ValueError(
@@ -180,9 +223,14 @@ def _check_arm(arms: Mapping[str, Arm], name: str, budget: int | None, where: st
 
 
 def _default_comparisons(
-    arms: Mapping[str, Arm], rates: Mapping[str, tuple[float, ...]], with_baseline: bool
+    arms: Mapping[str, Arm],
+    rates: Mapping[str, tuple[AnyRate, ...]],
+    with_baseline: bool,
 ) -> tuple[Comparison, ...]:
-    """Comparisons of every arm that leaves snapshots with the conventional arm at an equal budget."""
+    """Comparisons of every arm that leaves snapshots with the conventional arm at an equal budget.
+
+    Those over all rates are left out where ``rates`` says that these are tuned.
+    """
     comparisons = []
     leaving = {name: arm for name, arm in arms.items() if arm.leaves_snapshots}
     for name, arm in leaving.items():
@@ -211,23 +259,27 @@ def _default_comparisons(
                 a=Side(schedule=name, members="cycles"),
                 b=Side(schedule=name),
             ),
-            Comparison(
-                name=f"{prefix}snapshots of all rates against {rival} fits of all rates, at equal cost",
-                a=Side(schedule=name, members="cycles", rates="all"),
-                b=Side(schedule=equal[0], budget=budget, rates="all"),
-            ),
         ]
-        n_members = n_averaged(len(arm.schedule(rates[name][0], budget).ends))
-        # An ensemble of one is already compared at equal cost.
-        if n_members > 1:
+        first = rates[name][0]
+        if not isinstance(first, str):
             comparisons.append(
                 Comparison(
-                    name=f"{prefix}snapshots of all rates against {rival} fits of all rates and {n_members} "
-                    "seeds, at equal numbers of networks",
+                    name=f"{prefix}snapshots of all rates against {rival} fits of all rates, at equal cost",
                     a=Side(schedule=name, members="cycles", rates="all"),
-                    b=Side(schedule=equal[0], budget=budget, rates="all", seeds=n_members),
+                    b=Side(schedule=equal[0], budget=budget, rates="all"),
                 )
             )
+            n_members = n_averaged(len(arm.schedule(first, budget).ends))
+            # An ensemble of one is already compared at equal cost.
+            if n_members > 1:
+                comparisons.append(
+                    Comparison(
+                        name=f"{prefix}snapshots of all rates against {rival} fits of all rates and "
+                        f"{n_members} seeds, at equal numbers of networks",
+                        a=Side(schedule=name, members="cycles", rates="all"),
+                        b=Side(schedule=equal[0], budget=budget, rates="all", seeds=n_members),
+                    )
+                )
         if with_baseline:
             comparisons.append(
                 Comparison(

@@ -67,7 +67,13 @@ class SubjectFolder:
         self.evaluation = root / "evaluation.csv"
         self.evaluation_record = root / "evaluation.json"
         self.report = root / "report.html"
+        self.rates = root / "rates.csv"
         self.baseline = FitFolder(root / "baseline")
+
+    @property
+    def rate_choice(self) -> "SubjectFolder":
+        """The folder of the fits by which rates are chosen."""
+        return SubjectFolder(self.root / "rate_choice")
 
     def fit(self, name: str) -> "FitFolder":
         """The folder of a fit."""

@@ -1,7 +1,7 @@
 """Results of a study, its subjects and folds, read from the folder when needed."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,25 @@ class Subject:
         table = schemas.read_table(self.folder.evaluation, schemas.EVALUATION, self.folder.evaluation)
         return table.fillna({"fold": "", "rates": "", "seeds": ""})
 
+    @cached_property
+    def rates(self) -> pd.DataFrame:
+        """rates.csv, validation errors by arm, budget and rate; without rows where no rates are chosen."""
+        path = self.folder.rates
+        if not path.is_file():
+            return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in schemas.RATES.items()})
+        sha256 = schemas.digest_of(path, self.evaluation_record, path)
+        return schemas.read_table(path, schemas.RATES, path, sha256)
+
+    @cached_property
+    def chosen(self) -> dict[tuple[str, int], float]:
+        """Chosen rate of each arm and budget, as rates.csv lists it."""
+        return chosen_rates(self.rates)
+
+    def trained(self, key: FitKey) -> FitKey:
+        """A fit itself or, for a tuned one, that at the chosen rate; tuned where there is none."""
+        rate = self.chosen.get((key.schedule, key.budget), key.rate)
+        return replace(key, rate=rate) if key.rate == "tuned" else key
+
     @property
     def overall(self) -> pd.DataFrame:
         """The rows of evaluation.csv over all test trials; a fold has others for each of its subjects."""
@@ -137,8 +156,8 @@ class Subject:
 
     @cached_property
     def tested(self) -> pd.DataFrame:
-        """The rows of trials.csv that were tested: those that were not rejected."""
-        return self.trials[(self.trials["split"] == "test") & (self.trials["rejected"] == "")]
+        """The rows of trials.csv that were tested, or validated: those that were not rejected."""
+        return self.trials[(self.trials["split"] != "train") & (self.trials["rejected"] == "")]
 
     def predictions(self, key: FitKey) -> dict[str, np.ndarray]:
         """predictions.npz of a fit."""
@@ -233,6 +252,12 @@ class Subject:
                 "that was changed and run again."
             )
         return arrays
+
+
+def chosen_rates(table: pd.DataFrame) -> dict[tuple[str, int], float]:
+    """Chosen rate of each arm and budget in a table of the columns of rates.csv."""
+    rows = table[table["chosen"]]
+    return dict(zip(zip(rows["schedule"], rows["budget"], strict=True), rows["rate"], strict=True))
 
 
 def _predictions(folder: folders.FitFolder, content: Mapping[str, Any]) -> dict[str, np.ndarray]:

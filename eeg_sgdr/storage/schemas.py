@@ -29,7 +29,7 @@ from eeg_sgdr.storage import files, folders
 #: or less in a JSON file takes another number.
 FORMAT = 2
 
-#: Columns of trials.csv, evaluation.csv and history.csv.
+#: Columns of trials.csv, evaluation.csv, rates.csv and history.csv.
 TRIALS = {
     "trial": int,
     "onset_s": float,
@@ -46,6 +46,14 @@ EVALUATION: dict[str, Any] = defaultdict(
         "error": float,
     },
 )
+
+#: rates.csv: validation errors by which rates are chosen.
+RATES = {
+    "schedule": str,
+    **dict.fromkeys(("budget", "n_seeds", "n_validation"), int),
+    **dict.fromkeys(("rate", "error", "nll"), float),
+    "chosen": bool,
+}
 
 HISTORY = {"epoch": int, "first_rate": float, "last_rate": float, "loss": float, "seconds": float}
 
@@ -81,6 +89,10 @@ _SIDE = {
     "n_snapshots": ("Int64", "snapshots of each fit that are averaged, M"),
     "n_networks": ("Int64", "networks that predict: N times M, or N where weights are averaged"),
     "epochs_spent": ("Int64", "epochs of training of all fits together"),
+    "epochs_tuning": (
+        "Int64",
+        "epochs of the fits by which its rate was chosen, not counted in those",
+    ),
 }
 
 #: Sample sizes and numbers.
