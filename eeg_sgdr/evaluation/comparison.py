@@ -9,6 +9,7 @@ from eeg_sgdr.evaluation.anytime import anytime
 from eeg_sgdr.evaluation.descriptive import curve, diverged, untested
 from eeg_sgdr.evaluation.ensembles import ensemble
 from eeg_sgdr.evaluation.inference import hypothesis_tests
+from eeg_sgdr.evaluation.rate_choice import choices
 from eeg_sgdr.evaluation.stored import Facts, bring_up_to_date, facts
 from eeg_sgdr.evaluation.units import read_errors, read_subject_errors
 from eeg_sgdr.storage import files, folders
@@ -37,6 +38,7 @@ def _table(results: Results, of_unit: Mapping[str, Facts]) -> pd.DataFrame:
         *untested(settings, errors),
         *ensemble(settings, errors, {unit: known.surface for unit, known in of_unit.items()}),
         *anytime(settings, errors),
+        *choices(settings, errors, {subject.label: subject.rates for subject in results.subjects}),
         *diverged(settings, errors, {unit: known.last_loss for unit, known in of_unit.items()}),
     ]
     table = pd.DataFrame(rows, columns=list(COMPARISON))

@@ -1,11 +1,24 @@
 """Rates chosen inside the training part, by the errors of inner fits on its validation trials."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
 from eeg_sgdr.evaluation import metrics
-from eeg_sgdr.evaluation.predictors import fit_keys
-from eeg_sgdr.evaluation.tables import labels
+from eeg_sgdr.evaluation.predictors import Predictor, fit_keys, last_snapshot
+from eeg_sgdr.evaluation.tables import labels, records
+from eeg_sgdr.evaluation.units import (
+    Group,
+    Row,
+    UnitErrors,
+    UnitValues,
+    describe,
+    mean_errors,
+    mean_of,
+    sample_size,
+)
 from eeg_sgdr.settings import Settings, plan
 from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.storage.results import Subject, chosen_rates
@@ -13,6 +26,10 @@ from eeg_sgdr.storage.schemas import RATES
 
 #: Decimals to which errors averaged over seeds are compared: equal ones may differ in their last bits.
 DECIMALS = 12
+
+
+#: Columns of rates.csv that a fit has.
+_FIT = ("schedule", "budget", "rate")
 
 
 def choose(subject: Subject, settings: Settings) -> pd.DataFrame:
@@ -71,3 +88,63 @@ def missing_fits(subject: Subject, settings: Settings) -> list[str]:
 def wanted(subject: Subject, settings: Settings) -> list[FitKey]:
     """The fits of a subject or fold on its whole training part, as its inner fits choose them."""
     return plan.wanted(settings, chosen_rates(choose(subject, settings)))
+
+
+def choices(settings: Settings, errors: UnitErrors, rates: Mapping[str, pd.DataFrame]) -> list[Row]:
+    """Rows of every arm, budget and rate: validation error, and fraction of units that chose the rate.
+
+    Described, not tested. ``rates`` are the tables of `choose`, by unit.
+    """
+    choice = settings.training.rate_choice
+    if choice is None:
+        return []
+    seed = choice.seeds[0]
+    validation, was_chosen = (
+        replace(
+            errors,
+            of_unit={
+                unit: {
+                    last_snapshot(FitKey(row["schedule"], row["budget"], row["rate"], seed)): float(
+                        row[column]
+                    )
+                    for row in records(table)
+                }
+                for unit, table in rates.items()
+            },
+        )
+        for column in ("error", "chosen")
+    )
+    rows = []
+    for arm, of_arm in settings.schedules.items():
+        every = settings.initial_rates(arm)
+        for budget in of_arm.budgets:
+            fits = [FitKey(arm, budget, rate, seed) for rate in every]
+            for key in fits:
+                inner = _sides(key, choice.seeds[:1])
+                rows.append(_row(settings, "validation error", mean_errors(validation, inner), key))
+                rows.append(_row(settings, "chosen", mean_errors(was_chosen, inner), key))
+                if choice.outer == "all":
+                    tested = mean_errors(errors, _sides(key, settings.training.seeds))
+                    rows.append(_row(settings, "test error", tested, key))
+            edges = [last_snapshot(key) for key in fits if key.rate in (min(every), max(every))]
+            if len(every) > 1:  # the edge of a list of one is none
+                found = mean_errors(was_chosen, {(seed,): [[one] for one in edges]})
+                rows.append(_row(settings, "chosen at the edge of the list", found, *edges[0].fits))
+    return rows
+
+
+def _sides(key: FitKey, seeds: Sequence[int]) -> dict[Group, list[list[Predictor]]]:
+    """The last snapshot of a fit, seed by seed, as the one side of `mean_errors`."""
+    return {(seed,): [[last_snapshot(replace(key, seed=seed))]] for seed in seeds}
+
+
+def _row(settings: Settings, quantity: str, found: UnitValues, key: FitKey) -> Row:
+    """Mean over units of a value of a fit, or of the sum of those of several."""
+    choice = settings.training.rate_choice
+    assert choice
+    about = {"family": "rate choice", "quantity": quantity, "side": "a"}
+    about |= {**describe(settings, [last_snapshot(key)]), **sample_size(found)}
+    if quantity == "test error":
+        return {**about, "metric": "error", **mean_of(found.values[:, 0])}
+    metric = "error" if quantity == "validation error" else "fraction"
+    return {**about, "metric": metric, "n_seeds": len(choice.seeds), **mean_of(found.values.sum(axis=1))}

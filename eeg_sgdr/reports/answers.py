@@ -154,7 +154,9 @@ def _cost(row: Row, letter: str) -> tuple[str, ...]:
     if not row[f"n_networks_{letter}"]:
         return ("no network",)
     networks = _count(row, f"n_networks_{letter}", "network")
-    return (*networks, " from ", *_count(row, f"epochs_spent_{letter}", "epoch"), " of training")
+    tuning = (", and ", *_count(row, f"epochs_tuning_{letter}", "epoch"), " of tuning")
+    training = (*_count(row, f"epochs_spent_{letter}", "epoch"), " of training")
+    return (*networks, " from ", *training, *(tuning if row[f"epochs_tuning_{letter}"] else ()))
 
 
 def side_words(settings: Settings, side: Side) -> str:
@@ -187,8 +189,13 @@ def _trainings(answer: Answer) -> tuple[Html | None, Html | None]:
     return spread, Html(", ").join(seeds) if seeds else None
 
 
-def how_sure(settings: Settings, found: Iterable[Answer], descriptive: Sequence[Row]) -> Html:
-    """The limits of these results: units, seeds, power, and rates at the edge."""
+def how_sure(
+    settings: Settings, found: Iterable[Answer], descriptive: Sequence[Row], chosen: Sequence[Row]
+) -> Html:
+    """The limits of these results: units, seeds, power, and rates at the edge.
+
+    ``descriptive`` and ``chosen`` are the rows of the families descriptive and rate choice.
+    """
     n_folds = len(expected_units(settings)) if settings.unit == "fold" else 0
     comparisons = []
     for answer in found:
@@ -197,6 +204,7 @@ def how_sure(settings: Settings, found: Iterable[Answer], descriptive: Sequence[
         is_small = 0 < answer.difference["n_units"] < FEW_UNITS
         comparisons.append((answer.comparison.name, detectable, is_small, *_trainings(answer)))
     edge = [row for row in descriptive if row["quantity"] == "best rate, at the edge of the list"]
+    often = [row for row in chosen if row["quantity"].endswith("edge of the list") and row["estimate"] >= 0.5]
     return html.render(
         "how_sure.html",
         unit=settings.unit,
@@ -205,4 +213,5 @@ def how_sure(settings: Settings, found: Iterable[Answer], descriptive: Sequence[
         few_folds=n_folds if n_folds < FEW_FOLDS else 0,
         comparisons=comparisons,
         best_at_the_edge=[(row, html.points(row)) for row in edge],
+        chosen_at_the_edge=[(row, html.points(row)) for row in often],
     )

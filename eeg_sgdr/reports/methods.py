@@ -7,7 +7,7 @@ from eeg_sgdr.data.quality import rejection_warning
 from eeg_sgdr.networks.patterns import READERS
 from eeg_sgdr.reports.wording import counted, enumerated, schedule_name, versions
 from eeg_sgdr.schedules import n_averaged
-from eeg_sgdr.settings import Settings, SGDSettings, Split, SubjectSplit
+from eeg_sgdr.settings import RateChoice, Settings, SGDSettings, Split, SubjectSplit
 from eeg_sgdr.settings.types import joined, plain
 from eeg_sgdr.storage.results import Subject
 
@@ -126,8 +126,25 @@ def _training(settings: Settings) -> str:
             f"{inputs}{optimizer} on the cross-entropy of {logits}, with batches of "
             f"{training.batch_size}{rates}, and {enumerated('seed', training.seeds)}; "
             f"trainings that share a seed share initial weights, data order and dropout{own}.",
+            *([_rate_choice(training.rate_choice)] if training.rate_choice else []),
             *(_schedule(settings, name) for name in settings.schedules),
         ]
+    )
+
+
+def _rate_choice(choice: RateChoice) -> str:
+    validation = {
+        "run": "the last training run of each subject",
+        "session": "the last training session of each subject",
+        "subject": "one fifth of the training subjects",
+        "tail": "the last fifth of the trials of each training run",
+    }[choice.validation]
+    others = "" if choice.outer == "chosen" else ", and at all other rates"
+    return (
+        "One initial rate was chosen for each schedule and number of epochs inside the training part: with "
+        f"each rate, networks were trained ({enumerated('seed', choice.seeds)}) without {validation}, on "
+        "whose trials the last snapshot that erred least decided (ties: by the negative log-likelihood, then "
+        f"the lower rate). The whole training part was trained on at the chosen rate{others}."
     )
 
 
@@ -335,10 +352,16 @@ def choices(settings: Settings) -> list[str]:
 def _shared(settings: Settings) -> str:
     """What both sides of a comparison share, and the rivals that are not among them."""
     own = [name for name, arm in settings.schedules.items() if arm.optimizer]
+    optimizers = f"; optimizers of their own have {joined(own)}" if own else ""
+    if settings.training.rate_choice:
+        return (
+            "Both sides of a comparison chose their initial rate the same way, and share the batch size, "
+            f"which was tuned for neither{optimizers}. Early stopping is not compared."
+        )
     if own:
         return (
-            "Both sides of a comparison share initial rates and batch size; none was tuned for either; "
-            f"optimizers of their own have {joined(own)}. Early stopping is not compared."
+            "Both sides of a comparison share initial rates and batch size; none was tuned for either"
+            f"{optimizers}. Early stopping is not compared."
         )
     return (
         "Both sides of a comparison share initial rates, weight decay, momentum and batch size; none was "

@@ -17,7 +17,7 @@ from eeg_sgdr.evaluation.predictors import (
 )
 from eeg_sgdr.evaluation.stored import Facts, facts
 from eeg_sgdr.evaluation.units import folds_of_subjects
-from eeg_sgdr.reports import answers, folds, methods, tables
+from eeg_sgdr.reports import answers, folds, methods, rates, tables
 from eeg_sgdr.reports.answers import Answer
 from eeg_sgdr.reports.figures.curves import save, slopes
 from eeg_sgdr.reports.figures.figure4 import MOST_BANDS, arms_drawn, figure4, reference_row
@@ -68,6 +68,7 @@ def page(results: Results) -> str:
     found = answers.answers(comparison, settings)
     unit = settings.unit
     descriptive = numbered_lines(comparison, "descriptive")
+    chosen = numbered_lines(comparison, "rate choice")
     simulated = "simulated recordings, " if settings.recordings.simulated else ""
     return assemble(
         f"{settings.name}: {simulated}all {unit}s",
@@ -77,7 +78,8 @@ def page(results: Results) -> str:
             "What was tested": tables.comparisons(found, unit) if found else render("nothing_tested.html"),
             f"{unit.capitalize()}s": _units(results, found),
             **(_across(results, found) if unit == "fold" else {}),
-            "How sure this is": answers.how_sure(settings, found, descriptive),
+            **rates.of_study(comparison, settings),
+            "How sure this is": answers.how_sure(settings, found, descriptive, chosen),
             "How many networks are averaged": tables.averaged(comparison, settings),
             "Before the end": tables.anytime(comparison, unit),
             "Beside the tests": tables.descriptive(descriptive, unit),

@@ -9,6 +9,7 @@ from eeg_sgdr.evaluation.rate_choice import missing_fits
 from eeg_sgdr.evaluation.statistics import McNemar
 from eeg_sgdr.evaluation.tables import IDENTITY, distinct, identity, records, seed_by_seed
 from eeg_sgdr.networks.patterns import READERS, spatial_patterns
+from eeg_sgdr.reports import rates
 from eeg_sgdr.reports.data import recordings
 from eeg_sgdr.reports.figures import curves, heads
 from eeg_sgdr.reports.headline import Contender, Headline, headline, side_by_side
@@ -56,6 +57,7 @@ def content(results: Results, subject: Subject, leading: Headline) -> dict[str, 
         "Test error against epochs": _test_errors(subject, leading),
         "All predictors": _predictors(subject, leading),
         "Confusions, and how far probabilities can be believed": _reliability(subject, settings, leading),
+        **rates.of_unit(subject, settings),
         "Recordings": recordings(subject),
         "Training": _training(subject, settings),
         "What the network learned": activation_patterns(subject, settings, leading),
@@ -225,8 +227,8 @@ def result(subject: Subject, settings: Settings, leading: Headline) -> list[str]
 
 
 def _condition(subject: Subject, predictor: Predictor) -> str:
-    rates = [key.rate for key in map(subject.trained, predictor.fits)]
-    initial = f"an initial rate of {rates[0]}" if len(rates) == 1 else f"initial rates {joined(rates)}"
+    values = [key.rate for key in map(subject.trained, predictor.fits)]
+    initial = f"an initial rate of {values[0]}" if len(values) == 1 else f"initial rates {joined(values)}"
     if predictor.fits[0].rate == "tuned":
         initial += ", chosen inside the training part"
     return f"after {counted(predictor.epoch, 'epoch')} from {initial}"

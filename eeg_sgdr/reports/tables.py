@@ -76,6 +76,7 @@ def comparisons(found: Sequence[Answer], unit: str) -> Html:
         ("Epochs", lambda one: pair(one.difference, "epochs")),
         ("Networks averaged", lambda one: pair(one.difference, "n_networks")),
         ("Epochs spent", lambda one: pair(one.difference, "epochs_spent")),
+        ("Epochs of tuning", lambda one: pair(one.difference, "epochs_tuning")),
         ("Updates, mean", lambda one: _both(one.rows, "updates", partial(whole, column="estimate"))),
         *_basis(unit, lambda one: one.difference),
     ]
@@ -88,7 +89,7 @@ def comparisons(found: Sequence[Answer], unit: str) -> Html:
         costs,
         answered,
         "What the sides of each comparison are and cost: epochs spent and updates are those of one "
-        "predictor's trainings together.",
+        "predictor's trainings together, without those of tuning, by which its rate was chosen.",
     )
 
 

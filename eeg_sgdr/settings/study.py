@@ -164,9 +164,10 @@ class Settings(Model):
         _check_arm(self.schedules, reference.schedule, reference.budget, "evaluation.reference")
         known = self.rates_alone(reference.schedule)
         if reference.rate not in known:
+            hint = "" if self.training.rate_choice is None else "; where rates are chosen, give rate: tuned"
             raise ValueError(
-                f"evaluation.reference: {reference.rate} is none of the rates of the fits of "
-                f"{reference.schedule} ({', '.join(map(str, known))})"
+                f"evaluation.reference: {reference.rate} is none of the initial rates of "
+                f"{reference.schedule} ({', '.join(map(str, known))}){hint}"
             )
         complete = evaluation.model_copy(update={"reference": reference, "comparisons": comparisons})
         object.__setattr__(self, "evaluation", complete)

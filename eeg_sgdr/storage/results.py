@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.settings import Settings
-from eeg_sgdr.settings.plan import FitKey
+from eeg_sgdr.settings.plan import FitKey, at_chosen_rates
 from eeg_sgdr.storage import folders, schemas
 
 __all__ = ["Results", "Subject", "load_results"]
@@ -362,7 +362,7 @@ class Results:
         subject: str | int | None = None,
         schedule: str | None = None,
         budget: int | None = None,
-        rate: float | None = None,
+        rate: float | Literal["tuned"] | None = None,
         seed: int = 0,
         statistics: str = "recomputed",
         *,
@@ -378,8 +378,8 @@ class Results:
             Name of the arm. It, budget and rate may be left out where one fit alone is like the rest.
         budget : int
             Epochs.
-        rate : float
-            Initial rate.
+        rate : float or "tuned"
+            Initial rate, or the one that was chosen.
         seed : int
             Seed.
         statistics : "recomputed" or "running"
@@ -399,9 +399,10 @@ class Results:
         if (subject is None) == (fold is None):
             raise UserError("probabilities: name either a subject or, across subjects, a fold.")
         unit = self.subject(subject) if subject is not None else self.fold(str(fold))
+        done = at_chosen_rates(unit.done, unit.chosen) if rate == "tuned" else unit.done
         asked = {"schedule": schedule, "budget": budget, "rate": rate, "seed": seed}
-        wanted = {name: value for name, value in asked.items() if value is not None}
-        matching = [key for key in unit.done if wanted.items() <= asdict(key).items()]
+        wanted = {name: value for name, value in asked.items() if value not in (None, "tuned")}
+        matching = [key for key in done if wanted.items() <= asdict(key).items()]
         if len(matching) != 1:
             raise UserError(
                 f"{unit.folder.root}: has {len(matching) or 'no'} fits of "

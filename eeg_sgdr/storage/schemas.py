@@ -181,6 +181,12 @@ QUANTITIES = {
         "reached": "fraction of units in which one side is within so many points",
         "ratio of epochs": "first epochs of b by those of a, median",
     },
+    "rate choice": {
+        "validation error": "of the last snapshot at one rate, by which rates are chosen; mean over units",
+        "test error": "of the last snapshots at the same rate, where fits with all rates are made",
+        "chosen": "fraction of units for which this rate was chosen",
+        "chosen at the edge of the list": "fraction of units whose chosen rate is the lowest or highest",
+    },
     "training": {
         "diverged": "fraction of fits whose last loss is above ln k, that of guessing",
     },

@@ -28,6 +28,7 @@ from eeg_sgdr.reports.figures.canvas import (
     style,
     ticks_apart,
 )
+from eeg_sgdr.reports.wording import rates_title
 from eeg_sgdr.settings import Settings, plan
 from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.storage import files
@@ -150,7 +151,7 @@ def errors(evaluation: pd.DataFrame, chance: float) -> Figure:
             )
             if rows["seeds"].nunique() > 1:
                 panel.plot(rows["epoch"], rows["error"] * 100, ".", color=colour, markersize=4, alpha=0.5)
-        panel.set(title=_rates_title(group), xlabel="Epochs trained", xscale="log")
+        panel.set(title=rates_title(group), xlabel="Epochs trained", xscale="log")
         panel.set_xticks(ticks_apart(sorted(set(of_group["epoch"]))))
         panel.xaxis.set_minor_locator(NullLocator())
         plain_numbers(panel.xaxis)
@@ -169,10 +170,6 @@ def series_name(evaluation: pd.DataFrame, schedule: str, members: str) -> str:
         return schedule
     words = {"single": "last snapshot", "cycles": "ensemble of snapshots", "averaged": "averaged weights"}
     return f"{schedule}, {words[members]}"
-
-
-def _rates_title(rates: str) -> str:
-    return f"initial rate {rates}" if "+" not in rates else f"rates {rates.replace('+', ' and ')} averaged"
 
 
 @matplotlib.rc_context(STYLE)
