@@ -75,8 +75,8 @@ def prepared_shape(unit: Unit) -> Shape | None:
     recordings = unit.source.local_recordings(unit.fold.train[0] if unit.fold else unit.label)
     if recordings is None:
         return None
-    # No network needs the baseline's covariances.
-    trials = make_trials(recordings, unit.settings.model_copy(update={"baseline": None}))
+    # No network needs baselines' covariances.
+    trials = make_trials(recordings, unit.settings.model_copy(update={"baselines": ()}))
     n_train, n_channels, n_samples = trials.train.x.shape
     n_test = len(trials.test.x)
     if unit.fold:
@@ -223,7 +223,7 @@ def _named(units: Sequence[Unit]) -> str:
 
 def _others(units: Sequence[Unit]) -> Iterator[str]:
     """Lines on the numbers of missing baselines, and of fits to be averaged, if there are any."""
-    n = sum(unit.lacks_baseline for unit in units)
+    n = sum(len(unit.missing_baselines) for unit in units)
     if n:
         yield f"Baselines missing: {n}."
     n = sum(len(unit.to_average) for unit in units)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from eeg_sgdr import settings as config
 from eeg_sgdr.schedules import Schedule
-from eeg_sgdr.settings import Settings
+from eeg_sgdr.settings import Baseline, Settings
 
 
 @dataclass(frozen=True, order=True)
@@ -50,9 +50,9 @@ def schedule_of(key: FitKey, settings: Settings) -> Schedule:
     return settings.schedules[key.schedule].warmed_up(key.rate, key.budget)
 
 
-def baseline_fingerprint(settings: Settings, data: str) -> str:
-    """Fingerprint of the baseline's result, given that of the trials; the configuration has a baseline."""
-    return config.fingerprint({"data": data, **config.baseline_settings(settings)})
+def baseline_fingerprint(baseline: Baseline, data: str) -> str:
+    """Fingerprint of a baseline's result, given that of the trials."""
+    return config.fingerprint({"data": data, **config.baseline_settings(baseline)})
 
 
 def fingerprint(key: FitKey, settings: Settings, data: str) -> str:
