@@ -42,8 +42,8 @@ def curve(settings: Settings, subject_errors: UnitErrors) -> list[Row]:
     rows = []
     for by_seed in series.values():
         rows += _point(settings, subject_errors, by_seed)
-    for one in settings.baselines:
-        rows += _point(settings, subject_errors, {(): classical(one.name)})
+    for baseline in settings.baselines:
+        rows += _point(settings, subject_errors, {(): classical(baseline.name)})
     return rows
 
 
