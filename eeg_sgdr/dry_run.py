@@ -79,8 +79,8 @@ def prepared_shapes(unit: Unit) -> dict[Unit, Shape]:
     recordings = unit.source.local_recordings(unit.fold.train[0] if unit.fold else unit.label)
     if recordings is None:
         return {}
-    # No network needs the baseline's covariances.
-    trials = make_trials(recordings, unit.settings.model_copy(update={"baseline": None}))
+    # No network needs baselines' covariances.
+    trials = make_trials(recordings, unit.settings.model_copy(update={"baselines": ()}))
     n_train, n_channels, n_samples = trials.train.x.shape
     n_test, table = len(trials.test.x), trials.table
     if unit.fold:
@@ -249,7 +249,7 @@ def _named(units: Sequence[Unit]) -> str:
 
 def _others(units: Sequence[Unit]) -> Iterator[str]:
     """Lines on the numbers of missing baselines, and of fits to be averaged, if there are any."""
-    n = sum(unit.lacks_baseline for unit in units)
+    n = sum(len(unit.missing_baselines) for unit in units)
     if n:
         yield f"Baselines missing: {n}."
     n = sum(len(unit.to_average) for unit in units)

@@ -118,9 +118,9 @@ def prepare(source: Source, subject: str, settings: Settings, data_dir: Path) ->
     fingerprint = config.fingerprint(
         {"settings": config.data_settings(settings), "subject": subject, "files": files}
     )
-    # The baseline's covariances lie beside the windows, but no ConvNet depends on them.
+    # Baselines' covariances lie beside the windows, but no ConvNet depends on them.
     contents = config.fingerprint(
-        {"data": fingerprint, **config.baseline_settings(settings), "edition": CACHE_VERSION}
+        {"data": fingerprint, **config.covariance_settings(settings), "edition": CACHE_VERSION}
     )
     folder = cache / "trials" / contents[:32]
     with lock(cache / "trials" / f"{folder.name}.lock"):

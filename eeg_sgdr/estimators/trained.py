@@ -156,7 +156,7 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
             )
         classes = self._classes(recording, where)
         recordings = self.settings.recordings.model_copy(update={"classes": classes})
-        settings = self.settings.model_copy(update={"recordings": recordings, "baseline": None})
+        settings = self.settings.model_copy(update={"recordings": recordings, "baselines": ()})
         return extract_windows(Recording("new", "0", str(number), recording.raw), sensors, settings)
 
     def _classes(self, recording: "_CuedRaw", where: str) -> dict[str, tuple[str, ...]]:

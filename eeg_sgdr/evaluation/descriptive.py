@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from eeg_sgdr.evaluation.predictors import (
-    CLASSICAL,
     Predictor,
+    classical,
     last_snapshot,
     members_at,
     predictors,
@@ -30,7 +30,7 @@ from eeg_sgdr.settings.plan import FitKey, ends_of
 
 
 def curve(settings: Settings, subject_errors: UnitErrors) -> list[Row]:
-    """Every predictor of one seed and the baseline: error, and improvement over the reference (Figure 4).
+    """Every predictor of one seed and every baseline: error, and improvement over the reference (Figure 4).
 
     Medians over subjects with quartiles; improvement is positive where the error is below the reference's.
     """
@@ -42,15 +42,18 @@ def curve(settings: Settings, subject_errors: UnitErrors) -> list[Row]:
     rows = []
     for by_seed in series.values():
         rows += _point(settings, subject_errors, by_seed)
-    if settings.baseline:
-        rows += _point(settings, subject_errors, {CLASSICAL.seed_group: CLASSICAL})
+    for baseline in settings.baselines:
+        rows += _point(settings, subject_errors, {(): classical(baseline.name)})
     return rows
 
 
 def _point(settings: Settings, errors: UnitErrors, by_seed: dict[Group, Predictor]) -> list[Row]:
     groups = seed_groups(settings, 1)
-    # The baseline has no seeds; it is compared with the reference of each.
-    pairs = {group: [[by_seed.get(group, CLASSICAL)], [reference(settings, *group)]] for group in groups}
+    # A baseline has no seeds; it is compared with the reference of each.
+    pairs = {
+        group: [[by_seed[group if group in by_seed else ()]], [reference(settings, *group)]]
+        for group in groups
+    }
     alone = mean_errors(errors, {group: [[one]] for group, one in by_seed.items()})
     both = mean_errors(errors, pairs)
     a, b = pairs[groups[0]]

@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 
 from eeg_sgdr.schedules import n_averaged
-from eeg_sgdr.settings import Settings, Side, plan
+from eeg_sgdr.settings import BASELINES, Settings, Side, plan
 from eeg_sgdr.settings.plan import Chosen, FitKey, ends_of
 from eeg_sgdr.settings.types import AnyRate
 from eeg_sgdr.storage.results import Subject, fit_seconds
@@ -19,18 +19,20 @@ Value = TypeVar("Value")
 class Predictor:
     """N fits times M snapshots, whose probabilities, or weights within each fit, are averaged equally."""
 
-    #: Of one arm and budget, over rates and seeds; none for the baseline.
+    #: Of one arm and budget, over rates and seeds; none for a baseline.
     fits: tuple[FitKey, ...]
     #: Epochs of each fit's snapshots, ascending; the last is when the prediction can be made.
     epochs: tuple[int, ...]
     #: "single" (the last snapshot), "cycles" (of the last cycles), "averaged" (their weights), "consecutive"
     #: (epochs), or "baseline".
     members: str
+    #: Name of the classical baseline; empty for others.
+    baseline: str = ""
 
     @property
     def schedule(self) -> str:
-        """Name of the arm, or "baseline"."""
-        return self.fits[0].schedule if self.fits else "baseline"
+        """Name of the arm or baseline."""
+        return self.baseline or self.fits[0].schedule
 
     @property
     def budget(self) -> int:
@@ -54,7 +56,7 @@ class Predictor:
 
     @property
     def seed_group(self) -> tuple[int, ...]:
-        """Seeds whose probabilities are averaged; none for the baseline."""
+        """Seeds whose probabilities are averaged; none for a baseline."""
         return tuple(dict.fromkeys(key.seed for key in self.fits))
 
     @property
@@ -128,8 +130,9 @@ def read_stored(
     return Stored(with_tuned(snapshots, chosen), with_tuned(weights, chosen))
 
 
-#: The classical baseline, which is no average of fits.
-CLASSICAL = Predictor((), (), "baseline")
+def classical(name: str) -> Predictor:
+    """A classical baseline, which is no average of fits."""
+    return Predictor((), (), "baseline", name)
 
 
 def predictors(settings: Settings, available: Iterable[FitKey]) -> list[Predictor]:
@@ -230,8 +233,8 @@ def seed_groups(settings: Settings, size: int) -> list[tuple[int, ...]]:
 
 def side_predictors(settings: Settings, side: Side, seeds: tuple[int, ...]) -> list[Predictor]:
     """Predictors of a comparison's side at the end of its budget, per rate or over all, per seed group."""
-    if side.schedule == "baseline":
-        return [CLASSICAL]
+    if side.schedule in BASELINES:
+        return [classical(side.schedule)]
     budget = side.budget or max(settings.schedules[side.schedule].budgets)
     rates: Rates = ("tuned",) if side.rates == "tuned" else settings.initial_rates(side.schedule)
     groups = [rates] if side.rates == "all" else [(rate,) for rate in rates]
@@ -260,8 +263,8 @@ def last_snapshot(key: FitKey) -> Predictor:
 
 def is_done(subject: Subject, predictor: Predictor) -> bool:
     """Whether a subject has all fits of a predictor, and their averaged weights if it needs them."""
-    if predictor == CLASSICAL:
-        return subject.baseline is not None and subject.baseline["state"] == "done"
+    if predictor.baseline:
+        return subject.baselines.get(predictor.baseline, {}).get("state") == "done"
     fits = [subject.trained(key) for key in predictor.fits]
     averaged = predictor.members != "averaged" or all(map(subject.has_averages, fits))
     return averaged and all(key in subject.fits and subject.fits[key]["state"] == "done" for key in fits)
@@ -274,9 +277,9 @@ class TrainingTimes:
         self._after_epochs: dict[tuple[str, FitKey], np.ndarray] = {}
 
     def seconds(self, subject: Subject, predictor: Predictor) -> float:
-        """Seconds of all fits of a predictor up to its epoch, or of the baseline's fit."""
-        if predictor == CLASSICAL:
-            return fit_seconds(subject.baseline or {})
+        """Seconds of all fits of a predictor up to its epoch, or of a baseline's fit."""
+        if predictor.baseline:
+            return fit_seconds(subject.baselines[predictor.baseline])
         fits = map(subject.trained, predictor.fits)
         return float(sum(self._of_fit(subject, key)[predictor.epoch - 1] for key in fits))
 

@@ -11,7 +11,7 @@ from eeg_sgdr.evaluation import rate_choice, tables
 from eeg_sgdr.evaluation.ensembles import stored_errors, surface_predictors
 from eeg_sgdr.evaluation.metrics import METRICS
 from eeg_sgdr.evaluation.predictors import Predictor, Stored, read_stored, with_tuned
-from eeg_sgdr.settings import Settings, plan
+from eeg_sgdr.settings import BASELINES, Settings, plan
 from eeg_sgdr.settings.plan import Chosen, FitKey
 from eeg_sgdr.storage import files, schemas
 from eeg_sgdr.storage.results import Subject, chosen_rates
@@ -95,8 +95,7 @@ def fingerprint(subject: Subject, settings: Settings) -> str:
     training = settings.training
     folder = subject.folder
     done = {key.name: subject.fits[key] for key in subject.done}
-    if subject.baseline and subject.baseline["state"] == "done":
-        done["baseline"] = subject.baseline
+    done |= {name: content for name, content in subject.baselines.items() if content["state"] == "done"}
     return config.fingerprint(
         {
             "version": VERSION,
@@ -137,7 +136,7 @@ def _digest(subject: Subject, name: str, content: Mapping[str, Any]) -> str:
     listed: str = content.get("sha256", {}).get("predictions.npz", "")
     if listed:
         return listed
-    path = (subject.folder.baseline if name == "baseline" else subject.folder.fit(name)).predictions
+    path = (subject.folder.baseline if name in BASELINES else subject.folder.fit)(name).predictions
     return schemas.file_digest(path) if path.is_file() else ""
 
 

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from eeg_sgdr.data.splits import folds
-from eeg_sgdr.evaluation.predictors import CLASSICAL, Predictor, predictors
+from eeg_sgdr.evaluation.predictors import Predictor, classical, predictors
 from eeg_sgdr.evaluation.statistics import mean_interval, quartiles, tally
 from eeg_sgdr.evaluation.tables import COST, IDENTITY, identity, records
-from eeg_sgdr.settings import Settings, SubjectSplit, plan
+from eeg_sgdr.settings import BASELINES, Settings, SubjectSplit, plan
+from eeg_sgdr.settings.types import plain
 
 #: Seeds of one predictor: one, or those that it averages over.
 Group = tuple[int, ...]
@@ -86,7 +87,7 @@ def _read(
         n_test[row[column]] = row["n_test"]
     expected = {
         predictor: identity(predictor)
-        for predictor in (*predictors(settings, plan.evaluated(settings)), CLASSICAL)
+        for predictor in (*predictors(settings, plan.evaluated(settings)), *map(classical, BASELINES))
     }
     of_unit = {
         unit: {predictor: errors[row] for predictor, row in expected.items() if row in errors}
@@ -189,8 +190,8 @@ def _side(settings: Settings, letter: str, side: Sequence[Predictor]) -> Row:
 
 def _label(predictor: Predictor) -> str:
     """For instance "restarts cycles", or "step single, 2 seeds"."""
-    if predictor == CLASSICAL:
-        return "baseline"
+    if predictor.baseline:
+        return plain(predictor.baseline)
     n_seeds = len(predictor.seed_group)
     return f"{predictor.schedule} {predictor.members}" + ("" if n_seeds == 1 else f", {n_seeds} seeds")
 

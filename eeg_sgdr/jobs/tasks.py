@@ -244,16 +244,18 @@ def _average(
             )
 
 
-def make_baseline(settings: Settings, trials: Trials, folder: folders.FitFolder) -> None:
-    """Fit the classical baseline and write its folder, unless another process does; wait for it."""
+def make_baseline(settings: config.Baseline, trials: Trials, folder: folders.FitFolder) -> None:
+    """Fit a classical baseline and write its folder, unless another process does; wait for it."""
     with folders.fit_lock(folder, patience_s=-1):
         if not folder.fit.is_file():
-            with memory_errors(f"{trials.title}, baseline", "run the same command with a lower --jobs"):
+            with memory_errors(
+                f"{trials.title}, {settings.name}", "run the same command with a lower --jobs"
+            ):
                 _make_baseline(settings, trials, folder)
 
 
-def _make_baseline(settings: Settings, trials: Trials, folder: folders.FitFolder) -> None:
-    """Fit the baseline and write its files; fit.json, written last, marks it as complete."""
+def _make_baseline(settings: config.Baseline, trials: Trials, folder: folders.FitFolder) -> None:
+    """Fit a baseline and write its files; fit.json, written last, marks it as complete."""
     from eeg_sgdr.training import baseline
 
     started = time.perf_counter()
@@ -261,9 +263,13 @@ def _make_baseline(settings: Settings, trials: Trials, folder: folders.FitFolder
     outcome = {"state": "failed", "why": why} if why else {"state": "done"}
     prediction_s = None
     if not why:
-        model = baseline.fit(np.array(trials.array("band_train")), np.array(trials.array("y_train")))
-        test = np.array(trials.array("band_test"))
+        train, test = np.array(trials.array("band_train")), np.array(trials.array("band_test"))
+        if isinstance(settings, config.Recentred):
+            train = baseline.recentre(train, _sessions(trials, "train"))
+        model = baseline.fit(train, np.array(trials.array("y_train")))
         fitted = time.perf_counter()
+        if isinstance(settings, config.Recentred):
+            test = baseline.recentre(test, _sessions(trials, "test"), causal=settings.mode == "causal")
         probabilities = baseline.predict_proba(model, test)
         prediction_s = (time.perf_counter() - fitted) / len(test)
         # Without batch norm, both kinds of statistics give the same probabilities.
@@ -279,6 +285,12 @@ def _make_baseline(settings: Settings, trials: Trials, folder: folders.FitFolder
             "seconds": schemas.durations(time.perf_counter() - started, prediction_s),
         },
     )
+
+
+def _sessions(trials: Trials, part: str) -> np.ndarray:
+    """Number of the subject's session that each training or test trial is of; shape (n_trials,)."""
+    rows = trials.table.set_index("trial").loc[trials.array(f"trials_{part}")]
+    return rows.groupby(["subject", "session"], sort=False).ngroup().to_numpy()
 
 
 def _not_for_baseline(trials: Trials) -> str:

@@ -18,7 +18,7 @@ from eeg_sgdr.evaluation.predictors import to_average
 from eeg_sgdr.jobs.tasks import check_fits
 from eeg_sgdr.parallel import workers
 from eeg_sgdr.parallel.workers import Pool
-from eeg_sgdr.settings import Settings, SubjectSplit, plan
+from eeg_sgdr.settings import Baseline, Settings, SubjectSplit, plan
 from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.settings.types import is_number
 from eeg_sgdr.storage import files, schemas
@@ -91,9 +91,9 @@ class Unit:
         return [key for key in plan.evaluated(self.settings) if key.rate == "tuned"]
 
     @cached_property
-    def lacks_baseline(self) -> bool:
-        """Whether the baseline of the configuration is not on disk."""
-        return self.settings.baseline is not None and self.subject.baseline is None
+    def missing_baselines(self) -> list[Baseline]:
+        """Baselines of the configuration that are not on disk."""
+        return [one for one in self.settings.baselines if one.name not in self.subject.baselines]
 
     @cached_property
     def to_average(self) -> list[FitKey]:
@@ -102,7 +102,7 @@ class Unit:
 
     def results(self) -> Subject:
         """Its results after training."""
-        changed = self.missing or self.to_average or self.lacks_baseline
+        changed = self.missing or self.to_average or self.missing_baselines
         return Subject(self.folder) if changed else self.subject
 
 
@@ -178,9 +178,10 @@ def union_with(study: Study, settings: Settings) -> Settings:
 def check_same(unit: Unit) -> None:
     """Refuse a folder whose fits were made with other settings or other recordings."""
     settings, subject, data = unit.settings, unit.subject, unit.trials.info["fingerprint"]
-    if settings.baseline and subject.baseline:
-        expected = plan.baseline_fingerprint(settings, data)
-        _check_fingerprint(subject.baseline, expected, unit.folder.baseline)
+    for one in settings.baselines:
+        if one.name in subject.baselines:
+            expected = plan.baseline_fingerprint(one, data)
+            _check_fingerprint(subject.baselines[one.name], expected, unit.folder.baseline(one.name))
     for key in plan.fits(settings):
         if key in subject.fits:
             expected = plan.fingerprint(key, settings, data)

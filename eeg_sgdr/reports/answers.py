@@ -10,7 +10,7 @@ from eeg_sgdr.evaluation.units import expected_units
 from eeg_sgdr.reports import html
 from eeg_sgdr.reports.html import Html, Row, phrase
 from eeg_sgdr.reports.wording import mixed_versions, schedule_name
-from eeg_sgdr.settings import Comparison, Settings, Side
+from eeg_sgdr.settings import BASELINES, Comparison, Settings, Side
 from eeg_sgdr.settings.types import joined
 from eeg_sgdr.storage.results import Results
 
@@ -114,7 +114,7 @@ def sentence(settings: Settings, answer: Answer) -> Html:
         too_few = row["status"] == "left out"
         why = f"left out: {row['missing']}" if too_few else "nothing of it is there"
         return phrase(f"{name}not answered ({why}).")
-    was = "was" if answer.comparison.a.schedule == "baseline" else "were"
+    was = "was" if answer.comparison.a.schedule in BASELINES else "were"
     parts: list[str] = [f"{name}{a} {was} ", *_verdict(row), f" {b} ("]
     if not pd.isna(row["low"]):
         # Where a is worse, the interval's sign is not that of the sentence.
@@ -150,7 +150,7 @@ def _verdict(row: Row) -> tuple[str, ...]:
 
 
 def _cost(row: Row, letter: str) -> tuple[str, ...]:
-    """Networks and epochs of one predictor of a side; the baseline has none."""
+    """Networks and epochs of one predictor of a side; a baseline has none."""
     if not row[f"n_networks_{letter}"]:
         return ("no network",)
     networks = _count(row, f"n_networks_{letter}", "network")
@@ -161,8 +161,8 @@ def _cost(row: Row, letter: str) -> tuple[str, ...]:
 
 def side_words(settings: Settings, side: Side) -> str:
     """Name a side of a comparison in sentences."""
-    if side.schedule == "baseline":
-        return "the classical baseline"
+    if side.schedule in BASELINES:
+        return f"the {BASELINES[side.schedule]}"
     schedule = schedule_name(settings, side.schedule)
     every = (["each rate"] if side.rates == "all" else []) + (
         [f"each of {side.seeds} seeds"] if side.seeds > 1 else []

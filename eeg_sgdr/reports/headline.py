@@ -16,7 +16,7 @@ from eeg_sgdr.evaluation.predictors import (
     tuned,
 )
 from eeg_sgdr.evaluation.statistics import McNemar, binomial_interval, mcnemar
-from eeg_sgdr.settings import Comparison, Settings, Side
+from eeg_sgdr.settings import BASELINES, Comparison, Settings, Side
 from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.storage.results import Subject
 
@@ -93,7 +93,7 @@ def _seed_by_seed(settings: Settings) -> list[Comparison]:
         one
         for one in settings.evaluation.comparisons or ()
         if one.a.seeds == one.b.seeds == 1
-        and "baseline" not in (one.a.schedule, one.b.schedule)
+        and not BASELINES.keys() & {one.a.schedule, one.b.schedule}
         and can_predict(settings, one.a)
         and can_predict(settings, one.b)
     ]

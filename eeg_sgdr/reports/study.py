@@ -8,7 +8,6 @@ import pandas as pd
 
 from eeg_sgdr.evaluation.inference import pairs
 from eeg_sgdr.evaluation.predictors import (
-    CLASSICAL,
     Predictor,
     is_done,
     reference,
@@ -188,7 +187,7 @@ def timings(results: Results) -> list[str]:
         return []
     return [
         "What one predictor took, on average over those that are there: its trainings one after the other, "
-        "scoring left out; a trial (from its window on, or its covariance for the baseline) predicted by one "
+        "scoring left out; a trial (from its window on, or its covariance for a baseline) predicted by one "
         "of its networks, given many trials at a time, times the number of networks averaged.",
         *sentences,
     ]
@@ -205,16 +204,16 @@ def _of_side(
 
 
 def _training(subject: Subject, known: Facts, predictor: Predictor) -> float:
-    """Seconds of training of all fits of a predictor, or of the baseline's fit."""
-    if predictor == CLASSICAL:
-        return fit_seconds(subject.baseline or {})
+    """Seconds of training of all fits of a predictor, or of a baseline's fit."""
+    if predictor.baseline:
+        return fit_seconds(subject.baselines[predictor.baseline])
     return float(sum(known.seconds[key] for key in predictor.fits))
 
 
 def _predicting(subject: Subject, predictor: Predictor) -> list[float]:
     """Seconds to predict one trial; empty where not measured."""
-    if predictor == CLASSICAL:
-        each = [trial_seconds(subject.baseline or {})]
+    if predictor.baseline:
+        each = [trial_seconds(subject.baselines[predictor.baseline])]
     else:
         each = [
             trial_seconds(subject.fits[subject.trained(key)])

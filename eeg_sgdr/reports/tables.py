@@ -98,7 +98,7 @@ def _both(rows: Mapping[tuple[str, str], Row], quantity: str, shown: Callable[[R
 
 
 def _rates(row: Row) -> str:
-    """Initial rates of both sides, once if equal; the baseline has none."""
+    """Initial rates of both sides, once if equal; a baseline has none."""
     both = (row["rates_a"], row["rates_b"])
     return " : ".join(dict.fromkeys(rates for rates in both if rates)).replace("+", " + ")
 
@@ -157,7 +157,7 @@ def curves(comparison: pd.DataFrame) -> Html:
 
 
 def _spent(row: Row, column: str) -> str:
-    return "none" if row["arm_a"] == "baseline" else whole(row, column)
+    return "none" if row["snapshots_a"] == "baseline" else whole(row, column)
 
 
 #: Rows of two sides, by quantity and side.

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
+from eeg_sgdr.settings.preprocessing import BASELINES
 from eeg_sgdr.settings.types import ArmName, Count, Epochs, Model, Rate
 
 
@@ -26,12 +27,13 @@ class Reference(Model):
 
 
 class Side(Model):
-    """One side of a comparison; ``baseline`` alone names the classical baseline.
+    """One side of a comparison; the name of a baseline may stand alone in its place.
 
     Attributes
     ----------
     schedule : str
-        Name of the arm, or ``baseline``.
+        Name of the arm or baseline: ``baseline`` (the tangent space or, where it is not in the list of
+        baselines, the first), ``recentred_causal`` or ``recentred_transductive``.
     members : "single", "cycles" or "averaged"
         The last snapshot alone, the ensemble of the last cycles' snapshots, or one network with the mean of
         their weights.
@@ -53,7 +55,7 @@ class Side(Model):
     @model_validator(mode="before")
     @classmethod
     def _baseline_alone(cls, data: Any) -> Any:
-        return {"schedule": data} if data == "baseline" else data
+        return {"schedule": data} if isinstance(data, str) and data in BASELINES else data
 
 
 class Comparison(Model):
@@ -84,7 +86,7 @@ class Evaluation(Model):
         chosen one.
     comparisons : list of Comparison
         By default those of every warm_restarts arm against the first step arm with a budget equal to its
-        last cycle end, and against the baseline; one that needs more seeds than there are is left out of
+        last cycle end, and against every baseline; one that needs more seeds than there are is left out of
         the tests, and said so.
     """
 

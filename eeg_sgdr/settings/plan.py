@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from eeg_sgdr import settings as config
 from eeg_sgdr.schedules import Schedule
-from eeg_sgdr.settings import Settings
+from eeg_sgdr.settings import Baseline, Settings
 from eeg_sgdr.settings.types import AnyRate
 
 
@@ -80,7 +80,7 @@ def inner(settings: Settings) -> Settings:
     assert choice is not None
     update = {"seeds": choice.seeds, "store": "ends", "rate_choice": None}
     training = settings.training.model_copy(update=update)
-    return settings.model_copy(update={"training": training, "baseline": None})
+    return settings.model_copy(update={"training": training, "baselines": ()})
 
 
 def tuning_epochs(key: FitKey, settings: Settings) -> int:
@@ -103,9 +103,9 @@ def ends_of(key: FitKey, settings: Settings) -> tuple[int, ...]:
     return arm.schedule(settings.initial_rates(key.schedule)[0], key.budget).ends
 
 
-def baseline_fingerprint(settings: Settings, data: str) -> str:
-    """Fingerprint of the baseline's result, given that of the trials; the configuration has a baseline."""
-    return config.fingerprint({"data": data, **config.baseline_settings(settings)})
+def baseline_fingerprint(baseline: Baseline, data: str) -> str:
+    """Fingerprint of a baseline's result, given that of the trials."""
+    return config.fingerprint({"data": data, **config.baseline_settings(baseline)})
 
 
 def fingerprint(key: FitKey, settings: Settings, data: str) -> str:

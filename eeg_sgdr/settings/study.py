@@ -1,6 +1,6 @@
 """The whole configuration, and defaults that depend on several sections."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -8,7 +8,14 @@ from pydantic import Field, model_validator
 from eeg_sgdr.schedules import n_averaged
 from eeg_sgdr.settings.arms import AnyArm, Arm
 from eeg_sgdr.settings.evaluation import Comparison, Evaluation, Reference, Side
-from eeg_sgdr.settings.preprocessing import AnySplit, Baseline, Preprocessing
+from eeg_sgdr.settings.preprocessing import (
+    BASELINES,
+    AnyBaseline,
+    AnySplit,
+    Baseline,
+    Preprocessing,
+    TangentSpace,
+)
 from eeg_sgdr.settings.recordings import AnyRecordings
 from eeg_sgdr.settings.training import NetworkSettings, Training
 from eeg_sgdr.settings.types import AnyRate, ArmName, Integer, Model, Number
@@ -63,8 +70,9 @@ class Settings(Model):
         How every fit is trained.
     schedules : dict of arms
         The schedules that are compared, by name.
-    baseline : Baseline, optional
-        The classical rival; null leaves it out.
+    baselines : list of Baseline
+        The classical rivals, an empty list for none; their results do not depend on each other. In place of
+        it, ``baseline`` holds the tangent space alone, ``{band_hz: [8, 30]}``, or null.
     evaluation : Evaluation
         What the tables use.
     compute : Compute
@@ -78,9 +86,14 @@ class Settings(Model):
     network: NetworkSettings = NetworkSettings()
     training: Training = Training()
     schedules: dict[ArmName, AnyArm] = Field(min_length=1)
-    baseline: Baseline | None = Baseline()
+    baselines: tuple[AnyBaseline, ...] = (TangentSpace(kind="tangent_space"),)
     evaluation: Evaluation = Evaluation()
     compute: Compute = Compute()
+
+    @property
+    def band_hz(self) -> tuple[float, float] | None:
+        """The band of all baselines; None without baselines."""
+        return self.baselines[0].band_hz if self.baselines else None
 
     @property
     def unit(self) -> Literal["subject", "fold"]:
@@ -113,8 +126,8 @@ class Settings(Model):
 
     @model_validator(mode="after")
     def _schedules_serve_every_rate(self) -> "Settings":
-        if "baseline" in self.schedules:
-            raise ValueError("schedules.baseline: tables call the classical baseline so; give another name")
+        for name in self.schedules.keys() & BASELINES:
+            raise ValueError(f"schedules.{name}: tables call the {BASELINES[name]} so; give another name")
         n_fits = len(self.training.seeds) * sum(
             len(arm.budgets) * len(self.initial_rates(name)) for name, arm in self.schedules.items()
         )
@@ -133,21 +146,28 @@ class Settings(Model):
         return self
 
     @model_validator(mode="after")
+    def _baselines_share_covariances(self) -> "Settings":
+        names = [one.name for one in self.baselines]
+        if len({*names}) < len(names):
+            raise ValueError(f"baselines: {', '.join(names)} are not all different; name each once")
+        bands = [list(band) for band in dict.fromkeys(one.band_hz for one in self.baselines)]
+        if len(bands) > 1:
+            raise ValueError(
+                f"baselines: all read the same covariances; give each the same band_hz (now "
+                f"{' and '.join(map(str, bands))})"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _complete_evaluation(self) -> "Settings":
         """Fill in the reference and the comparisons, and check what they name."""
         evaluation = self.evaluation
         comparisons = evaluation.comparisons
         if comparisons is None:
             rates = {name: self.paired_rates(name) for name in self.schedules}
-            comparisons = _default_comparisons(self.schedules, rates, with_baseline=self.baseline is not None)
-        default: dict[str, object] = {"rates": "tuned" if self.training.rate_choice else "each"}
+            comparisons = _default_comparisons(self.schedules, rates, self.baselines)
         comparisons = tuple(
-            one.model_copy(
-                update={
-                    letter: side.model_copy(update={} if side.rates else default)
-                    for letter, side in (("a", one.a), ("b", one.b))
-                }
-            )
+            one.model_copy(update={"a": self._resolved(one.a), "b": self._resolved(one.b)})
             for one in comparisons
         )
         names = [comparison.name for comparison in comparisons]
@@ -155,7 +175,7 @@ class Settings(Model):
             raise ValueError("evaluation.comparisons: each needs a name of its own")
         reference = evaluation.reference or self._default_reference()
         for side in [side for comparison in comparisons for side in (comparison.a, comparison.b)]:
-            if side.schedule == "baseline" and self.baseline:
+            if side.schedule in [one.name for one in self.baselines]:
                 continue
             _check_arm(self.schedules, side.schedule, side.budget, "evaluation.comparisons")
             self._check_averages(side)
@@ -172,6 +192,15 @@ class Settings(Model):
         complete = evaluation.model_copy(update={"reference": reference, "comparisons": comparisons})
         object.__setattr__(self, "evaluation", complete)
         return self
+
+    def _resolved(self, side: Side) -> Side:
+        """A side with its default rates; ``baseline`` is the first baseline, where none has this name."""
+        names = [one.name for one in self.baselines]
+        if side.schedule == "baseline" and names and "baseline" not in names:
+            side = Side(schedule=names[0])
+        return side.model_copy(
+            update={"rates": side.rates or ("tuned" if self.training.rate_choice else "each")}
+        )
 
     def _default_reference(self) -> Reference:
         arms = self.schedules
@@ -195,7 +224,7 @@ class Settings(Model):
     def _check_rates(self, comparison: Comparison) -> None:
         """Refuse rates that are not trained, and rates one by one, or all, of arms with different lists."""
         choice = self.training.rate_choice
-        sides = [side for side in (comparison.a, comparison.b) if side.schedule != "baseline"]
+        sides = [side for side in (comparison.a, comparison.b) if side.schedule not in BASELINES]
         for side in sides:
             if side.rates == "tuned" and choice is None:
                 raise ValueError(
@@ -226,7 +255,7 @@ def _check_arm(arms: Mapping[str, Arm], name: str, budget: int | None, where: st
 def _default_comparisons(
     arms: Mapping[str, Arm],
     rates: Mapping[str, tuple[AnyRate, ...]],
-    with_baseline: bool,
+    baselines: Sequence[Baseline],
 ) -> tuple[Comparison, ...]:
     """Comparisons of every arm that leaves snapshots with the conventional arm at an equal budget.
 
@@ -281,12 +310,12 @@ def _default_comparisons(
                         b=Side(schedule=equal[0], budget=budget, rates="all", seeds=n_members),
                     )
                 )
-        if with_baseline:
-            comparisons.append(
-                Comparison(
-                    name=f"{prefix}ensemble of snapshots against the classical baseline",
-                    a=Side(schedule=name, members="cycles"),
-                    b=Side(schedule="baseline"),
-                )
+        comparisons += [
+            Comparison(
+                name=f"{prefix}ensemble of snapshots against the {BASELINES[one.name]}",
+                a=Side(schedule=name, members="cycles"),
+                b=Side(schedule=one.name),
             )
+            for one in baselines
+        ]
     return tuple(comparisons)

@@ -68,7 +68,10 @@ class SubjectFolder:
         self.evaluation_record = root / "evaluation.json"
         self.report = root / "report.html"
         self.rates = root / "rates.csv"
-        self.baseline = FitFolder(root / "baseline")
+
+    def baseline(self, name: str) -> "FitFolder":
+        """The folder of a baseline; the first kind's is from before there were others."""
+        return FitFolder(self.root / name if name == "baseline" else self.root / "baselines" / name)
 
     @property
     def rate_choice(self) -> "SubjectFolder":

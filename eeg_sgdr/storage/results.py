@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from eeg_sgdr.errors import UserError
-from eeg_sgdr.settings import Settings
+from eeg_sgdr.settings import BASELINES, Settings
 from eeg_sgdr.settings.plan import FitKey, at_chosen_rates
 from eeg_sgdr.storage import folders, schemas
 
@@ -127,10 +127,12 @@ class Subject:
         return self._fits[name]
 
     @cached_property
-    def baseline(self) -> dict[str, Any] | None:
-        """fit.json of the baseline; None where there is none."""
-        folder = self.folder.baseline
-        return schemas.read_record(folder.fit, schemas.BASELINE) if folder.fit.exists() else None
+    def baselines(self) -> dict[str, dict[str, Any]]:
+        """fit.json of every baseline that ended, done or failed, by name."""
+        paths = {name: self.folder.baseline(name).fit for name in BASELINES}
+        return {
+            name: schemas.read_record(path, schemas.BASELINE) for name, path in paths.items() if path.exists()
+        }
 
     @cached_property
     def done(self) -> list[FitKey]:
@@ -148,10 +150,8 @@ class Subject:
 
     @property
     def failed(self) -> dict[str, str]:
-        """Names of the fits that failed, and of the baseline if it did; and why."""
-        contents = {key.name: content for key, content in sorted(self.fits.items())}
-        if self.baseline:
-            contents["baseline"] = self.baseline
+        """Names of the fits that failed, and of baselines that did; and why."""
+        contents = {key.name: content for key, content in sorted(self.fits.items())} | self.baselines
         return {name: content["why"] for name, content in contents.items() if content["state"] == "failed"}
 
     @cached_property
@@ -193,10 +193,10 @@ class Subject:
         name = "probabilities" if statistics == "recomputed" else "probabilities_running"
         return dict(zip(arrays["epochs"].tolist(), arrays[name], strict=True))
 
-    def baseline_probabilities(self) -> np.ndarray:
-        """Test probabilities of the baseline, which is done; shape (n_trials, n_classes)."""
-        folder = self.folder.baseline
-        arrays = self._checked(_predictions(folder, self.baseline or {}), folder.predictions)
+    def baseline_probabilities(self, name: str) -> np.ndarray:
+        """Test probabilities of a baseline, which is done; shape (n_trials, n_classes)."""
+        folder = self.folder.baseline(name)
+        arrays = self._checked(_predictions(folder, self.baselines[name]), folder.predictions)
         return arrays["probabilities"][0]
 
     def history(self, key: FitKey) -> pd.DataFrame:

@@ -70,7 +70,10 @@ _ABOUT = {
 
 #: Columns of a predictor of each side, with the suffix `_a` or `_b`.
 _SIDE = {
-    "arm": (str, "name of the schedule, or `baseline`"),
+    "arm": (
+        str,
+        "name of the schedule or baseline: `baseline`, `recentred_causal` or `recentred_transductive`",
+    ),
     "snapshots": (
         str,
         "`single` (the last one of each fit), `cycles` (those of the last cycles), `averaged` (one network "
@@ -161,7 +164,7 @@ QUANTITIES = {
         "enters no correction",
     },
     "curve": {
-        "median error": "of every predictor of one seed, and of the baseline, over subjects (Figure 4)",
+        "median error": "of every predictor of one seed, and of baselines, over subjects (Figure 4)",
         "median improvement": "error of the reference, b, less that of a",
     },
     "descriptive": {

@@ -344,7 +344,7 @@ def test_comparisons_need_names_of_their_own():
 def test_the_baseline_is_a_rival_like_any_other(tmp_path):
     write_study(tmp_path, study_settings(SUBJECTS[:3]), counts)
     for label in SUBJECTS[:2]:
-        write_baseline(folders.Study(tmp_path).subject(label).baseline, n_wrong=2)
+        write_baseline(folders.Study(tmp_path).subject(label).baseline("baseline"), n_wrong=2)
     table = update(tmp_path).comparison
     row = one(table, family="tested", quantity="mean difference", arm_b="baseline")
     # Restarts' last snapshots (M = 1 at 7 epochs) have 4.5 and 5.5 wrong.
@@ -367,7 +367,7 @@ def test_one_subjects_failure_loses_no_other(tmp_path, monkeypatch, capsys):
 
     def write_trials(unit):
         shutil.copytree(folders.Study(tmp_path / "made").subject(unit.label).root, unit.folder.root)
-        unit.missing, unit.lacks_baseline = [], False
+        unit.missing, unit.missing_baselines = [], []
 
     for name, fake in {
         "jobs.units.prepare": prepare,

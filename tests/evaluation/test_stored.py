@@ -120,7 +120,7 @@ def between_the_writes(root):
 CHANGES = {
     "a replaced fit": (replace_fit, ["01"]),
     "a fit that is gone": (lambda root: shutil.rmtree(subject_of(root).fit("step-b7-r0.05-s0").root), ["01"]),
-    "a baseline": (lambda root: write_baseline(subject_of(root).baseline, 3), ["01"]),
+    "a baseline": (lambda root: write_baseline(subject_of(root).baseline("baseline"), 3), ["01"]),
     "a table that was changed": (change_table, ["01"]),
     "a kill between the writes": (between_the_writes, ["01"]),
     "a table that is gone": (lambda root: subject_of(root).evaluation.unlink(), ["01"]),

@@ -30,7 +30,9 @@ def root(tmp_path):
             seconds = {0.025: 1.0, 0.05: 3.0}[content["fit"]["rate"]]
             files.write_csv(fit.history, pd.read_csv(fit.history).assign(seconds=seconds))
             files.write_json(fit.fit, {**content, "seconds": schemas.durations(99, seconds / 1000)})
-        files.write_json(folder.baseline.fit, {**BASELINE, "seconds": schemas.durations(0.25, 0.004)})
+        files.write_json(
+            folder.baseline("baseline").fit, {**BASELINE, "seconds": schemas.durations(0.25, 0.004)}
+        )
     return tmp_path
 
 

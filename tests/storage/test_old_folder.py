@@ -42,7 +42,7 @@ def test_it_is_read():
             for epoch, probabilities in subject.probabilities(key, "recomputed").items():
                 np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
                 assert subject.weights(key, epoch)
-        assert subject.baseline_probabilities().shape == (16, 2)
+        assert subject.baseline_probabilities("baseline").shape == (16, 2)
 
 
 def test_it_is_reported(folder):

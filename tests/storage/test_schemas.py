@@ -27,7 +27,7 @@ READERS = {
     "subjects/001/data.json": lambda results, subject: subject.data,
     "subjects/001/summary.npz": lambda results, subject: subject.summary,
     "subjects/001/evaluation.csv": lambda results, subject: subject.evaluation,
-    "subjects/001/baseline/fit.json": lambda results, subject: subject.baseline,
+    "subjects/001/baseline/fit.json": lambda results, subject: subject.baselines,
     f"{FIT}/fit.json": lambda results, subject: subject.fits,
     f"{FIT}/history.csv": lambda results, subject: subject.history(KEY),
     f"{FIT}/predictions.npz": lambda results, subject: subject.predictions(KEY),
@@ -41,7 +41,7 @@ WRITTEN = [name for name in READERS if name != "comparison.csv"]
 def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("results")
     _, subject = write_folder(root, MadeUp())
-    files.write_json(subject.folder.baseline.fit, BASELINE)
+    files.write_json(subject.folder.baseline("baseline").fit, BASELINE)
     folder = subject.folder.fit(KEY.name)
     files.write_json(folder.fit, {**json.loads(folder.fit.read_text()), "sha256": schemas.digests(folder)})
     return root

@@ -66,6 +66,12 @@ def style(i: int) -> tuple[str, str, str]:
     return COLOURS[i % len(COLOURS)], MARKS[i % len(MARKS)], LINES[i % len(LINES)]
 
 
+def baseline_style(name: str) -> dict[str, Any]:
+    """Line of a classical baseline, by its name."""
+    dashes = {"baseline": "-", "recentred_causal": "--", "recentred_transductive": "-."}
+    return {"color": "black", "linewidth": 1, "linestyle": dashes[name]}
+
+
 def plain_numbers(axis: Any) -> None:
     """Label a logarithmic axis with plain decimals: 0.00001, 0.1, 30."""
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.9f}".rstrip("0").rstrip(".")))

@@ -19,6 +19,7 @@ from eeg_sgdr.reports.figures.canvas import (
     COLOURS,
     GREY,
     STYLE,
+    baseline_style,
     encode,
     label_rows,
     legend,
@@ -29,7 +30,7 @@ from eeg_sgdr.reports.figures.canvas import (
     ticks_apart,
 )
 from eeg_sgdr.reports.wording import rates_title
-from eeg_sgdr.settings import Settings, plan
+from eeg_sgdr.settings import BASELINES, Settings, plan
 from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.storage import files
 
@@ -127,9 +128,9 @@ def errors(evaluation: pd.DataFrame, chance: float) -> Figure:
     """Test error of evaluation.csv against epochs, on a logarithmic axis as in the paper.
 
     One panel for each initial rate and one for all rates averaged. With several seeds, lines are means over
-    them and small points the seeds. The classical baseline, which has no epochs, is a level line.
+    them and small points the seeds. Classical baselines, which have no epochs, are level lines.
     """
-    classical = evaluation.loc[evaluation["members"] == "baseline", "error"]
+    classical = evaluation[evaluation["members"] == "baseline"]
     evaluation = evaluation[evaluation["members"] != "baseline"]
     groups = list(dict.fromkeys(evaluation["rates"]))
     series = list(dict.fromkeys(zip(evaluation["schedule"], evaluation["members"], strict=True)))
@@ -137,8 +138,8 @@ def errors(evaluation: pd.DataFrame, chance: float) -> Figure:
     handles: dict[str, Any] = {}
     for group, panel in zip(groups, axes, strict=True):
         chance_line = panel.axhline(100 * chance, color=GREY, linestyle=":")
-        for error in classical:
-            handles["classical baseline"] = panel.axhline(100 * error, color="black", linewidth=1)
+        for name, error in zip(classical["schedule"], classical["error"], strict=True):
+            handles[BASELINES[name]] = panel.axhline(100 * error, **baseline_style(name))
         of_group = evaluation[evaluation["rates"] == group]
         for i, (schedule, members) in enumerate(series):
             rows = of_group[(of_group["schedule"] == schedule) & (of_group["members"] == members)]

@@ -15,6 +15,7 @@ from eeg_sgdr.reports.figures.canvas import (
     COLOURS,
     GREY,
     STYLE,
+    baseline_style,
     legend,
     new_figure,
     plain_numbers,
@@ -23,7 +24,7 @@ from eeg_sgdr.reports.figures.canvas import (
     watermark,
 )
 from eeg_sgdr.reports.wording import rates_title
-from eeg_sgdr.settings import Settings
+from eeg_sgdr.settings import BASELINES, Settings
 
 #: Most arms that colours tell apart.
 MOST_ARMS = len(COLOURS)
@@ -161,15 +162,15 @@ def _lines(
 def _levels(
     panels: Sequence[Axes], points: pd.DataFrame, comparison: pd.DataFrame, settings: Settings
 ) -> dict[str, Line2D]:
-    """Draw the reference, chance and, if present, the classical baseline."""
+    """Draw the reference, chance and, if present, classical baselines."""
     handles = {}
-    classical = points.loc[points["arm_a"] == "baseline", "estimate"]
+    classical = points[points["snapshots_a"] == "baseline"]
     reference = reference_row(records(comparison), settings)["estimate"]
     chance = 1 - 1 / len(settings.recordings.classes)
     for panel in panels:
         panel.axhline(0, color=GREY, linewidth=0.8)
-        for level in classical:
-            handles["classical baseline"] = panel.axhline(level, color="black", linewidth=1)
+        for name, level in zip(classical["arm_a"], classical["estimate"], strict=True):
+            handles[BASELINES[name]] = panel.axhline(level, **baseline_style(name))
         handles["chance"] = panel.axhline(100 * (reference - chance), color=GREY, linestyle=":")
     return handles
 
@@ -199,7 +200,7 @@ def _reference_name(settings: Settings) -> str:
 
 def _axes(panel: Axes, points: pd.DataFrame, settings: Settings) -> None:
     """Set the scales, which all panels share."""
-    trained = points[points["arm_a"] != "baseline"]
+    trained = points[points["snapshots_a"] != "baseline"]
     panel.set_xscale("log")
     panel.set_xticks(ticks_apart(sorted(set(trained["epochs_a"].astype(int)))))
     panel.xaxis.set_minor_locator(NullLocator())
