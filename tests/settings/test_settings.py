@@ -26,6 +26,7 @@ SHIPPED = {
     "physionet_across_subjects": (64, 720, 160.0, 2, 4050),
     "physionet_fists_feet": (64, 720, 160.0, 2, 60),
     "physionet_left_right": (64, 720, 160.0, 2, 30),
+    "recipes": (44, 1125, 250.0, 4, 160),
     "schedules": (44, 1125, 250.0, 4, 160),
 }
 
