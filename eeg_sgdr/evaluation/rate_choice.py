@@ -75,14 +75,14 @@ def _rows(
     return [{**row, "chosen": row is best} for row in rows]
 
 
-def missing_fits(subject: Subject, settings: Settings) -> list[str]:
-    """Names of the fits that an evaluated subject or fold lacks, those by which rates are chosen first."""
-    lacking = [key.name for key in plan.wanted(settings, subject.chosen) if key not in subject.fits]
+def fits_asked_for(subject: Subject, settings: Settings) -> dict[str, bool]:
+    """Names of the fits of an evaluated subject or fold, and whether they are there; of its choice first."""
+    asked = {key.name: key in subject.fits for key in plan.wanted(settings, subject.chosen)}
     if settings.training.rate_choice is None:
-        return lacking
+        return asked
     inner = Subject(subject.folder.rate_choice)
-    choosing = [key.name for key in plan.fits(plan.inner(settings)) if key not in inner.fits]
-    return [*(f"rate_choice/{name}" for name in choosing), *lacking]
+    choosing = {f"rate_choice/{key.name}": key in inner.fits for key in plan.fits(plan.inner(settings))}
+    return {**choosing, **asked}
 
 
 def wanted(subject: Subject, settings: Settings) -> list[FitKey]:

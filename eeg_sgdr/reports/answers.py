@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from eeg_sgdr.evaluation.rate_choice import missing_fits
+from eeg_sgdr.evaluation.rate_choice import fits_asked_for
 from eeg_sgdr.evaluation.units import expected_units
 from eeg_sgdr.reports import html
 from eeg_sgdr.reports.html import Html, Row, phrase
@@ -69,7 +69,7 @@ def unfinished(results: Results, found: Sequence[Answer]) -> list[str]:
     if absent:
         texts.append(f"Unfinished: no fit is done of {_units(settings, absent)}.")
     for label, subject in by_label.items():
-        missing = missing_fits(subject, settings)
+        missing = [name for name, there in fits_asked_for(subject, settings).items() if not there]
         if missing and label not in absent:
             texts.append(f"Unfinished: of {subject.title}, these fits are missing: {', '.join(missing)}.")
         texts += [f"Failed: {subject.title}, {name} ({why})." for name, why in subject.failed.items()]

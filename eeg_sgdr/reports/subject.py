@@ -5,7 +5,7 @@ from threadpoolctl import threadpool_limits
 
 from eeg_sgdr.evaluation import metrics
 from eeg_sgdr.evaluation.predictors import Predictor
-from eeg_sgdr.evaluation.rate_choice import missing_fits
+from eeg_sgdr.evaluation.rate_choice import fits_asked_for
 from eeg_sgdr.evaluation.statistics import McNemar
 from eeg_sgdr.evaluation.tables import IDENTITY, distinct, identity, records, seed_by_seed
 from eeg_sgdr.networks.patterns import READERS, spatial_patterns
@@ -268,12 +268,13 @@ def _seeds(settings: Settings, leading: Headline) -> str:
 
 def warnings(subject: Subject, settings: Settings) -> list[str]:
     """Warnings before any number: fits missing, failed or mixed; few updates an epoch."""
-    missing = missing_fits(subject, settings)
+    asked = fits_asked_for(subject, settings)
+    missing = [name for name, there in asked.items() if not there]
     texts = recording_warnings(subject)
     if missing:
         texts.append(
-            f"Unfinished: {counted(len(missing), 'fit')} missing ({', '.join(missing)}). Numbers that need "
-            "them are left out."
+            f"Unfinished: {len(missing)} of {len(asked)} fits are missing ({', '.join(missing)}). Numbers "
+            "that need them are left out."
         )
     texts += [
         f"Failed: {name} ({why}). Numbers that need it are left out." for name, why in subject.failed.items()

@@ -191,7 +191,7 @@ def test_one_member_needs_no_comparison_at_equal_numbers_of_networks():
 def test_baseline_alone_names_the_baseline():
     comparison = {"name": "x", "a": {"schedule": "restarts"}, "b": "baseline"}
     settings = make_settings(evaluation={"comparisons": [comparison]})
-    assert settings.evaluation.comparisons[0].b == config.Side(schedule="baseline")
+    assert settings.evaluation.comparisons[0].b == config.Side(schedule="baseline", rates="each")
     with pytest.raises(UserError, match="there is no schedule 'baseline'"):
         make_settings(evaluation={"comparisons": [comparison]}, baseline=None)
 
