@@ -73,7 +73,7 @@ def test_fits_by_which_rates_are_chosen_are_counted_with_their_trials(tmp_path):
     source = open_source(settings.recordings, tmp_path / "data")
     outer = unit(tmp_path, settings, source=source)
     inner_fits, tuned = dry_run.missing_fits([outer]).values()
-    # Two budgets of step and one of restarts, at two rates; at the chosen ones, whichever they will be, three.
+    # Two budgets of step and one of restarts, at two rates; and each at the chosen rate, whichever it is.
     assert (len(inner_fits), {key.rate for key in tuned}) == (6, {"tuned"})
     assert [key.budget for key in tuned] == [1, 3, 3]
     shapes = dry_run.prepared_shapes(outer)
