@@ -307,7 +307,7 @@ def _not_for_baseline(trials: Trials) -> str:
         return ""
     return (
         f"the covariance of trial {', '.join(map(str, singular))} is singular in the band of "
-        "baseline.band_hz; correct the recording, or set baseline to null"
+        "the baselines (band_hz); correct the recording, or set baselines to []"
     )
 
 
