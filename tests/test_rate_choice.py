@@ -188,15 +188,16 @@ def fits(root):
     return {path: path.stat().st_mtime_ns for path in root.rglob("fit.json")}
 
 
-def test_one_more_rate_arm_or_seed_trains_only_what_is_missing(study):
+def test_one_more_rate_arm_or_seed_trains_only_what_is_missing(study, tmp_path):
     validation, folder, results = study
-    before = fits(results.root)
-    earlier = {subject.folder.root.name: subject.chosen for subject in load_results(results.root).subjects}
+    root = shutil.copytree(results.root, tmp_path / "copy")  # others read the study
+    before = fits(root)
+    earlier = {subject.folder.root.name: subject.chosen for subject in load_results(root).subjects}
     larger = configuration(validation, initial_rates=[0.025, 0.05, 0.2], seeds=[0, 1])
     larger["schedules"]["cosine"] = {"kind": "cosine", "budgets": [2]}
-    same = ("--out", str(results.root), *UNITS[validation])
+    same = ("--out", str(root), *UNITS[validation])
     assert run.main(command(folder, "larger", larger, *same)) == 0
-    after = fits(results.root)
+    after = fits(root)
     assert {path: after[path] for path in before} == before
     n = len(results.subjects)
     names = [path.parent.name for path in after.keys() - before.keys() if "rate_choice" in path.parts]
@@ -205,7 +206,7 @@ def test_one_more_rate_arm_or_seed_trains_only_what_is_missing(study):
     assert {name for name in names if name.startswith("step")} == {
         f"step-b{b}-r0.2-s{s}" for b in (2, 4) for s in SEEDS[validation]
     }
-    for subject in load_results(results.root).subjects:
+    for subject in load_results(root).subjects:
         was = earlier[subject.folder.root.name]
         wanted = {FitKey(*arm, rate, seed) for arm, rate in subject.chosen.items() for seed in (0, 1)}
         assert {*subject.fits} == wanted | {FitKey(*arm, rate, 0) for arm, rate in was.items()}
