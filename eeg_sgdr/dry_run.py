@@ -269,7 +269,7 @@ def _table(
             for unit, keys in missing.items()
             if bool(unit.outer) == inner
         }
-        wanted = sum(key.schedule == arm for unit in of_arm for key in _wanted(unit.settings))
+        wanted = sum(key.schedule == arm for unit in of_arm for key in plan.foreseen(unit.settings))
         lacking = [(unit, key) for unit, keys in of_arm.items() for key in keys]
         row = [wanted, wanted - len(lacking), len(lacking), sum(key.budget for _, key in lacking)]
         if updates:
@@ -284,12 +284,6 @@ def _table(
     for name, *numbers in cells:
         texts = (f"{text:>{width}}" for text, width in zip(numbers, widths[1:], strict=True))
         yield "  ".join([f"{name:<{widths[0]}}", *texts])
-
-
-def _wanted(settings: Settings) -> list[FitKey]:
-    """Fits of a unit; tuned ones where only those at chosen rates are made."""
-    choice = settings.training.rate_choice
-    return plan.evaluated(settings) if choice and choice.outer == "chosen" else plan.fits(settings)
 
 
 def _basis(

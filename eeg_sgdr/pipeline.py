@@ -15,7 +15,7 @@ from eeg_sgdr.parallel.progress import Progress, say
 from eeg_sgdr.parallel.workers import Pool, local_pool
 from eeg_sgdr.settings import Settings, plan
 from eeg_sgdr.settings.plan import FitKey
-from eeg_sgdr.storage import files, schemas
+from eeg_sgdr.storage import files, provenance, records
 from eeg_sgdr.storage.folders import Study
 from eeg_sgdr.storage.results import Results, Subject, load_results
 
@@ -38,6 +38,7 @@ def train(units: Sequence[Unit], study: Study, n_jobs: int | None, debug: bool) 
                     waiting.append(unit)
                 elif unit.outer:  # its rates can be chosen now
                     problems.extend(_failures(unit.results()))
+                    del unit.trials, unit.subject  # they hold those of the outer unit
                     jobs.begin(unit.outer)
                 else:
                     problems.extend(_evaluate(unit, study))
@@ -166,8 +167,8 @@ def record_settings(settings: Settings, study: Study) -> Settings:
     with files.lock(study.root / ".config.lock"):
         files.clean(study.root)
         settings = union_with(study, settings)
-        schemas.write_settings(study.config, settings)
-        schemas.write_record(study.environment, schemas.environment())
+        records.write_settings(study.config, settings)
+        records.write_record(study.environment, provenance.environment())
     return settings
 
 

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,11 +13,10 @@ from eeg_sgdr.data.cache import Trials
 from eeg_sgdr.data.splits import folds
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.settings import Settings, SubjectSplit
+from eeg_sgdr.settings.training import Validation
 
 #: Folds into which training subjects are divided, of which the first validates; and the part of a run.
 N_PARTS = 5
-
-Validation = Literal["run", "session", "subject", "tail"]
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,14 @@ from eeg_sgdr.evaluation.rate_choice import choices
 from eeg_sgdr.evaluation.stored import Facts, bring_up_to_date, facts
 from eeg_sgdr.evaluation.units import read_errors, read_subject_errors
 from eeg_sgdr.storage import files, folders
+from eeg_sgdr.storage.columns import COMPARISON, COUNTS, TEXTS
+from eeg_sgdr.storage.integrity import digest
+from eeg_sgdr.storage.records import write_record
 from eeg_sgdr.storage.results import Results
-from eeg_sgdr.storage.schemas import COMPARISON, COUNTS, TEXTS, digest, write_record
 
 
 def comparison(results: Results) -> pd.DataFrame:
-    """One row per number of the study's page; columns as in `storage.schemas`."""
+    """One row per number of the study's page; columns as in `storage.columns`."""
     return _table(results, {subject.label: facts(subject, results.settings) for subject in results.subjects})
 
 

@@ -21,12 +21,11 @@ from eeg_sgdr.evaluation.units import (
 )
 from eeg_sgdr.settings import Settings, plan
 from eeg_sgdr.settings.plan import FitKey
-from eeg_sgdr.storage.results import Subject, chosen_rates
-from eeg_sgdr.storage.schemas import RATES
+from eeg_sgdr.storage.columns import RATES
+from eeg_sgdr.storage.results import Subject
 
 #: Decimals to which errors averaged over seeds are compared: equal ones may differ in their last bits.
 DECIMALS = 12
-
 
 #: Columns of rates.csv that a fit has.
 _FIT = ("schedule", "budget", "rate")
@@ -85,11 +84,6 @@ def fits_asked_for(subject: Subject, settings: Settings) -> dict[str, bool]:
     return {**choosing, **asked}
 
 
-def wanted(subject: Subject, settings: Settings) -> list[FitKey]:
-    """The fits of a subject or fold on its whole training part, as its inner fits choose them."""
-    return plan.wanted(settings, chosen_rates(choose(subject, settings)))
-
-
 def choices(settings: Settings, errors: UnitErrors, rates: Mapping[str, pd.DataFrame]) -> list[Row]:
     """Rows of every arm, budget and rate: validation error, and fraction of units that chose the rate.
 
@@ -126,11 +120,18 @@ def choices(settings: Settings, errors: UnitErrors, rates: Mapping[str, pd.DataF
                 if choice.outer == "all":
                     tested = mean_errors(errors, _sides(key, settings.training.seeds))
                     rows.append(_row(settings, "test error", tested, key))
-            edges = [last_snapshot(key) for key in fits if key.rate in (min(every), max(every))]
-            if len(every) > 1:  # the edge of a list of one is none
+            edges = [
+                last_snapshot(key) for key, rate in zip(fits, every, strict=True) if at_edge(rate, every)
+            ]
+            if edges:
                 found = mean_errors(was_chosen, {(seed,): [[one] for one in edges]})
                 rows.append(_row(settings, "chosen at the edge of the list", found, *edges[0].fits))
     return rows
+
+
+def at_edge(rate: float, every: Sequence[float]) -> bool:
+    """Whether a rate is the lowest or highest of several."""
+    return len(every) > 1 and rate in (min(every), max(every))
 
 
 def _sides(key: FitKey, seeds: Sequence[int]) -> dict[Group, list[list[Predictor]]]:

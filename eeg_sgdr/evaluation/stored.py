@@ -13,7 +13,7 @@ from eeg_sgdr.evaluation.metrics import METRICS
 from eeg_sgdr.evaluation.predictors import Predictor, Stored, read_stored, with_tuned
 from eeg_sgdr.settings import BASELINES, Settings, plan
 from eeg_sgdr.settings.plan import Chosen, FitKey
-from eeg_sgdr.storage import files, schemas
+from eeg_sgdr.storage import files, integrity, records
 from eeg_sgdr.storage.results import Subject, chosen_rates
 
 #: To be raised by hand when the arithmetic of evaluation.csv, rates.csv or of `Facts` changes.
@@ -47,12 +47,12 @@ def evaluate(subject: Subject, settings: Settings) -> Facts:
         "surface": [known.surface.get(one) for one in surface_predictors(settings)],
         "last_loss": {key.name: loss for key, loss in known.last_loss.items()},
         "seconds": {key.name: seconds for key, seconds in known.seconds.items()},
-        "sha256": {path.name: schemas.digest(content) for path, content in contents.items()},
+        "sha256": {path.name: integrity.digest(content) for path, content in contents.items()},
     }
     # The record is never beside other tables: a kill leaves none, which the next run makes.
     for path in (folder.evaluation, folder.rates):
         files.remove(path)
-    schemas.write_record(folder.evaluation_record, record)
+    records.write_record(folder.evaluation_record, record)
     for path in reversed(contents):
         files.write_bytes(path, contents[path])
     return known
@@ -62,7 +62,7 @@ def bring_up_to_date(subject: Subject, settings: Settings) -> Facts:
     """Evaluate a subject or fold unless its tables are those of these settings and fits, unchanged."""
     record = _current_record(subject, settings)
     paths = (subject.folder.evaluation, subject.folder.rates)
-    found = {path.name: schemas.file_digest(path) for path in paths if path.is_file()}
+    found = {path.name: integrity.file_digest(path) for path in paths if path.is_file()}
     if record and record["sha256"] == found:
         return _recorded(subject, settings, record)
     return evaluate(subject, settings)
@@ -104,10 +104,10 @@ def fingerprint(subject: Subject, settings: Settings) -> str:
             "schedules": {name: arm.model_dump(mode="json") for name, arm in settings.schedules.items()},
             "training": [training.initial_rates, training.seeds, training.store],
             **_choice(subject, settings),
-            "trials": [schemas.file_digest(path) for path in (folder.trials, folder.data)],
+            "trials": [integrity.file_digest(path) for path in (folder.trials, folder.data)],
             "predictions": {name: _digest(subject, name, content) for name, content in done.items()},
             "averages": {
-                key.name: schemas.file_digest(folder.fit(key.name).averages)
+                key.name: integrity.file_digest(folder.fit(key.name).averages)
                 for key in subject.done
                 if subject.has_averages(key)
             },
@@ -124,7 +124,7 @@ def _choice(subject: Subject, settings: Settings) -> dict[str, Any]:
     return {
         "rate_choice": {
             **choice.model_dump(mode="json"),
-            "trials": [schemas.file_digest(path) for path in (inner.folder.trials, inner.folder.data)],
+            "trials": [integrity.file_digest(path) for path in (inner.folder.trials, inner.folder.data)],
             "predictions": {key.name: _digest(inner, key.name, inner.fits[key]) for key in inner.done},
             "failed": sorted(inner.failed),
         }
@@ -137,7 +137,7 @@ def _digest(subject: Subject, name: str, content: Mapping[str, Any]) -> str:
     if listed:
         return listed
     path = (subject.folder.baseline if name in BASELINES else subject.folder.fit)(name).predictions
-    return schemas.file_digest(path) if path.is_file() else ""
+    return integrity.file_digest(path) if path.is_file() else ""
 
 
 def _current_record(subject: Subject, settings: Settings) -> dict[str, Any]:

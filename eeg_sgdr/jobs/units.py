@@ -21,9 +21,9 @@ from eeg_sgdr.parallel.workers import Pool
 from eeg_sgdr.settings import Baseline, Settings, SubjectSplit, plan
 from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.settings.types import is_number
-from eeg_sgdr.storage import files, schemas
+from eeg_sgdr.storage import files, integrity, records
 from eeg_sgdr.storage.folders import FitFolder, Study, SubjectFolder
-from eeg_sgdr.storage.results import Subject
+from eeg_sgdr.storage.results import Subject, chosen_rates
 
 
 @dataclass(eq=False)
@@ -76,19 +76,16 @@ class Unit:
     def missing(self) -> list[FitKey]:
         """Fits that are not on disk, or lack epochs to be stored; of chosen rates if none of `inner` is."""
         every_epoch = self.settings.training.store == "epochs"
-        wanted = rate_choice.wanted(self.subject, self.settings)
+        chosen = chosen_rates(rate_choice.choose(self.subject, self.settings))
+        wanted = plan.wanted(self.settings, chosen)
         return [key for key in wanted if not self.subject.has(key, every_epoch)]
 
     @property
     def foreseen(self) -> list[FitKey]:
         """Missing fits as far as they are known: tuned ones while their rates are not chosen yet."""
-        if self.inner is None or not self.inner.missing:
-            return self.missing
-        choice = self.settings.training.rate_choice
-        assert choice
-        if choice.outer == "all":
-            return self.missing
-        return [key for key in plan.evaluated(self.settings) if key.rate == "tuned"]
+        if self.inner and self.inner.missing and self.settings.only_chosen_rates:
+            return plan.foreseen(self.settings)
+        return self.missing
 
     @cached_property
     def missing_baselines(self) -> list[Baseline]:
@@ -171,7 +168,7 @@ def _range(word: str, available: list[str]) -> Iterable[str]:
 
 def union_with(study: Study, settings: Settings) -> Settings:
     """Union of settings with those of a results folder; nothing is written."""
-    before = schemas.read_settings(study) if study.config.exists() else settings
+    before = records.read_settings(study) if study.config.exists() else settings
     return config.union(before, settings, str(study.root))
 
 
@@ -218,8 +215,8 @@ def write_trials(unit: Unit) -> None:
         folder.summary: files.npz_bytes(trials.summary),
         folder.trials: files.csv_bytes(trials.table),
     }
-    sha256 = {path.name: schemas.digest(content) for path, content in contents.items()}
-    contents[folder.data] = files.json_bytes(schemas.as_record({**trials.info, "sha256": sha256}))
+    sha256 = {path.name: integrity.digest(content) for path, content in contents.items()}
+    contents[folder.data] = files.json_bytes(records.as_record({**trials.info, "sha256": sha256}))
     # trials.csv is written last: by it, other processes recognise a complete subject (`Study.subjects`).
     # It is absent while data.json vouches for other content.
     if folder.data.is_file() and folder.data.read_bytes() != contents[folder.data]:

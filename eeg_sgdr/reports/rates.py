@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from eeg_sgdr.evaluation.rate_choice import at_edge
 from eeg_sgdr.evaluation.tables import records
 from eeg_sgdr.reports.figures.rates import rate_choice
-from eeg_sgdr.reports.html import Html, basis, image, interval, numbered_lines, phrase, points, render, whole
+from eeg_sgdr.reports.html import Html, Row, image, interval, numbered_lines, phrase, points, render, whole
+from eeg_sgdr.reports.tables import Column, basis_columns, table
 from eeg_sgdr.reports.wording import percent
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.storage.results import Subject
@@ -15,47 +17,33 @@ from eeg_sgdr.storage.results import Subject
 #: Title of the section.
 TITLE = "Rates that were chosen"
 
+CAPTION = "Validation errors by schedule, epochs and initial rate."
+
 
 def of_unit(subject: Subject, settings: Settings) -> dict[str, Html]:
     """The section of a subject's or fold's page, by its title; empty where no rates are chosen."""
-    table = subject.rates
-    if table.empty:
+    rows = records(subject.rates)
+    if not rows:
         return {}
     tested = _tested(subject)
-    names = list(zip(table["schedule"], table["budget"], table["rate"], strict=True))
-    drawn = table.assign(test=[tested.get(name, np.nan) for name in names])
-    rows = [
-        [
-            row["schedule"],
-            str(row["budget"]),
-            f"{row['rate']:g}",
-            percent(row["error"]),
-            f"{row['nll']:.2f}",
-            "chosen" if row["chosen"] else "",
-        ]
-        for row in records(table)
+    drawn = pd.DataFrame(
+        [{**row, "test": tested.get((row["schedule"], row["budget"], row["rate"]), np.nan)} for row in rows]
+    )
+    columns: list[Column] = [
+        ("Schedule", lambda row: row["schedule"]),
+        ("Epochs", lambda row: str(row["budget"])),
+        ("Initial rate", lambda row: f"{row['rate']:g}"),
+        ("Validation error (%)", lambda row: percent(row["error"])),
+        ("NLL (nats)", lambda row: f"{row['nll']:.2f}"),
+        ("Chosen", lambda row: "chosen" if row["chosen"] else ""),
     ]
-    first = records(table)[0]
-    return {
-        TITLE: render(
-            "rates.html",
-            image=image(rate_choice(drawn), "svg", subject.data["simulated"]),
-            sample=f"{first['n_validation']} validation trials",
-            edges=[
-                f"{arm}, {budget} epochs: {rate:g}"
-                for (arm, budget), rate in subject.chosen.items()
-                if _is_at_the_edge(rate, settings.initial_rates(arm))
-            ],
-            tested=bool(tested),
-            header=["Schedule", "Epochs", "Initial rate", "Validation error (%)", "NLL (nats)", ""],
-            rows=rows,
-            shaded=list(np.flatnonzero(table["chosen"])),
-        )
-    }
-
-
-def _is_at_the_edge(rate: float, every: Sequence[float]) -> bool:
-    return len(every) > 1 and rate in (min(every), max(every))
+    edges = [
+        f"{arm}, {budget} epochs: {rate:g}"
+        for (arm, budget), rate in subject.chosen.items()
+        if at_edge(rate, settings.initial_rates(arm))
+    ]
+    sample = f"{rows[0]['n_validation']} validation trials"
+    return _section(drawn, sample, edges, table(columns, rows, CAPTION), subject.data["simulated"])
 
 
 def _tested(subject: Subject) -> dict[tuple[str, int, float], float]:
@@ -69,63 +57,50 @@ def _tested(subject: Subject) -> dict[tuple[str, int, float], float]:
 
 def of_study(comparison: pd.DataFrame, settings: Settings) -> dict[str, Html]:
     """The section of the study's page, by its title; empty where no rates are chosen."""
-    lines = numbered_lines(comparison, "rate choice")
-    if not lines:
+    of: dict[str, dict[tuple[str, int, str], Row]] = {}
+    for row in numbered_lines(comparison, "rate choice"):
+        of.setdefault(row["quantity"], {})[row["arm_a"], row["budget_a"], row["rates_a"]] = row
+    if not of:
         return {}
-    errors, chosen, edges, tests = (
-        [row for row in lines if row["quantity"] == quantity]
-        for quantity in ("validation error", "chosen", "chosen at the edge of the list", "test error")
-    )
-    tested = {(row["arm_a"], row["budget_a"], row["rates_a"]): row["estimate"] for row in tests}
+    tested, unit = of.get("test error", {}), settings.unit
+    pairs = [(row, of["chosen"][fit]) for fit, row in of["validation error"].items()]
     drawn = pd.DataFrame(
         [
             {
-                "schedule": row["arm_a"],
-                "budget": row["budget_a"],
-                "rate": float(row["rates_a"]),
+                "schedule": arm,
+                "budget": budget,
+                "rate": float(rate),
                 "error": row["estimate"],
-                "chosen": taken["estimate"],
-                "test": tested.get((row["arm_a"], row["budget_a"], row["rates_a"]), np.nan),
+                "chosen": of["chosen"][arm, budget, rate]["estimate"],
+                "test": tested[arm, budget, rate]["estimate"] if tested else np.nan,
             }
-            for row, taken in zip(errors, chosen, strict=True)
+            for (arm, budget, rate), row in of["validation error"].items()
         ]
     )
-    rows = [
-        [
-            row["arm_a"],
-            whole(row, "budget_a"),
-            row["rates_a"],
-            points(row),
-            interval(row),
-            points(taken),
-            *basis(row),
-        ]
-        for row, taken in zip(errors, chosen, strict=True)
+    columns: list[Column] = [
+        ("Schedule", lambda pair: pair[0]["arm_a"]),
+        ("Epochs", lambda pair: whole(pair[0], "budget_a")),
+        ("Initial rate", lambda pair: pair[0]["rates_a"]),
+        ("Validation error (%)", lambda pair: points(pair[0])),
+        ("95 % interval", lambda pair: interval(pair[0])),
+        (f"Chosen in % of {unit}s", lambda pair: points(pair[1])),
+        *basis_columns(unit, lambda pair: pair[0]),
     ]
-    unit = settings.unit
+    edges = [
+        phrase(f"{arm}, {budget} epochs: for ", points(row), f" % of {unit}s")
+        for (arm, budget, _), row in of.get("chosen at the edge of the list", {}).items()
+        if row["estimate"] > 0
+    ]
+    numbers = table(columns, pairs, CAPTION)
+    return _section(drawn, f"means over {unit}s", edges, numbers, settings.recordings.simulated)
+
+
+def _section(
+    drawn: pd.DataFrame, sample: str, edges: Sequence[str], numbers: Html, simulated: bool
+) -> dict[str, Html]:
+    """The section by its title: ``drawn`` as `rate_choice` takes it, choices at an edge, and the table."""
+    picture = image(rate_choice(drawn), "svg", simulated)
+    tested = bool(drawn["test"].notna().any())
     return {
-        TITLE: render(
-            "rates.html",
-            image=image(rate_choice(drawn), "svg", settings.recordings.simulated),
-            sample=f"means over {unit}s",
-            edges=[
-                phrase(f"{row['arm_a']}, {row['budget_a']} epochs: for ", points(row), f" % of {unit}s")
-                for row in edges
-                if row["estimate"] > 0
-            ],
-            tested=bool(tested),
-            header=[
-                "Schedule",
-                "Epochs",
-                "Initial rate",
-                "Validation error (%)",
-                "95 % interval",
-                f"Chosen in % of {unit}s",
-                f"{unit.capitalize()}s",
-                "Seeds",
-                "Missing",
-            ],
-            rows=rows,
-            shaded=[],
-        )
+        TITLE: render("rates.html", image=picture, sample=sample, edges=edges, tested=tested, numbers=numbers)
     }

@@ -58,9 +58,13 @@ def at_chosen_rates(keys: Iterable[FitKey], chosen: Chosen) -> list[FitKey]:
 
 def wanted(settings: Settings, chosen: Chosen) -> list[FitKey]:
     """The fits of a subject that are trained on its whole training part, given its chosen rates."""
-    choice = settings.training.rate_choice
     every = fits(settings)
-    return at_chosen_rates(every, chosen) if choice and choice.outer == "chosen" else every
+    return at_chosen_rates(every, chosen) if settings.only_chosen_rates else every
+
+
+def foreseen(settings: Settings) -> list[FitKey]:
+    """The fits of a subject whose rates are not chosen yet: tuned ones where only these are trained."""
+    return evaluated(settings) if settings.only_chosen_rates else fits(settings)
 
 
 def evaluated(settings: Settings) -> list[FitKey]:

@@ -100,16 +100,20 @@ class Settings(Model):
         """The unit of inference, which has networks of its own: a subject or, across subjects, a fold."""
         return "fold" if self.split.by == "subject" else "subject"
 
+    @property
+    def only_chosen_rates(self) -> bool:
+        """Whether fits on the whole training part are made at chosen rates alone."""
+        choice = self.training.rate_choice
+        return choice is not None and choice.outer == "chosen"
+
     def initial_rates(self, arm: str) -> tuple[float, ...]:
         """Initial rates of an arm, its own or those of ``training``."""
         return self.schedules[arm].initial_rates or self.training.initial_rates
 
     def rates_alone(self, arm: str) -> tuple[AnyRate, ...]:
         """Rates of an arm's predictors of one rate: the initial ones, if all are trained; the chosen one."""
-        choice = self.training.rate_choice
-        if choice is None:
-            return self.initial_rates(arm)
-        return (*(self.initial_rates(arm) if choice.outer == "all" else ()), "tuned")
+        every = () if self.only_chosen_rates else self.initial_rates(arm)
+        return (*every, "tuned") if self.training.rate_choice else every
 
     def paired_rates(self, arm: str) -> tuple[AnyRate, ...]:
         """Rates at which arms are set beside each other: the chosen one, else one by one."""
@@ -223,15 +227,14 @@ class Settings(Model):
 
     def _check_rates(self, comparison: Comparison) -> None:
         """Refuse rates that are not trained, and rates one by one, or all, of arms with different lists."""
-        choice = self.training.rate_choice
         sides = [side for side in (comparison.a, comparison.b) if side.schedule not in BASELINES]
         for side in sides:
-            if side.rates == "tuned" and choice is None:
+            if side.rates == "tuned" and self.training.rate_choice is None:
                 raise ValueError(
                     f"evaluation.comparisons: {comparison.name!r} is of tuned rates, but none are chosen; "
                     "set training.rate_choice, or give rates: each"
                 )
-            if side.rates != "tuned" and choice and choice.outer == "chosen":
+            if side.rates != "tuned" and self.only_chosen_rates:
                 raise ValueError(
                     f"evaluation.comparisons: {comparison.name!r} needs fits at every rate; set "
                     "training.rate_choice.outer to all, or give rates: tuned"
@@ -261,8 +264,8 @@ def _default_comparisons(
 
     Those over all rates are left out where ``rates`` says that these are tuned.
     """
-    comparisons = []
     leaving = {name: arm for name, arm in arms.items() if arm.leaves_snapshots}
+    comparisons: list[Comparison] = []
     for name, arm in leaving.items():
         budget = max(arm.budgets)
         equal = [
@@ -276,46 +279,51 @@ def _default_comparisons(
                 f"rates, so that nothing compares at equal epochs; add {budget} to the budgets of one, "
                 "or name evaluation.comparisons"
             )
-        rival = arms[equal[0]].short_name
-        prefix = f"{name}: " if len(leaving) > 1 else ""
-        comparisons += [
-            Comparison(
-                name=f"{prefix}{arm.short_name} against {rival} at equal epochs",
-                a=Side(schedule=name),
-                b=Side(schedule=equal[0], budget=budget),
-            ),
-            Comparison(
-                name=f"{prefix}ensemble of snapshots against the last snapshot",
-                a=Side(schedule=name, members="cycles"),
-                b=Side(schedule=name),
-            ),
-        ]
         first = rates[name][0]
+        of_arm = _at_equal_epochs(name, equal[0], arms)
         if not isinstance(first, str):
-            comparisons.append(
-                Comparison(
-                    name=f"{prefix}snapshots of all rates against {rival} fits of all rates, at equal cost",
-                    a=Side(schedule=name, members="cycles", rates="all"),
-                    b=Side(schedule=equal[0], budget=budget, rates="all"),
-                )
-            )
             n_members = n_averaged(len(arm.schedule(first, budget).ends))
-            # An ensemble of one is already compared at equal cost.
-            if n_members > 1:
-                comparisons.append(
-                    Comparison(
-                        name=f"{prefix}snapshots of all rates against {rival} fits of all rates and "
-                        f"{n_members} seeds, at equal numbers of networks",
-                        a=Side(schedule=name, members="cycles", rates="all"),
-                        b=Side(schedule=equal[0], budget=budget, rates="all", seeds=n_members),
-                    )
-                )
-        comparisons += [
+            of_arm += _over_all_rates(name, equal[0], arms, n_members)
+        of_arm += [
             Comparison(
-                name=f"{prefix}ensemble of snapshots against the {BASELINES[one.name]}",
+                name=f"ensemble of snapshots against the {BASELINES[one.name]}",
                 a=Side(schedule=name, members="cycles"),
                 b=Side(schedule=one.name),
             )
             for one in baselines
         ]
+        prefix = f"{name}: " if len(leaving) > 1 else ""
+        comparisons += [one.model_copy(update={"name": f"{prefix}{one.name}"}) for one in of_arm]
     return tuple(comparisons)
+
+
+def _at_equal_epochs(name: str, rival: str, arms: Mapping[str, Arm]) -> list[Comparison]:
+    """Comparisons of an arm with its rival, and of its ensemble with its last snapshot."""
+    single = Side(schedule=name)
+    return [
+        Comparison(
+            name=f"{arms[name].short_name} against {arms[rival].short_name} at equal epochs",
+            a=single,
+            b=Side(schedule=rival, budget=max(arms[name].budgets)),
+        ),
+        Comparison(
+            name="ensemble of snapshots against the last snapshot",
+            a=Side(schedule=name, members="cycles"),
+            b=single,
+        ),
+    ]
+
+
+def _over_all_rates(name: str, rival: str, arms: Mapping[str, Arm], n_members: int) -> list[Comparison]:
+    """Comparisons over all rates with a rival: at equal cost, and at equal numbers of networks."""
+    against = f"snapshots of all rates against {arms[rival].short_name} fits of all rates"
+    snapshots = Side(schedule=name, members="cycles", rates="all")
+    fits = Side(schedule=rival, budget=max(arms[name].budgets), rates="all")
+    at_cost = Comparison(name=f"{against}, at equal cost", a=snapshots, b=fits)
+    at_numbers = Comparison(
+        name=f"{against} and {n_members} seeds, at equal numbers of networks",
+        a=snapshots,
+        b=fits.model_copy(update={"seeds": n_members}),
+    )
+    # An ensemble of one is already compared at equal cost.
+    return [at_cost, at_numbers] if n_members > 1 else [at_cost]

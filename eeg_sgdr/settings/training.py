@@ -60,6 +60,10 @@ class Numerics(Model):
     precision: Literal["float32", "mixed"] = "float32"
 
 
+#: What of the training part validates; see `RateChoice`.
+Validation = Literal["run", "session", "subject", "tail"]
+
+
 class RateChoice(Model):
     """Choice of each arm's initial rate inside the training part, the same way for every arm.
 
@@ -81,7 +85,7 @@ class RateChoice(Model):
         Which fits are made on the whole training part: those at the chosen rates, or at all rates.
     """
 
-    validation: Literal["run", "session", "subject", "tail"]
+    validation: Validation
     seeds: Annotated[tuple[Seed, ...], AfterValidator(unique), Field(min_length=1)] = (0,)
     outer: Literal["chosen", "all"] = "chosen"
 

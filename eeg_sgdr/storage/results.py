@@ -12,7 +12,7 @@ import pandas as pd
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.settings import BASELINES, Settings
 from eeg_sgdr.settings.plan import FitKey, at_chosen_rates
-from eeg_sgdr.storage import folders, schemas
+from eeg_sgdr.storage import columns, folders, integrity, records
 
 __all__ = ["Results", "Subject", "load_results"]
 
@@ -34,7 +34,7 @@ class Subject:
     @cached_property
     def data(self) -> dict[str, Any]:
         """data.json."""
-        return schemas.read_record(self.folder.data, schemas.DATA)
+        return records.read_record(self.folder.data, records.DATA)
 
     @property
     def label(self) -> str:
@@ -60,29 +60,29 @@ class Subject:
     def trials(self) -> pd.DataFrame:
         """trials.csv."""
         path = self.folder.trials
-        sha256 = schemas.digest_of(path, self.data, path)
-        table = schemas.read_table(path, schemas.TRIALS, path, sha256)
+        sha256 = integrity.digest_of(path, self.data, path)
+        table = integrity.read_table(path, columns.TRIALS, path, sha256)
         return table.fillna({"rejected": ""})
 
     @cached_property
     def summary(self) -> dict[str, np.ndarray]:
         """summary.npz."""
         path = self.folder.summary
-        return schemas.read_arrays(path, schemas.SUMMARY, path, schemas.digest_of(path, self.data, path))
+        return integrity.read_arrays(path, columns.SUMMARY, path, integrity.digest_of(path, self.data, path))
 
     @property
     def evaluation_record(self) -> dict[str, Any]:
         """evaluation.json; empty where there is none."""
         path = self.folder.evaluation_record
-        return schemas.read_record(path, schemas.EVALUATION_RECORD) if path.is_file() else {}
+        return records.read_record(path, records.EVALUATION_RECORD) if path.is_file() else {}
 
     @cached_property
     def evaluation(self) -> pd.DataFrame:
         """evaluation.csv."""
         record = self.evaluation_record
         if record or "format" in self.data:
-            schemas.check_made_table(self.folder.evaluation, record, self.folder.root.parents[1])
-        table = schemas.read_table(self.folder.evaluation, schemas.EVALUATION, self.folder.evaluation)
+            self._check_made(self.folder.evaluation, record)
+        table = integrity.read_table(self.folder.evaluation, columns.EVALUATION, self.folder.evaluation)
         return table.fillna({"fold": "", "rates": "", "seeds": ""})
 
     @cached_property
@@ -90,9 +90,14 @@ class Subject:
         """rates.csv, validation errors by arm, budget and rate; without rows where no rates are chosen."""
         path = self.folder.rates
         if not path.is_file():
-            return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in schemas.RATES.items()})
-        sha256 = schemas.digest_of(path, self.evaluation_record, path)
-        return schemas.read_table(path, schemas.RATES, path, sha256)
+            return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in columns.RATES.items()})
+        self._check_made(path, self.evaluation_record)
+        return integrity.read_table(path, columns.RATES, path)
+
+    def _check_made(self, path: Path, record: Mapping[str, Any]) -> None:
+        """Refuse a table that evaluation.json does not vouch for."""
+        root = self.folder.root.parents[1]
+        integrity.check_made_table(path, self.folder.evaluation_record, record, root)
 
     @cached_property
     def chosen(self) -> dict[tuple[str, int], float]:
@@ -119,10 +124,10 @@ class Subject:
         """fit.json of a fit, read once."""
         name = folder.root.name
         if name not in self._fits:
-            content = schemas.read_record(folder.fit, schemas.FIT)
+            content = records.read_record(folder.fit, records.FIT)
             stored = FitKey(**content["fit"]).name
             if stored != name:
-                raise schemas.altered(folder.fit, f"it is about {stored}", delete=folder.root)
+                raise integrity.altered(folder.fit, f"it is about {stored}", delete=folder.root)
             self._fits[name] = content
         return self._fits[name]
 
@@ -131,7 +136,7 @@ class Subject:
         """fit.json of every baseline that ended, done or failed, by name."""
         paths = {name: self.folder.baseline(name).fit for name in BASELINES}
         return {
-            name: schemas.read_record(path, schemas.BASELINE) for name, path in paths.items() if path.exists()
+            name: records.read_record(path, records.BASELINE) for name, path in paths.items() if path.exists()
         }
 
     @cached_property
@@ -167,8 +172,8 @@ class Subject:
         """Weights of a fit at one of its ends."""
         folder = self.folder.fit(key.name)
         path = folder.snapshot(epoch)
-        sha256 = schemas.digest_of(path, self.fits[key], folder.root)
-        return schemas.read_weights(path, folder.root, sha256)
+        sha256 = integrity.digest_of(path, self.fits[key], folder.root)
+        return integrity.read_weights(path, folder.root, sha256)
 
     def probabilities(self, key: FitKey, statistics: str) -> dict[int, np.ndarray]:
         """Test probabilities of a fit by epoch.
@@ -202,8 +207,8 @@ class Subject:
     def history(self, key: FitKey) -> pd.DataFrame:
         """history.csv of a fit."""
         folder = self.folder.fit(key.name)
-        sha256 = schemas.digest_of(folder.history, self.fits[key], folder.root)
-        return schemas.read_table(folder.history, schemas.HISTORY, folder.root, sha256)
+        sha256 = integrity.digest_of(folder.history, self.fits[key], folder.root)
+        return integrity.read_table(folder.history, columns.HISTORY, folder.root, sha256)
 
     def has_averages(self, key: FitKey) -> bool:
         """Whether the weights of a fit's snapshots have been averaged."""
@@ -214,15 +219,15 @@ class Subject:
         """averaged.npz of a fit that `has_averages`."""
         folder = self.folder.fit(key.name)
         path, record = folder.averaged_predictions, self._averages(key)
-        sha256 = schemas.digest_of(path, record, folder.averages)
-        return schemas.read_arrays(path, schemas.AVERAGED, folder.averages, sha256)
+        sha256 = integrity.digest_of(path, record, folder.averages)
+        return integrity.read_arrays(path, columns.AVERAGED, folder.averages, sha256)
 
     def averaged_weights(self, key: FitKey, epoch: int) -> dict[str, np.ndarray]:
         """Averaged weights of a fit that `has_averages`, at one of its ends."""
         folder = self.folder.fit(key.name)
         path, record = folder.averaged(epoch), self._averages(key)
-        sha256 = schemas.digest_of(path, record, folder.averages)
-        return schemas.read_weights(path, folder.averages, sha256)
+        sha256 = integrity.digest_of(path, record, folder.averages)
+        return integrity.read_weights(path, folder.averages, sha256)
 
     def averaged_probabilities(self, key: FitKey) -> dict[int, np.ndarray]:
         """Test probabilities of a fit's averaged weights by epoch; each (n_trials, n_classes)."""
@@ -233,9 +238,9 @@ class Subject:
     def _averages(self, key: FitKey) -> dict[str, Any]:
         """averaged.json of a fit."""
         path = self.folder.fit(key.name).averages
-        record = schemas.read_record(path, schemas.AVERAGES)
+        record = records.read_record(path, records.AVERAGES)
         if record["fingerprint"] != self.fits[key]["fingerprint"]:
-            raise schemas.altered(path, "it is about another fit", delete=path)
+            raise integrity.altered(path, "it is about another fit", delete=path)
         return record
 
     def _checked(self, arrays: dict[str, np.ndarray], path: Path) -> dict[str, np.ndarray]:
@@ -262,8 +267,8 @@ def chosen_rates(table: pd.DataFrame) -> dict[tuple[str, int], float]:
 
 def _predictions(folder: folders.FitFolder, content: Mapping[str, Any]) -> dict[str, np.ndarray]:
     path = folder.predictions
-    sha256 = schemas.digest_of(path, content, folder.root)
-    return schemas.read_arrays(path, schemas.PREDICTIONS, folder.root, sha256)
+    sha256 = integrity.digest_of(path, content, folder.root)
+    return integrity.read_arrays(path, columns.PREDICTIONS, folder.root, sha256)
 
 
 @dataclass(frozen=True)
@@ -286,7 +291,7 @@ class Results:
             raise UserError(
                 f"{study.config}: is not there, so {self.root} is no results folder; name one that --out had."
             )
-        return schemas.read_settings(study)
+        return records.read_settings(study)
 
     @cached_property
     def subjects(self) -> list[Subject]:
@@ -325,15 +330,15 @@ class Results:
                 f"{self.root}, which makes it again."
             )
         if study.comparison_record.is_file():
-            record = schemas.read_record(study.comparison_record, schemas.COMPARISON_RECORD)
-            schemas.check_made_table(path, record, self.root)
+            record = records.read_record(study.comparison_record, records.COMPARISON_RECORD)
+            integrity.check_made_table(path, study.comparison_record, record, self.root)
         # It is written after the records of all evaluations.
         elif all(
             subject.evaluation_record for subject in self.subjects if subject.folder.evaluation.is_file()
         ):
-            schemas.check_made_table(path, {}, self.root)
-        table = schemas.read_table(path, schemas.COMPARISON, path)
-        return table.fillna(dict.fromkeys(schemas.TEXTS, ""))
+            integrity.check_made_table(path, study.comparison_record, {}, self.root)
+        table = integrity.read_table(path, columns.COMPARISON, path)
+        return table.fillna(dict.fromkeys(columns.TEXTS, ""))
 
     @cached_property
     def trials(self) -> pd.DataFrame:

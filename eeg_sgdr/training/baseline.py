@@ -4,11 +4,10 @@ Barachant et al. (2012), Multiclass brain-computer interface classification by R
 59(4), 920-928; by pyriemann and scikit-learn with their defaults.
 """
 
-from collections.abc import Iterator
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import linalg
 from threadpoolctl import threadpool_limits
 
 if TYPE_CHECKING:
@@ -25,8 +24,8 @@ def singular(covariances: np.ndarray) -> np.ndarray:
     return np.flatnonzero(~(values[:, 0] > bound))
 
 
-def recentre(covariances: np.ndarray, domains: np.ndarray, causal: bool = False) -> np.ndarray:
-    """Whiten covariances (n_trials, ...) by the Riemannian mean of their domain or, causal, its running mean.
+def recentre(covariances: np.ndarray, domains: np.ndarray) -> np.ndarray:
+    """Whiten covariances (n_trials, ...) by the Riemannian mean of all of their domain.
 
     Zanini et al. (2018), Transfer learning: a Riemannian geometry framework with applications to
     brain-computer interfaces, IEEE TBME 65(5), 1107-1116.
@@ -36,27 +35,28 @@ def recentre(covariances: np.ndarray, domains: np.ndarray, causal: bool = False)
     whitened = np.empty_like(covariances)
     with threadpool_limits(1):
         for domain in np.unique(domains):
-            of_domain = covariances[domains == domain]
-            if causal:
-                pairs = zip(_running_means(of_domain), of_domain[:, np.newaxis], strict=True)
-                each = [Whitening("riemann").fit(mean[np.newaxis]).transform(one)[0] for mean, one in pairs]
-            else:
-                each = Whitening("riemann").fit_transform(of_domain)
-            whitened[domains == domain] = each
+            of_domain = domains == domain
+            whitened[of_domain] = Whitening("riemann").fit_transform(covariances[of_domain])
     return whitened
 
 
-def _running_means(covariances: np.ndarray) -> Iterator[np.ndarray]:
-    """Inductive Riemannian mean after each covariance: the n-th moves it by 1 / n of the way to itself.
+def recentre_causally(covariances: np.ndarray, domains: np.ndarray) -> np.ndarray:
+    """Whiten each covariance by the running mean of its domain, up to and with itself.
 
-    On the geodesic from M to C, M V diag(w ** t) V' M, with C V = M V diag(w) and V' M V = 1.
+    The n-th of a domain moves the mean by 1 / n along the geodesic to itself, as pyriemann's
+    ``Whitening.partial_fit`` does, whose filters rotate each domain besides.
     """
-    mean = covariances[0]
-    for n, covariance in enumerate(covariances, start=1):
-        values, vectors = linalg.eigh(covariance, mean)
-        roots = mean @ vectors * values ** (0.5 / n)
-        mean = roots @ roots.T
-        yield mean
+    from pyriemann.preprocessing import Whitening
+    from pyriemann.utils.geodesic import geodesic_riemann
+
+    whitened, means, counts = np.empty_like(covariances), dict[int, np.ndarray](), Counter[int]()
+    with threadpool_limits(1):
+        for i, (covariance, domain) in enumerate(zip(covariances, domains, strict=True)):
+            counts[domain] += 1
+            mean = geodesic_riemann(means.get(domain, covariance), covariance, 1 / counts[domain])
+            means[domain] = mean
+            whitened[i] = Whitening("riemann").fit(mean[np.newaxis]).transform(covariance[np.newaxis])[0]
+    return whitened
 
 
 def fit(covariances: np.ndarray, y: np.ndarray) -> "Pipeline":

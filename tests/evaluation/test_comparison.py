@@ -35,8 +35,8 @@ from eeg_sgdr.reports.study import page
 from eeg_sgdr.run import main
 from eeg_sgdr.settings import SubjectSplit
 from eeg_sgdr.storage import files, folders
+from eeg_sgdr.storage.columns import COMPARISON, QUANTITIES
 from eeg_sgdr.storage.results import Results
-from eeg_sgdr.storage.schemas import COMPARISON, QUANTITIES
 
 SUBJECTS = ("01", "02", "03", "04")
 #: Wrong trials of 20 at the last end, by subject: step and restarts.

@@ -13,7 +13,7 @@ from eeg_sgdr.evaluation import stored, tables
 from eeg_sgdr.evaluation.comparison import comparison, update
 from eeg_sgdr.evaluation.metrics import METRICS
 from eeg_sgdr.evaluation.predictors import read_stored
-from eeg_sgdr.storage import files, folders, schemas
+from eeg_sgdr.storage import files, folders, integrity, records
 from eeg_sgdr.storage.results import Results, load_results
 
 LABELS = ("01", "02", "03")
@@ -67,9 +67,9 @@ def test_of_a_study_with_one_more_subject_that_one_alone_is_evaluated(
     shutil.copytree(subject_of(two_of_three / "all", "03").root, subject_of(root, "03").root)
     subject_of(root, "03").evaluation_record.unlink()
     read = []
-    read_record = schemas.read_record
+    read_record = records.read_record
     monkeypatch.setattr(
-        schemas, "read_record", lambda path, schema: (read.append(path), read_record(path, schema))[1]
+        records, "read_record", lambda path, schema: (read.append(path), read_record(path, schema))[1]
     )
     update(root)
     assert evaluated == ["03"]
@@ -162,8 +162,8 @@ def test_tables_that_their_record_does_not_vouch_for_are_refused_with_the_remedy
     else:
         path.with_suffix(".json").unlink()
         folder = subject_of(root)
-        sha256 = {path.name: schemas.file_digest(path) for path in (folder.trials, folder.summary)}
-        schemas.write_record(folder.data, Results(root).subject("01").data | {"sha256": sha256})
+        sha256 = {path.name: integrity.file_digest(path) for path in (folder.trials, folder.summary)}
+        records.write_record(folder.data, Results(root).subject("01").data | {"sha256": sha256})
     with pytest.raises(UserError) as refusal:
         _ = load_results(root).evaluation if "evaluation" in name else load_results(root).comparison
     assert str(refusal.value).startswith(f"{path}: ")

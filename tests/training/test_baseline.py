@@ -72,7 +72,7 @@ def test_each_domain_is_recentred_as_by_pyriemann():
 
 def test_the_causal_mean_is_the_one_that_pyriemann_updates_trial_by_trial():
     covariances, _, domains = moved()
-    whitened = baseline.recentre(covariances, domains, causal=True)
+    whitened = baseline.recentre_causally(covariances, domains)
     for domain in range(3):
         center = Whitening("riemann")
         for trial in np.flatnonzero(domains == domain):
@@ -89,7 +89,8 @@ def test_later_trials_change_no_causal_prediction(causal):
     later = [5, 6, 7, 14, 15, 22, 23]
     changed[later] = other[later]
     model = baseline.fit(TRAIN, Y)
-    whitened = [baseline.recentre(each, domains, causal) for each in (covariances, changed)]
+    recentre = baseline.recentre_causally if causal else baseline.recentre
+    whitened = [recentre(each, domains) for each in (covariances, changed)]
     before, after = (baseline.predict_proba(model, each) for each in whitened)
     same = (before == after).all(axis=1)
     assert np.flatnonzero(~same).tolist() == (later if causal else list(range(24)))
