@@ -1,6 +1,5 @@
 """The documentation: what its pages show is run, in the order of the page, and every page can be found."""
 
-import importlib
 import re
 import shlex
 from pathlib import Path
@@ -23,14 +22,6 @@ SHORTER = ["training.seeds=[0]", "training.initial_rates=[0.05]", "schedules.ste
 def commands(page):
     text = re.sub(r"\$\w+", "1", "\n".join(blocks(page, "bash")).replace("\\\n", ""))
     return [shlex.split(line, comments=True) for line in re.findall(r"-m eeg_sgdr\.run (.*)", text)]
-
-
-def test_every_default_of_a_section_can_be_shown(monkeypatch):
-    monkeypatch.syspath_prepend(DOCS / "extensions")
-    sections = importlib.import_module("sections")
-    defaults = {name: sections.default(config.Settings, name) for name in config.Settings.model_fields}
-    assert "tangent_space" in defaults["baselines"]
-    assert sections.default(config.Training, "initial_rates") == "`[0.025, 0.05]`"
 
 
 @pytest.fixture(scope="module")
