@@ -1,14 +1,17 @@
 """Dry run: what a run would train, and how long it would take on this machine."""
 
 import heapq
+import itertools
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 
 from eeg_sgdr.data.trials import make_trials
+from eeg_sgdr.data.validation import split_seed, validation_trials
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.jobs.submit import processes
 from eeg_sgdr.jobs.units import Unit
@@ -50,14 +53,14 @@ class Timing:
     form: str
 
 
-def stored_shape(unit: Unit) -> Shape | None:
-    """Shape of a unit whose trials are in the results folder, else None."""
+def stored_shapes(unit: Unit) -> dict[Unit, Shape]:
+    """Shapes of a unit, and of its inner one, if its trials are in the results folder."""
     if not (unit.folder.trials.is_file() and unit.folder.data.is_file()):
-        return None
+        return {}
     data, trials = unit.subject.data, unit.subject.trials
     n_of = trials.loc[trials["rejected"] == "", "split"].value_counts()
     start, stop = data["window_samples"]
-    return Shape(
+    shape = Shape(
         n_train=int(n_of.get("train", 0)),
         n_test=int(n_of.get("test", 0)),
         n_channels=len(data["sensors"]),
@@ -65,30 +68,48 @@ def stored_shape(unit: Unit) -> Shape | None:
         n_classes=len(data["classes"]),
         sfreq=data["sfreq"],
     )
+    return {unit: shape, **_inner_shape(unit, shape, trials)}
 
 
-def prepared_shape(unit: Unit) -> Shape | None:
-    """Shape of a unit from recordings prepared in memory; None if they would have to be downloaded.
+def prepared_shapes(unit: Unit) -> dict[Unit, Shape]:
+    """Shapes from recordings prepared in memory; empty if they would have to be downloaded.
 
     Of a fold, only the first training subject is prepared: the others are assumed to have as many trials.
     """
     recordings = unit.source.local_recordings(unit.fold.train[0] if unit.fold else unit.label)
     if recordings is None:
-        return None
-    # No network needs the baseline's covariances.
-    trials = make_trials(recordings, unit.settings.model_copy(update={"baseline": None}))
+        return {}
+    # No network needs baselines' covariances.
+    trials = make_trials(recordings, unit.settings.model_copy(update={"baselines": ()}))
     n_train, n_channels, n_samples = trials.train.x.shape
-    n_test = len(trials.test.x)
+    n_test, table = len(trials.test.x), trials.table
     if unit.fold:
         n_train, n_test = (n_train * len(part) for part in (unit.fold.train, unit.fold.test))
-    return Shape(n_train, n_test, n_channels, n_samples, len(trials.info["classes"]), trials.info["sfreq"])
+        table = pd.concat([table.assign(subject=label) for label in unit.fold.train], ignore_index=True)
+    n_classes = len(trials.info["classes"])
+    shape = Shape(n_train, n_test, n_channels, n_samples, n_classes, trials.info["sfreq"])
+    return {unit: shape, **_inner_shape(unit, shape, table)}
 
 
-def missing_fits(units: Sequence[Unit]) -> dict[str, list[FitKey]]:
-    """Missing fits by unit; `UserError` if an existing one is damaged."""
-    for unit in units:
+def _inner_shape(unit: Unit, shape: Shape, table: pd.DataFrame) -> dict[Unit, Shape]:
+    """Shape of the fits by which rates are chosen, if they are, from all trials of the unit."""
+    choice = unit.settings.training.rate_choice
+    if unit.inner is None or choice is None:
+        return {}
+    training = table[(table["split"] == "train") & (table["rejected"] == "")].reset_index(drop=True)
+    n = int(validation_trials(training, choice.validation, split_seed(unit.settings)).sum())
+    return {unit.inner: replace(shape, n_train=shape.n_train - n, n_test=n)}
+
+
+def missing_fits(units: Sequence[Unit]) -> dict[Unit, list[FitKey]]:
+    """Missing fits of every unit, those by which rates are chosen first.
+
+    Raises `UserError` if an existing one is damaged.
+    """
+    every = [one for unit in units for one in (unit.inner, unit) if one]
+    for unit in every:
         unit.subject.fits  # noqa: B018 (a run would refuse it)
-    return {unit.label: unit.missing for unit in units}
+    return {unit: unit.foreseen for unit in every}
 
 
 def crops_per_trial(shape: Shape, settings: Settings) -> int:
@@ -131,24 +152,24 @@ def _noise(shape: Shape, n_train: int, n_test: int) -> Data:
 
 def n_scored(key: FitKey, settings: Settings) -> int:
     """Number of scored states of a fit: at its ends, or after every epoch."""
-    return key.budget if settings.training.store == "epochs" else len(plan.schedule_of(key, settings).ends)
+    return key.budget if settings.training.store == "epochs" else len(plan.ends_of(key, settings))
 
 
 def estimate_seconds(
-    missing: Mapping[str, Sequence[FitKey]],
-    shapes: Mapping[str, Shape],
+    missing: Mapping[Unit, Sequence[FitKey]],
+    shapes: Mapping[Unit, Shape],
     timing: Timing,
     settings: Settings,
     n_crops: int,
-) -> tuple[dict[str, list[float]], float]:
+) -> tuple[dict[Unit, list[float]], float]:
     """Seconds of every missing fit by unit, and those of scoring in all."""
-    seconds: dict[str, list[float]] = {}
+    seconds: dict[Unit, list[float]] = {}
     scoring = 0.0
-    for label, keys in missing.items():
-        per_epoch = timing.update * updates_per_epoch(shapes[label], settings, n_crops)
-        per_state = timing.scoring * shapes[label].n_train
-        states = [n_scored(key, settings) for key in keys]
-        seconds[label] = [key.budget * per_epoch + n * per_state for key, n in zip(keys, states, strict=True)]
+    for unit, keys in missing.items():
+        per_epoch = timing.update * updates_per_epoch(shapes[unit], settings, n_crops)
+        per_state = timing.scoring * shapes[unit].n_train
+        states = [n_scored(key, unit.settings) for key in keys]
+        seconds[unit] = [key.budget * per_epoch + n * per_state for key, n in zip(keys, states, strict=True)]
         scoring += sum(states) * per_state
     return seconds, scoring
 
@@ -178,30 +199,35 @@ def forecast(units: Sequence[Unit], jobs: int | None) -> Iterator[str]:
     yield "Dry run: nothing is written or trained."
     settings = units[0].settings
     missing = missing_fits(units)
-    lacking = [unit for unit in units if missing[unit.label]]
+    lacking = [unit for unit in units if missing[unit] or (unit.inner and missing[unit.inner])]
     if not lacking:
         yield from _table(missing, settings, {})
         yield from _others(units)
         yield f"No fit is missing of {_named(units)}."
         return
-    shapes = {unit.label: shape for unit in units if (shape := stored_shape(unit))}
-    first_shape = shapes.get(lacking[0].label) or prepared_shape(lacking[0])
-    if first_shape is None:
+    shapes = {of: shape for unit in units for of, shape in stored_shapes(unit).items()}
+    known = {of: shapes[of] for of in (lacking[0], lacking[0].inner) if of in shapes}
+    known = known or prepared_shapes(lacking[0])
+    if not known:
         yield from _table(missing, settings, {})
         yield from _others(units)
         raise UserError(
             f"Updates and time are not known: they depend on the trials of {_named(lacking[:1])}, whose "
             "recordings are not here, and a dry run downloads nothing; download them, then ask again."
         )
-    assumed = [unit for unit in lacking[1:] if unit.label not in shapes]
-    shapes = {unit.label: shapes.get(unit.label, first_shape) for unit in units}
+    assumed = [unit for unit in lacking[1:] if unit not in shapes]
+    first_shape = known[lacking[0]]
+    alike = {bool(of.outer): shape for of, shape in known.items()}
+    shapes = {unit: shapes.get(unit, alike[bool(unit.outer)]) for unit in missing}
     n_crops = crops_per_trial(first_shape, settings)
     updates = {
-        label: updates_per_epoch(shapes[label], settings, n_crops) for label, keys in missing.items() if keys
+        unit: updates_per_epoch(shapes[unit], settings, n_crops) for unit, keys in missing.items() if keys
     }
     yield from _table(missing, settings, updates)
     yield from _others(units)
-    yield _basis(lacking[0], first_shape, assumed, settings, n_crops, updates[lacking[0].label])
+    yield _basis(
+        lacking[0], first_shape, assumed, settings, n_crops, updates_per_epoch(first_shape, settings, n_crops)
+    )
     timing = measure(first_shape, settings)
     seconds, scoring = estimate_seconds(missing, shapes, timing, settings, n_crops)
     yield _timing(timing, first_shape, settings)
@@ -223,7 +249,7 @@ def _named(units: Sequence[Unit]) -> str:
 
 def _others(units: Sequence[Unit]) -> Iterator[str]:
     """Lines on the numbers of missing baselines, and of fits to be averaged, if there are any."""
-    n = sum(unit.lacks_baseline for unit in units)
+    n = sum(len(unit.missing_baselines) for unit in units)
     if n:
         yield f"Baselines missing: {n}."
     n = sum(len(unit.to_average) for unit in units)
@@ -232,16 +258,23 @@ def _others(units: Sequence[Unit]) -> Iterator[str]:
 
 
 def _table(
-    missing: Mapping[str, Sequence[FitKey]], settings: Settings, updates: Mapping[str, int]
+    missing: Mapping[Unit, Sequence[FitKey]], settings: Settings, updates: Mapping[Unit, int]
 ) -> Iterator[str]:
     """Lines of a table of fits by arm; without updates where these are not known."""
     rows: dict[str, list[int]] = {}
-    for arm in settings.schedules:
-        wanted = len(missing) * sum(key.schedule == arm for key in plan.fits(settings))
-        lacking = [(label, key) for label, keys in missing.items() for key in keys if key.schedule == arm]
-        rows[arm] = [wanted, wanted - len(lacking), len(lacking), sum(key.budget for _, key in lacking)]
+    chosen = settings.training.rate_choice is not None
+    for arm, inner in itertools.product(settings.schedules, (True, False) if chosen else (False,)):
+        of_arm = {
+            unit: [key for key in keys if key.schedule == arm]
+            for unit, keys in missing.items()
+            if bool(unit.outer) == inner
+        }
+        wanted = sum(key.schedule == arm for unit in of_arm for key in plan.foreseen(unit.settings))
+        lacking = [(unit, key) for unit, keys in of_arm.items() for key in keys]
+        row = [wanted, wanted - len(lacking), len(lacking), sum(key.budget for _, key in lacking)]
         if updates:
-            rows[arm].append(sum(key.budget * updates[label] for label, key in lacking))
+            row.append(sum(key.budget * updates[unit] for unit, key in lacking))
+        rows[f"{arm}, choice of its rate" if inner else arm] = row
     table = np.array(list(rows.values()))
     header = ["fits wanted", "there", "missing", "epochs missing", "updates missing"][: table.shape[1]]
     cells = [["schedule", *header]]
@@ -281,7 +314,7 @@ def _timing(timing: Timing, shape: Shape, settings: Settings) -> str:
 
 
 def _estimate(
-    seconds: Mapping[str, Sequence[float]], scoring: float, n_at_a_time: int, settings: Settings
+    seconds: Mapping[Unit, Sequence[float]], scoring: float, n_at_a_time: int, settings: Settings
 ) -> str:
     """Line on the estimated time of all units on one pool."""
     total_s = sum(map(sum, seconds.values()))

@@ -16,7 +16,7 @@ from eeg_sgdr.parallel.progress import Progress, say
 from eeg_sgdr.parallel.workers import Pool, local_pool
 from eeg_sgdr.settings import Settings, plan
 from eeg_sgdr.settings.plan import FitKey
-from eeg_sgdr.storage import files, schemas
+from eeg_sgdr.storage import files, provenance, records
 from eeg_sgdr.storage.folders import Study
 from eeg_sgdr.storage.results import Results, Subject, load_results
 
@@ -37,6 +37,10 @@ def train(units: Sequence[Unit], study: Study, n_jobs: int | None, debug: bool) 
                     raise unit.failure
                 if unit.others:
                     waiting.append(unit)
+                elif unit.outer:  # its rates can be chosen now
+                    problems.extend(_failures(unit.results()))
+                    del unit.trials, unit.subject  # they hold those of the outer unit
+                    jobs.begin(unit.outer)
                 else:
                     problems.extend(_evaluate(unit, study))
                     evaluated.append(unit.label)
@@ -62,13 +66,17 @@ def train(units: Sequence[Unit], study: Study, n_jobs: int | None, debug: bool) 
                 recorded = recorded or record_settings(settings, study)
                 warn_of_rejections(unit)
                 write_trials(unit)
-                jobs.begin(unit)
+                if unit.inner:
+                    write_trials(unit.inner)
+                jobs.begin(unit.inner or unit)
             complete(jobs.completed(max_pending=ahead))
         complete(jobs.completed())
-        for unit in list(waiting):
+        while waiting:
+            unit = waiting.pop(0)
             say(f"{unit.trials.title}: waiting for {len(unit.others)} fits of another process.", sys.stderr)
             jobs.wait_for_others(unit)
-        complete(jobs.completed())
+            if not waiting:
+                complete(jobs.completed())
     with collect_errors(problems, debug):
         if evaluated:
             _compare(study)
@@ -133,6 +141,11 @@ def _evaluate(unit: Unit, study: Study) -> list[str]:
         stored.bring_up_to_date(subject, results.settings)
         _report(results, subject)
         say(str(subject.folder.report), sys.stdout)
+    return _failures(subject)
+
+
+def _failures(subject: Subject) -> list[str]:
+    """A sentence for each failed fit."""
     return [f"{subject.title}, {name}: {why}." for name, why in subject.failed.items()]
 
 
@@ -160,8 +173,8 @@ def record_settings(settings: Settings, study: Study) -> Settings:
     with files.lock(study.root / ".config.lock"):
         files.clean(study.root)
         settings = union_with(study, settings)
-        schemas.write_settings(study.config, settings)
-        schemas.write_record(study.environment, schemas.environment())
+        records.write_settings(study.config, settings)
+        records.write_record(study.environment, provenance.environment())
     return settings
 
 
@@ -197,7 +210,8 @@ def warn_of_missing_kernels(settings: Settings, n_epochs: int) -> None:
 def _epochs_missing(unit: Unit) -> int:
     """Epochs of a unit's missing fits; 0 for a damaged folder, which is reported later."""
     with suppress(UserError):
-        return sum(key.budget for key in unit.missing)
+        inner = unit.inner.missing if unit.inner else []
+        return sum(key.budget for key in (*inner, *unit.foreseen))
     return 0
 
 

@@ -42,7 +42,9 @@ BY_STEP = {"schedule": "step", "budget": 1}
 #: Studies in which every section with a number occurs; parts of `TINY` that are replaced.
 STUDIES: dict[str, dict[str, Any]] = {
     "simulated": {},
-    "folds": {"split": {"by": "subject", "folds": 2}},
+    "folds": {"split": {"by": "subject", "folds": 2}, "baselines": [{"kind": "recentred", "mode": "causal"}]},
+    "chosen": {"training": {"batch_size": 2, "initial_rates": [0.05],
+                            "rate_choice": {"validation": "tail", "outer": "all"}}},
     "files": {"recordings": FILES, "split": {"by": "run", "test": ["2"]},
               "preprocessing": {"sensors": None, "reject_uv": None, "window_s": [-0.5, 2.0]}},
     "physionet": {"recordings": {"source": "physionet", "runs": [4, 8],

@@ -17,7 +17,7 @@ from eeg_sgdr.evaluation.comparison import update
 from eeg_sgdr.evaluation.predictors import averages
 from eeg_sgdr.evaluation.stored import evaluate
 from eeg_sgdr.settings import plan
-from eeg_sgdr.storage import files, folders, schemas
+from eeg_sgdr.storage import columns, files, folders, integrity, records
 from eeg_sgdr.storage.results import Results, Subject
 
 N_TRAIN, N_TEST, N_UPDATES = 12, 20, 4
@@ -239,7 +239,7 @@ def _write_fit(folder, key, settings, made_up, test, wrong):
 def _write_averages(folder, described, members):
     """Averaged weights that are, and predict, what the last snapshot does."""
     with np.load(folder.predictions) as stored:
-        arrays = {name: stored[name] for name in schemas.AVERAGED}
+        arrays = {name: stored[name] for name in columns.AVERAGED}
     ends = [epochs[-1] for epochs in members]
     at = np.searchsorted(arrays["epochs"], ends)
     arrays |= {"epochs": np.array(ends), "probabilities": arrays["probabilities"][at]}
@@ -250,9 +250,9 @@ def _write_averages(folder, described, members):
             files.write_bytes(folder.averaged(end), folder.snapshot(end).read_bytes())
             paths.append(folder.averaged(end))
     record = {name: described[name] for name in ("fingerprint", "versions", "cpu_capability")}
-    sha256 = {path.name: schemas.file_digest(path) for path in paths}
+    sha256 = {path.name: integrity.file_digest(path) for path in paths}
     listed = {str(epochs[-1]): list(epochs) for epochs in members}
-    schemas.write_record(folder.averages, {**record, "members": listed, "sha256": sha256})
+    records.write_record(folder.averages, {**record, "members": listed, "sha256": sha256})
 
 
 def write_baseline(folder, n_wrong):

@@ -50,7 +50,7 @@ def test_the_paper_s_budgets_are_counted(name, tmp_path):
     """(30 + 60 + 120 + 240 + 480 + 511) epochs of steps and 511 of restarts, at two rates, of each seed."""
     changes = ["schedules.step.budgets=[30,60,120,240,480,511]", "schedules.restarts.epochs=511"]
     settings = config.load(name, [*changes, "training.seeds=[0,1]"])
-    fits = dry_run.missing_fits([unit(tmp_path, settings)])["01"]
+    (fits,) = dry_run.missing_fits([unit(tmp_path, settings)]).values()
     assert (len(fits), epochs(fits)) == (2 * 2 * 7, 2 * 2 * (1441 + 511))
 
 
@@ -58,12 +58,29 @@ def test_what_is_there_is_not_missing(tmp_path):
     settings = study_settings(["01", "02"])
     lacks = ("step-b7-r0.05-s0", "restarts-b7-r0.025-s0")
     write_study(tmp_path, settings, lambda *_: [], missing=["02", *(("01", name) for name in lacks)])
-    missing = dry_run.missing_fits([unit(tmp_path, settings), unit(tmp_path, settings, "02")])
-    assert {key.name for key in missing["01"]} == set(lacks)
-    assert (epochs(missing["01"]), epochs(missing["02"])) == (14, 2 * (1 + 3 + 7) + 2 * 7)
+    units = [unit(tmp_path, settings), unit(tmp_path, settings, "02")]
+    of_first, of_second = dry_run.missing_fits(units).values()
+    assert {key.name for key in of_first} == set(lacks)
+    assert (epochs(of_first), epochs(of_second)) == (14, 2 * (1 + 3 + 7) + 2 * 7)
     # Every fit is made again where epochs are to be stored that it lacks: all but budgets of one epoch.
     every_epoch = study_settings(["01"], training={"store": "epochs"})
-    assert {key.budget for key in dry_run.missing_fits([unit(tmp_path, every_epoch)])["01"]} == {3, 7}
+    (missing,) = dry_run.missing_fits([unit(tmp_path, every_epoch)]).values()
+    assert {key.budget for key in missing} == {3, 7}
+
+
+def test_fits_by_which_rates_are_chosen_are_counted_with_their_trials(tmp_path):
+    choice = {"rate_choice": {"validation": "run"}, "initial_rates": [0.05, 0.1]}
+    data = SMALL | {"training": SMALL["training"] | choice, "recordings": SMALL["recordings"] | {"n_runs": 3}}
+    settings = config.validate(data, "test")
+    source = open_source(settings.recordings, tmp_path / "data")
+    outer = unit(tmp_path, settings, source=source)
+    inner_fits, tuned = dry_run.missing_fits([outer]).values()
+    # Two budgets of step and one of restarts, at two rates; and each at the chosen rate, whichever it is.
+    assert (len(inner_fits), {key.rate for key in tuned}) == (6, {"tuned"})
+    assert [key.budget for key in tuned] == [1, 3, 3]
+    shapes = dry_run.prepared_shapes(outer)
+    assert (shapes[outer].n_train, shapes[outer].n_test) == (24, 12)
+    assert (shapes[outer.inner].n_train, shapes[outer.inner].n_test) == (12, 12)
 
 
 def test_a_damaged_fit_is_refused_as_by_a_run(tmp_path):
@@ -75,15 +92,16 @@ def test_a_damaged_fit_is_refused_as_by_a_run(tmp_path):
 
 
 @pytest.mark.parametrize(("stored", "scored"), [("ends", (1, 2)), ("epochs", (3, 3))])
-def test_seconds_are_updates_and_scorings(stored, scored):
+def test_seconds_are_updates_and_scorings(stored, scored, tmp_path):
     settings = make_settings(training={"store": stored})
-    missing = {"01": [FitKey("step", 3, 0.05, 0), FitKey("restarts", 3, 0.05, 0)], "02": []}
+    first, second = (unit(tmp_path, settings, label) for label in ("01", "02"))
+    missing = {first: [FitKey("step", 3, 0.05, 0), FitKey("restarts", 3, 0.05, 0)], second: []}
     measured = Timing(update=0.1, fastest=0, slowest=1, n_updates=1, scoring=0.01, form="fast")
     # 40 trials of 2 crops in batches of 4: 20 updates an epoch.
     shapes = dict.fromkeys(missing, SHAPE)
     seconds, scoring = dry_run.estimate_seconds(missing, shapes, measured, settings, n_crops=2)
-    assert seconds["01"] == pytest.approx([3 * 20 * 0.1 + n * 40 * 0.01 for n in scored])
-    assert seconds["02"] == []
+    assert seconds[first] == pytest.approx([3 * 20 * 0.1 + n * 40 * 0.01 for n in scored])
+    assert seconds[second] == []
     assert scoring == pytest.approx(sum(scored) * 0.4)
 
 
@@ -121,12 +139,13 @@ def test_fewer_crops_than_a_batch_are_refused():
 def test_a_simulated_subject_is_the_same_in_memory_and_on_disk(tmp_path):
     settings = config.load("demo", ["recordings.n_runs=2", "recordings.n_trials=4", "split.test=[02]"])
     source = open_source(settings.recordings, tmp_path)
-    before = dry_run.prepared_shape(unit(tmp_path, settings, source=source))
+    (before,) = dry_run.prepared_shapes(unit(tmp_path, settings, source=source)).values()
     assert not list(tmp_path.iterdir())
     assert before == Shape(n_train=4, n_test=4, n_channels=44, n_samples=1125, n_classes=4, sfreq=250.0)
     source.files("01")
     written = times(tmp_path)
-    assert dry_run.prepared_shape(unit(tmp_path, settings, source=source)) == before
+    (after,) = dry_run.prepared_shapes(unit(tmp_path, settings, source=source)).values()
+    assert after == before
     assert times(tmp_path) == written
 
 

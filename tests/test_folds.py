@@ -6,6 +6,11 @@ import mne
 import numpy as np
 import pytest
 from conftest import make_raw, make_settings
+from pyriemann.preprocessing import Whitening
+from pyriemann.tangentspace import TangentSpace
+from pyriemann.transfer import TLCenter, encode_domains
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
 from eeg_sgdr import settings as config
 from eeg_sgdr.data.cache import prepare, prepare_fold
@@ -14,6 +19,7 @@ from eeg_sgdr.data.splits import folds
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.estimators.trained import load_classifier
 from eeg_sgdr.evaluation.comparison import update
+from eeg_sgdr.jobs.tasks import make_baseline
 from eeg_sgdr.jobs.units import open_units, select
 from eeg_sgdr.pipeline import train
 from eeg_sgdr.settings import SubjectSplit
@@ -89,6 +95,33 @@ def test_folds_can_be_named():
 def test_folds_that_cannot_be_are_refused(asked, message):
     with pytest.raises(UserError, match=message):
         folds(SubjectSplit(by="subject", folds=asked), PEOPLE)
+
+
+@pytest.mark.parametrize("mode", ["transductive", "causal"])
+def test_recentred_baselines_of_a_fold_are_pyriemann_s(mode, source, data_dir, tmp_path):
+    data = {**across().model_dump(mode="json"), "baselines": [{"kind": "recentred", "mode": mode}]}
+    settings = config.validate(data, "test")
+    pooled = prepare_fold(folds(settings.split, PEOPLE)[0], source, settings, data_dir)
+    folder = folders.Study(tmp_path).fold("1").baseline(f"recentred_{mode}")
+    make_baseline(settings.baselines[0], pooled, folder)
+    centred = {}
+    for part in ("train", "test"):
+        subjects = pooled.table.set_index("trial").loc[pooled.array(f"trials_{part}"), "subject"]
+        encoded = encode_domains(pooled.array(f"band_{part}"), pooled.array(f"y_{part}"), subjects.tolist())
+        centred[part] = TLCenter("").fit_transform(*encoded)
+    if mode == "causal":
+        # Each trial by the mean of its subject's trials up to it.
+        subjects, band = subjects.to_numpy(), pooled.array("band_test")
+        for i, covariance in enumerate(band):
+            whitening = Whitening("riemann")
+            for before in np.flatnonzero(subjects[: i + 1] == subjects[i]):
+                whitening.partial_fit(band[[before]])
+            mean = whitening.inv_filters_.T @ whitening.inv_filters_
+            centred["test"][i] = Whitening("riemann").fit(mean[None]).transform(covariance[None])[0]
+    model = make_pipeline(TangentSpace(), LogisticRegression(max_iter=1000))
+    model.fit(centred["train"], pooled.array("y_train"))
+    stored = np.load(folder.predictions)["probabilities"][0]
+    np.testing.assert_allclose(stored, model.predict_proba(centred["test"]), atol=1e-5)
 
 
 def test_a_fold_is_its_subjects_put_together(source, data_dir):

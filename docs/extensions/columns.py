@@ -6,7 +6,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from eeg_sgdr.storage.schemas import COMPARISON_COLUMNS, QUANTITIES
+from eeg_sgdr.storage.columns import COMPARISON_COLUMNS, QUANTITIES
 
 
 def table(header: str, rows: Iterable[tuple[str, ...]]) -> Iterator[str]:

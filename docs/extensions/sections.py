@@ -49,7 +49,9 @@ def default(model: type[Model], name: str) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Tuples and fractions as YAML has them."""
+    """Tuples, fractions and sections in lists as YAML has them."""
+    if isinstance(value, Model):
+        return plain(value.model_dump())
     if isinstance(value, tuple):
         return [plain(one) for one in value]
     if isinstance(value, dict):

@@ -21,7 +21,7 @@ from eeg_sgdr.parallel import workers
 from eeg_sgdr.parallel.progress import Progress, tick
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.settings.types import label_order
-from eeg_sgdr.storage import schemas
+from eeg_sgdr.storage import columns, integrity, records
 from eeg_sgdr.storage.files import clean, lock, write_array, write_csv, write_json, write_npz
 
 #: Version of the cache's entries; entries of another version are made again.
@@ -94,18 +94,18 @@ class SubjectTrials:
     @cached_property
     def table(self) -> pd.DataFrame:
         """See `Trials.table`."""
-        table = schemas.read_table(self.folder / "trials.csv", schemas.TRIALS, self.folder)
+        table = integrity.read_table(self.folder / "trials.csv", columns.TRIALS, self.folder)
         return table.fillna({"rejected": ""})
 
     @cached_property
     def info(self) -> dict[str, Any]:
         """See `Trials.info`."""
-        return schemas.read_record(self.folder / "data.json", schemas.DATA)
+        return records.read_record(self.folder / "data.json", records.DATA)
 
     @cached_property
     def summary(self) -> dict[str, np.ndarray]:
         """See `Trials.summary`."""
-        return schemas.read_arrays(self.folder / "summary.npz", schemas.SUMMARY, self.folder)
+        return integrity.read_arrays(self.folder / "summary.npz", columns.SUMMARY, self.folder)
 
 
 def prepare(source: Source, subject: str, settings: Settings, data_dir: Path) -> SubjectTrials:
@@ -118,9 +118,9 @@ def prepare(source: Source, subject: str, settings: Settings, data_dir: Path) ->
     fingerprint = config.fingerprint(
         {"settings": config.data_settings(settings), "subject": subject, "files": files}
     )
-    # The baseline's covariances lie beside the windows, but no ConvNet depends on them.
+    # Baselines' covariances lie beside the windows, but no ConvNet depends on them.
     contents = config.fingerprint(
-        {"data": fingerprint, **config.baseline_settings(settings), "edition": CACHE_VERSION}
+        {"data": fingerprint, **config.covariance_settings(settings), "edition": CACHE_VERSION}
     )
     folder = cache / "trials" / contents[:32]
     with lock(cache / "trials" / f"{folder.name}.lock"):

@@ -132,10 +132,10 @@ def _samples_around(raw: Any, samples: np.ndarray, start: int, stop: int) -> np.
 def _baseline_covariances(
     sampled: Any, settings: Settings, where: str, samples: np.ndarray, stop: int
 ) -> np.ndarray:
-    """Covariances for the baseline: Butterworth filters at its corner frequencies, no standardisation."""
-    if settings.baseline is None:
+    """Covariances for baselines: Butterworth filters at its corner frequencies, no standardisation."""
+    if settings.band_hz is None:
         return np.empty((len(samples), 0, 0))
-    filtered = filters.butterworth(sampled, *settings.baseline.band_hz, f"{where}, baseline")
+    filtered = filters.butterworth(sampled, *settings.band_hz, f"{where}, baseline")
     n = len(sampled.ch_names)
     batches = [np.empty((0, n, n))]
     for first in range(0, len(samples), BATCH):

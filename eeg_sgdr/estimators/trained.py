@@ -21,7 +21,7 @@ from eeg_sgdr.estimators import inputs
 from eeg_sgdr.evaluation.predictors import Predictor, members_at
 from eeg_sgdr.networks.build import build_network
 from eeg_sgdr.settings import Settings
-from eeg_sgdr.settings.plan import FitKey, schedule_of
+from eeg_sgdr.settings.plan import FitKey, ends_of
 from eeg_sgdr.storage.results import Results, Subject
 from eeg_sgdr.training.snapshots import Snapshot, averaged
 
@@ -156,7 +156,7 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
             )
         classes = self._classes(recording, where)
         recordings = self.settings.recordings.model_copy(update={"classes": classes})
-        settings = self.settings.model_copy(update={"recordings": recordings, "baseline": None})
+        settings = self.settings.model_copy(update={"recordings": recordings, "baselines": ()})
         return extract_windows(Recording("new", "0", str(number), recording.raw), sensors, settings)
 
     def _classes(self, recording: "_CuedRaw", where: str) -> dict[str, tuple[str, ...]]:
@@ -240,7 +240,8 @@ def load_classifier(
     budget : int, optional
         Epochs; by default the arm's last.
     rate : float, optional
-        Initial rate; by default the probabilities of all the study's rates are averaged.
+        Initial rate; by default the one that was chosen, where rates are chosen, else the probabilities of
+        all the study's rates are averaged.
     seed : int, optional
         Seed; by default the study's first.
     members : "cycles", "averaged" or "single"
@@ -274,8 +275,8 @@ def load_classifier(
     else:
         raise UserError("load_classifier: name either a subject or, across subjects, a fold.")
     key = _key(results.settings, schedule, budget, rate, seed)
-    rates = results.settings.initial_rates(schedule) if rate is None else (key.rate,)
-    fits = tuple(replace(key, rate=each) for each in rates)
+    rates = results.settings.paired_rates(schedule) if rate is None else (key.rate,)
+    fits = tuple(unit.trained(replace(key, rate=each)) for each in rates)
     for fit in fits:
         if fit not in unit.done:
             raise UserError(
@@ -313,7 +314,7 @@ def _key(
 
 def _epochs(key: FitKey, settings: Settings, members: str, epoch: int | None) -> tuple[int, ...]:
     """Epochs of the snapshots that are averaged."""
-    ends = schedule_of(key, settings).ends
+    ends = ends_of(key, settings)
     last = ends[-1] if epoch is None else epoch
     if last not in ends:
         raise UserError(f"epoch: {last} is no end of {key.name}; there are {', '.join(map(str, ends))}.")
@@ -344,7 +345,7 @@ def _snapshots(unit: Subject, predictor: Predictor, settings: Settings) -> list[
             {name: torch.from_numpy(value) for name, value in read(key, epoch).items()},
             np.array(data["classes"]),
             epoch,
-            key.rate,
+            float(key.rate),
         )
         for epoch in predictor.states
         for key in predictor.fits

@@ -23,7 +23,8 @@ from eeg_sgdr.evaluation.units import (
     unit_values,
 )
 from eeg_sgdr.settings import Settings
-from eeg_sgdr.settings.plan import FitKey, schedule_of
+from eeg_sgdr.settings.plan import FitKey, ends_of
+from eeg_sgdr.settings.types import AnyRate
 
 #: Error from each epoch on, epochs ascending; chance before the first.
 Points = list[tuple[int, float]]
@@ -58,7 +59,7 @@ def anytime(settings: Settings, errors: UnitErrors) -> list[Row]:
     for name in restarts:
         for rival in (rival for rival in arms if rival not in restarts):
             n_budgets = len(arms[rival].budgets)
-            if settings.initial_rates(name) != settings.initial_rates(rival):
+            if settings.paired_rates(name) != settings.paired_rates(rival):
                 why = f"needs equal lists of rates, those of {name} and {rival} differ"
             elif n_budgets < 3:
                 why = f"needs three budgets, {rival} has {n_budgets}"
@@ -74,13 +75,13 @@ def anytime(settings: Settings, errors: UnitErrors) -> list[Row]:
     return rows
 
 
-def candidates(settings: Settings, name: str, members: str, rate: float, seed: int) -> list[Predictor]:
+def candidates(settings: Settings, name: str, members: str, rate: AnyRate, seed: int) -> list[Predictor]:
     """Predictors of an arm by ascending epoch: its cycle ends, or a fit of each budget."""
     arm = settings.schedules[name]
     if not arm.leaves_snapshots:
         return [last_snapshot(FitKey(name, budget, rate, seed)) for budget in sorted(arm.budgets)]
     key = FitKey(name, max(arm.budgets), rate, seed)
-    ends = schedule_of(key, settings).ends
+    ends = ends_of(key, settings)
     return [
         Predictor((key,), members_at(ends, n) if members == "cycles" else (ends[n - 1],), members)
         for n in range(1, len(ends) + 1)
@@ -93,7 +94,7 @@ def _median_over_seeds(values: np.ndarray) -> np.ndarray:
 
 
 def _pair(settings: Settings, errors: UnitErrors, a: tuple[str, str], b: tuple[str, str]) -> list[Row]:
-    rates, groups = settings.initial_rates(a[0]), seed_groups(settings, 1)
+    rates, groups = settings.paired_rates(a[0]), seed_groups(settings, 1)
     offers = {
         group: [[candidates(settings, *side, rate, *group) for side in (a, b)] for rate in rates]
         for group in groups
@@ -119,7 +120,7 @@ def _pair(settings: Settings, errors: UnitErrors, a: tuple[str, str], b: tuple[s
 
     pairs = offers[groups[0]]
     a_side, b_side = ([_latest(pair[i], last) for pair in pairs] for i in (0, 1))
-    common = {"family": "anytime", **describe(a_side, b_side), "epochs_a": last, "epochs_b": last}
+    common = {"family": "anytime", **describe(settings, a_side, b_side), "epochs_a": last, "epochs_b": last}
     rows = [*_areas(unit_values(errors, groups, 2, areas, mean_over_seeds))]
     for points in (1, 2):
         within = unit_values(errors, groups, 2, partial(first_epochs, points / 100), _median_over_seeds)

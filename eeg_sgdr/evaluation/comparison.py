@@ -9,15 +9,18 @@ from eeg_sgdr.evaluation.anytime import anytime
 from eeg_sgdr.evaluation.descriptive import curve, diverged, untested
 from eeg_sgdr.evaluation.ensembles import ensemble
 from eeg_sgdr.evaluation.inference import hypothesis_tests
+from eeg_sgdr.evaluation.rate_choice import choices
 from eeg_sgdr.evaluation.stored import Facts, bring_up_to_date, facts
 from eeg_sgdr.evaluation.units import read_errors, read_subject_errors
 from eeg_sgdr.storage import files, folders
+from eeg_sgdr.storage.columns import COMPARISON, COUNTS, TEXTS
+from eeg_sgdr.storage.integrity import digest
+from eeg_sgdr.storage.records import write_record
 from eeg_sgdr.storage.results import Results
-from eeg_sgdr.storage.schemas import COMPARISON, COUNTS, TEXTS, digest, write_record
 
 
 def comparison(results: Results) -> pd.DataFrame:
-    """One row per number of the study's page; columns as in `storage.schemas`."""
+    """One row per number of the study's page; columns as in `storage.columns`."""
     return _table(results, {subject.label: facts(subject, results.settings) for subject in results.subjects})
 
 
@@ -37,6 +40,7 @@ def _table(results: Results, of_unit: Mapping[str, Facts]) -> pd.DataFrame:
         *untested(settings, errors),
         *ensemble(settings, errors, {unit: known.surface for unit, known in of_unit.items()}),
         *anytime(settings, errors),
+        *choices(settings, errors, {subject.label: subject.rates for subject in results.subjects}),
         *diverged(settings, errors, {unit: known.last_loss for unit, known in of_unit.items()}),
     ]
     table = pd.DataFrame(rows, columns=list(COMPARISON))

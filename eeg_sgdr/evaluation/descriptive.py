@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from eeg_sgdr.evaluation.predictors import (
-    CLASSICAL,
     Predictor,
+    classical,
     last_snapshot,
     members_at,
     predictors,
@@ -26,40 +26,43 @@ from eeg_sgdr.evaluation.units import (
     sample_size,
 )
 from eeg_sgdr.settings import Settings, plan
-from eeg_sgdr.settings.plan import FitKey, schedule_of
+from eeg_sgdr.settings.plan import FitKey, ends_of
 
 
 def curve(settings: Settings, subject_errors: UnitErrors) -> list[Row]:
-    """Every predictor of one seed and the baseline: error, and improvement over the reference (Figure 4).
+    """Every predictor of one seed and every baseline: error, and improvement over the reference (Figure 4).
 
     Medians over subjects with quartiles; improvement is positive where the error is below the reference's.
     """
     series: dict[tuple[object, ...], dict[Group, Predictor]] = {}
-    for one in predictors(settings, plan.fits(settings)):
+    for one in predictors(settings, plan.evaluated(settings)):
         if len(one.seed_group) == 1:
             name = (one.schedule, one.budget, one.rates, one.members, one.epoch)
             series.setdefault(name, {})[one.seed_group] = one
     rows = []
     for by_seed in series.values():
         rows += _point(settings, subject_errors, by_seed)
-    if settings.baseline:
-        rows += _point(settings, subject_errors, {CLASSICAL.seed_group: CLASSICAL})
+    for baseline in settings.baselines:
+        rows += _point(settings, subject_errors, {(): classical(baseline.name)})
     return rows
 
 
 def _point(settings: Settings, errors: UnitErrors, by_seed: dict[Group, Predictor]) -> list[Row]:
     groups = seed_groups(settings, 1)
-    # The baseline has no seeds; it is compared with the reference of each.
-    pairs = {group: [[by_seed.get(group, CLASSICAL)], [reference(settings, *group)]] for group in groups}
+    # A baseline has no seeds; it is compared with the reference of each.
+    pairs = {
+        group: [[by_seed[group if group in by_seed else ()]], [reference(settings, *group)]]
+        for group in groups
+    }
     alone = mean_errors(errors, {group: [[one]] for group, one in by_seed.items()})
     both = mean_errors(errors, pairs)
     a, b = pairs[groups[0]]
     common = {"family": "curve", "metric": "error"}
     x = both.difference
     return [
-        {**common, "quantity": "median error", "side": "a", **describe(a), **sample_size(alone)}
+        {**common, "quantity": "median error", "side": "a", **describe(settings, a), **sample_size(alone)}
         | median_of(alone.values[:, 0]),
-        {**common, "quantity": "median improvement", **describe(a, b), **sample_size(both)}
+        {**common, "quantity": "median improvement", **describe(settings, a, b), **sample_size(both)}
         | {**median_of(x), **counts_of(x)},
     ]
 
@@ -76,12 +79,12 @@ def untested(settings: Settings, errors: UnitErrors) -> list[Row]:
         row
         for name in restarts
         for rival in arms
-        if rival not in restarts and settings.initial_rates(rival) == settings.initial_rates(name)
+        if rival not in restarts and settings.paired_rates(rival) == settings.paired_rates(name)
         for budget in arms[rival].budgets
         for row in _beside(settings, errors, name, rival, budget)
     ]
     for name, arm in arms.items():
-        if arm.conventional:
+        if arm.conventional and settings.training.rate_choice is None:
             rows += _rates(settings, errors, name)
     return rows
 
@@ -89,7 +92,7 @@ def untested(settings: Settings, errors: UnitErrors) -> list[Row]:
 def _beside(settings: Settings, errors: UnitErrors, name: str, rival: str, budget: int) -> list[Row]:
     """Restarts at their last cycle end within the rival's budget against the rival, rate by rate."""
     own_budget = settings.schedules[name].budgets[0]
-    ends = schedule_of(FitKey(name, own_budget, settings.initial_rates(name)[0], 0), settings).ends
+    ends = ends_of(FitKey(name, own_budget, settings.paired_rates(name)[0], 0), settings)
     n_done = sum(end <= budget for end in ends)
     if not n_done:
         return []
@@ -106,12 +109,14 @@ def _beside(settings: Settings, errors: UnitErrors, name: str, rival: str, budge
         a, b = next(iter(sides.values()))
         x = found.difference
         described = {"family": "descriptive", "quantity": "mean difference", "metric": "error"}
-        rows.append({**described, **describe(a, b), **sample_size(found), **mean_of(x), **counts_of(x)})
+        rows.append(
+            {**described, **describe(settings, a, b), **sample_size(found), **mean_of(x), **counts_of(x)}
+        )
     return rows
 
 
 def _keys(settings: Settings, name: str, budget: int, seed: int) -> list[FitKey]:
-    return [FitKey(name, budget, rate, seed) for rate in settings.initial_rates(name)]
+    return [FitKey(name, budget, rate, seed) for rate in settings.paired_rates(name)]
 
 
 def _rates(settings: Settings, errors: UnitErrors, name: str) -> list[Row]:
@@ -126,7 +131,7 @@ def _rates(settings: Settings, errors: UnitErrors, name: str) -> list[Row]:
     found = mean_errors(errors, sides)
     common = {"family": "descriptive", "metric": "error", **sample_size(found)}
     of_rate = [
-        {**common, "quantity": "mean error", "side": "a", **describe(side), **mean_of(x)}
+        {**common, "quantity": "mean error", "side": "a", **describe(settings, side), **mean_of(x)}
         for side, x in zip(next(iter(sides.values())), found.values.T, strict=True)
     ]
     if not found.units:
@@ -152,11 +157,11 @@ def diverged(
     counted = replace(errors, of_unit=above)
     rows: list[Row] = []
     for name, arm in settings.schedules.items():
-        for rate in settings.initial_rates(name):
+        for rate in settings.rates_alone(name):
             ends = {seed: last_snapshot(FitKey(name, max(arm.budgets), rate, seed)) for seed in seeds}
             found = mean_errors(counted, {(seed,): [[end]] for seed, end in ends.items()})
             estimate = float(found.values.mean()) if found.units else np.nan
             common = {"family": "training", "quantity": "diverged", "side": "a", "metric": "fraction"}
-            described = {**describe([ends[seeds[0]]]), **sample_size(found)}
+            described = {**describe(settings, [ends[seeds[0]]]), **sample_size(found)}
             rows.append({**common, **described, "estimate": estimate})
     return rows

@@ -6,7 +6,15 @@ from dataclasses import replace
 import numpy as np
 
 from eeg_sgdr.evaluation import metrics
-from eeg_sgdr.evaluation.predictors import Predictor, Stored, averages, fit_keys, seed_groups
+from eeg_sgdr.evaluation.predictors import (
+    Predictor,
+    Rates,
+    Stored,
+    averages,
+    fit_keys,
+    rate_groups,
+    seed_groups,
+)
 from eeg_sgdr.evaluation.units import (
     Group,
     Row,
@@ -20,7 +28,7 @@ from eeg_sgdr.evaluation.units import (
     unit_values,
 )
 from eeg_sgdr.settings import Settings
-from eeg_sgdr.settings.plan import FitKey, schedule_of
+from eeg_sgdr.settings.plan import FitKey, ends_of
 
 #: Predictors by disjoint group of seeds.
 Cell = dict[Group, list[Predictor]]
@@ -29,20 +37,23 @@ Cell = dict[Group, list[Predictor]]
 def cells(settings: Settings) -> list[Cell]:
     """The surface of N fits and M snapshots, at the last end of every arm (the paper's Figure 3, Table 2).
 
-    N grows over seeds, at each rate alone or over all rates together; M, for warm restarts, over the last
-    cycle ends and, where every epoch is stored, over the last epochs of the last cycle, the paper's control.
-    Weights are averaged for the M of the ensemble alone.
+    N grows over seeds, at each rate alone, over all rates together, or at the chosen rate; M, for warm
+    restarts, over the last cycle ends and, where every epoch is stored, over the last epochs of the last
+    cycle, the paper's control. Weights are averaged for the M of the ensemble alone.
     """
     found = []
     for name, arm in settings.schedules.items():
-        rates = settings.initial_rates(name)
-        rate_groups = [[(rate,) for rate in rates]] + ([[rates]] if len(rates) > 1 else [])
+        groups = rate_groups(settings, name)
+        # At each rate alone, errors are averaged.
+        alone: list[Rates] = [group for group in groups if len(group) == 1 and group != ("tuned",)]
+        together = [[group] for group in groups if group not in alone]
+        over_rates: list[list[Rates]] = [alone, *together] if alone else together
         budget = max(arm.budgets)
         restarts = arm.leaves_snapshots
-        key = FitKey(name, budget, rates[0], 0)
+        key = FitKey(name, budget, groups[0][0], 0)
         every_epoch = restarts and settings.training.store == "epochs"
         for members, snapshots in [
-            *_snapshots(schedule_of(key, settings).ends, restarts, every_epoch),
+            *_snapshots(ends_of(key, settings), restarts, every_epoch),
             *(("averaged", epochs) for epochs in averages(key, settings)[-1:]),
         ]:
             for size in range(1, len(settings.training.seeds) + 1):
@@ -54,7 +65,7 @@ def cells(settings: Settings) -> list[Cell]:
                         ]
                         for group in seed_groups(settings, size)
                     }
-                    for over in rate_groups
+                    for over in over_rates
                 ]
     return found
 
@@ -99,7 +110,9 @@ def ensemble(
         found = mean_errors(stored, {group: [side] for group, side in cell.items()})
         described = {"family": "ensemble", "quantity": "mean error", "side": "a", "metric": "error"}
         side = next(iter(cell.values()))
-        rows.append({**described, **describe(side), **sample_size(found), **mean_of(found.values[:, 0])})
+        rows.append(
+            {**described, **describe(settings, side), **sample_size(found), **mean_of(found.values[:, 0])}
+        )
     return [*rows, _n_test(stored)]
 
 

@@ -43,7 +43,7 @@ def hypothesis_tests(
         # With too few seeds, describe the sides with as many as they need.
         sides = _sides(settings, one, next(iter(seed_groups(settings, size)), tuple(range(size))))
         common = {"comparison": one.name, "family": "tested", "metric": "error"}
-        common |= {**describe(*sides), **sample_size(values)}
+        common |= {**describe(settings, *sides), **sample_size(values)}
         numbers = [
             *_numbers(values, p, float(p_holm)),
             *_updates(sides, values, updates),

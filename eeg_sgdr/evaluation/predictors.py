@@ -1,32 +1,38 @@
 """Predictors: the fits and snapshots averaged into one prediction, and their cost."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
 from eeg_sgdr.schedules import n_averaged
-from eeg_sgdr.settings import Settings, Side, plan
-from eeg_sgdr.settings.plan import FitKey, schedule_of
+from eeg_sgdr.settings import BASELINES, Settings, Side, plan
+from eeg_sgdr.settings.plan import Chosen, FitKey, ends_of
+from eeg_sgdr.settings.types import AnyRate
 from eeg_sgdr.storage.results import Subject, fit_seconds
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
 class Predictor:
     """N fits times M snapshots, whose probabilities, or weights within each fit, are averaged equally."""
 
-    #: Of one arm and budget, over rates and seeds; none for the baseline.
+    #: Of one arm and budget, over rates and seeds; none for a baseline.
     fits: tuple[FitKey, ...]
     #: Epochs of each fit's snapshots, ascending; the last is when the prediction can be made.
     epochs: tuple[int, ...]
     #: "single" (the last snapshot), "cycles" (of the last cycles), "averaged" (their weights), "consecutive"
     #: (epochs), or "baseline".
     members: str
+    #: Name of the classical baseline; empty for others.
+    baseline: str = ""
 
     @property
     def schedule(self) -> str:
-        """Name of the arm, or "baseline"."""
-        return self.fits[0].schedule if self.fits else "baseline"
+        """Name of the arm or baseline."""
+        return self.baseline or self.fits[0].schedule
 
     @property
     def budget(self) -> int:
@@ -50,7 +56,7 @@ class Predictor:
 
     @property
     def seed_group(self) -> tuple[int, ...]:
-        """Seeds whose probabilities are averaged; none for the baseline."""
+        """Seeds whose probabilities are averaged; none for a baseline."""
         return tuple(dict.fromkeys(key.seed for key in self.fits))
 
     @property
@@ -75,7 +81,7 @@ class Predictor:
 
     @property
     def epochs_spent(self) -> int:
-        """Epochs of training of all fits together."""
+        """Epochs of training of all fits together, without those by which their rate was chosen."""
         return self.n_fits * self.epoch
 
     def is_stored(self, stored: "Stored") -> bool:
@@ -100,16 +106,33 @@ class Stored:
     averaged: Mapping[FitKey, Mapping[int, np.ndarray]]
 
 
-def read_stored(subject: Subject, settings: Settings, fits: Iterable[FitKey]) -> Stored:
+def tuned(keys: Iterable[FitKey], chosen: Chosen) -> dict[FitKey, FitKey]:
+    """The fits at chosen rates by their tuned keys."""
+    return {replace(key, rate="tuned"): key for key in plan.at_chosen_rates(keys, chosen)}
+
+
+def with_tuned(values: Mapping[FitKey, Value], chosen: Chosen) -> dict[FitKey, Value]:
+    """Values of fits, those at chosen rates by their tuned keys, too."""
+    return {**values, **{key: values[fit] for key, fit in tuned(values, chosen).items()}}
+
+
+def read_stored(
+    subject: Subject,
+    settings: Settings,
+    fits: Iterable[FitKey],
+    chosen: Chosen,
+) -> Stored:
     """Read the test probabilities of fits that are done, with the configured batch-norm statistics."""
     statistics = settings.evaluation.batch_norm_statistics
     snapshots = {key: subject.probabilities(key, statistics) for key in sorted(fits)}
     averaged = [key for key in snapshots if averages(key, settings) and subject.has_averages(key)]
-    return Stored(snapshots, {key: subject.averaged_probabilities(key) for key in averaged})
+    weights = {key: subject.averaged_probabilities(key) for key in averaged}
+    return Stored(with_tuned(snapshots, chosen), with_tuned(weights, chosen))
 
 
-#: The classical baseline, which is no average of fits.
-CLASSICAL = Predictor((), (), "baseline")
+def classical(name: str) -> Predictor:
+    """A classical baseline, which is no average of fits."""
+    return Predictor((), (), "baseline", name)
 
 
 def predictors(settings: Settings, available: Iterable[FitKey]) -> list[Predictor]:
@@ -122,8 +145,7 @@ def predictors(settings: Settings, available: Iterable[FitKey]) -> list[Predicto
     done = set(available)
     found = []
     for name, arm in settings.schedules.items():
-        rates = settings.initial_rates(name)
-        groups = [(rate,) for rate in rates] + ([rates] if len(rates) > 1 else [])
+        groups = rate_groups(settings, name)
         for budget in arm.budgets:
             for seed in settings.training.seeds:
                 for group in groups:
@@ -143,13 +165,24 @@ def predictors(settings: Settings, available: Iterable[FitKey]) -> list[Predicto
     return found + list(dict.fromkeys(over_seeds))
 
 
-def fit_keys(schedule: str, budget: int, rates: Iterable[float], seeds: Iterable[int]) -> tuple[FitKey, ...]:
+#: Rates whose probabilities are averaged: one, or all.
+Rates = tuple[AnyRate, ...]
+
+
+def rate_groups(settings: Settings, arm: str) -> list[Rates]:
+    """Rates at which an arm's fits predict: each alone, and all together where all are trained."""
+    alone, every = settings.rates_alone(arm), settings.initial_rates(arm)
+    together: list[Rates] = [every] if len(every) > 1 and {*alone} >= {*every} else []
+    return [*((rate,) for rate in alone), *together]
+
+
+def fit_keys(schedule: str, budget: int, rates: Rates, seeds: Iterable[int]) -> tuple[FitKey, ...]:
     """Fits of one arm at several rates with several seeds."""
     return tuple(FitKey(schedule, budget, rate, seed) for seed in seeds for rate in rates)
 
 
 def _of_fits(settings: Settings, fits: tuple[FitKey, ...]) -> list[Predictor]:
-    ends = schedule_of(fits[0], settings).ends
+    ends = ends_of(fits[0], settings)
     found = [Predictor(fits, (end,), "single") for end in ends]
     if settings.schedules[fits[0].schedule].leaves_snapshots:
         found += [Predictor(fits, members_at(ends, i + 1), "cycles") for i in range(len(ends))]
@@ -163,7 +196,7 @@ def averages(key: FitKey, settings: Settings) -> list[tuple[int, ...]]:
     """
     if not settings.schedules[key.schedule].leaves_snapshots or _is_running(settings):
         return []
-    ends = schedule_of(key, settings).ends
+    ends = ends_of(key, settings)
     members = [members_at(ends, i + 1) for i in range(len(ends))]
     return [epochs for epochs in members if len(epochs) > 1]
 
@@ -200,17 +233,17 @@ def seed_groups(settings: Settings, size: int) -> list[tuple[int, ...]]:
 
 def side_predictors(settings: Settings, side: Side, seeds: tuple[int, ...]) -> list[Predictor]:
     """Predictors of a comparison's side at the end of its budget, per rate or over all, per seed group."""
-    if side.schedule == "baseline":
-        return [CLASSICAL]
+    if side.schedule in BASELINES:
+        return [classical(side.schedule)]
     budget = side.budget or max(settings.schedules[side.schedule].budgets)
-    rates = settings.initial_rates(side.schedule)
+    rates: Rates = ("tuned",) if side.rates == "tuned" else settings.initial_rates(side.schedule)
     groups = [rates] if side.rates == "all" else [(rate,) for rate in rates]
     found = []
     for start in range(0, len(seeds), side.seeds):
         together = seeds[start : start + side.seeds]
         for group in groups:
             fits = fit_keys(side.schedule, budget, group, together)
-            ends = schedule_of(fits[0], settings).ends
+            ends = ends_of(fits[0], settings)
             epochs = ends[-1:] if side.members == "single" else members_at(ends, len(ends))
             found.append(Predictor(fits, epochs, side.members))
     return found
@@ -230,12 +263,11 @@ def last_snapshot(key: FitKey) -> Predictor:
 
 def is_done(subject: Subject, predictor: Predictor) -> bool:
     """Whether a subject has all fits of a predictor, and their averaged weights if it needs them."""
-    if predictor == CLASSICAL:
-        return subject.baseline is not None and subject.baseline["state"] == "done"
-    averaged = predictor.members != "averaged" or all(map(subject.has_averages, predictor.fits))
-    return averaged and all(
-        key in subject.fits and subject.fits[key]["state"] == "done" for key in predictor.fits
-    )
+    if predictor.baseline:
+        return subject.baselines.get(predictor.baseline, {}).get("state") == "done"
+    fits = [subject.trained(key) for key in predictor.fits]
+    averaged = predictor.members != "averaged" or all(map(subject.has_averages, fits))
+    return averaged and all(key in subject.fits and subject.fits[key]["state"] == "done" for key in fits)
 
 
 class TrainingTimes:
@@ -245,10 +277,11 @@ class TrainingTimes:
         self._after_epochs: dict[tuple[str, FitKey], np.ndarray] = {}
 
     def seconds(self, subject: Subject, predictor: Predictor) -> float:
-        """Seconds of all fits of a predictor up to its epoch, or of the baseline's fit."""
-        if predictor == CLASSICAL:
-            return fit_seconds(subject.baseline or {})
-        return float(sum(self._of_fit(subject, key)[predictor.epoch - 1] for key in predictor.fits))
+        """Seconds of all fits of a predictor up to its epoch, or of a baseline's fit."""
+        if predictor.baseline:
+            return fit_seconds(subject.baselines[predictor.baseline])
+        fits = map(subject.trained, predictor.fits)
+        return float(sum(self._of_fit(subject, key)[predictor.epoch - 1] for key in fits))
 
     def _of_fit(self, subject: Subject, key: FitKey) -> np.ndarray:
         name = (subject.label, key)

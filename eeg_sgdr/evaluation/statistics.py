@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,65 @@ def detectable_difference(x: np.ndarray, power: float = 0.8, alpha: float = 0.05
 
     # At five times the critical value, |t| exceeds it with a probability above 0.99, whatever df.
     return float(optimize.brentq(lacking, 0.1 * critical, 5 * critical) * stats.sem(x))
+
+
+def corrected_interval(x: np.ndarray, ratio: float, confidence: float = 0.95) -> tuple[float, float]:
+    """Corrected resampled t interval of a mean over folds (Nadeau and Bengio, 2003, Machine Learning 52).
+
+    Training sets overlap, so the variance of the mean is taken as s ** 2 * (1 / n_folds + ``ratio``);
+    ``ratio`` is the number of test subjects to that of training subjects. NaN when x does not vary.
+    """
+    if _constant(x):
+        return np.nan, np.nan
+    low, high = stats.t.interval(confidence, len(x) - 1, np.mean(x), _corrected_error(x, ratio))
+    return float(low), float(high)
+
+
+def corrected_test(x: np.ndarray, ratio: float) -> float:
+    """Two-sided p of the corrected resampled t test of a mean of zero; NaN when x does not vary."""
+    if _constant(x):
+        return np.nan
+    return float(2 * stats.t.sf(abs(np.mean(x)) / _corrected_error(x, ratio), len(x) - 1))
+
+
+def equivalence(x: np.ndarray, margin: float, ratio: float = 0) -> float:
+    """Two one-sided t tests of a mean within +-margin (Schuirmann, 1987, J. Pharmacokinet. Biopharm. 15).
+
+    The larger p of both; by the corrected resampled t where ``ratio`` is above 0, NaN when x does not vary.
+    """
+    if _constant(x):
+        return np.nan
+    return float(stats.t.sf((margin - abs(np.mean(x))) / _corrected_error(x, ratio), len(x) - 1))
+
+
+def prediction_interval(x: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
+    """Interval for the value of one new unit, exact for independent normal values; NaN if x does not vary."""
+    if _constant(x):
+        return np.nan, np.nan
+    # Scatter of the new unit about the mean, and of the mean.
+    scale = np.std(x, ddof=1) * np.sqrt(1 + 1 / len(x))
+    low, high = stats.t.interval(confidence, len(x) - 1, np.mean(x), scale)
+    return float(low), float(high)
+
+
+def positive_probability(x: np.ndarray, confidence: float = 0.95) -> tuple[float, float, float]:
+    """Probability that a new unit's value is above zero, and its interval; NaN when x does not vary.
+
+    Normal values have Phi(mean / sd), and sqrt(n) * mean / sd is noncentral t, which is inverted for the
+    interval: exact (Johnson and Welch, 1940, Biometrika 31).
+    """
+    if _constant(x):
+        return np.nan, np.nan, np.nan
+    root, tail = np.sqrt(len(x)), (1 - confidence) / 2
+    t = root * effect_size(x)
+    low, high = (special.nctdtrinc(len(x) - 1, q, t) / root for q in (1 - tail, tail))
+    estimate, low, high = special.ndtr([t / root, low, high])
+    return float(estimate), float(low), float(high)
+
+
+def _corrected_error(x: np.ndarray, ratio: float) -> float:
+    """Standard error of a mean over folds; without ``ratio`` that of independent units."""
+    return float(np.std(x, ddof=1) * np.sqrt(1 / len(x) + ratio))
 
 
 def holm(p: np.ndarray) -> np.ndarray:

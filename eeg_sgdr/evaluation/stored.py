@@ -1,4 +1,4 @@
-"""evaluation.csv and evaluation.json of a subject or fold, made where what decides them has changed."""
+"""evaluation.csv, rates.csv and evaluation.json of a unit, made where what decides them has changed."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -7,16 +7,16 @@ from typing import Any
 
 from eeg_sgdr import settings as config
 from eeg_sgdr.errors import UserError
-from eeg_sgdr.evaluation import tables
+from eeg_sgdr.evaluation import rate_choice, tables
 from eeg_sgdr.evaluation.ensembles import stored_errors, surface_predictors
 from eeg_sgdr.evaluation.metrics import METRICS
-from eeg_sgdr.evaluation.predictors import Predictor, Stored, read_stored
-from eeg_sgdr.settings import Settings
-from eeg_sgdr.settings.plan import FitKey
-from eeg_sgdr.storage import files, schemas
-from eeg_sgdr.storage.results import Subject
+from eeg_sgdr.evaluation.predictors import Predictor, Stored, read_stored, with_tuned
+from eeg_sgdr.settings import BASELINES, Settings, plan
+from eeg_sgdr.settings.plan import Chosen, FitKey
+from eeg_sgdr.storage import files, integrity, records
+from eeg_sgdr.storage.results import Subject, chosen_rates
 
-#: To be raised by hand when the arithmetic of evaluation.csv or of `Facts` changes.
+#: To be raised by hand when the arithmetic of evaluation.csv, rates.csv or of `Facts` changes.
 VERSION = 2
 
 
@@ -35,28 +35,35 @@ class Facts:
 def evaluate(subject: Subject, settings: Settings) -> Facts:
     """Write evaluation.csv, and evaluation.json, which vouches for it."""
     folder = subject.folder
-    stored = read_stored(subject, settings, subject.done)
-    table = files.csv_bytes(tables.evaluation(subject, settings, stored))
-    known = _facts(subject, settings, stored)
+    rates = rate_choice.choose(subject, settings)
+    chosen = chosen_rates(rates)
+    stored = read_stored(subject, settings, subject.done, chosen)
+    contents = {folder.evaluation: files.csv_bytes(tables.evaluation(subject, settings, stored))}
+    if len(rates):
+        contents[folder.rates] = files.csv_bytes(rates)
+    known = _facts(subject, settings, stored, chosen)
     record = {
         "fingerprint": fingerprint(subject, settings),
         "surface": [known.surface.get(one) for one in surface_predictors(settings)],
         "last_loss": {key.name: loss for key, loss in known.last_loss.items()},
         "seconds": {key.name: seconds for key, seconds in known.seconds.items()},
-        "sha256": {folder.evaluation.name: schemas.digest(table)},
+        "sha256": {path.name: integrity.digest(content) for path, content in contents.items()},
     }
-    # The record is never beside another table: a kill leaves none, which the next run makes.
-    files.remove(folder.evaluation)
-    schemas.write_record(folder.evaluation_record, record)
-    files.write_bytes(folder.evaluation, table)
+    # The record is never beside other tables: a kill leaves none, which the next run makes.
+    for path in (folder.evaluation, folder.rates):
+        files.remove(path)
+    records.write_record(folder.evaluation_record, record)
+    for path in reversed(contents):
+        files.write_bytes(path, contents[path])
     return known
 
 
 def bring_up_to_date(subject: Subject, settings: Settings) -> Facts:
     """Evaluate a subject or fold unless its tables are those of these settings and fits, unchanged."""
-    path = subject.folder.evaluation
     record = _current_record(subject, settings)
-    if record and path.is_file() and record["sha256"].get(path.name) == schemas.file_digest(path):
+    paths = (subject.folder.evaluation, subject.folder.rates)
+    found = {path.name: integrity.file_digest(path) for path in paths if path.is_file()}
+    if record and record["sha256"] == found:
         return _recorded(subject, settings, record)
     return evaluate(subject, settings)
 
@@ -66,15 +73,20 @@ def facts(subject: Subject, settings: Settings) -> Facts:
     record = _current_record(subject, settings)
     if record:
         return _recorded(subject, settings, record)
-    return _facts(subject, settings, read_stored(subject, settings, subject.done))
+    chosen = chosen_rates(rate_choice.choose(subject, settings))
+    return _facts(subject, settings, read_stored(subject, settings, subject.done, chosen), chosen)
 
 
 def _recorded(subject: Subject, settings: Settings, record: Mapping[str, Any]) -> Facts:
     """Facts from evaluation.json, which is current."""
     errors = zip(surface_predictors(settings), record["surface"], strict=True)
+    keys = [*subject.done, *plan.evaluated(settings)]
     return Facts(
         {one: error for one, error in errors if error is not None},
-        *({key: record[name][key.name] for key in subject.done} for name in ("last_loss", "seconds")),
+        *(
+            {key: record[name][key.name] for key in keys if key.name in record[name]}
+            for name in ("last_loss", "seconds")
+        ),
     )
 
 
@@ -83,8 +95,7 @@ def fingerprint(subject: Subject, settings: Settings) -> str:
     training = settings.training
     folder = subject.folder
     done = {key.name: subject.fits[key] for key in subject.done}
-    if subject.baseline and subject.baseline["state"] == "done":
-        done["baseline"] = subject.baseline
+    done |= {name: content for name, content in subject.baselines.items() if content["state"] == "done"}
     return config.fingerprint(
         {
             "version": VERSION,
@@ -92,10 +103,11 @@ def fingerprint(subject: Subject, settings: Settings) -> str:
             "evaluation": settings.evaluation.model_dump(mode="json"),
             "schedules": {name: arm.model_dump(mode="json") for name, arm in settings.schedules.items()},
             "training": [training.initial_rates, training.seeds, training.store],
-            "trials": [schemas.file_digest(path) for path in (folder.trials, folder.data)],
+            **_choice(subject, settings),
+            "trials": [integrity.file_digest(path) for path in (folder.trials, folder.data)],
             "predictions": {name: _digest(subject, name, content) for name, content in done.items()},
             "averages": {
-                key.name: schemas.file_digest(folder.fit(key.name).averages)
+                key.name: integrity.file_digest(folder.fit(key.name).averages)
                 for key in subject.done
                 if subject.has_averages(key)
             },
@@ -103,13 +115,29 @@ def fingerprint(subject: Subject, settings: Settings) -> str:
     )
 
 
+def _choice(subject: Subject, settings: Settings) -> dict[str, Any]:
+    """What decides which rates are chosen; empty where none are."""
+    choice = settings.training.rate_choice
+    inner = Subject(subject.folder.rate_choice)
+    if choice is None or not inner.folder.data.is_file():
+        return {}
+    return {
+        "rate_choice": {
+            **choice.model_dump(mode="json"),
+            "trials": [integrity.file_digest(path) for path in (inner.folder.trials, inner.folder.data)],
+            "predictions": {key.name: _digest(inner, key.name, inner.fits[key]) for key in inner.done},
+            "failed": sorted(inner.failed),
+        }
+    }
+
+
 def _digest(subject: Subject, name: str, content: Mapping[str, Any]) -> str:
     """SHA-256 of a fit's predictions.npz; computed where fit.json is older than such digests."""
     listed: str = content.get("sha256", {}).get("predictions.npz", "")
     if listed:
         return listed
-    path = (subject.folder.baseline if name == "baseline" else subject.folder.fit(name)).predictions
-    return schemas.file_digest(path) if path.is_file() else ""
+    path = (subject.folder.baseline if name in BASELINES else subject.folder.fit)(name).predictions
+    return integrity.file_digest(path) if path.is_file() else ""
 
 
 def _current_record(subject: Subject, settings: Settings) -> dict[str, Any]:
@@ -121,10 +149,10 @@ def _current_record(subject: Subject, settings: Settings) -> dict[str, Any]:
     return {}
 
 
-def _facts(subject: Subject, settings: Settings, stored: Stored) -> Facts:
+def _facts(subject: Subject, settings: Settings, stored: Stored, chosen: Chosen) -> Facts:
     histories = {key: subject.history(key) for key in subject.done}
     return Facts(
         stored_errors(tables.labels(subject), stored, surface_predictors(settings)),
-        {key: float(history["loss"].iloc[-1]) for key, history in histories.items()},
-        {key: float(history["seconds"].cumsum().iloc[-1]) for key, history in histories.items()},
+        with_tuned({key: float(one["loss"].iloc[-1]) for key, one in histories.items()}, chosen),
+        with_tuned({key: float(one["seconds"].cumsum().iloc[-1]) for key, one in histories.items()}, chosen),
     )

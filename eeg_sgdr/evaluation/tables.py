@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from eeg_sgdr.evaluation.metrics import METRICS
-from eeg_sgdr.evaluation.predictors import CLASSICAL, Predictor, Stored, is_done, predictors
+from eeg_sgdr.evaluation.predictors import Predictor, Stored, classical, is_done, predictors
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.storage.results import Subject
 
@@ -18,7 +18,7 @@ COST = ("n_fits", "n_snapshots", "n_networks", "epochs_spent")
 
 
 def evaluation(subject: Subject, settings: Settings, stored: Stored) -> pd.DataFrame:
-    """One row per predictor, with the baseline if it is done; in a fold per test subject and for "all"."""
+    """One row per predictor, with baselines that are done; in a fold per test subject and for "all"."""
     y = labels(subject)
     parts = _trials_of(subject)
     scored = [
@@ -26,8 +26,11 @@ def evaluation(subject: Subject, settings: Settings, stored: Stored) -> pd.DataF
         for predictor in predictors(settings, stored.snapshots)
         if predictor.is_stored(stored)
     ]
-    if is_done(subject, CLASSICAL):
-        scored.append((CLASSICAL, subject.baseline_probabilities()))
+    scored += [
+        (classical(name), subject.baseline_probabilities(name))
+        for name in subject.baselines
+        if is_done(subject, classical(name))
+    ]
     return pd.DataFrame(
         [
             {

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from eeg_sgdr.data.splits import folds
-from eeg_sgdr.evaluation.predictors import CLASSICAL, Predictor, predictors
+from eeg_sgdr.evaluation.predictors import Predictor, classical, predictors
 from eeg_sgdr.evaluation.statistics import mean_interval, quartiles, tally
 from eeg_sgdr.evaluation.tables import COST, IDENTITY, identity, records
-from eeg_sgdr.settings import Settings, SubjectSplit, plan
+from eeg_sgdr.settings import BASELINES, Settings, SubjectSplit, plan
+from eeg_sgdr.settings.types import plain
 
 #: Seeds of one predictor: one, or those that it averages over.
 Group = tuple[int, ...]
@@ -86,7 +87,7 @@ def _read(
         n_test[row[column]] = row["n_test"]
     expected = {
         predictor: identity(predictor)
-        for predictor in (*predictors(settings, plan.fits(settings)), CLASSICAL)
+        for predictor in (*predictors(settings, plan.evaluated(settings)), *map(classical, BASELINES))
     }
     of_unit = {
         unit: {predictor: errors[row] for predictor, row in expected.items() if row in errors}
@@ -165,12 +166,12 @@ def unit_values(
 Row = dict[str, Any]
 
 
-def describe(a: Sequence[Predictor], b: Sequence[Predictor] = ()) -> Row:
+def describe(settings: Settings, a: Sequence[Predictor], b: Sequence[Predictor] = ()) -> Row:
     """Columns of what is compared and its cost; sides by their predictors of one group of seeds."""
-    return {**_side("a", a), **(_side("b", b) if b else {})}
+    return {**_side(settings, "a", a), **(_side(settings, "b", b) if b else {})}
 
 
-def _side(letter: str, side: Sequence[Predictor]) -> Row:
+def _side(settings: Settings, letter: str, side: Sequence[Predictor]) -> Row:
     first = side[0]
     rates = list(dict.fromkeys(predictor.rates for predictor in side))
     columns = {
@@ -181,6 +182,7 @@ def _side(letter: str, side: Sequence[Predictor]) -> Row:
         "epochs": first.epoch,
         "n_seeds": len(first.seed_group),
         **{name: getattr(first, name) for name in COST},
+        "epochs_tuning": sum(plan.tuning_epochs(key, settings) for key in first.fits[:1]),
         "label": _label(first),
     }
     return {f"{name}_{letter}": value for name, value in columns.items()}
@@ -188,8 +190,8 @@ def _side(letter: str, side: Sequence[Predictor]) -> Row:
 
 def _label(predictor: Predictor) -> str:
     """For instance "restarts cycles", or "step single, 2 seeds"."""
-    if predictor == CLASSICAL:
-        return "baseline"
+    if predictor.baseline:
+        return plain(predictor.baseline)
     n_seeds = len(predictor.seed_group)
     return f"{predictor.schedule} {predictor.members}" + ("" if n_seeds == 1 else f", {n_seeds} seeds")
 

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from eeg_sgdr.evaluation.predictors import CLASSICAL, Predictor, TrainingTimes, is_done, predictors
+from eeg_sgdr.evaluation.predictors import Predictor, TrainingTimes, classical, is_done, predictors
 from eeg_sgdr.evaluation.units import Group, mean_errors, read_subject_errors
 from eeg_sgdr.reports.wording import counted
 from eeg_sgdr.settings import Settings, plan
 from eeg_sgdr.storage.results import Results, Subject
 
-#: A predictor by group of seeds; the baseline has none.
+#: A predictor by group of seeds; a baseline has none.
 Pipeline = Mapping[Group, Predictor]
 
 
@@ -106,10 +106,10 @@ _COLUMNS = (
 def _pipelines(settings: Settings) -> dict[str, Pipeline]:
     """Predictors of the configuration by name of the pipeline, which is the same for all seeds."""
     found: dict[str, dict[Group, Predictor]] = {}
-    for predictor in predictors(settings, plan.fits(settings)):
+    for predictor in predictors(settings, plan.evaluated(settings)):
         if predictor.members != "cycles" or predictor.n_snapshots > 1:
             found.setdefault(_name(predictor), {})[predictor.seed_group] = predictor
-    return {**found, **({"baseline": {(): CLASSICAL}} if settings.baseline else {})}
+    return {**found, **{one.name: {(): classical(one.name)} for one in settings.baselines}}
 
 
 def _name(predictor: Predictor) -> str:

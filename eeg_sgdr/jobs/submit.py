@@ -25,15 +25,16 @@ class Jobs:
         self._pending: dict[Future, Unit] = {}
 
     def begin(self, unit: Unit) -> None:
-        """Submit what is missing of a unit: fits, the longest first, averages of other fits, its baseline."""
+        """Submit what is missing of a unit: fits, the longest first, averages of other fits, baselines."""
         for key in unit.subject.fits.keys() - {*unit.missing}:
             tidy(unit.folder.fit(key.name))
-        tidy(unit.folder.baseline)
+        for name in unit.subject.baselines:
+            tidy(unit.folder.baseline(name))
         self._submit_fits(unit, unit.missing, patience_s=0)
         for key in unit.to_average:
             self._submit(unit, make_averages, key, unit.settings, unit.trials, unit.folder)
-        if unit.lacks_baseline:
-            self._submit(unit, make_baseline, unit.settings, unit.trials, unit.folder.baseline)
+        for baseline in unit.missing_baselines:
+            self._submit(unit, make_baseline, baseline, unit.trials, unit.folder.baseline(baseline.name))
 
     def wait_for_others(self, unit: Unit) -> None:
         """Submit the fits that another process is making, to wait for it and to make them if it dies."""
@@ -54,7 +55,8 @@ class Jobs:
             completed = [unit for unit in self._units if unit not in pending]
             self._units = [unit for unit in self._units if unit in pending]
             yield from completed
-            if enough:
+            # Upon a completed unit, the caller may have begun another.
+            if enough and not completed:
                 return
 
     def _submit_fits(self, unit: Unit, keys: Sequence[FitKey], patience_s: float) -> None:

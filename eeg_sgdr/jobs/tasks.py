@@ -22,7 +22,7 @@ from eeg_sgdr.parallel.interrupts import defer_interrupts
 from eeg_sgdr.parallel.progress import tick
 from eeg_sgdr.settings import Settings, plan
 from eeg_sgdr.settings.plan import FitKey
-from eeg_sgdr.storage import files, folders, schemas
+from eeg_sgdr.storage import files, folders, integrity, provenance, records
 from eeg_sgdr.storage.results import Subject
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _make_fits(
     from eeg_sgdr.training.seeds import unit_seed
 
     training = settings.training
-    data, provenance = _data(trials), _provenance()
+    data, made_with = _data(trials), _made_with()
     fingerprints = {key.name: plan.fingerprint(key, settings, trials.info["fingerprint"]) for key in keys}
     own_seeds = training.seeding == "unit"
     members = [
@@ -113,7 +113,7 @@ def _make_fits(
     engine = OneFit(members[0], networks[0], training) if on_cpu else Stack(members, networks, training)
     checkpoints = CheckpointFile(
         folder.fit(keys[0].name).checkpoint,  # of a stack, one for all
-        {"fits": fingerprints, "store": training.store, "form": engine.forward.name, **provenance},
+        {"fits": fingerprints, "store": training.store, "form": engine.forward.name, **made_with},
         60 * settings.compute.checkpoint_minutes,
     )
     results = train(engine, lambda epoch: tick(steps), checkpoints)
@@ -125,7 +125,7 @@ def _make_fits(
                 files.remove(record)  # of a fit that lacked epochs: they vouch for other files
             outcome = _write_results(result, member.schedule.ends, trials, fit_folder)
             done = outcome["state"] == "done"
-            schemas.write_record(  # the last file, which marks the fit as complete
+            records.write_record(  # the last file, which marks the fit as complete
                 fit_folder.fit,
                 {
                     "fit": asdict(key),
@@ -133,9 +133,9 @@ def _make_fits(
                     "stack": [key.name for key in keys] if len(keys) > 1 else [],
                     "fingerprint": fingerprints[key.name],
                     "settings": config.fit_settings(settings, key.schedule),
-                    **provenance,
-                    "sha256": schemas.digests(fit_folder) if done else {},
-                    "seconds": schemas.durations(
+                    **made_with,
+                    "sha256": integrity.digests(fit_folder) if done else {},
+                    "seconds": provenance.durations(
                         seconds, None if isinstance(result, Exception) else result.prediction_s
                     ),
                 },
@@ -177,11 +177,11 @@ def _data(trials: Trials) -> "Data":
     )
 
 
-def _provenance() -> dict[str, Any]:
+def _made_with() -> dict[str, Any]:
     """What results depend on in their last bits."""
     import torch
 
-    return {"versions": schemas.versions(), "cpu_capability": torch.backends.cpu.get_cpu_capability()}
+    return {"versions": provenance.versions(), "cpu_capability": torch.backends.cpu.get_cpu_capability()}
 
 
 def make_averages(key: FitKey, settings: Settings, trials: Trials, folder: folders.SubjectFolder) -> None:
@@ -233,27 +233,29 @@ def _average(
             arrays = {"probabilities": probabilities}
             files.write_npz(fit_folder.averaged_predictions, {**_tested(trials, list(means)), **arrays})
             paths = [fit_folder.averaged_predictions, *map(fit_folder.averaged, means)]
-            schemas.write_record(
+            records.write_record(
                 fit_folder.averages,
                 {
                     "fingerprint": subject.fits[key]["fingerprint"],
                     "members": {str(end): list(members) for end, members in members_at.items()},
-                    **_provenance(),
-                    "sha256": {path.name: schemas.file_digest(path) for path in paths},
+                    **_made_with(),
+                    "sha256": {path.name: integrity.file_digest(path) for path in paths},
                 },
             )
 
 
-def make_baseline(settings: Settings, trials: Trials, folder: folders.FitFolder) -> None:
-    """Fit the classical baseline and write its folder, unless another process does; wait for it."""
+def make_baseline(settings: config.Baseline, trials: Trials, folder: folders.FitFolder) -> None:
+    """Fit a classical baseline and write its folder, unless another process does; wait for it."""
     with folders.fit_lock(folder, patience_s=-1):
         if not folder.fit.is_file():
-            with memory_errors(f"{trials.title}, baseline", "run the same command with a lower --jobs"):
+            with memory_errors(
+                f"{trials.title}, {settings.name}", "run the same command with a lower --jobs"
+            ):
                 _make_baseline(settings, trials, folder)
 
 
-def _make_baseline(settings: Settings, trials: Trials, folder: folders.FitFolder) -> None:
-    """Fit the baseline and write its files; fit.json, written last, marks it as complete."""
+def _make_baseline(settings: config.Baseline, trials: Trials, folder: folders.FitFolder) -> None:
+    """Fit a baseline and write its files; fit.json, written last, marks it as complete."""
     from eeg_sgdr.training import baseline
 
     started = time.perf_counter()
@@ -261,24 +263,35 @@ def _make_baseline(settings: Settings, trials: Trials, folder: folders.FitFolder
     outcome = {"state": "failed", "why": why} if why else {"state": "done"}
     prediction_s = None
     if not why:
-        model = baseline.fit(np.array(trials.array("band_train")), np.array(trials.array("y_train")))
-        test = np.array(trials.array("band_test"))
+        train, test = np.array(trials.array("band_train")), np.array(trials.array("band_test"))
+        if isinstance(settings, config.Recentred):
+            train = baseline.recentre(train, _sessions(trials, "train"))
+        model = baseline.fit(train, np.array(trials.array("y_train")))
         fitted = time.perf_counter()
+        if isinstance(settings, config.Recentred):
+            recentre = baseline.recentre if settings.mode == "transductive" else baseline.recentre_causally
+            test = recentre(test, _sessions(trials, "test"))
         probabilities = baseline.predict_proba(model, test)
         prediction_s = (time.perf_counter() - fitted) / len(test)
         # Without batch norm, both kinds of statistics give the same probabilities.
         _write_predictions(folder, trials, [0], probabilities[None], probabilities[None])
-    schemas.write_record(
+    records.write_record(
         folder.fit,
         {
             **outcome,
             "fingerprint": plan.baseline_fingerprint(settings, trials.info["fingerprint"]),
             "settings": config.baseline_settings(settings),
-            "versions": schemas.versions("pyriemann"),
-            "sha256": {} if why else schemas.digests(folder),
-            "seconds": schemas.durations(time.perf_counter() - started, prediction_s),
+            "versions": provenance.versions("pyriemann"),
+            "sha256": {} if why else integrity.digests(folder),
+            "seconds": provenance.durations(time.perf_counter() - started, prediction_s),
         },
     )
+
+
+def _sessions(trials: Trials, part: str) -> np.ndarray:
+    """Number of the subject's session that each training or test trial is of; shape (n_trials,)."""
+    rows = trials.table.set_index("trial").loc[trials.array(f"trials_{part}")]
+    return rows.groupby(["subject", "session"], sort=False).ngroup().to_numpy()
 
 
 def _not_for_baseline(trials: Trials) -> str:
@@ -295,7 +308,7 @@ def _not_for_baseline(trials: Trials) -> str:
         return ""
     return (
         f"the covariance of trial {', '.join(map(str, singular))} is singular in the band of "
-        "baseline.band_hz; correct the recording, or set baseline to null"
+        "the baselines (band_hz); correct the recording, or set baselines to []"
     )
 
 

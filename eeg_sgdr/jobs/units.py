@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,17 +11,19 @@ from eeg_sgdr import settings as config
 from eeg_sgdr.data.cache import Trials, prepare, prepare_fold
 from eeg_sgdr.data.sources import Source, find_label, open_source
 from eeg_sgdr.data.splits import Fold, folds
+from eeg_sgdr.data.validation import InnerTrials, split_seed
 from eeg_sgdr.errors import UserError
+from eeg_sgdr.evaluation import rate_choice
 from eeg_sgdr.evaluation.predictors import to_average
 from eeg_sgdr.jobs.tasks import check_fits
 from eeg_sgdr.parallel import workers
 from eeg_sgdr.parallel.workers import Pool
-from eeg_sgdr.settings import Settings, SubjectSplit, plan
+from eeg_sgdr.settings import Baseline, Settings, SubjectSplit, plan
 from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.settings.types import is_number
-from eeg_sgdr.storage import files, schemas
+from eeg_sgdr.storage import files, integrity, records
 from eeg_sgdr.storage.folders import FitFolder, Study, SubjectFolder
-from eeg_sgdr.storage.results import Subject
+from eeg_sgdr.storage.results import Subject, chosen_rates
 
 
 @dataclass(eq=False)
@@ -29,6 +31,7 @@ class Unit:
     """A subject or fold to be trained: its recordings, settings and results.
 
     Its results are read once, before its fits are submitted; workers check the disk again before each fit.
+    Where rates are chosen, the fits on its inner training part are a unit of their own, which comes first.
     """
 
     label: str
@@ -40,10 +43,25 @@ class Unit:
     others: list[FitKey] = field(default_factory=list)
     #: Error of a fit, after which pending fits of the unit are cancelled.
     failure: UserError | None = None
+    #: The unit whose rates this one's fits choose.
+    outer: "Unit | None" = None
+
+    @cached_property
+    def inner(self) -> "Unit | None":
+        """The unit of the fits by which rates are chosen; None where none are."""
+        if self.settings.training.rate_choice is None:
+            return None
+        return replace(
+            self, settings=plan.inner(self.settings), folder=self.folder.rate_choice, others=[], outer=self
+        )
 
     @cached_property
     def trials(self) -> Trials:
         """Its trials, from the cache or made now."""
+        if self.outer:
+            choice = self.outer.settings.training.rate_choice
+            assert choice
+            return InnerTrials(self.outer.trials, choice.validation, split_seed(self.outer.settings))
         data_dir = Path(self.settings.compute.data_dir)
         if self.fold:
             return prepare_fold(self.fold, self.source, self.settings, data_dir)
@@ -56,14 +74,23 @@ class Unit:
 
     @cached_property
     def missing(self) -> list[FitKey]:
-        """Fits that are not on disk, or lack epochs to be stored."""
+        """Fits that are not on disk, or lack epochs to be stored; of chosen rates if none of `inner` is."""
         every_epoch = self.settings.training.store == "epochs"
-        return [key for key in plan.fits(self.settings) if not self.subject.has(key, every_epoch)]
+        chosen = chosen_rates(rate_choice.choose(self.subject, self.settings))
+        wanted = plan.wanted(self.settings, chosen)
+        return [key for key in wanted if not self.subject.has(key, every_epoch)]
+
+    @property
+    def foreseen(self) -> list[FitKey]:
+        """Missing fits as far as they are known: tuned ones while their rates are not chosen yet."""
+        if self.inner and self.inner.missing and self.settings.only_chosen_rates:
+            return plan.foreseen(self.settings)
+        return self.missing
 
     @cached_property
-    def lacks_baseline(self) -> bool:
-        """Whether the baseline of the configuration is not on disk."""
-        return self.settings.baseline is not None and self.subject.baseline is None
+    def missing_baselines(self) -> list[Baseline]:
+        """Baselines of the configuration that are not on disk."""
+        return [one for one in self.settings.baselines if one.name not in self.subject.baselines]
 
     @cached_property
     def to_average(self) -> list[FitKey]:
@@ -72,7 +99,7 @@ class Unit:
 
     def results(self) -> Subject:
         """Its results after training."""
-        changed = self.missing or self.to_average or self.lacks_baseline
+        changed = self.missing or self.to_average or self.missing_baselines
         return Subject(self.folder) if changed else self.subject
 
 
@@ -141,16 +168,17 @@ def _range(word: str, available: list[str]) -> Iterable[str]:
 
 def union_with(study: Study, settings: Settings) -> Settings:
     """Union of settings with those of a results folder; nothing is written."""
-    before = schemas.read_settings(study) if study.config.exists() else settings
+    before = records.read_settings(study) if study.config.exists() else settings
     return config.union(before, settings, str(study.root))
 
 
 def check_same(unit: Unit) -> None:
     """Refuse a folder whose fits were made with other settings or other recordings."""
     settings, subject, data = unit.settings, unit.subject, unit.trials.info["fingerprint"]
-    if settings.baseline and subject.baseline:
-        expected = plan.baseline_fingerprint(settings, data)
-        _check_fingerprint(subject.baseline, expected, unit.folder.baseline)
+    for one in settings.baselines:
+        if one.name in subject.baselines:
+            expected = plan.baseline_fingerprint(one, data)
+            _check_fingerprint(subject.baselines[one.name], expected, unit.folder.baseline(one.name))
     for key in plan.fits(settings):
         if key in subject.fits:
             expected = plan.fingerprint(key, settings, data)
@@ -164,14 +192,17 @@ def _check_fingerprint(content: dict[str, Any], expected: str, folder: FitFolder
 
 def check(unit: Unit, pool: Pool) -> None:
     """Refuse a unit with damaged or incompatible results, or that cannot be trained, before writing."""
+    if unit.inner:
+        check(unit.inner, pool)
     check_same(unit)
+    foreseen = unit.foreseen
     # Damaged files are reported now, not after hours of training.
     for key in unit.subject.done:
-        if key not in unit.missing:
+        if key not in foreseen:
             unit.subject.predictions(key)
             if unit.subject.has_averages(key):
                 unit.subject.averaged_predictions(key)
-    if unit.missing:
+    if foreseen:
         # In a process of its own, so that no training process's random state is advanced.
         workers.run_all(check_fits, [(unit.trials, unit.settings, pool.is_local)], 1)
 
@@ -184,8 +215,8 @@ def write_trials(unit: Unit) -> None:
         folder.summary: files.npz_bytes(trials.summary),
         folder.trials: files.csv_bytes(trials.table),
     }
-    sha256 = {path.name: schemas.digest(content) for path, content in contents.items()}
-    contents[folder.data] = files.json_bytes(schemas.as_record({**trials.info, "sha256": sha256}))
+    sha256 = {path.name: integrity.digest(content) for path, content in contents.items()}
+    contents[folder.data] = files.json_bytes(records.as_record({**trials.info, "sha256": sha256}))
     # trials.csv is written last: by it, other processes recognise a complete subject (`Study.subjects`).
     # It is absent while data.json vouches for other content.
     if folder.data.is_file() and folder.data.read_bytes() != contents[folder.data]:

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from eeg_sgdr.evaluation.rate_choice import fits_asked_for
 from eeg_sgdr.evaluation.units import expected_units
 from eeg_sgdr.reports import html
 from eeg_sgdr.reports.html import Html, Row, phrase
 from eeg_sgdr.reports.wording import mixed_versions, schedule_name
-from eeg_sgdr.settings import Comparison, Settings, Side, plan
+from eeg_sgdr.settings import BASELINES, Comparison, Settings, Side
 from eeg_sgdr.settings.types import joined
 from eeg_sgdr.storage.results import Results
 
@@ -61,7 +62,6 @@ def answers(comparison: pd.DataFrame, settings: Settings) -> list[Answer]:
 def unfinished(results: Results, found: Sequence[Answer]) -> list[str]:
     """Warnings before any number: fits that are missing, failed, or made with mixed versions."""
     settings = results.settings
-    asked = plan.fits(settings)
     by_label = {subject.label: subject for subject in results.subjects}
     expected = expected_units(settings) or by_label
     absent = [label for label in expected if label not in by_label or not by_label[label].done]
@@ -69,7 +69,7 @@ def unfinished(results: Results, found: Sequence[Answer]) -> list[str]:
     if absent:
         texts.append(f"Unfinished: no fit is done of {_units(settings, absent)}.")
     for label, subject in by_label.items():
-        missing = [key.name for key in asked if key not in subject.fits]
+        missing = [name for name, there in fits_asked_for(subject, settings).items() if not there]
         if missing and label not in absent:
             texts.append(f"Unfinished: of {subject.title}, these fits are missing: {', '.join(missing)}.")
         texts += [f"Failed: {subject.title}, {name} ({why})." for name, why in subject.failed.items()]
@@ -114,7 +114,7 @@ def sentence(settings: Settings, answer: Answer) -> Html:
         too_few = row["status"] == "left out"
         why = f"left out: {row['missing']}" if too_few else "nothing of it is there"
         return phrase(f"{name}not answered ({why}).")
-    was = "was" if answer.comparison.a.schedule == "baseline" else "were"
+    was = "was" if answer.comparison.a.schedule in BASELINES else "were"
     parts: list[str] = [f"{name}{a} {was} ", *_verdict(row), f" {b} ("]
     if not pd.isna(row["low"]):
         # Where a is worse, the interval's sign is not that of the sentence.
@@ -150,17 +150,19 @@ def _verdict(row: Row) -> tuple[str, ...]:
 
 
 def _cost(row: Row, letter: str) -> tuple[str, ...]:
-    """Networks and epochs of one predictor of a side; the baseline has none."""
+    """Networks and epochs of one predictor of a side; a baseline has none."""
     if not row[f"n_networks_{letter}"]:
         return ("no network",)
     networks = _count(row, f"n_networks_{letter}", "network")
-    return (*networks, " from ", *_count(row, f"epochs_spent_{letter}", "epoch"), " of training")
+    tuning = (", and ", *_count(row, f"epochs_tuning_{letter}", "epoch"), " of tuning")
+    training = (*_count(row, f"epochs_spent_{letter}", "epoch"), " of training")
+    return (*networks, " from ", *training, *(tuning if row[f"epochs_tuning_{letter}"] else ()))
 
 
 def side_words(settings: Settings, side: Side) -> str:
     """Name a side of a comparison in sentences."""
-    if side.schedule == "baseline":
-        return "the classical baseline"
+    if side.schedule in BASELINES:
+        return f"the {BASELINES[side.schedule]}"
     schedule = schedule_name(settings, side.schedule)
     every = (["each rate"] if side.rates == "all" else []) + (
         [f"each of {side.seeds} seeds"] if side.seeds > 1 else []
@@ -187,8 +189,13 @@ def _trainings(answer: Answer) -> tuple[Html | None, Html | None]:
     return spread, Html(", ").join(seeds) if seeds else None
 
 
-def how_sure(settings: Settings, found: Iterable[Answer], descriptive: Sequence[Row]) -> Html:
-    """The limits of these results: units, seeds, power, and rates at the edge."""
+def how_sure(
+    settings: Settings, found: Iterable[Answer], descriptive: Sequence[Row], chosen: Sequence[Row]
+) -> Html:
+    """The limits of these results: units, seeds, power, and rates at the edge.
+
+    ``descriptive`` and ``chosen`` are the rows of the families descriptive and rate choice.
+    """
     n_folds = len(expected_units(settings)) if settings.unit == "fold" else 0
     comparisons = []
     for answer in found:
@@ -197,6 +204,7 @@ def how_sure(settings: Settings, found: Iterable[Answer], descriptive: Sequence[
         is_small = 0 < answer.difference["n_units"] < FEW_UNITS
         comparisons.append((answer.comparison.name, detectable, is_small, *_trainings(answer)))
     edge = [row for row in descriptive if row["quantity"] == "best rate, at the edge of the list"]
+    often = [row for row in chosen if row["quantity"].endswith("edge of the list") and row["estimate"] >= 0.5]
     return html.render(
         "how_sure.html",
         unit=settings.unit,
@@ -205,4 +213,5 @@ def how_sure(settings: Settings, found: Iterable[Answer], descriptive: Sequence[
         few_folds=n_folds if n_folds < FEW_FOLDS else 0,
         comparisons=comparisons,
         best_at_the_edge=[(row, html.points(row)) for row in edge],
+        chosen_at_the_edge=[(row, html.points(row)) for row in often],
     )

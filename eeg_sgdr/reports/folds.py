@@ -6,7 +6,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from eeg_sgdr.evaluation.inference import Pairs
-from eeg_sgdr.evaluation.predictors import CLASSICAL
+from eeg_sgdr.evaluation.predictors import classical
 from eeg_sgdr.evaluation.statistics import binomial_interval
 from eeg_sgdr.evaluation.tables import IDENTITY, identity, records
 from eeg_sgdr.reports import html
@@ -18,7 +18,7 @@ from eeg_sgdr.reports.html import Html, Image, assemble, image, render
 from eeg_sgdr.reports.subject import content
 from eeg_sgdr.reports.tables import unit_pair
 from eeg_sgdr.reports.wording import page_title, percent, short_name
-from eeg_sgdr.settings import Settings
+from eeg_sgdr.settings import BASELINES, Settings
 from eeg_sgdr.storage import files
 from eeg_sgdr.storage.results import Results, Subject
 
@@ -47,8 +47,11 @@ def _test_subjects(fold: Subject, settings: Settings, leading: Headline) -> Html
     """Errors of the predictors of the first sentence in each test subject, and over all of them."""
     shown = {short_name(settings, one.predictor): one.predictor for one in leading.contenders}
     rows = {(row["subject"], *(row[name] for name in IDENTITY)): row for row in records(fold.evaluation)}
-    if ("all", *identity(CLASSICAL)) in rows:
-        shown["classical baseline"] = CLASSICAL
+    shown |= {
+        words: classical(name)
+        for name, words in BASELINES.items()
+        if ("all", *identity(classical(name))) in rows
+    }
     labels = [*fold.test_subjects, "all"]
     by_name = {name: [rows[label, *identity(one)] for label in labels] for name, one in shown.items()}
     n_test = [str(row["n_test"]) for row in next(iter(by_name.values()))]

@@ -13,9 +13,10 @@ from eeg_sgdr.evaluation.predictors import (
     predictors,
     read_stored,
     side_predictors,
+    tuned,
 )
 from eeg_sgdr.evaluation.statistics import McNemar, binomial_interval, mcnemar
-from eeg_sgdr.settings import Comparison, Settings, Side
+from eeg_sgdr.settings import BASELINES, Comparison, Settings, Side
 from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.storage.results import Subject
 
@@ -57,7 +58,8 @@ def headline(subject: Subject, settings: Settings) -> Headline:
     y = tables.labels(subject)
 
     def contender(predictor: Predictor) -> Contender:
-        probabilities = predictor.probabilities(read_stored(subject, settings, predictor.fits))
+        fits = map(subject.trained, predictor.fits)
+        probabilities = predictor.probabilities(read_stored(subject, settings, fits, subject.chosen))
         return Contender(predictor, probabilities, probabilities.argmax(axis=1) == y)
 
     pairs = {}
@@ -66,7 +68,12 @@ def headline(subject: Subject, settings: Settings) -> Headline:
         if pair and all(is_done(subject, predictor) for predictor in pair):
             pairs[seed] = tuple(map(contender, pair))
     if not pairs:
-        return Headline(y, (contender(_fallback(settings, subject.done)),), None, {})
+        return Headline(
+            y,
+            (contender(_fallback(settings, [*subject.done, *tuned(subject.done, subject.chosen)])),),
+            None,
+            {},
+        )
     a, b = next(iter(pairs.values()))
     by_seed = {seed: tuple(side.n_errors for side in pair) for seed, pair in pairs.items()}
     return Headline(y, (a, b), mcnemar(a.correct, b.correct), by_seed)
@@ -86,7 +93,7 @@ def _seed_by_seed(settings: Settings) -> list[Comparison]:
         one
         for one in settings.evaluation.comparisons or ()
         if one.a.seeds == one.b.seeds == 1
-        and "baseline" not in (one.a.schedule, one.b.schedule)
+        and not BASELINES.keys() & {one.a.schedule, one.b.schedule}
         and can_predict(settings, one.a)
         and can_predict(settings, one.b)
     ]
@@ -110,7 +117,7 @@ def _at_reference(settings: Settings, side: Side, seed: int) -> Predictor:
     """The side's predictor at the reference's rate; if it averages over rates, its only one."""
     found = side_predictors(settings, side, (seed,))
     reference = settings.evaluation.reference
-    rate = reference.rate if reference else settings.initial_rates(side.schedule)[0]
+    rate = reference.rate if reference else settings.paired_rates(side.schedule)[0]
     return next((one for one in found if one.fits[0].rate == rate), found[0])
 
 

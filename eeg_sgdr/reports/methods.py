@@ -1,13 +1,14 @@
 """Methods in sentences for an article, the paper's question, deviations from it, and references."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from eeg_sgdr.data.filters import NOTCH_QUALITY
 from eeg_sgdr.data.quality import rejection_warning
 from eeg_sgdr.networks.patterns import READERS
 from eeg_sgdr.reports.wording import counted, enumerated, schedule_name, versions
 from eeg_sgdr.schedules import n_averaged
-from eeg_sgdr.settings import Settings, SGDSettings, Split, SubjectSplit
+from eeg_sgdr.settings import RateChoice, Settings, SGDSettings, Split, SubjectSplit
 from eeg_sgdr.settings.types import joined, plain
 from eeg_sgdr.storage.results import Subject
 
@@ -23,7 +24,7 @@ def methods(settings: Settings, subject: Subject) -> list[str]:
         _recordings(settings, subject),
         preprocessing(settings, subject),
         _training(settings),
-        *([_baseline(subject.baseline["settings"]["baseline"]["band_hz"])] if subject.baseline else []),
+        *_baselines([content["settings"]["baseline"] for content in subject.baselines.values()]),
         _evaluation(settings, subject),
     ]
 
@@ -126,8 +127,25 @@ def _training(settings: Settings) -> str:
             f"{inputs}{optimizer} on the cross-entropy of {logits}, with batches of "
             f"{training.batch_size}{rates}, and {enumerated('seed', training.seeds)}; "
             f"trainings that share a seed share initial weights, data order and dropout{own}.",
+            *([_rate_choice(training.rate_choice)] if training.rate_choice else []),
             *(_schedule(settings, name) for name in settings.schedules),
         ]
+    )
+
+
+def _rate_choice(choice: RateChoice) -> str:
+    validation = {
+        "run": "the last training run of each subject",
+        "session": "the last training session of each subject",
+        "subject": "one fifth of the training subjects",
+        "tail": "the last fifth of the trials of each training run",
+    }[choice.validation]
+    others = "" if choice.outer == "chosen" else ", and at all other rates"
+    return (
+        "One initial rate was chosen for each schedule and number of epochs inside the training part: with "
+        f"each rate, networks were trained ({enumerated('seed', choice.seeds)}) without {validation}, on "
+        "whose trials the last snapshot that erred least decided (ties: by the negative log-likelihood, then "
+        f"the lower rate). The whole training part was trained on at the chosen rate{others}."
     )
 
 
@@ -138,6 +156,30 @@ def _schedule(settings: Settings, name: str) -> str:
     recipe = f"Its networks were trained {' '.join(own)}." if own else ""
     sentences = f"{words[0].upper()}{words[1:]} {arm.describe()}", arm.describe_warmup(), recipe
     return " ".join(filter(None, sentences))
+
+
+def _baselines(stored: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Paragraphs of the baselines that are there, from their settings in fit.json."""
+    if not stored:
+        return []
+    modes = [one["mode"] for one in stored if "mode" in one]
+    texts = [_baseline(stored[0]["band_hz"])]
+    if modes:
+        plural = len(modes) > 1
+        texts.append(
+            f"The re-centred {'baselines are' if plural else 'baseline is'} the same, but that the "
+            "covariances of each subject's session were first whitened by their Riemannian mean (Zanini et "
+            f"al., 2018, by pyriemann), which needs no label: {' and '.join(MODES[mode] for mode in modes)}; "
+            "training trials by the mean of all training trials of their session."
+        )
+    return texts
+
+
+#: Which mean a re-centred baseline whitens test trials by.
+MODES = {
+    "causal": "causal, a test trial by the running mean of its session's test trials, itself the last",
+    "transductive": "transductive, a test trial by the mean of all its session's test trials, later ones too",
+}
 
 
 def _baseline(band_hz: Sequence[float]) -> str:
@@ -220,6 +262,8 @@ REFERENCES = (
     "percentages. Psychometrika 12, 153-157.",
     "Schirrmeister, R. T., et al. (2017). Deep learning with convolutional neural networks for EEG decoding "
     "and visualization. Human Brain Mapping 38(11), 5391-5420.",
+    "Zanini, P., et al. (2018). Transfer learning: a Riemannian geometry framework with applications to "
+    "brain-computer interfaces. IEEE Transactions on Biomedical Engineering 65(5), 1107-1116.",
 )
 
 
@@ -294,10 +338,17 @@ def across(settings: Settings) -> list[str]:
         "The paper trained and tested networks within each person. Here they are tested on people of whom "
         "they have seen nothing, so the errors are not to be set beside the paper's."
     ]
-    if settings.baseline:
+    names = {one.name for one in settings.baselines}
+    if "baseline" in names:
+        rival = "no strong rival" if len(names) == 1 else "the re-centred baseline does"
         texts.append(
             "The classical baseline takes the trials of all training subjects together and does not align "
-            "the covariances of different people, as methods made for transfer do: no strong rival."
+            f"the covariances of different people, as methods made for transfer do: {rival}."
+        )
+    if "recentred_transductive" in names:
+        texts.append(
+            "The transductive baseline reads all test trials of a session, without their labels, before it "
+            "predicts the first; no other predictor does, and in use it must wait for the session's end."
         )
     return texts
 
@@ -335,10 +386,16 @@ def choices(settings: Settings) -> list[str]:
 def _shared(settings: Settings) -> str:
     """What both sides of a comparison share, and the rivals that are not among them."""
     own = [name for name, arm in settings.schedules.items() if arm.optimizer]
+    optimizers = f"; optimizers of their own have {joined(own)}" if own else ""
+    if settings.training.rate_choice:
+        return (
+            "Both sides of a comparison chose their initial rate the same way, and share the batch size, "
+            f"which was tuned for neither{optimizers}. Early stopping is not compared."
+        )
     if own:
         return (
-            "Both sides of a comparison share initial rates and batch size; none was tuned for either; "
-            f"optimizers of their own have {joined(own)}. Early stopping is not compared."
+            "Both sides of a comparison share initial rates and batch size; none was tuned for either"
+            f"{optimizers}. Early stopping is not compared."
         )
     return (
         "Both sides of a comparison share initial rates, weight decay, momentum and batch size; none was "

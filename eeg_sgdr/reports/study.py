@@ -8,7 +8,6 @@ import pandas as pd
 
 from eeg_sgdr.evaluation.inference import pairs
 from eeg_sgdr.evaluation.predictors import (
-    CLASSICAL,
     Predictor,
     is_done,
     reference,
@@ -17,7 +16,7 @@ from eeg_sgdr.evaluation.predictors import (
 )
 from eeg_sgdr.evaluation.stored import Facts, facts
 from eeg_sgdr.evaluation.units import folds_of_subjects
-from eeg_sgdr.reports import answers, folds, methods, tables
+from eeg_sgdr.reports import answers, folds, methods, rates, tables
 from eeg_sgdr.reports.answers import Answer
 from eeg_sgdr.reports.figures.curves import save, slopes
 from eeg_sgdr.reports.figures.figure4 import MOST_BANDS, arms_drawn, figure4, reference_row
@@ -43,8 +42,11 @@ from eeg_sgdr.storage.results import Results, Subject, fit_seconds, trial_second
 def publish(results: Results) -> list[Path]:
     """Write Figure 4 and the study's report, where two subjects, or folds, have the reference."""
     settings = results.settings
-    wanted = {key for seed in settings.training.seeds for key in reference(settings, seed).fits}
-    if sum(not wanted.isdisjoint(subject.done) for subject in results.subjects) < 2:
+    references = [reference(settings, seed) for seed in settings.training.seeds]
+    with_reference = [
+        subject for subject in results.subjects if any(is_done(subject, one) for one in references)
+    ]
+    if len(with_reference) < 2:
         return []
     study = folders.Study(results.root)
     figure = figure4(results.comparison, settings)
@@ -65,6 +67,7 @@ def page(results: Results) -> str:
     found = answers.answers(comparison, settings)
     unit = settings.unit
     descriptive = numbered_lines(comparison, "descriptive")
+    chosen = numbered_lines(comparison, "rate choice")
     simulated = "simulated recordings, " if settings.recordings.simulated else ""
     return assemble(
         f"{settings.name}: {simulated}all {unit}s",
@@ -74,7 +77,8 @@ def page(results: Results) -> str:
             "What was tested": tables.comparisons(found, unit) if found else render("nothing_tested.html"),
             f"{unit.capitalize()}s": _units(results, found),
             **(_across(results, found) if unit == "fold" else {}),
-            "How sure this is": answers.how_sure(settings, found, descriptive),
+            **rates.of_study(comparison, settings),
+            "How sure this is": answers.how_sure(settings, found, descriptive, chosen),
             "How many networks are averaged": tables.averaged(comparison, settings),
             "Before the end": tables.anytime(comparison, unit),
             "Beside the tests": tables.descriptive(descriptive, unit),
@@ -183,7 +187,7 @@ def timings(results: Results) -> list[str]:
         return []
     return [
         "What one predictor took, on average over those that are there: its trainings one after the other, "
-        "scoring left out; a trial (from its window on, or its covariance for the baseline) predicted by one "
+        "scoring left out; a trial (from its window on, or its covariance for a baseline) predicted by one "
         "of its networks, given many trials at a time, times the number of networks averaged.",
         *sentences,
     ]
@@ -200,18 +204,22 @@ def _of_side(
 
 
 def _training(subject: Subject, known: Facts, predictor: Predictor) -> float:
-    """Seconds of training of all fits of a predictor, or of the baseline's fit."""
-    if predictor == CLASSICAL:
-        return fit_seconds(subject.baseline or {})
+    """Seconds of training of all fits of a predictor, or of a baseline's fit."""
+    if predictor.baseline:
+        return fit_seconds(subject.baselines[predictor.baseline])
     return float(sum(known.seconds[key] for key in predictor.fits))
 
 
 def _predicting(subject: Subject, predictor: Predictor) -> list[float]:
     """Seconds to predict one trial; empty where not measured."""
-    if predictor == CLASSICAL:
-        each = [trial_seconds(subject.baseline or {})]
+    if predictor.baseline:
+        each = [trial_seconds(subject.baselines[predictor.baseline])]
     else:
-        each = [trial_seconds(subject.fits[key]) for key in predictor.fits for _ in predictor.states]
+        each = [
+            trial_seconds(subject.fits[subject.trained(key)])
+            for key in predictor.fits
+            for _ in predictor.states
+        ]
     known = [seconds for seconds in each if seconds is not None]
     return [sum(known)] if len(known) == len(each) else []
 

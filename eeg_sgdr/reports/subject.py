@@ -5,9 +5,11 @@ from threadpoolctl import threadpool_limits
 
 from eeg_sgdr.evaluation import metrics
 from eeg_sgdr.evaluation.predictors import Predictor
+from eeg_sgdr.evaluation.rate_choice import fits_asked_for
 from eeg_sgdr.evaluation.statistics import McNemar
 from eeg_sgdr.evaluation.tables import IDENTITY, distinct, identity, records, seed_by_seed
 from eeg_sgdr.networks.patterns import READERS, spatial_patterns
+from eeg_sgdr.reports import rates
 from eeg_sgdr.reports.data import recordings
 from eeg_sgdr.reports.figures import curves, heads
 from eeg_sgdr.reports.headline import Contender, Headline, headline, side_by_side
@@ -55,6 +57,7 @@ def content(results: Results, subject: Subject, leading: Headline) -> dict[str, 
         "Test error against epochs": _test_errors(subject, leading),
         "All predictors": _predictors(subject, leading),
         "Confusions, and how far probabilities can be believed": _reliability(subject, settings, leading),
+        **rates.of_unit(subject, settings),
         "Recordings": recordings(subject),
         "Training": _training(subject, settings),
         "What the network learned": activation_patterns(subject, settings, leading),
@@ -181,7 +184,7 @@ def activation_patterns(subject: Subject, settings: Settings, leading: Headline)
     """Activation patterns of the first predictor's last snapshot."""
     data, summary, name = subject.data, subject.summary, settings.network.name
     predictor = leading.contenders[0].predictor
-    key = predictor.fits[0]
+    key = subject.trained(predictor.fits[0])
     read = subject.averaged_weights if predictor.members == "averaged" else subject.weights
     state = read(key, predictor.epoch)
     patterns = spatial_patterns(name, state, summary["covariance"], data["sfreq"])
@@ -206,7 +209,7 @@ def result(subject: Subject, settings: Settings, leading: Headline) -> list[str]
     """Sentences: the result, its test, and the variation over seeds."""
     n = len(leading.y)
     simulated = "simulated " if subject.data["simulated"] else ""
-    conditions = [_condition(one.predictor) for one in leading.contenders]
+    conditions = [_condition(subject, one.predictor) for one in leading.contenders]
     shared = len(set(conditions)) == 1
     clauses = [
         f"{predictor_name(settings, one.predictor)}{'' if shared else f', {condition},'} was wrong on "
@@ -223,9 +226,11 @@ def result(subject: Subject, settings: Settings, leading: Headline) -> list[str]
     return [first, *tested, _seeds(settings, leading)]
 
 
-def _condition(predictor: Predictor) -> str:
-    rates = [key.rate for key in predictor.fits]
-    initial = f"an initial rate of {rates[0]}" if len(rates) == 1 else f"initial rates {joined(rates)}"
+def _condition(subject: Subject, predictor: Predictor) -> str:
+    values = [key.rate for key in map(subject.trained, predictor.fits)]
+    initial = f"an initial rate of {values[0]}" if len(values) == 1 else f"initial rates {joined(values)}"
+    if predictor.fits[0].rate == "tuned":
+        initial += ", chosen inside the training part"
     return f"after {counted(predictor.epoch, 'epoch')} from {initial}"
 
 
@@ -263,8 +268,8 @@ def _seeds(settings: Settings, leading: Headline) -> str:
 
 def warnings(subject: Subject, settings: Settings) -> list[str]:
     """Warnings before any number: fits missing, failed or mixed; few updates an epoch."""
-    asked = plan.fits(settings)
-    missing = [key.name for key in asked if key not in subject.fits]
+    asked = fits_asked_for(subject, settings)
+    missing = [name for name, there in asked.items() if not there]
     texts = recording_warnings(subject)
     if missing:
         texts.append(

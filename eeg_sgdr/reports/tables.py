@@ -35,13 +35,13 @@ from eeg_sgdr.storage.results import Results
 Column = tuple[str, Callable[[Any], str]]
 
 
-def _table(columns: Sequence[Column], items: Iterable[object], caption: str) -> Html:
+def table(columns: Sequence[Column], items: Iterable[object], caption: str) -> Html:
     """A table with a row for each item."""
     rows = [[cell(item) for _, cell in columns] for item in items]
     return render("table.html", header=[header for header, _ in columns], rows=rows, caption=caption)
 
 
-def _basis(unit: str, row_of: Callable[[Any], Row] = lambda row: row) -> list[Column]:
+def basis_columns(unit: str, row_of: Callable[[Any], Row] = lambda row: row) -> list[Column]:
     """Columns of the units and seeds behind an item's row, and of those that are missing."""
 
     def cell(i: int, item: object) -> str:
@@ -76,19 +76,20 @@ def comparisons(found: Sequence[Answer], unit: str) -> Html:
         ("Epochs", lambda one: pair(one.difference, "epochs")),
         ("Networks averaged", lambda one: pair(one.difference, "n_networks")),
         ("Epochs spent", lambda one: pair(one.difference, "epochs_spent")),
+        ("Epochs of tuning", lambda one: pair(one.difference, "epochs_tuning")),
         ("Updates, mean", lambda one: _both(one.rows, "updates", partial(whole, column="estimate"))),
-        *_basis(unit, lambda one: one.difference),
+        *basis_columns(unit, lambda one: one.difference),
     ]
-    return _table(
+    return table(
         results,
         answered,
         "What was tested: errors of b less those of a, positive where a is better. The test that counts is "
         "the sign-flip test after Holm's correction; all else stands beside it.",
-    ) + _table(
+    ) + table(
         costs,
         answered,
         "What the sides of each comparison are and cost: epochs spent and updates are those of one "
-        "predictor's trainings together.",
+        "predictor's trainings together, without those of tuning, by which its rate was chosen.",
     )
 
 
@@ -97,7 +98,7 @@ def _both(rows: Mapping[tuple[str, str], Row], quantity: str, shown: Callable[[R
 
 
 def _rates(row: Row) -> str:
-    """Initial rates of both sides, once if equal; the baseline has none."""
+    """Initial rates of both sides, once if equal; a baseline has none."""
     both = (row["rates_a"], row["rates_b"])
     return " : ".join(dict.fromkeys(rates for rates in both if rates)).replace("+", " + ")
 
@@ -120,7 +121,7 @@ def units(results: Results, found: Sequence[Answer]) -> Html:
             if not answer.left_out
         ),
     ]
-    return _table(
+    return table(
         columns,
         expected_units(results.settings) or done,
         f"Mean error of each {unit} over seeds (and rates, where a comparison goes rate by rate), in "
@@ -149,14 +150,14 @@ def curves(comparison: pd.DataFrame) -> Html:
         ("Error (%)", lambda both: median(both[0])),
         ("Improvement (points)", lambda both: median(both[1])),
         ("Better : equal : worse", lambda both: tally(both[1])),
-        *_basis("subject", lambda both: both[1]),
+        *basis_columns("subject", lambda both: both[1]),
     ]
     caption = "Medians over subjects with quartiles, as Figure 4 draws them; described, not tested."
-    return _table(columns, zip(of[error], of[improvement], strict=True), caption)
+    return table(columns, zip(of[error], of[improvement], strict=True), caption)
 
 
 def _spent(row: Row, column: str) -> str:
-    return "none" if row["arm_a"] == "baseline" else whole(row, column)
+    return "none" if row["snapshots_a"] == "baseline" else whole(row, column)
 
 
 #: Rows of two sides, by quantity and side.
@@ -198,9 +199,9 @@ def _areas(pairs: Iterable[SideBySide], unit: str) -> Html:
         ("Difference", lambda rows: decimal(rows["difference of areas", ""])),
         ("95 % interval", lambda rows: interval(rows["difference of areas", ""], factor=1, digits=2)),
         ("Better : equal : worse", lambda rows: tally(rows["difference of areas", ""])),
-        *_basis(unit, lambda rows: rows["difference of areas", ""]),
+        *basis_columns(unit, lambda rows: rows["difference of areas", ""]),
     ]
-    return _table(
+    return table(
         columns,
         pairs,
         f"Area under the error (a fraction) over doublings of the epochs, mean over {unit}s; described, not "
@@ -218,9 +219,9 @@ def _first_epochs(pairs: Iterable[SideBySide], unit: str) -> Html:
         ("Reached by b (%)", lambda rows: points(rows["reached", "b"])),
         ("Ratio, b to a", lambda rows: _ratio(rows["ratio of epochs", ""])),
         ("Sooner : same : later", lambda rows: tally(rows["ratio of epochs", ""])),
-        *_basis(unit, lambda rows: rows["ratio of epochs", ""]),
+        *basis_columns(unit, lambda rows: rows["ratio of epochs", ""]),
     ]
-    return _table(
+    return table(
         columns,
         pairs,
         "First epoch at which the error is within so many points, or one trial if that is more, of the "
@@ -248,9 +249,9 @@ def descriptive(rows: Sequence[Row], unit: str) -> Html:
         ("Percent or points", points),
         ("95 % interval", interval),
         ("Better : equal : worse", lambda row: tally(row) if row["arm_b"] else "none"),
-        *_basis(unit),
+        *basis_columns(unit),
     ]
-    return _table(
+    return table(
         columns,
         rows,
         "Described, not tested: where epochs of a and b differ, or rates were not chosen in advance, a "
@@ -312,9 +313,9 @@ def _grid(rows: Sequence[Row], unit: str) -> Html:
         ("Initial rate", lambda line: _rates(first(line))),
         ("Epochs spent", lambda line: whole(first(line), "epochs_spent_a")),
         *((f"M = {m}", lambda line, m=m: points(line[m]) if m in line else "none") for m in sizes),
-        *_basis(unit, first),
+        *basis_columns(unit, first),
     ]
-    return _table(
+    return table(
         columns,
         lines.values(),
         f"Mean error over {unit}s (%) when the last M snapshots of each training are averaged, and with them "

@@ -88,6 +88,13 @@ def predictor_name(settings: Settings, predictor: Predictor) -> str:
     return f"the network trained with {schedule}"
 
 
+def rates_title(rates: str) -> str:
+    """Title of a panel: one initial rate, several averaged (joined by a plus), or tuned ones."""
+    if rates == "tuned":
+        return "chosen rates"
+    return f"initial rate {rates}" if "+" not in rates else f"rates {rates.replace('+', ' and ')} averaged"
+
+
 def short_name(settings: Settings, predictor: Predictor) -> str:
     """Name a predictor in figures and headers of tables."""
     words = schedule_name(settings, predictor.fits[0].schedule).removeprefix("the ")

@@ -11,10 +11,26 @@ from eeg_sgdr.settings.arms import (
     WarmRestartsArm,
 )
 from eeg_sgdr.settings.evaluation import Comparison, Evaluation, Reference, Side
-from eeg_sgdr.settings.fingerprints import baseline_settings, data_settings, fingerprint, fit_settings, union
+from eeg_sgdr.settings.fingerprints import (
+    baseline_settings,
+    covariance_settings,
+    data_settings,
+    fingerprint,
+    fit_settings,
+    union,
+)
 from eeg_sgdr.settings.loading import load, parse_yaml, read, shipped, to_yaml, validate
 from eeg_sgdr.settings.optimizers import AdamWSettings, OptimizerSettings, SGDSettings
-from eeg_sgdr.settings.preprocessing import Baseline, Preprocessing, Split, Standardize, SubjectSplit
+from eeg_sgdr.settings.preprocessing import (
+    BASELINES,
+    Baseline,
+    Preprocessing,
+    Recentred,
+    Split,
+    Standardize,
+    SubjectSplit,
+    TangentSpace,
+)
 from eeg_sgdr.settings.recordings import (
     BidsRecordings,
     FilesRecordings,
@@ -26,9 +42,10 @@ from eeg_sgdr.settings.recordings import (
     TriggerChannel,
 )
 from eeg_sgdr.settings.study import MAX_JOBS, Compute, Settings
-from eeg_sgdr.settings.training import NetworkSettings, Numerics, Training
+from eeg_sgdr.settings.training import NetworkSettings, Numerics, RateChoice, Training
 
 __all__ = [
+    "BASELINES",
     "MAX_JOBS",
     "AdamWSettings",
     "Arm",
@@ -49,6 +66,8 @@ __all__ = [
     "OptimizerSettings",
     "PhysioNetRecordings",
     "Preprocessing",
+    "RateChoice",
+    "Recentred",
     "Recordings",
     "Reference",
     "SGDSettings",
@@ -59,11 +78,13 @@ __all__ = [
     "Standardize",
     "StepArm",
     "SubjectSplit",
+    "TangentSpace",
     "Training",
     "TrapezoidArm",
     "TriggerChannel",
     "WarmRestartsArm",
     "baseline_settings",
+    "covariance_settings",
     "data_settings",
     "fingerprint",
     "fit_settings",

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
+from eeg_sgdr.settings.preprocessing import BASELINES
 from eeg_sgdr.settings.types import ArmName, Count, Epochs, Model, Rate
 
 
@@ -16,27 +17,29 @@ class Reference(Model):
         Name of the arm.
     budget : int
         Its budget.
-    rate : float
-        Its initial rate.
+    rate : float or "tuned"
+        Its initial rate, or the one that is chosen in each subject or fold.
     """
 
     schedule: ArmName
     budget: Epochs
-    rate: Rate
+    rate: Rate | Literal["tuned"]
 
 
 class Side(Model):
-    """One side of a comparison; ``baseline`` alone names the classical baseline.
+    """One side of a comparison; the name of a baseline may stand alone in its place.
 
     Attributes
     ----------
     schedule : str
-        Name of the arm, or ``baseline``.
+        Name of the arm or baseline: ``baseline`` (the tangent space or, where it is not in the list of
+        baselines, the first), ``recentred_causal`` or ``recentred_transductive``.
     members : "single", "cycles" or "averaged"
         The last snapshot alone, the ensemble of the last cycles' snapshots, or one network with the mean of
         their weights.
-    rates : "each" or "all"
-        Rate by rate, or the probabilities of all rates averaged.
+    rates : "each", "all" or "tuned", optional
+        Rate by rate, the probabilities of all rates averaged, or the rate that is chosen in each subject or
+        fold (``training.rate_choice``). By default tuned where rates are chosen, else each.
     budget : int, optional
         Budget of the arm; its last end when null.
     seeds : int
@@ -45,14 +48,14 @@ class Side(Model):
 
     schedule: ArmName
     members: Literal["single", "cycles", "averaged"] = "single"
-    rates: Literal["each", "all"] = "each"
+    rates: Literal["each", "all", "tuned"] | None = None
     budget: Epochs | None = None
     seeds: Count = 1
 
     @model_validator(mode="before")
     @classmethod
     def _baseline_alone(cls, data: Any) -> Any:
-        return {"schedule": data} if data == "baseline" else data
+        return {"schedule": data} if isinstance(data, str) and data in BASELINES else data
 
 
 class Comparison(Model):
@@ -79,10 +82,11 @@ class Evaluation(Model):
     batch_norm_statistics : "recomputed" or "running"
         Which batch-norm statistics scored states have.
     reference : Reference
-        By default the step arm at the last cycle end, with the first rate.
+        By default the step arm at the last cycle end, with the first rate or, where rates are chosen, the
+        chosen one.
     comparisons : list of Comparison
         By default those of every warm_restarts arm against the first step arm with a budget equal to its
-        last cycle end, and against the baseline; one that needs more seeds than there are is left out of
+        last cycle end, and against every baseline; one that needs more seeds than there are is left out of
         the tests, and said so.
     """
 

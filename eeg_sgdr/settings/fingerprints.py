@@ -6,12 +6,12 @@ from typing import Any
 
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.settings.loading import validate
-from eeg_sgdr.settings.preprocessing import SubjectSplit
+from eeg_sgdr.settings.preprocessing import Baseline, SubjectSplit
 from eeg_sgdr.settings.study import Settings
 from eeg_sgdr.settings.types import identifying, label_order, with_earlier
 
-#: Settings of training that change no fit: lists that only grow, and what is stored.
-GROWING = {"initial_rates", "seeds", "store"}
+#: Settings of training that change no fit: lists that only grow, what is stored, and how rates are chosen.
+GROWING = {"initial_rates", "seeds", "store", "rate_choice"}
 
 #: The same of an arm.
 GROWING_OF_ARMS = {"budgets", "initial_rates"}
@@ -20,8 +20,9 @@ GROWING_OF_ARMS = {"budgets", "initial_rates"}
 def union(stored: Settings, asked: Settings, where: str) -> Settings:
     """Settings of a results folder extended by those of a new run.
 
-    Lists (subjects, rates, seeds, budgets, arms, the baseline) only grow; everything else that enters a
-    fingerprint must be equal, or a `UserError` names the differences. Settings of tables alone are as asked.
+    Lists (subjects, rates, seeds, budgets, arms, baselines) only grow, and a choice of rates may be added;
+    everything else that enters a fingerprint must be equal, or a `UserError` names the differences. Settings
+    of tables alone are as asked.
     A setting that the folder is older than, and that ``asked`` does not name, stays as the folder has it.
     """
     asked = with_earlier(asked, stored)
@@ -49,7 +50,11 @@ def union(stored: Settings, asked: Settings, where: str) -> Settings:
             grown["initial_rates"] = sorted({*stored.initial_rates(name), *asked.initial_rates(name)})
     for key in ("initial_rates", "seeds"):
         data["training"][key] = sorted({*getattr(stored.training, key), *getattr(asked.training, key)})
-    data["baseline"] = data["baseline"] or stored.model_dump(mode="json")["baseline"]
+    data["training"]["rate_choice"] = (
+        data["training"]["rate_choice"] or stored.model_dump(mode="json")["training"]["rate_choice"]
+    )
+    by_name = {one.name: one.model_dump(mode="json") for one in (*stored.baselines, *asked.baselines)}
+    data["baselines"] = list(by_name.values())
     subjects = {*stored.recordings.subjects, *asked.recordings.subjects}
     data["recordings"]["subjects"] = sorted(subjects, key=label_order)
     return validate(data, where)
@@ -59,12 +64,19 @@ def _identity(settings: Settings, other: Settings) -> dict[str, Any]:
     """Settings that must be equal within a folder."""
     data = settings.model_dump(
         mode="json",
-        include={"recordings", "split", "preprocessing", "network", "training", "schedules", "baseline"},
+        include={"recordings", "split", "preprocessing", "network", "training", "schedules"},
         exclude={"recordings": {"subjects"}, "training": GROWING, "schedules": {"__all__": GROWING_OF_ARMS}},
     )
     data["schedules"] = {name: arm for name, arm in data["schedules"].items() if name in other.schedules}
-    if not (settings.baseline and other.baseline):
-        del data["baseline"]
+    names = {one.name for one in other.baselines}
+    data["baselines"] = {
+        one.name: one.model_dump(mode="json") for one in settings.baselines if one.name in names
+    }
+    if settings.training.rate_choice and other.training.rate_choice:
+        # Which outer fits are made is as asked.
+        data["training"]["rate_choice"] = settings.training.rate_choice.model_dump(
+            mode="json", exclude={"outer"}
+        )
     return data
 
 
@@ -94,9 +106,14 @@ def data_settings(settings: Settings) -> dict[str, Any]:
     }
 
 
-def baseline_settings(settings: Settings) -> dict[str, Any]:
-    """The settings, beyond the trials, that determine the baseline."""
-    return {"baseline": identifying(settings.baseline) if settings.baseline else None}
+def covariance_settings(settings: Settings) -> dict[str, Any]:
+    """The settings, beyond the trials, that determine the covariances of all baselines."""
+    return {"baseline": {"band_hz": list(settings.band_hz)} if settings.band_hz else None}
+
+
+def baseline_settings(baseline: Baseline) -> dict[str, Any]:
+    """The settings, beyond the trials, that determine a baseline."""
+    return {"baseline": identifying(baseline)}
 
 
 def fit_settings(settings: Settings, arm: str) -> dict[str, Any]:

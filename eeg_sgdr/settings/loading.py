@@ -179,6 +179,7 @@ def _table(path: Path) -> dict[str, Any]:
 
 def validate(data: dict[str, Any], where: str, context: str | None = None) -> Settings:
     """Turn plain data into settings; `UserError`: where, the first problem, and the number of others."""
+    data = _with_list_of_baselines(data, where)
     try:
         return Settings.model_validate(data, context=context)
     except ValidationError as error:
@@ -187,6 +188,22 @@ def validate(data: dict[str, Any], where: str, context: str | None = None) -> Se
         # Of a union's members, the one of the deepest problem is meant.
         deepest = max(problems, key=lambda problem: len(problem["loc"]))
         raise UserError(f"{where}: {_sentence(deepest, data)}{more}.") from error
+
+
+def _with_list_of_baselines(data: dict[str, Any], where: str) -> dict[str, Any]:
+    """Plain data with the key ``baseline``, the tangent space alone or null, as a list ``baselines``."""
+    if "baseline" not in data:
+        return data
+    if "baselines" in data:
+        raise UserError(
+            f"{where}: baseline and baselines name the same; remove baseline, and put what it holds into the "
+            "list baselines (an empty one for none)."
+        )
+    one = data["baseline"]
+    if isinstance(one, dict):
+        one = {"kind": "tangent_space", **one}
+    others = {name: value for name, value in data.items() if name != "baseline"}
+    return {**others, "baselines": [] if one is None else [one]}
 
 
 def _sentence(problem: Any, data: dict[str, Any]) -> str:

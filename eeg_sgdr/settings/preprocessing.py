@@ -1,8 +1,8 @@
-"""Settings of the split, of preprocessing, and of the classical baseline."""
+"""Settings of the split, of preprocessing, and of classical baselines."""
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, model_validator
 
 from eeg_sgdr.settings.types import (
     Count,
@@ -14,6 +14,7 @@ from eeg_sgdr.settings.types import (
     Number,
     Seconds,
     Seed,
+    of_kind,
     unique,
 )
 
@@ -133,11 +134,19 @@ class Preprocessing(Model):
         return () if self.reference in (None, "average") else tuple(self.reference or ())
 
 
-class Baseline(Model):
-    """Riemannian tangent space and logistic regression, beside the ConvNets.
+#: Classical baselines by name, which is that of their folder and their arm in tables; and in words.
+BASELINES = {
+    "baseline": "classical baseline",
+    "recentred_causal": "re-centred baseline (causal)",
+    "recentred_transductive": "re-centred baseline (transductive)",
+}
 
-    It reads the same trials and sensors through causal filters of the same design, from the cue to the
-    window's end, not standardised. Null in its place leaves it out.
+
+class Baseline(Model):
+    """A classical rival beside the ConvNets.
+
+    All baselines read the same trials and sensors as the ConvNets, through causal filters of the same design,
+    from the cue to the window's end, not standardised. Their covariances are shared, so all have one band.
 
     Attributes
     ----------
@@ -147,8 +156,58 @@ class Baseline(Model):
 
     band_hz: tuple[Hertz, Hertz] = (8.0, 30.0)
 
+    @property
+    def name(self) -> str:
+        """Its name, of `BASELINES`."""
+        raise NotImplementedError
+
     @model_validator(mode="after")
     def _ordered(self) -> "Baseline":
         if not self.band_hz[0] < self.band_hz[1]:
             raise ValueError("band_hz must ascend")
         return self
+
+
+class TangentSpace(Baseline):
+    """Riemannian tangent space and logistic regression; named ``baseline``.
+
+    Attributes
+    ----------
+    band_hz : pair of float
+        Corner frequencies of the filters.
+    """
+
+    kind: Annotated[Literal["tangent_space"], Later("tangent_space")]
+
+    @property
+    def name(self) -> str:
+        """See `Baseline.name`."""
+        return "baseline"
+
+
+class Recentred(Baseline):
+    """The same after re-centring; named ``recentred_causal`` or ``recentred_transductive``.
+
+    The covariances of each subject's session are whitened by their Riemannian mean, which needs no labels.
+    Training and test trials of one session have means of their own.
+
+    Attributes
+    ----------
+    mode : "causal" or "transductive"
+        Mean for a test trial: the running one of the session's test trials up to and with itself, which
+        each trial moves, as the n-th, by 1 / n on the geodesic to its covariance; or that of all of them,
+        later ones too.
+    band_hz : pair of float
+        Corner frequencies of the filters.
+    """
+
+    kind: Literal["recentred"]
+    mode: Literal["causal", "transductive"] = "causal"
+
+    @property
+    def name(self) -> str:
+        """See `Baseline.name`."""
+        return f"recentred_{self.mode}"
+
+
+AnyBaseline = Annotated[SerializeAsAny[Baseline], of_kind(Baseline, "kind")]

@@ -60,6 +60,36 @@ class Numerics(Model):
     precision: Literal["float32", "mixed"] = "float32"
 
 
+#: What of the training part validates; see `RateChoice`.
+Validation = Literal["run", "session", "subject", "tail"]
+
+
+class RateChoice(Model):
+    """Choice of each arm's initial rate inside the training part, the same way for every arm.
+
+    The training part of a subject or fold is split once more. With each rate of an arm's list a fit is made
+    on its inner training part; the rate whose last snapshot errs least on the validation trials is chosen,
+    for each budget of the arm (ties: by the lower negative log-likelihood, then the lower rate). No test
+    trial is used.
+
+    Attributes
+    ----------
+    validation : "run", "session", "subject" or "tail"
+        What validates: the last run, or session, of each training subject; one fifth of the training
+        subjects (across subjects: the first of five folds of them, drawn with ``split.seed``); or the last
+        fifth of the trials of each training run.
+    seeds : list of int
+        Seeds of these fits, over which errors are averaged; not those of ``training``, so that more of
+        those change no choice.
+    outer : "chosen" or "all"
+        Which fits are made on the whole training part: those at the chosen rates, or at all rates.
+    """
+
+    validation: Validation
+    seeds: Annotated[tuple[Seed, ...], AfterValidator(unique), Field(min_length=1)] = (0,)
+    outer: Literal["chosen", "all"] = "chosen"
+
+
 class Training(Model):
     """How every fit is trained.
 
@@ -72,6 +102,8 @@ class Training(Model):
     seeding : "unit" or "shared"
         Whether every subject or fold derives seeds of its own from these, or all share them. All arms of a
         subject or fold share its seeds in any case.
+    rate_choice : RateChoice, optional
+        How one of the initial rates is chosen; null makes fits with all of them.
     batch_size : int
         Crops per update; an epoch's incomplete last batch is dropped.
     momentum : float
@@ -89,6 +121,7 @@ class Training(Model):
     initial_rates: Rates = (0.025, 0.05)
     seeds: Annotated[tuple[Seed, ...], AfterValidator(unique), Field(min_length=1)] = (0,)
     seeding: Annotated[Literal["unit", "shared"], Later("shared")] = "unit"
+    rate_choice: Annotated[RateChoice | None, Later(None)] = None
     batch_size: Count = 60
     momentum: Number = Field(0.9, ge=0, lt=1)
     momentum_form: Literal["torch", "paper"] = "torch"

@@ -83,6 +83,9 @@ Rate = Annotated[Number, Field(ge=1e-30, le=1e30)]
 
 Rates = Annotated[tuple[Rate, ...], AfterValidator(unique), Field(min_length=1, max_length=1000)]
 
+#: An initial rate, or the one that is chosen in each subject or fold.
+AnyRate = float | Literal["tuned"]
+
 #: What a rate falls to.
 LowRate = Annotated[Number, Field(ge=0, le=1e30)]
 

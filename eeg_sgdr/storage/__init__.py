@@ -1,1 +1,1 @@
-"""What is on disk: files, folders, schemas, results."""
+"""What is on disk: files, folders, columns and records, results."""

@@ -67,7 +67,16 @@ class SubjectFolder:
         self.evaluation = root / "evaluation.csv"
         self.evaluation_record = root / "evaluation.json"
         self.report = root / "report.html"
-        self.baseline = FitFolder(root / "baseline")
+        self.rates = root / "rates.csv"
+
+    def baseline(self, name: str) -> "FitFolder":
+        """The folder of a baseline; the first kind's is from before there were others."""
+        return FitFolder(self.root / name if name == "baseline" else self.root / "baselines" / name)
+
+    @property
+    def rate_choice(self) -> "SubjectFolder":
+        """The folder of the fits by which rates are chosen."""
+        return SubjectFolder(self.root / "rate_choice")
 
     def fit(self, name: str) -> "FitFolder":
         """The folder of a fit."""

@@ -1,18 +1,18 @@
 """Results of a study, its subjects and folds, read from the folder when needed."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from eeg_sgdr.errors import UserError
-from eeg_sgdr.settings import Settings
-from eeg_sgdr.settings.plan import FitKey
-from eeg_sgdr.storage import folders, schemas
+from eeg_sgdr.settings import BASELINES, Settings
+from eeg_sgdr.settings.plan import FitKey, at_chosen_rates
+from eeg_sgdr.storage import columns, folders, integrity, records
 
 __all__ = ["Results", "Subject", "load_results"]
 
@@ -34,7 +34,7 @@ class Subject:
     @cached_property
     def data(self) -> dict[str, Any]:
         """data.json."""
-        return schemas.read_record(self.folder.data, schemas.DATA)
+        return records.read_record(self.folder.data, records.DATA)
 
     @property
     def label(self) -> str:
@@ -60,30 +60,54 @@ class Subject:
     def trials(self) -> pd.DataFrame:
         """trials.csv."""
         path = self.folder.trials
-        sha256 = schemas.digest_of(path, self.data, path)
-        table = schemas.read_table(path, schemas.TRIALS, path, sha256)
+        sha256 = integrity.digest_of(path, self.data, path)
+        table = integrity.read_table(path, columns.TRIALS, path, sha256)
         return table.fillna({"rejected": ""})
 
     @cached_property
     def summary(self) -> dict[str, np.ndarray]:
         """summary.npz."""
         path = self.folder.summary
-        return schemas.read_arrays(path, schemas.SUMMARY, path, schemas.digest_of(path, self.data, path))
+        return integrity.read_arrays(path, columns.SUMMARY, path, integrity.digest_of(path, self.data, path))
 
     @property
     def evaluation_record(self) -> dict[str, Any]:
         """evaluation.json; empty where there is none."""
         path = self.folder.evaluation_record
-        return schemas.read_record(path, schemas.EVALUATION_RECORD) if path.is_file() else {}
+        return records.read_record(path, records.EVALUATION_RECORD) if path.is_file() else {}
 
     @cached_property
     def evaluation(self) -> pd.DataFrame:
         """evaluation.csv."""
         record = self.evaluation_record
         if record or "format" in self.data:
-            schemas.check_made_table(self.folder.evaluation, record, self.folder.root.parents[1])
-        table = schemas.read_table(self.folder.evaluation, schemas.EVALUATION, self.folder.evaluation)
+            self._check_made(self.folder.evaluation, record)
+        table = integrity.read_table(self.folder.evaluation, columns.EVALUATION, self.folder.evaluation)
         return table.fillna({"fold": "", "rates": "", "seeds": ""})
+
+    @cached_property
+    def rates(self) -> pd.DataFrame:
+        """rates.csv, validation errors by arm, budget and rate; without rows where no rates are chosen."""
+        path = self.folder.rates
+        if not path.is_file():
+            return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in columns.RATES.items()})
+        self._check_made(path, self.evaluation_record)
+        return integrity.read_table(path, columns.RATES, path)
+
+    def _check_made(self, path: Path, record: Mapping[str, Any]) -> None:
+        """Refuse a table that evaluation.json does not vouch for."""
+        root = self.folder.root.parents[1]
+        integrity.check_made_table(path, self.folder.evaluation_record, record, root)
+
+    @cached_property
+    def chosen(self) -> dict[tuple[str, int], float]:
+        """Chosen rate of each arm and budget, as rates.csv lists it."""
+        return chosen_rates(self.rates)
+
+    def trained(self, key: FitKey) -> FitKey:
+        """A fit itself or, for a tuned one, that at the chosen rate; tuned where there is none."""
+        rate = self.chosen.get((key.schedule, key.budget), key.rate)
+        return replace(key, rate=rate) if key.rate == "tuned" else key
 
     @property
     def overall(self) -> pd.DataFrame:
@@ -100,18 +124,20 @@ class Subject:
         """fit.json of a fit, read once."""
         name = folder.root.name
         if name not in self._fits:
-            content = schemas.read_record(folder.fit, schemas.FIT)
+            content = records.read_record(folder.fit, records.FIT)
             stored = FitKey(**content["fit"]).name
             if stored != name:
-                raise schemas.altered(folder.fit, f"it is about {stored}", delete=folder.root)
+                raise integrity.altered(folder.fit, f"it is about {stored}", delete=folder.root)
             self._fits[name] = content
         return self._fits[name]
 
     @cached_property
-    def baseline(self) -> dict[str, Any] | None:
-        """fit.json of the baseline; None where there is none."""
-        folder = self.folder.baseline
-        return schemas.read_record(folder.fit, schemas.BASELINE) if folder.fit.exists() else None
+    def baselines(self) -> dict[str, dict[str, Any]]:
+        """fit.json of every baseline that ended, done or failed, by name."""
+        paths = {name: self.folder.baseline(name).fit for name in BASELINES}
+        return {
+            name: records.read_record(path, records.BASELINE) for name, path in paths.items() if path.exists()
+        }
 
     @cached_property
     def done(self) -> list[FitKey]:
@@ -129,16 +155,14 @@ class Subject:
 
     @property
     def failed(self) -> dict[str, str]:
-        """Names of the fits that failed, and of the baseline if it did; and why."""
-        contents = {key.name: content for key, content in sorted(self.fits.items())}
-        if self.baseline:
-            contents["baseline"] = self.baseline
+        """Names of the fits that failed, and of baselines that did; and why."""
+        contents = {key.name: content for key, content in sorted(self.fits.items())} | self.baselines
         return {name: content["why"] for name, content in contents.items() if content["state"] == "failed"}
 
     @cached_property
     def tested(self) -> pd.DataFrame:
-        """The rows of trials.csv that were tested: those that were not rejected."""
-        return self.trials[(self.trials["split"] == "test") & (self.trials["rejected"] == "")]
+        """The rows of trials.csv that were tested, or validated: those that were not rejected."""
+        return self.trials[(self.trials["split"] != "train") & (self.trials["rejected"] == "")]
 
     def predictions(self, key: FitKey) -> dict[str, np.ndarray]:
         """predictions.npz of a fit."""
@@ -148,8 +172,8 @@ class Subject:
         """Weights of a fit at one of its ends."""
         folder = self.folder.fit(key.name)
         path = folder.snapshot(epoch)
-        sha256 = schemas.digest_of(path, self.fits[key], folder.root)
-        return schemas.read_weights(path, folder.root, sha256)
+        sha256 = integrity.digest_of(path, self.fits[key], folder.root)
+        return integrity.read_weights(path, folder.root, sha256)
 
     def probabilities(self, key: FitKey, statistics: str) -> dict[int, np.ndarray]:
         """Test probabilities of a fit by epoch.
@@ -174,17 +198,17 @@ class Subject:
         name = "probabilities" if statistics == "recomputed" else "probabilities_running"
         return dict(zip(arrays["epochs"].tolist(), arrays[name], strict=True))
 
-    def baseline_probabilities(self) -> np.ndarray:
-        """Test probabilities of the baseline, which is done; shape (n_trials, n_classes)."""
-        folder = self.folder.baseline
-        arrays = self._checked(_predictions(folder, self.baseline or {}), folder.predictions)
+    def baseline_probabilities(self, name: str) -> np.ndarray:
+        """Test probabilities of a baseline, which is done; shape (n_trials, n_classes)."""
+        folder = self.folder.baseline(name)
+        arrays = self._checked(_predictions(folder, self.baselines[name]), folder.predictions)
         return arrays["probabilities"][0]
 
     def history(self, key: FitKey) -> pd.DataFrame:
         """history.csv of a fit."""
         folder = self.folder.fit(key.name)
-        sha256 = schemas.digest_of(folder.history, self.fits[key], folder.root)
-        return schemas.read_table(folder.history, schemas.HISTORY, folder.root, sha256)
+        sha256 = integrity.digest_of(folder.history, self.fits[key], folder.root)
+        return integrity.read_table(folder.history, columns.HISTORY, folder.root, sha256)
 
     def has_averages(self, key: FitKey) -> bool:
         """Whether the weights of a fit's snapshots have been averaged."""
@@ -195,15 +219,15 @@ class Subject:
         """averaged.npz of a fit that `has_averages`."""
         folder = self.folder.fit(key.name)
         path, record = folder.averaged_predictions, self._averages(key)
-        sha256 = schemas.digest_of(path, record, folder.averages)
-        return schemas.read_arrays(path, schemas.AVERAGED, folder.averages, sha256)
+        sha256 = integrity.digest_of(path, record, folder.averages)
+        return integrity.read_arrays(path, columns.AVERAGED, folder.averages, sha256)
 
     def averaged_weights(self, key: FitKey, epoch: int) -> dict[str, np.ndarray]:
         """Averaged weights of a fit that `has_averages`, at one of its ends."""
         folder = self.folder.fit(key.name)
         path, record = folder.averaged(epoch), self._averages(key)
-        sha256 = schemas.digest_of(path, record, folder.averages)
-        return schemas.read_weights(path, folder.averages, sha256)
+        sha256 = integrity.digest_of(path, record, folder.averages)
+        return integrity.read_weights(path, folder.averages, sha256)
 
     def averaged_probabilities(self, key: FitKey) -> dict[int, np.ndarray]:
         """Test probabilities of a fit's averaged weights by epoch; each (n_trials, n_classes)."""
@@ -214,9 +238,9 @@ class Subject:
     def _averages(self, key: FitKey) -> dict[str, Any]:
         """averaged.json of a fit."""
         path = self.folder.fit(key.name).averages
-        record = schemas.read_record(path, schemas.AVERAGES)
+        record = records.read_record(path, records.AVERAGES)
         if record["fingerprint"] != self.fits[key]["fingerprint"]:
-            raise schemas.altered(path, "it is about another fit", delete=path)
+            raise integrity.altered(path, "it is about another fit", delete=path)
         return record
 
     def _checked(self, arrays: dict[str, np.ndarray], path: Path) -> dict[str, np.ndarray]:
@@ -235,10 +259,16 @@ class Subject:
         return arrays
 
 
+def chosen_rates(table: pd.DataFrame) -> dict[tuple[str, int], float]:
+    """Chosen rate of each arm and budget in a table of the columns of rates.csv."""
+    rows = table[table["chosen"]]
+    return dict(zip(zip(rows["schedule"], rows["budget"], strict=True), rows["rate"], strict=True))
+
+
 def _predictions(folder: folders.FitFolder, content: Mapping[str, Any]) -> dict[str, np.ndarray]:
     path = folder.predictions
-    sha256 = schemas.digest_of(path, content, folder.root)
-    return schemas.read_arrays(path, schemas.PREDICTIONS, folder.root, sha256)
+    sha256 = integrity.digest_of(path, content, folder.root)
+    return integrity.read_arrays(path, columns.PREDICTIONS, folder.root, sha256)
 
 
 @dataclass(frozen=True)
@@ -261,7 +291,7 @@ class Results:
             raise UserError(
                 f"{study.config}: is not there, so {self.root} is no results folder; name one that --out had."
             )
-        return schemas.read_settings(study)
+        return records.read_settings(study)
 
     @cached_property
     def subjects(self) -> list[Subject]:
@@ -300,15 +330,15 @@ class Results:
                 f"{self.root}, which makes it again."
             )
         if study.comparison_record.is_file():
-            record = schemas.read_record(study.comparison_record, schemas.COMPARISON_RECORD)
-            schemas.check_made_table(path, record, self.root)
+            record = records.read_record(study.comparison_record, records.COMPARISON_RECORD)
+            integrity.check_made_table(path, study.comparison_record, record, self.root)
         # It is written after the records of all evaluations.
         elif all(
             subject.evaluation_record for subject in self.subjects if subject.folder.evaluation.is_file()
         ):
-            schemas.check_made_table(path, {}, self.root)
-        table = schemas.read_table(path, schemas.COMPARISON, path)
-        return table.fillna(dict.fromkeys(schemas.TEXTS, ""))
+            integrity.check_made_table(path, study.comparison_record, {}, self.root)
+        table = integrity.read_table(path, columns.COMPARISON, path)
+        return table.fillna(dict.fromkeys(columns.TEXTS, ""))
 
     @cached_property
     def trials(self) -> pd.DataFrame:
@@ -337,7 +367,7 @@ class Results:
         subject: str | int | None = None,
         schedule: str | None = None,
         budget: int | None = None,
-        rate: float | None = None,
+        rate: float | Literal["tuned"] | None = None,
         seed: int = 0,
         statistics: str = "recomputed",
         *,
@@ -353,8 +383,8 @@ class Results:
             Name of the arm. It, budget and rate may be left out where one fit alone is like the rest.
         budget : int
             Epochs.
-        rate : float
-            Initial rate.
+        rate : float or "tuned"
+            Initial rate, or the one that was chosen.
         seed : int
             Seed.
         statistics : "recomputed" or "running"
@@ -374,9 +404,10 @@ class Results:
         if (subject is None) == (fold is None):
             raise UserError("probabilities: name either a subject or, across subjects, a fold.")
         unit = self.subject(subject) if subject is not None else self.fold(str(fold))
+        done = at_chosen_rates(unit.done, unit.chosen) if rate == "tuned" else unit.done
         asked = {"schedule": schedule, "budget": budget, "rate": rate, "seed": seed}
-        wanted = {name: value for name, value in asked.items() if value is not None}
-        matching = [key for key in unit.done if wanted.items() <= asdict(key).items()]
+        wanted = {name: value for name, value in asked.items() if value not in (None, "tuned")}
+        matching = [key for key in done if wanted.items() <= asdict(key).items()]
         if len(matching) != 1:
             raise UserError(
                 f"{unit.folder.root}: has {len(matching) or 'no'} fits of "

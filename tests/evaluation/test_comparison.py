@@ -35,8 +35,8 @@ from eeg_sgdr.reports.study import page
 from eeg_sgdr.run import main
 from eeg_sgdr.settings import SubjectSplit
 from eeg_sgdr.storage import files, folders
+from eeg_sgdr.storage.columns import COMPARISON, QUANTITIES
 from eeg_sgdr.storage.results import Results
-from eeg_sgdr.storage.schemas import COMPARISON, QUANTITIES
 
 SUBJECTS = ("01", "02", "03", "04")
 #: Wrong trials of 20 at the last end, by subject: step and restarts.
@@ -66,7 +66,8 @@ def test_columns_are_those_of_the_contract(table):
     assert list(table.columns) == list(COMPARISON)
     known = {(family, quantity) for family, of_family in QUANTITIES.items() for quantity in of_family}
     assert set(zip(table["family"], table["quantity"], strict=True)) <= known
-    assert list(dict.fromkeys(table["family"])) == list(QUANTITIES)
+    # No rates are chosen here (tests/test_rate_choice.py).
+    assert [*dict.fromkeys(table["family"])] == [name for name in QUANTITIES if name != "rate choice"]
     facts = list(COMPARISON)[: list(COMPARISON).index("status")]
     assert not table.duplicated(facts).any(), "a row is found by what it is about"
 
@@ -344,7 +345,7 @@ def test_comparisons_need_names_of_their_own():
 def test_the_baseline_is_a_rival_like_any_other(tmp_path):
     write_study(tmp_path, study_settings(SUBJECTS[:3]), counts)
     for label in SUBJECTS[:2]:
-        write_baseline(folders.Study(tmp_path).subject(label).baseline, n_wrong=2)
+        write_baseline(folders.Study(tmp_path).subject(label).baseline("baseline"), n_wrong=2)
     table = update(tmp_path).comparison
     row = one(table, family="tested", quantity="mean difference", arm_b="baseline")
     # Restarts' last snapshots (M = 1 at 7 epochs) have 4.5 and 5.5 wrong.
@@ -367,7 +368,7 @@ def test_one_subjects_failure_loses_no_other(tmp_path, monkeypatch, capsys):
 
     def write_trials(unit):
         shutil.copytree(folders.Study(tmp_path / "made").subject(unit.label).root, unit.folder.root)
-        unit.missing, unit.lacks_baseline = [], False
+        unit.missing, unit.missing_baselines = [], []
 
     for name, fake in {
         "jobs.units.prepare": prepare,

@@ -13,11 +13,16 @@ from scipy import stats
 from eeg_sgdr.evaluation.statistics import (
     binomial_interval,
     bootstrap_interval,
+    corrected_interval,
+    corrected_test,
     detectable_difference,
     effect_size,
+    equivalence,
     holm,
     mcnemar,
     mean_interval,
+    positive_probability,
+    prediction_interval,
     quartiles,
     sign_flip,
     tally,
@@ -194,3 +199,48 @@ def test_quartiles_are_numpys_where_nothing_is_censored_and_order_what_is():
     assert quartiles(np.array([7.0, inf])) == (inf, inf, inf)
     assert quartiles(np.array([inf, inf, 1.0, 2.0, 3.0])) == (2, 3, inf)
     assert np.isnan(quartiles(np.array([]))).all()
+
+
+def test_corrected_t_by_hand():
+    # Mean 2, variance 1, and a test set half as large as its training set: sqrt(1/3 + 1/2) for an error.
+    x, error = np.array([1.0, 2.0, 3.0]), math.sqrt(5 / 6)
+    half = 4.302652729911275 * error
+    np.testing.assert_allclose(corrected_interval(x, 1 / 2), (2 - half, 2 + half), rtol=1e-9)
+    # At two degrees of freedom, the two tails beyond t hold 1 - t / sqrt(2 + t ** 2).
+    t = 2 / error
+    assert math.isclose(corrected_test(x, 1 / 2), 1 - t / math.sqrt(2 + t**2))
+    assert math.isclose(corrected_test(SUBJECTS, 0), stats.ttest_1samp(SUBJECTS, 0).pvalue)
+
+
+@pytest.mark.parametrize("x", [SUBJECTS, -SUBJECTS, SUBJECTS + 0.05])
+def test_equivalence_is_the_larger_of_two_one_sided_tests(x):
+    below = stats.ttest_1samp(x, 0.02, alternative="less").pvalue
+    above = stats.ttest_1samp(x, -0.02, alternative="greater").pvalue
+    assert math.isclose(equivalence(x, 0.02), max(below, above))
+
+
+def test_equivalence_over_folds_holds_where_the_corrected_interval_lies_within():
+    margin = max(np.abs(corrected_interval(SUBJECTS, 1 / 9, confidence=0.9)))
+    assert math.isclose(equivalence(SUBJECTS, margin, 1 / 9), 0.05)
+
+
+def test_prediction_interval_by_hand():
+    half = 4.302652729911275 * math.sqrt(4 / 3)
+    expected = (2 - half, 2 + half)
+    np.testing.assert_allclose(prediction_interval(np.array([1.0, 2.0, 3.0])), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("x", [SUBJECTS, -SUBJECTS, SUBJECTS - SUBJECTS.mean(), SUBJECTS + 0.03])
+def test_limits_of_a_probability_have_the_observed_t_at_their_quantiles(x):
+    estimate, low, high = positive_probability(x)
+    t, root = stats.ttest_1samp(x, 0).statistic, math.sqrt(len(x))
+    assert math.isclose(estimate, stats.norm.cdf(t / root))
+    for limit, tail in ((low, 0.975), (high, 0.025)):
+        noncentrality = root * stats.norm.ppf(limit)
+        assert math.isclose(stats.nct.cdf(t, len(x) - 1, noncentrality), tail, rel_tol=1e-5)
+
+
+def test_without_variation_there_is_no_corrected_test_and_nothing_to_predict():
+    x = np.full(3, 0.1)
+    values = [*corrected_interval(x, 0.1), corrected_test(x, 0.1), equivalence(x, 0.2)]
+    assert np.isnan([*values, *prediction_interval(x), *positive_probability(x)]).all()

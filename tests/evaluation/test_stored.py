@@ -13,7 +13,7 @@ from eeg_sgdr.evaluation import stored, tables
 from eeg_sgdr.evaluation.comparison import comparison, update
 from eeg_sgdr.evaluation.metrics import METRICS
 from eeg_sgdr.evaluation.predictors import read_stored
-from eeg_sgdr.storage import files, folders, schemas
+from eeg_sgdr.storage import files, folders, integrity, records
 from eeg_sgdr.storage.results import Results, load_results
 
 LABELS = ("01", "02", "03")
@@ -67,9 +67,9 @@ def test_of_a_study_with_one_more_subject_that_one_alone_is_evaluated(
     shutil.copytree(subject_of(two_of_three / "all", "03").root, subject_of(root, "03").root)
     subject_of(root, "03").evaluation_record.unlink()
     read = []
-    read_record = schemas.read_record
+    read_record = records.read_record
     monkeypatch.setattr(
-        schemas, "read_record", lambda path, schema: (read.append(path), read_record(path, schema))[1]
+        records, "read_record", lambda path, schema: (read.append(path), read_record(path, schema))[1]
     )
     update(root)
     assert evaluated == ["03"]
@@ -120,7 +120,7 @@ def between_the_writes(root):
 CHANGES = {
     "a replaced fit": (replace_fit, ["01"]),
     "a fit that is gone": (lambda root: shutil.rmtree(subject_of(root).fit("step-b7-r0.05-s0").root), ["01"]),
-    "a baseline": (lambda root: write_baseline(subject_of(root).baseline, 3), ["01"]),
+    "a baseline": (lambda root: write_baseline(subject_of(root).baseline("baseline"), 3), ["01"]),
     "a table that was changed": (change_table, ["01"]),
     "a kill between the writes": (between_the_writes, ["01"]),
     "a table that is gone": (lambda root: subject_of(root).evaluation.unlink(), ["01"]),
@@ -140,7 +140,7 @@ def test_what_has_changed_is_evaluated_again(change, root, evaluated):
     assert evaluated == expected
     results = Results(root)
     for subject in results.subjects:
-        stored_now = read_stored(subject, results.settings, subject.done)
+        stored_now = read_stored(subject, results.settings, subject.done, {})
         table = tables.evaluation(subject, results.settings, stored_now)
         assert subject.folder.evaluation.read_bytes() == files.csv_bytes(table)
 
@@ -162,8 +162,8 @@ def test_tables_that_their_record_does_not_vouch_for_are_refused_with_the_remedy
     else:
         path.with_suffix(".json").unlink()
         folder = subject_of(root)
-        sha256 = {path.name: schemas.file_digest(path) for path in (folder.trials, folder.summary)}
-        schemas.write_record(folder.data, Results(root).subject("01").data | {"sha256": sha256})
+        sha256 = {path.name: integrity.file_digest(path) for path in (folder.trials, folder.summary)}
+        records.write_record(folder.data, Results(root).subject("01").data | {"sha256": sha256})
     with pytest.raises(UserError) as refusal:
         _ = load_results(root).evaluation if "evaluation" in name else load_results(root).comparison
     assert str(refusal.value).startswith(f"{path}: ")

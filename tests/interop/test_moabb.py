@@ -137,7 +137,7 @@ def test_across_subjects_every_person_has_a_row(tmp_path):
 def test_the_baseline_is_a_pipeline_and_what_is_missing_is_named(tmp_path):
     settings = study_settings(SUBJECTS[:3], seeds=(0, 1), rates=(0.05,), budgets=(7,))
     results = write_study(tmp_path, settings, wrong, missing=["03", ("02", "step-b7-r0.05-s1")])
-    write_baseline(folders.Study(tmp_path).subject("01").baseline, n_wrong=2)
+    write_baseline(folders.Study(tmp_path).subject("01").baseline("baseline"), n_wrong=2)
     update(tmp_path)
     said = (
         r"\(1 pipeline without subject 02: seed 1; subject 03, 3 pipelines without subject 03, "

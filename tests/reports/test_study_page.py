@@ -14,10 +14,10 @@ from eeg_sgdr.reports.figures.canvas import encode
 from eeg_sgdr.reports.figures.figure4 import MOST_ARMS, curve_points, figure4, reference_row
 from eeg_sgdr.reports.figures.surface import surface
 from eeg_sgdr.reports.study import page, publish
-from eeg_sgdr.storage import folders, schemas
+from eeg_sgdr.storage import columns, folders
 from eeg_sgdr.storage.results import Results
 
-LABELS = list(schemas.LABELS)
+LABELS = list(columns.LABELS)
 
 SUBJECTS = ("01", "02", "03")
 WRONG = wrong_at_end(step={"01": 8, "02": 6, "03": 5}, restarts={"01": 4, "02": 5, "03": 6})

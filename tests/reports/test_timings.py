@@ -7,7 +7,7 @@ import pytest
 from results_folder import BASELINE, edit_fits, study_settings, write_study
 
 from eeg_sgdr.reports.study import timings
-from eeg_sgdr.storage import files, folders, schemas
+from eeg_sgdr.storage import files, folders, provenance
 from eeg_sgdr.storage.results import Results
 
 MANY = {"schedule": "restarts", "members": "cycles", "rates": "all"}
@@ -29,8 +29,10 @@ def root(tmp_path):
             content = json.loads(fit.fit.read_text())
             seconds = {0.025: 1.0, 0.05: 3.0}[content["fit"]["rate"]]
             files.write_csv(fit.history, pd.read_csv(fit.history).assign(seconds=seconds))
-            files.write_json(fit.fit, {**content, "seconds": schemas.durations(99, seconds / 1000)})
-        files.write_json(folder.baseline.fit, {**BASELINE, "seconds": schemas.durations(0.25, 0.004)})
+            files.write_json(fit.fit, {**content, "seconds": provenance.durations(99, seconds / 1000)})
+        files.write_json(
+            folder.baseline("baseline").fit, {**BASELINE, "seconds": provenance.durations(0.25, 0.004)}
+        )
     return tmp_path
 
 

@@ -32,7 +32,7 @@ def test_shipped_configurations_keep_their_fingerprints(name):
     of_fits = config.fingerprint([plan.fingerprint(key, settings, "d") for key in plan.fits(settings)])
     found = (config.fingerprint(config.data_settings(settings)), of_fits)
     assert tuple(one[:12] for one in found) == KNOWN[name]
-    assert plan.baseline_fingerprint(settings, "d")[:12] == "50d9c8b11caf"
+    assert plan.baseline_fingerprint(settings.baselines[0], "d")[:12] == "50d9c8b11caf"
 
 
 def test_fingerprints_see_what_changes_results_and_nothing_else():

@@ -26,6 +26,7 @@ SHIPPED = {
     "physionet_across_subjects": (64, 720, 160.0, 2, 4050),
     "physionet_fists_feet": (64, 720, 160.0, 2, 60),
     "physionet_left_right": (64, 720, 160.0, 2, 30),
+    "recipes": (44, 1125, 250.0, 4, 160),
     "schedules": (44, 1125, 250.0, 4, 160),
 }
 
@@ -190,7 +191,7 @@ def test_one_member_needs_no_comparison_at_equal_numbers_of_networks():
 def test_baseline_alone_names_the_baseline():
     comparison = {"name": "x", "a": {"schedule": "restarts"}, "b": "baseline"}
     settings = make_settings(evaluation={"comparisons": [comparison]})
-    assert settings.evaluation.comparisons[0].b == config.Side(schedule="baseline")
+    assert settings.evaluation.comparisons[0].b == config.Side(schedule="baseline", rates="each")
     with pytest.raises(UserError, match="there is no schedule 'baseline'"):
         make_settings(evaluation={"comparisons": [comparison]}, baseline=None)
 

@@ -26,7 +26,7 @@ def content(root):
     (subject,) = results.subjects
     arrays = {
         "summary": subject.summary,
-        "baseline": {"probabilities": subject.baseline_probabilities()},
+        "baseline": {"probabilities": subject.baseline_probabilities("baseline")},
         **{key: subject.predictions(key) for key in subject.done},
         **{
             (key, path.name): subject.weights(key, int(path.stem[-4:]))
@@ -39,7 +39,7 @@ def content(root):
     return {
         "settings": results.settings.model_dump_json(),
         "tables": [table.to_csv() for table in (results.trials, results.history, results.evaluation)],
-        "records": [subject.data, subject.baseline, subject.fits],
+        "records": [subject.data, subject.baselines, subject.fits],
         "arrays": {
             (name, each): (str(array.dtype), array.shape, array.tobytes())
             for name, group in arrays.items()

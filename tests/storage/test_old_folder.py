@@ -10,7 +10,7 @@ import pytest
 
 from eeg_sgdr import report, run
 from eeg_sgdr.settings.plan import FitKey
-from eeg_sgdr.storage import schemas
+from eeg_sgdr.storage import records
 from eeg_sgdr.storage.results import load_results
 
 OLD = Path(__file__).parents[1] / "old_folder"
@@ -42,7 +42,7 @@ def test_it_is_read():
             for epoch, probabilities in subject.probabilities(key, "recomputed").items():
                 np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
                 assert subject.weights(key, epoch)
-        assert subject.baseline_probabilities().shape == (16, 2)
+        assert subject.baseline_probabilities("baseline").shape == (16, 2)
 
 
 def test_it_is_reported(folder):
@@ -71,7 +71,7 @@ def test_it_is_continued(folder):
         assert not list(subject.folder.root.rglob("checkpoint"))
         # Old and new fits lie side by side.
         assert {key for key, content in subject.fits.items() if "format" in content} == {*added}
-        assert subject.data["format"] == schemas.FORMAT
+        assert subject.data["format"] == records.FORMAT
 
 
 def test_its_seeds_stay_shared(folder, capsys):

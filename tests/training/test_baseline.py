@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from pyriemann.preprocessing import Whitening
+from pyriemann.transfer import TLCenter, encode_domains
 
 from eeg_sgdr import settings as config
 from eeg_sgdr.data import windows
@@ -51,6 +53,47 @@ def test_trials_without_signal_are_singular_and_flat_sensors_are_not():
     x[2, 3] = 0
     assert baseline.singular(windows.covariances(x)).tolist() == [1]
     assert baseline.singular(np.ones((2, 3, 3))).tolist() == [0, 1]
+
+
+def moved(n=24, seed=5):
+    """Covariances of three domains, each seen through a mixing of its own."""
+    covariances, y = trials(n, seed)
+    domains = np.arange(n) // 8
+    mixing = np.random.default_rng(7).normal(size=(3, 4, 4))[domains]
+    return mixing @ covariances @ mixing.transpose(0, 2, 1), y, domains
+
+
+def test_each_domain_is_recentred_as_by_pyriemann():
+    covariances, y, domains = moved()
+    encoded = encode_domains(covariances, y, domains)
+    expected = TLCenter("").fit_transform(*encoded)
+    np.testing.assert_allclose(baseline.recentre(covariances, domains), expected, rtol=1e-10)
+
+
+def test_the_causal_mean_is_the_one_that_pyriemann_updates_trial_by_trial():
+    covariances, _, domains = moved()
+    whitened = baseline.recentre_causally(covariances, domains)
+    for domain in range(3):
+        center = Whitening("riemann")
+        for trial in np.flatnonzero(domains == domain):
+            center.partial_fit(covariances[[trial]])
+            # Its own filters rotate as well: domains would not be aligned.
+            expected = Whitening("riemann").fit(center.inv_filters_.T[None] @ center.inv_filters_)
+            np.testing.assert_allclose(whitened[[trial]], expected.transform(covariances[[trial]]), atol=1e-9)
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_later_trials_change_no_causal_prediction(causal):
+    covariances, _, domains = moved()
+    changed, other = covariances.copy(), moved(seed=8)[0]
+    later = [5, 6, 7, 14, 15, 22, 23]
+    changed[later] = other[later]
+    model = baseline.fit(TRAIN, Y)
+    recentre = baseline.recentre_causally if causal else baseline.recentre
+    whitened = [recentre(each, domains) for each in (covariances, changed)]
+    before, after = (baseline.predict_proba(model, each) for each in whitened)
+    same = (before == after).all(axis=1)
+    assert np.flatnonzero(~same).tolist() == (later if causal else list(range(24)))
 
 
 @pytest.mark.recordings

@@ -10,10 +10,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-#: Okabe and Ito's colours, which colour-blind readers can tell apart; with other marks and lines too.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+#: Okabe and Ito's colours (brown for yellow), which colour-blind readers can tell apart; with other marks
+#: and lines, too.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C510A")
 
-MARKS = ("s", "o", "^", "D", "v", "P", "X")
+MARKS = ("s", "o", "^", "D", "v", "P", "X", "*")
 
 LINES = ("--", "-", "-.", ":")
 
@@ -63,6 +64,12 @@ def label_rows(axes: Sequence[Axes], label: str) -> None:
 def style(i: int) -> tuple[str, str, str]:
     """Colour, mark and line of the i-th series."""
     return COLOURS[i % len(COLOURS)], MARKS[i % len(MARKS)], LINES[i % len(LINES)]
+
+
+def baseline_style(name: str) -> dict[str, Any]:
+    """Line of a classical baseline, by its name."""
+    dashes = {"baseline": "-", "recentred_causal": "--", "recentred_transductive": "-."}
+    return {"color": "black", "linewidth": 1, "linestyle": dashes[name]}
 
 
 def plain_numbers(axis: Any) -> None:

@@ -19,6 +19,7 @@ from eeg_sgdr.reports.figures.canvas import (
     COLOURS,
     GREY,
     STYLE,
+    baseline_style,
     encode,
     label_rows,
     legend,
@@ -28,7 +29,8 @@ from eeg_sgdr.reports.figures.canvas import (
     style,
     ticks_apart,
 )
-from eeg_sgdr.settings import Settings, plan
+from eeg_sgdr.reports.wording import rates_title
+from eeg_sgdr.settings import BASELINES, Settings, plan
 from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.storage import files
 
@@ -126,9 +128,9 @@ def errors(evaluation: pd.DataFrame, chance: float) -> Figure:
     """Test error of evaluation.csv against epochs, on a logarithmic axis as in the paper.
 
     One panel for each initial rate and one for all rates averaged. With several seeds, lines are means over
-    them and small points the seeds. The classical baseline, which has no epochs, is a level line.
+    them and small points the seeds. Classical baselines, which have no epochs, are level lines.
     """
-    classical = evaluation.loc[evaluation["members"] == "baseline", "error"]
+    classical = evaluation[evaluation["members"] == "baseline"]
     evaluation = evaluation[evaluation["members"] != "baseline"]
     groups = list(dict.fromkeys(evaluation["rates"]))
     series = list(dict.fromkeys(zip(evaluation["schedule"], evaluation["members"], strict=True)))
@@ -136,8 +138,8 @@ def errors(evaluation: pd.DataFrame, chance: float) -> Figure:
     handles: dict[str, Any] = {}
     for group, panel in zip(groups, axes, strict=True):
         chance_line = panel.axhline(100 * chance, color=GREY, linestyle=":")
-        for error in classical:
-            handles["classical baseline"] = panel.axhline(100 * error, color="black", linewidth=1)
+        for name, error in zip(classical["schedule"], classical["error"], strict=True):
+            handles[BASELINES[name]] = panel.axhline(100 * error, **baseline_style(name))
         of_group = evaluation[evaluation["rates"] == group]
         for i, (schedule, members) in enumerate(series):
             rows = of_group[(of_group["schedule"] == schedule) & (of_group["members"] == members)]
@@ -150,7 +152,7 @@ def errors(evaluation: pd.DataFrame, chance: float) -> Figure:
             )
             if rows["seeds"].nunique() > 1:
                 panel.plot(rows["epoch"], rows["error"] * 100, ".", color=colour, markersize=4, alpha=0.5)
-        panel.set(title=_rates_title(group), xlabel="Epochs trained", xscale="log")
+        panel.set(title=rates_title(group), xlabel="Epochs trained", xscale="log")
         panel.set_xticks(ticks_apart(sorted(set(of_group["epoch"]))))
         panel.xaxis.set_minor_locator(NullLocator())
         plain_numbers(panel.xaxis)
@@ -169,10 +171,6 @@ def series_name(evaluation: pd.DataFrame, schedule: str, members: str) -> str:
         return schedule
     words = {"single": "last snapshot", "cycles": "ensemble of snapshots", "averaged": "averaged weights"}
     return f"{schedule}, {words[members]}"
-
-
-def _rates_title(rates: str) -> str:
-    return f"initial rate {rates}" if "+" not in rates else f"rates {rates.replace('+', ' and ')} averaged"
 
 
 @matplotlib.rc_context(STYLE)

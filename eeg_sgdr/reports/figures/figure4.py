@@ -15,6 +15,7 @@ from eeg_sgdr.reports.figures.canvas import (
     COLOURS,
     GREY,
     STYLE,
+    baseline_style,
     legend,
     new_figure,
     plain_numbers,
@@ -22,7 +23,8 @@ from eeg_sgdr.reports.figures.canvas import (
     ticks_apart,
     watermark,
 )
-from eeg_sgdr.settings import Settings
+from eeg_sgdr.reports.wording import rates_title
+from eeg_sgdr.settings import BASELINES, Settings
 
 #: Most arms that colours tell apart.
 MOST_ARMS = len(COLOURS)
@@ -70,7 +72,8 @@ def figure4(comparison: pd.DataFrame, settings: Settings) -> Figure:
     """
     points = curve_points(comparison)
     arms, left_out = arms_drawn(settings)
-    rates = [str(rate) for rate in sorted({rate for arm in arms for rate in settings.initial_rates(arm)})]
+    numbers = {rate for arm in arms for rate in settings.rates_alone(arm)} - {"tuned"}
+    rates = [*map(str, sorted(numbers)), *(["tuned"] if settings.training.rate_choice else [])]
     restarts = [arm for arm in arms if ((points["arm_a"] == arm) & (points["snapshots_a"] == "cycles")).any()]
     styles = _styles(arms, restarts)
     n_rows = 2 if restarts else 1
@@ -79,13 +82,14 @@ def figure4(comparison: pd.DataFrame, settings: Settings) -> Figure:
     handles: dict[str, Any] = {}
     for column, rate in zip(grid.T, rates, strict=True):
         handles |= _lines(column[0], points, [Series(arm, "single", rate, "alone") for arm in arms], styles)
-        column[0].set_title(f"initial rate {rate}")
+        column[0].set_title(rates_title(rate))
         if restarts:
             kinds = [("single", rate, "alone"), ("cycles", rate, "snapshots"), ("averaged", rate, "weights")]
-            kinds += [("cycles", "+".join(rates), "all rates")] if len(rates) > 1 else []
+            together = "+".join(one for one in rates if one != "tuned")
+            kinds += [("cycles", together, "all rates")] if "+" in together else []
             below = [Series(arm, *kind) for arm in restarts for kind in kinds]
             handles |= _lines(column[1], points, below, styles)
-            column[1].set_title(f"snapshots, initial rate {rate}")
+            column[1].set_title(f"snapshots, {rates_title(rate)}")
         column[-1].set_xlabel("Epochs of each training")
     handles |= _levels(list(grid.ravel()), points, comparison, settings)
     _axes(grid[0, 0], points, settings)
@@ -158,15 +162,15 @@ def _lines(
 def _levels(
     panels: Sequence[Axes], points: pd.DataFrame, comparison: pd.DataFrame, settings: Settings
 ) -> dict[str, Line2D]:
-    """Draw the reference, chance and, if present, the classical baseline."""
+    """Draw the reference, chance and, if present, classical baselines."""
     handles = {}
-    classical = points.loc[points["arm_a"] == "baseline", "estimate"]
+    classical = points[points["snapshots_a"] == "baseline"]
     reference = reference_row(records(comparison), settings)["estimate"]
     chance = 1 - 1 / len(settings.recordings.classes)
     for panel in panels:
         panel.axhline(0, color=GREY, linewidth=0.8)
-        for level in classical:
-            handles["classical baseline"] = panel.axhline(level, color="black", linewidth=1)
+        for name, level in zip(classical["arm_a"], classical["estimate"], strict=True):
+            handles[BASELINES[name]] = panel.axhline(level, **baseline_style(name))
         handles["chance"] = panel.axhline(100 * (reference - chance), color=GREY, linestyle=":")
     return handles
 
@@ -190,12 +194,13 @@ def reference_row(rows: Iterable[dict[str, Any]], settings: Settings) -> dict[st
 def _reference_name(settings: Settings) -> str:
     named = settings.evaluation.reference
     assert named is not None
-    return f"{named.schedule}, {named.budget} epochs, rate {named.rate}"
+    rate = "chosen rates" if named.rate == "tuned" else f"rate {named.rate}"
+    return f"{named.schedule}, {named.budget} epochs, {rate}"
 
 
 def _axes(panel: Axes, points: pd.DataFrame, settings: Settings) -> None:
     """Set the scales, which all panels share."""
-    trained = points[points["arm_a"] != "baseline"]
+    trained = points[points["snapshots_a"] != "baseline"]
     panel.set_xscale("log")
     panel.set_xticks(ticks_apart(sorted(set(trained["epochs_a"].astype(int)))))
     panel.xaxis.set_minor_locator(NullLocator())

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 
 from eeg_sgdr.evaluation.tables import records
 from eeg_sgdr.reports.figures.canvas import GREY, MARKS, STYLE, legend, new_figure, watermark
+from eeg_sgdr.reports.wording import rates_title
 from eeg_sgdr.settings import Settings
 
 #: Colours from few to many trainings, up to the lightest that is visible on white.
@@ -73,7 +74,7 @@ def surface(comparison: pd.DataFrame, settings: Settings) -> Figure:
             if most:
                 epochs = settings.schedules[arm].budgets[-1]
                 panel.set_xlabel(f"M, snapshots of each training of {epochs} epochs")
-            title = _title(group, settings.training.initial_rates)
+            title = "each initial rate alone" if group == "each" else rates_title(group)
             panel.set_title(f"{arm}, {title}" if arm else title)
         row[0].set_ylabel("Mean test error (%)")
     legend(figure, _handles(points, styles))
@@ -90,12 +91,6 @@ def _styles(points: pd.DataFrame) -> dict[int, tuple[Any, str]]:
         n: (SHADES(shade), MARKS[i % len(MARKS)])
         for i, (n, shade) in enumerate(zip(sizes, shades, strict=True))
     }
-
-
-def _title(group: str, rates: Sequence[float]) -> str:
-    if group == "each":
-        return "each initial rate alone"
-    return f"initial rate {group}" if len(rates) == 1 else f"rates {' and '.join(map(str, rates))} averaged"
 
 
 def _lines(panel: Axes, points: pd.DataFrame, styles: Mapping[int, tuple[Any, str]]) -> int:

@@ -13,7 +13,7 @@ from results_folder import BASELINE, MadeUp, write_folder
 
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.settings.plan import FitKey
-from eeg_sgdr.storage import files, folders, schemas
+from eeg_sgdr.storage import columns, files, folders, integrity, provenance
 from eeg_sgdr.storage.results import Results, fit_seconds, trial_seconds
 from eeg_sgdr.training.checkpoints import CheckpointFile
 
@@ -27,7 +27,7 @@ READERS = {
     "subjects/001/data.json": lambda results, subject: subject.data,
     "subjects/001/summary.npz": lambda results, subject: subject.summary,
     "subjects/001/evaluation.csv": lambda results, subject: subject.evaluation,
-    "subjects/001/baseline/fit.json": lambda results, subject: subject.baseline,
+    "subjects/001/baseline/fit.json": lambda results, subject: subject.baselines,
     f"{FIT}/fit.json": lambda results, subject: subject.fits,
     f"{FIT}/history.csv": lambda results, subject: subject.history(KEY),
     f"{FIT}/predictions.npz": lambda results, subject: subject.predictions(KEY),
@@ -41,9 +41,9 @@ WRITTEN = [name for name in READERS if name != "comparison.csv"]
 def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("results")
     _, subject = write_folder(root, MadeUp())
-    files.write_json(subject.folder.baseline.fit, BASELINE)
+    files.write_json(subject.folder.baseline("baseline").fit, BASELINE)
     folder = subject.folder.fit(KEY.name)
-    files.write_json(folder.fit, {**json.loads(folder.fit.read_text()), "sha256": schemas.digests(folder)})
+    files.write_json(folder.fit, {**json.loads(folder.fit.read_text()), "sha256": integrity.digests(folder)})
     return root
 
 
@@ -111,7 +111,7 @@ def test_arrays_of_folders_made_before_are_refused_or_the_same(root, bit):
     path.write_bytes(flipped(content, bit))
     try:
         found = Results(root).subject(1).predictions(WITHOUT_HASH)
-        for name in schemas.PREDICTIONS:
+        for name in columns.PREDICTIONS:
             np.testing.assert_array_equal(found[name], expected[name])
     except UserError as refusal:
         check_sentence(refusal, path)
@@ -153,17 +153,17 @@ def test_folders_made_before_have_no_hashes_and_are_read(root):
 def test_tables_keep_every_digit(tmp_path):
     table = pd.DataFrame({"label": ["007", "none"], "x": [0.1 + 0.2, np.nan]})
     files.write_csv(tmp_path / "t.csv", table)
-    columns = {"label": str, "x": float}
-    pd.testing.assert_frame_equal(schemas.read_table(tmp_path / "t.csv", columns, tmp_path), table)
+    typed = {"label": str, "x": float}
+    pd.testing.assert_frame_equal(integrity.read_table(tmp_path / "t.csv", typed, tmp_path), table)
 
 
 def test_pickles_are_never_loaded(tmp_path):
     np.savez(tmp_path / "bad.npz", a=np.array([{"x": 1}], dtype=object))
     with pytest.raises(UserError, match="bad.npz: is not as it was written .*allow_pickle=False"):
-        schemas.read_arrays(tmp_path / "bad.npz", {"a": "n"}, tmp_path)
+        integrity.read_arrays(tmp_path / "bad.npz", {"a": "n"}, tmp_path)
 
 
-@pytest.mark.parametrize(("stored", "read"), [(12.5, (12.5, None)), (schemas.durations(9, 0.1), (9, 0.1))])
+@pytest.mark.parametrize(("stored", "read"), [(12.5, (12.5, None)), (provenance.durations(9, 0.1), (9, 0.1))])
 def test_seconds_are_read_in_folders_of_any_age(stored, read):
     content = {"seconds": stored}
     assert (fit_seconds(content), trial_seconds(content)) == read
