@@ -7,8 +7,10 @@ machine), system (cc), or none. Unset, it is zig where ziglang has a wheel, and 
 import hashlib
 import os
 import platform
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 try:
@@ -38,8 +40,8 @@ def wanted() -> str:
     return chosen
 
 
-def build(compiler: str) -> list[Path]:
-    """Compile every kernel for each processor and type; the libraries."""
+def build(compiler: str, folder: Path) -> list[Path]:
+    """Compile every kernel for each processor and type into a folder; the libraries."""
     zig = compiler == "zig"
     command = [sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-linux-gnu.2.17"] if zig else ["cc"]
     version = subprocess.run([*command, "--version"], check=True, capture_output=True, text=True).stdout
@@ -48,14 +50,16 @@ def build(compiler: str) -> list[Path]:
     for source in sorted(FOLDER.glob("*.c")):
         digest = hashlib.sha256(source.read_bytes()).hexdigest()[:12]
         for processor, (lanes, for_zig, for_cc) in PROCESSORS.items():
+            flags = [*FLAGS, *(for_zig if zig else for_cc)]
+            # All that decides the last bits of results is in the form's name.
+            with_flags = f"{name}, flags {hashlib.sha256(repr(flags).encode()).hexdigest()[:4]}"
             for dtype, (real, integer) in TYPES.items():
-                library = FOLDER / f"{source.stem}_{processor}_{dtype}.so"
+                library = folder / f"{source.stem}_{processor}_{dtype}.so"
                 partial = library.with_suffix(".partial")
                 subprocess.run(
                     [
-                        *command, *FLAGS, *(for_zig if zig else for_cc), f"-DREAL={real}", f"-DLANES={lanes}",
-                        f"-DINTEGER={integer}", f'-DBUILT_FROM="{digest} {name}"',
-                        str(source), "-o", str(partial), "-lm",
+                        *command, *flags, f"-DREAL={real}", f"-DLANES={lanes}", f"-DINTEGER={integer}",
+                        f'-DBUILT_FROM="{digest} {with_flags}"', str(source), "-o", str(partial), "-lm",
                     ],
                     check=True,
                 )  # fmt: skip
@@ -64,14 +68,18 @@ def build(compiler: str) -> list[Path]:
     return libraries
 
 
-def remove() -> None:
-    """Delete the libraries."""
+def build_here(compiler: str) -> list[Path]:
+    """Replace the libraries beside the sources."""
     for library in FOLDER.glob("*.so"):
         library.unlink()
+    return build(compiler, FOLDER) if compiler != "none" else []
 
 
 class KernelBuildHook(BuildHookInterface):
-    """Libraries in wheels of their platform, or beside the sources of an editable installation."""
+    """Libraries in wheels of their platform, or beside the sources of an editable installation.
+
+    A wheel's are compiled elsewhere: studies that train in the clone keep the libraries that they began with.
+    """
 
     PLUGIN_NAME = "custom"
 
@@ -84,23 +92,30 @@ class KernelBuildHook(BuildHookInterface):
         compiler = wanted()
         if self.target_name != "wheel":
             return
-        remove()
+        self.folder = Path(tempfile.mkdtemp())
         try:
-            libraries = build(compiler) if compiler != "none" else []
+            if version == "editable":
+                libraries = build_here(compiler)
+            else:
+                libraries = build(compiler, self.folder) if compiler != "none" else []
         except (OSError, subprocess.CalledProcessError) as error:
             self.app.display_warning(f"no kernels: {error}")
             libraries = []
         if not libraries:
             self.app.display_warning("eeg_sgdr is built without kernels, and trains at torch's speed.")
             return
-        build_data["artifacts"] += [str(library.relative_to(self.root)) for library in libraries]
+        if version != "editable":
+            inside = FOLDER.relative_to(self.root)
+            build_data["force_include"] |= {str(library): str(inside / library.name) for library in libraries}
         build_data["pure_python"] = False
         tag = "manylinux_2_17_x86_64" if compiler == "zig" else f"linux_{platform.machine()}"
         build_data["tag"] = f"py3-none-{tag}"
 
+    def finalize(self, version: str, build_data: dict, artifact_path: str) -> None:
+        """Remove a wheel's libraries."""
+        if self.target_name == "wheel":
+            shutil.rmtree(self.folder)
+
 
 if __name__ == "__main__":
-    compiler = wanted()
-    remove()
-    if compiler != "none":
-        build(compiler)
+    build_here(wanted())

@@ -49,6 +49,7 @@ class MadeUp:
     missing: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
     capability: dict[str, str] = field(default_factory=dict)
+    form: dict[str, str] = field(default_factory=dict)
     n_updates: int = N_UPDATES
     settings: dict = field(default_factory=dict)
 
@@ -230,7 +231,7 @@ def _write_fit(folder, key, settings, made_up, test, wrong):
         _write_predictions(folder, stored, test["trial"], y, made_up.classes, probabilities)
         for end in schedule.ends:
             files.write_bytes(folder.snapshot(end), save(shallow_state(rng, len(made_up.sensors), k)))
-    described |= {"state": "done", "form": "braindecode", "updates_per_epoch": u}
+    described |= {"state": "done", "form": made_up.form.get(key.name, "braindecode"), "updates_per_epoch": u}
     files.write_json(folder.fit, described)
     if members := averages(key, settings):
         _write_averages(folder, described, members)

@@ -35,19 +35,19 @@ def versions(content: dict[str, Any]) -> str:
 
 
 def mixed_versions(fits: Iterable[dict[str, Any]]) -> list[str]:
-    """A warning if fits, as their fit.json, were made with several versions or kinds of processor."""
+    """A warning if fits, as their fit.json, were made with several versions, processors or forms."""
     kinds = sorted({_made_with(fit) for fit in fits})
     if len(kinds) < 2:
         return []
     return [
-        "Mixed: the fits were not all made with the same versions on the same kind of processor, so they "
-        f"differ by more than their settings ({'; '.join(kinds)})."
+        "Mixed: the fits were not all made with the same versions and form on the same kind of "
+        f"processor, so they differ by more than their settings ({'; '.join(kinds)})."
     ]
 
 
 def _made_with(fit: dict[str, Any]) -> str:
     where = f"in a stack of {len(fit['stack'])}" if fit["stack"] else fit["cpu_capability"]
-    return f"{versions(fit)}, {where}"
+    return f"{versions(fit)}, {where}, form {fit['form']}"
 
 
 def page_title(results: Results, subject: Subject) -> str:

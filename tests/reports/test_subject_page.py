@@ -137,6 +137,7 @@ def test_simulated_recordings_are_called_so_everywhere(tmp_path, html):
         ({"missing": ("step-b3-r0.05-s0",)}, "Unfinished: 1 of 8 fits are missing (step-b3-r0.05-s0)."),
         ({"failed": ("step-b3-r0.05-s0",)}, "Failed: step-b3-r0.05-s0 (the loss is not finite in epoch 1"),
         ({"capability": {"step-b3-r0.05-s0": "AVX512"}}, "Mixed: the fits were not all made with the same"),
+        ({"form": {"step-b3-r0.05-s0": "compiled"}}, "Mixed: the fits were not all made with the same"),
         ({"n_updates": 3}, "Few updates: an epoch has only 3 (fewer than 4)"),
     ],
 )
