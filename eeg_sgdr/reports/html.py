@@ -199,8 +199,8 @@ def tally(row: Row) -> Html:
     return Html(" : ").join(whole(row, name) for name in ("better", "equal", "worse"))
 
 
-def median(row: Row) -> Html:
-    """A median of fractions with its quartiles."""
+def with_ends(row: Row) -> Html:
+    """A median, or mean, of fractions with its quartiles, or interval."""
     return Html("{} ({})").format(points(row), interval(row))
 
 

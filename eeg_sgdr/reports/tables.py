@@ -18,7 +18,6 @@ from eeg_sgdr.reports.html import (
     image,
     interval,
     link,
-    median,
     numbered_lines,
     pair,
     phrase,
@@ -26,6 +25,7 @@ from eeg_sgdr.reports.html import (
     render,
     tally,
     whole,
+    with_ends,
 )
 from eeg_sgdr.reports.wording import counted
 from eeg_sgdr.settings import Settings
@@ -58,50 +58,46 @@ def verdicts(found: Sequence[Answer], unit: str) -> Html:
     if not answered:
         return Html()
     corrected: list[Column] = [
-        (
-            "Verdict by corrected t (95 % interval)",
-            lambda one: phrase(
-                one.rows["corrected mean difference", ""]["verdict"],
-                " (",
-                interval(one.rows["corrected mean difference", ""]),
-                ")",
-            ),
-        )
+        ("By corrected t", lambda one: one.rows["corrected mean difference", ""]["verdict"])
     ]
     columns: list[Column] = [
         ("Comparison (a against b)", lambda one: one.comparison.name),
         ("Verdict on a", lambda one: Html("<strong>{}</strong>").format(one.difference["verdict"])),
-        ("Errors, a : b (%)", lambda one: _both(one.rows, "mean error", points)),
-        ("Better by (points)", lambda one: points(one.difference)),
-        ("95 % interval", lambda one: interval(one.difference)),
-        ("Corrected p", lambda one: html.p(one.difference, "p_holm")),
-        ("Corrected p of equivalence", lambda one: html.p(one.rows["equivalence", ""], "p_holm")),
         *(corrected if unit == "fold" else []),
-        ("For one subject more", lambda one: interval(one.rows["difference of a new subject", ""])),
-        ("a better for them (%)", lambda one: points(one.rows["better for a new subject", ""])),
-        ("Epochs of training", lambda one: pair(one.difference, "epochs_spent")),
-        ("Epochs of tuning", lambda one: pair(one.difference, "epochs_tuning")),
-        ("Networks that predict", lambda one: pair(one.difference, "n_networks")),
+        ("Errors (%)", lambda one: _both(one.rows, "mean error", points)),
+        ("Better by (points)", lambda one: with_ends(one.difference)),
+        ("Corrected p", lambda one: html.p(one.difference, "p_holm")),
+        ("Of equivalence", lambda one: html.p(one.rows["equivalence", ""], "p_holm")),
+        ("One subject more (points)", lambda one: interval(one.rows["difference of a new subject", ""])),
+        ("a better (%)", lambda one: points(one.rows["better for a new subject", ""])),
+        ("Training (epochs)", lambda one: pair(one.difference, "epochs_spent")),
+        ("Tuning (epochs)", lambda one: pair(one.difference, "epochs_tuning")),
+        ("Predicting (networks)", lambda one: pair(one.difference, "n_networks")),
     ]
     (margin,) = {html.margin(one.rows["equivalence", ""]).striptags() for one in answered}
     return table(
         columns,
         answered,
-        f"Verdicts: equivalent is within {margin}; differences are positive where a is better; p-values are "
-        f"corrected for {counted(len(answered), 'comparison')}. For one subject more: 95 % prediction "
-        "interval in points.",
+        f"Verdicts: equivalent is within {margin}; differences (95 % interval) are positive where a is better; "
+        f"p-values are corrected for {counted(len(answered), 'comparison')}. One subject more: 95 % prediction "
+        "interval of the difference, and probability that a is better. Costs: a : b.",
     )
 
 
 def comparisons(found: Sequence[Answer], unit: str) -> Html:
     """Differences, intervals, tests and costs of every comparison."""
     answered = [answer for answer in found if not answer.left_out]
+    resampled: list[Column] = [
+        ("95 % interval, corrected t", lambda one: interval(one.rows["corrected mean difference", ""])),
+        ("Corrected t test, Holm", lambda one: html.p(one.rows["corrected mean difference", ""], "p_holm")),
+    ]
     results: list[Column] = [
         ("Comparison (a against b)", lambda one: one.comparison.name),
         ("Mean difference (points)", lambda one: points(one.difference)),
         ("95 % interval, t", lambda one: interval(one.difference)),
+        *(resampled if unit == "fold" else []),
         ("95 % interval, bootstrap", lambda one: interval(one.rows["bootstrap mean difference", ""])),
-        ("Median (quartiles)", lambda one: median(one.rows["median difference", ""])),
+        ("Median (quartiles)", lambda one: with_ends(one.rows["median difference", ""])),
         ("Sign-flip test", lambda one: html.p(one.difference)),
         ("Holm", lambda one: html.p(one.difference, "p_holm")),
         ("Wilcoxon test", lambda one: html.p(one.rows["signed-rank test", ""])),
@@ -238,8 +234,8 @@ def curves(comparison: pd.DataFrame) -> Html:
         ("Epochs", lambda both: _spent(both[0], "epochs_a")),
         ("Networks", lambda both: _spent(both[0], "n_networks_a")),
         ("Epochs spent", lambda both: _spent(both[0], "epochs_spent_a")),
-        ("Error (%)", lambda both: median(both[0])),
-        ("Improvement (points)", lambda both: median(both[1])),
+        ("Error (%)", lambda both: with_ends(both[0])),
+        ("Improvement (points)", lambda both: with_ends(both[1])),
         ("Better : equal : worse", lambda both: tally(both[1])),
         *basis_columns("subject", lambda both: both[1]),
     ]
