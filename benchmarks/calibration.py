@@ -20,6 +20,8 @@ trained on all people but a fold's, a on one set of features and b on the other.
 alike, the true difference of the errors is 0; otherwise it is the mean over as many tables again, times ten.
 
 people: the same learner, trained and tested on each person's own trials.
+
+A new person is one more, who trains no one else's networks.
 """
 
 import argparse
@@ -161,13 +163,16 @@ WITHIN = (Learning("equal", 40, 8, (1.5, 1.5)), Learning("different", 40, 8, (2.
 
 
 def across_people(cell: Learning, n_tables: int, rng: np.random.Generator) -> np.ndarray:
-    """Difference in each fold of people, tested by what the others trained; shape (n_tables, n_folds)."""
-    x = trials(cell, class_differences(cell, (n_tables, N_FOLDS, N_IN_FOLD), rng), rng)
+    """Difference in each person, tested by what the other folds trained; shape (n_tables, n_folds + 1, n).
+
+    The last are new people, who are in no fold, tested by what the first was tested by.
+    """
+    x = trials(cell, class_differences(cell, (n_tables, N_FOLDS + 1, N_IN_FOLD), rng), rng)
     # People have equally many trials, so moments of all training people are means.
-    moments = [of_people.mean(axis=2) for of_people in (x.mean(axis=-2), second_moment(x))]
+    moments = [of_people[:, :-1].mean(axis=2) for of_people in (x.mean(axis=-2), second_moment(x))]
     training = [(of_fold.sum(axis=1, keepdims=True) - of_fold) / (N_FOLDS - 1) for of_fold in moments]
-    weights, bias = discriminant(*training)
-    errors = error(x, weights[:, :, None], bias[:, :, None]).mean(axis=2)
+    weights, bias = (np.append(of, of[:, :1], axis=1)[:, :, None] for of in discriminant(*training))
+    errors = error(x, weights, bias)
     return errors[..., 1] - errors[..., 0]
 
 
@@ -225,30 +230,46 @@ def simulated(study: Study, cell: Learning, n_tables: int, rng: np.random.Genera
 
 def over_folds(cell: Learning, n_tables: int, rng: np.random.Generator) -> dict[str, str]:
     """Rates over tables of ten folds, by name."""
-    truth = 0.0 if cell.equal else float(simulated(across_people, cell, 10 * n_tables, rng).mean())
-    x = simulated(across_people, cell, n_tables, rng)
-    margin = cell.margin if cell.equal else truth
+    truth, better = truths(across_people, cell, n_tables, rng)
+    found = simulated(across_people, cell, n_tables, rng)
+    people, new = found[:, :-1], found[:, -1, 0]
+    x, margin = people.mean(axis=2), cell.margin if cell.equal else truth
     return {
         **plain(x, truth, margin),
         "corrected t rejects": share(corrected_test(of, RATIO) <= 0.05 for of in x),
         "corrected interval covers": share(covers(corrected_interval(of, RATIO), truth) for of in x),
         "equivalent by corrected t": share(equivalence(of, margin, RATIO) <= 0.05 for of in x),
+        **of_new(people.reshape(n_tables, -1), new, better, N_FOLDS),
     }
 
 
 def over_people(cell: Learning, n_tables: int, rng: np.random.Generator) -> dict[str, str]:
     """Rates over tables of people with networks of their own, by name."""
-    others = simulated(within_people, cell, 10 * n_tables, rng)
-    truth = 0.0 if cell.equal else float(others.mean())
-    # A new person in whom both are equal counts as half.
-    better = 0.5 if cell.equal else float((np.sign(others).mean() + 1) / 2)
-    x = simulated(within_people, cell, n_tables, rng)
-    new = zip(x, others[:, 0], strict=False)
+    truth, better = truths(within_people, cell, n_tables, rng)
+    x, new = (simulated(within_people, cell, n_tables, rng) for _ in range(2))
+    margin = cell.margin if cell.equal else truth
+    return {**plain(x, truth, margin), **of_new(x, new[:, 0], better, N_PEOPLE)}
+
+
+def truths(study: Study, cell: Learning, n_tables: int, rng: np.random.Generator) -> tuple[float, float]:
+    """Mean difference of a study, and probability that a is better; errors that are equal count as half."""
+    if cell.equal:
+        return 0.0, 0.5
+    differences = simulated(study, cell, 10 * n_tables, rng)
+    return float(differences.mean()), float((np.sign(differences).mean() + 1) / 2)
+
+
+def of_new(people: np.ndarray, new: np.ndarray, better: float, n_independent: int) -> dict[str, str]:
+    """Rates of what is said of a new person, by name; n_independent is the number of people or folds."""
+    predicted = zip(people, new, strict=True)
     return {
-        **plain(x, truth, cell.margin if cell.equal else truth),
-        "prediction interval covers": share(covers(prediction_interval(of), value) for of, value in new),
-        "a is better for a new person": f"{100 * better:.1f} %",
-        "its interval covers": share(covers(positive_probability(of)[1:], better) for of in x),
+        "prediction interval covers": share(
+            covers(prediction_interval(of, n_independent), value) for of, value in predicted
+        ),
+        "probability that a is better": f"{100 * better:.1f} %",
+        "its interval covers": share(
+            covers(positive_probability(of, n_independent)[1:], better) for of in people
+        ),
     }
 
 
