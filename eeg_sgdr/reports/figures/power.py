@@ -47,7 +47,7 @@ def power_curves(sizes: pd.DataFrame) -> Figure:
         here = f"{unit}s of the finished study"
         handles[here] = panel.axvline(first["known_units"], color=GREY, linewidth=1)
         panel.set(title=wrapped(str(name)), xlabel=f"{unit.capitalize()}s", xscale="log", ylim=(0, 1))
-        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
         plain_numbers(panel.xaxis)
     label_rows(axes, "Power")
     legend(figure, handles)
