@@ -144,6 +144,12 @@ def points(row: Row, column: str = "estimate") -> Html:
     return decimal(row, column, digits=1, factor=100)
 
 
+def margin(row: Row) -> Html:
+    """The margin of equivalence in points, with its noun."""
+    points = round(100 * row["estimate"], 9)
+    return phrase(marked(row, "estimate", f"{points:g}"), " point" if points == 1 else " points")
+
+
 def absolute(row: Row) -> Html:
     """A difference in points without its sign."""
     return marked(row, "estimate", f"{abs(100 * row['estimate']):.1f}")
