@@ -57,22 +57,22 @@ def spread(differences: pd.DataFrame) -> Spread:
     return Spread(len(differences), int(counts.max()), *map(float, roots))
 
 
-def power(difference: float, sd: float, n_units: int, alpha: float, folds: bool) -> float:
+def power(difference: float, sd: float, n_units: int, unit: str, alpha: float) -> float:
     """Probability of finding a true mean difference in so many units; 0 if sign flips cannot reach alpha.
 
-    By Student's t or, over folds of equally many subjects, by the corrected resampled t.
+    By Student's t over subjects, by the corrected resampled t over folds of equally many subjects.
     """
     if least_p(n_units) > alpha:
         return 0.0
     # A fold's subjects are tested by what those of all others trained.
-    ratio = 1 / (n_units - 1) if folds else 0
+    ratio = 1 / (n_units - 1) if unit == "fold" else 0
     return t_power(difference / (sd * np.sqrt(1 / n_units + ratio)), n_units - 1, alpha)
 
 
-def units_needed(difference: float, sd: float, alpha: float, folds: bool) -> float:
+def units_needed(difference: float, sd: float, unit: str, alpha: float) -> float:
     """Fewest units that find a true mean difference with probability `POWER`; NaN beyond `MOST_UNITS`."""
     numbers = range(2, MOST_UNITS + 1)
-    i = bisect_left(numbers, POWER, key=lambda n: power(difference, sd, n, alpha, folds))
+    i = bisect_left(numbers, POWER, key=lambda n: power(difference, sd, n, unit, alpha))
     return numbers[i] if i < len(numbers) else np.nan
 
 
@@ -89,11 +89,12 @@ def sample_sizes(results: Results, difference: float) -> pd.DataFrame:
         of_trainings = training_differences(settings, errors, one)
         if any(map(len, of_trainings.values())):
             found[one.name] = of_trainings
-    level = {"difference": difference, "alpha": ALPHA / max(1, len(found)), "power": POWER}
+    alpha = ALPHA / max(1, len(found))
+    common = {"unit_kind": settings.unit, "difference": difference, "alpha": alpha, "power": POWER}
     rows = [
-        {"comparison": name, "unit_kind": settings.unit, **level, **needed}
+        {"comparison": name, **common, **needed}
         for name, of_trainings in found.items()
-        for needed in _needed(of_trainings, difference, level["alpha"], settings.unit == "fold")
+        for needed in _needed(of_trainings, difference, settings.unit, alpha)
     ]
     if not rows:
         raise UserError(
@@ -108,7 +109,7 @@ def sample_sizes(results: Results, difference: float) -> pd.DataFrame:
 
 
 def _needed(
-    of_trainings: dict[str, pd.Series], difference: float, alpha: float, folds: bool
+    of_trainings: dict[str, pd.Series], difference: float, unit: str, alpha: float
 ) -> Iterator[dict[str, float]]:
     """Units needed, a row for each number of seeds; none where fewer than two units vary."""
     differences = pd.DataFrame(of_trainings).dropna(how="all")
@@ -122,7 +123,7 @@ def _needed(
     factors = np.sqrt(df / stats.chi2.ppf([0.975, 0.025], df))
     for n_trainings in known.trainings:
         sd = known.sd(n_trainings)
-        low, high = (units_needed(difference, sd * factor, alpha, folds) for factor in factors)
+        low, high = (units_needed(difference, sd * factor, unit, alpha) for factor in factors)
         yield {
             "known_units": known.n_units,
             "known_seeds": known.n_trainings * n_seeds,
@@ -130,7 +131,7 @@ def _needed(
             "sd_trainings": known.between_trainings,
             "n_seeds": n_trainings * n_seeds,
             "sd": sd,
-            "n_units": units_needed(difference, sd, alpha, folds),
+            "n_units": units_needed(difference, sd, unit, alpha),
             "low": low,
             "high": high,
         }

@@ -37,20 +37,20 @@ def results(tmp_path_factory):
     return write_study(tmp_path_factory.mktemp("study"), settings, wrong)
 
 
-@pytest.mark.parametrize("folds", [False, True])
+@pytest.mark.parametrize("unit", ["subject", "fold"])
 @pytest.mark.parametrize(("n", "alpha"), [(6, 0.05), (14, 0.0125), (100, 0.005)])
-def test_power_is_that_of_the_noncentral_t(n, alpha, folds):
-    error = 0.03 * math.sqrt(1 / n + (1 / (n - 1) if folds else 0))
+def test_power_is_that_of_the_noncentral_t(n, alpha, unit):
+    error = 0.03 * math.sqrt(1 / n + (1 / (n - 1) if unit == "fold" else 0))
     critical = stats.t.isf(alpha / 2, n - 1)
     t = stats.nct(n - 1, 0.01 / error)
-    assert math.isclose(power(0.01, 0.03, n, alpha, folds), t.sf(critical) + t.cdf(-critical), rel_tol=1e-6)
+    assert math.isclose(power(0.01, 0.03, n, unit, alpha), t.sf(critical) + t.cdf(-critical), rel_tol=1e-6)
 
 
 def test_units_needed_are_those_of_published_tables():
     # Cohen (1988) and G*Power, for a paired t test at 5 %; sign flips of five units cannot reach 5 %.
-    assert [units_needed(dz, 1, 0.05, folds=False) for dz in (0.5, 0.8, 100)] == [34, 15, 6]
-    assert math.isnan(units_needed(1, 1000, 0.05, folds=False))
-    assert power(0.5, 1, 5, 0.05, folds=False) == 0
+    assert [units_needed(dz, 1, "subject", 0.05) for dz in (0.5, 0.8, 100)] == [34, 15, 6]
+    assert math.isnan(units_needed(1, 1000, "subject", 0.05))
+    assert power(0.5, 1, 5, "subject", 0.05) == 0
 
 
 def test_a_study_of_the_units_needed_finds_the_difference_that_often():
@@ -59,10 +59,10 @@ def test_a_study_of_the_units_needed_finds_the_difference_that_often():
     known = spread(pd.DataFrame(units + trainings))
     assert known.between_units == pytest.approx(0.02, rel=0.2)
     assert known.between_trainings == pytest.approx(0.03, rel=0.1)
-    n = units_needed(0.01, math.sqrt(0.02**2 + 0.03**2 / 3), 0.01, folds=False)
+    n = units_needed(0.01, math.sqrt(0.02**2 + 0.03**2 / 3), "subject", 0.01)
     tables = 0.01 + 0.02 * rng.normal(size=(10_000, n, 1)) + 0.03 * rng.normal(size=(10_000, n, 3))
     found = stats.ttest_1samp(tables.mean(axis=2), 0, axis=1).pvalue <= 0.01
-    assert abs(found.mean() - power(0.01, math.sqrt(0.0007), n, 0.01, folds=False)) < 4 * 0.004
+    assert abs(found.mean() - power(0.01, math.sqrt(0.0007), n, "subject", 0.01)) < 4 * 0.004
     assert found.mean() > 0.79
 
 
@@ -90,11 +90,11 @@ def test_sample_sizes_by_hand(results):
     assert row["sd_units"] == pytest.approx(math.sqrt(between) / 20)
     assert row["sd"] == pytest.approx(math.sqrt(means) / 20)
     assert row["alpha"] == 0.05 / 3
-    needed = units_needed(0.05, math.sqrt(means) / 20, 0.05 / 3, folds=False)
+    needed = units_needed(0.05, math.sqrt(means) / 20, "subject", 0.05 / 3)
     assert (row["n_units"], row["n_subjects"], row["unit_kind"]) == (needed, needed, "subject")
     assert (row["known_units"], row["known_seeds"], row["power"], row["difference"]) == (4, 2, 0.8, 0.05)
     # A standard deviation of four values lies between 0.57 and 3.73 times what is observed.
-    limits = [units_needed(0.05, factor * row["sd"], 0.05 / 3, False) for factor in (0.5665, 3.7286)]
+    limits = [units_needed(0.05, factor * row["sd"], "subject", 0.05 / 3) for factor in (0.5665, 3.7286)]
     assert [row["low"], row["high"]] == limits
     more = rows(table, comparison=FIRST)
     assert more["n_seeds"].tolist() == [1, 2, 3, 5, 10]
@@ -116,9 +116,9 @@ def test_across_subjects_folds_are_planned_with_the_corrected_error(tmp_path):
     row = one(sample_sizes(results, 0.2), comparison=FIRST)
     sd = math.sqrt(2) * 2.5 / 20
     assert row["sd"] == pytest.approx(sd)
-    assert row["n_units"] == units_needed(0.2, sd, row["alpha"], folds=True)
+    assert row["n_units"] == units_needed(0.2, sd, "fold", row["alpha"])
     assert (row["unit_size"], row["n_subjects"]) == (2, 2 * row["n_units"])
-    assert units_needed(0.2, sd, row["alpha"], folds=True) > units_needed(0.2, sd, row["alpha"], folds=False)
+    assert units_needed(0.2, sd, "fold", row["alpha"]) > units_needed(0.2, sd, "subject", row["alpha"])
 
 
 def test_curves_pass_the_power_at_the_units_needed(results):

@@ -32,18 +32,16 @@ def power_curves(sizes: pd.DataFrame) -> Figure:
     handles = {}
     for (name, rows), panel in zip(comparisons, axes, strict=True):
         first = rows.iloc[0]
+        unit = first["unit_kind"]
         most = min(MOST_UNITS, 2 * rows["n_units"].fillna(MOST_UNITS).max())
         numbers = np.unique(np.geomspace(2, most, 60).round().astype(int))
         units = [n for n in numbers if least_p(n) <= first["alpha"]]
         for n_seeds, sd in zip(rows["n_seeds"], rows["sd"], strict=True):
-            of_units = [
-                power(first["difference"], sd, n, first["alpha"], first["unit_kind"] == "fold") for n in units
-            ]
+            found = [power(first["difference"], sd, n, unit, first["alpha"]) for n in units]
             colour, _, line = style(seeds.index(n_seeds))
             label = "1 seed" if n_seeds == 1 else f"{n_seeds} seeds"
-            (handles[label],) = panel.plot(units, of_units, color=colour, linestyle=line, linewidth=1.5)
+            (handles[label],) = panel.plot(units, found, color=colour, linestyle=line, linewidth=1.5)
         panel.axhline(first["power"], color=GREY, linestyle=":")
-        unit = first["unit_kind"]
         here = f"{unit}s of the finished study"
         handles[here] = panel.axvline(first["known_units"], color=GREY, linewidth=1)
         panel.set(title=wrapped(str(name)), xlabel=f"{unit.capitalize()}s", xscale="log", ylim=(0, 1))
