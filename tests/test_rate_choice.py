@@ -139,7 +139,7 @@ def test_temperatures_are_fitted_to_validation_trials_alone(study):
 
         of_last = subject.overall.query("schedule == 'restarts' and epoch == 4")
         (row,) = of_last[of_last["members"] == members].to_dict("records")
-        grid = np.geomspace(0.02, 50, 400)
+        grid = np.geomspace(0.1, 10, 400)
         assert loss(row["temperature"]) <= min(map(loss, grid)) + 1e-6
     assert subject.overall.query("members == 'averaged'")["temperature"].isna().all()
     if len(results.subjects) > 1:

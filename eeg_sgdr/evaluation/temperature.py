@@ -5,8 +5,8 @@ from scipy import optimize, special
 
 from eeg_sgdr.evaluation import metrics
 
-#: Logarithms of the least and highest temperature; beyond, probabilities are one-hot, or equal.
-BOUNDS = (-4.0, 4.0)
+#: Least and highest temperature. Where all of few trials are right, the likelihood alone would take 0.
+LOWEST, HIGHEST = 0.1, 10.0
 
 
 def scaled(probabilities: np.ndarray, temperature: float) -> np.ndarray:
@@ -16,9 +16,10 @@ def scaled(probabilities: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def fitted(y: np.ndarray, probabilities: np.ndarray) -> float:
-    """Temperature by which the negative log-likelihood of classes ``y`` is least."""
+    """Temperature from 0.1 to 10 by which the negative log-likelihood of classes ``y`` is least."""
 
     def loss(logarithm: float) -> float:
         return metrics.nll(y, scaled(probabilities, np.exp(logarithm)))
 
-    return float(np.exp(optimize.minimize_scalar(loss, bounds=BOUNDS, method="bounded").x))
+    bounds = np.log(LOWEST), np.log(HIGHEST)
+    return float(np.exp(optimize.minimize_scalar(loss, bounds=bounds, method="bounded").x))

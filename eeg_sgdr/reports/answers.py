@@ -11,7 +11,7 @@ from eeg_sgdr.evaluation.statistics import least_p
 from eeg_sgdr.evaluation.units import expected_units
 from eeg_sgdr.reports import html
 from eeg_sgdr.reports.html import Html, Row, phrase
-from eeg_sgdr.reports.wording import mixed_versions, schedule_name
+from eeg_sgdr.reports.wording import counted, mixed_versions, schedule_name
 from eeg_sgdr.settings import BASELINES, Comparison, Settings, Side
 from eeg_sgdr.settings.types import joined
 from eeg_sgdr.storage.results import Results
@@ -102,6 +102,44 @@ def _basis(settings: Settings, row: Row) -> tuple[str, ...]:
 
 def _count(row: Row, column: str, thing: str) -> tuple[str, ...]:
     return html.whole(row, column), f" {thing}" if row[column] == 1 else f" {thing}s"
+
+
+def summary(settings: Settings, found: Sequence[Answer]) -> list[Html]:
+    """What was decided, and what could have been, in two sentences; none where nothing was compared."""
+    answered = [answer for answer in found if not answer.left_out]
+    if not answered:
+        return []
+    margin = html.margin(answered[0].rows["equivalence", ""])
+    decided = [answer for answer in answered if answer.difference["verdict"] != "undecided"]
+    if decided:
+        words = "; ".join("{}" for _ in decided)
+        each = [phrase(f"{one.comparison.name}: ", *_short_verdict(one)) for one in decided]
+        rest = len(answered) - len(decided)
+        undecided = f"; {counted(rest, 'other comparison')} undecided." if rest else "."
+        first = Html(words).format(*each) + undecided
+    else:
+        which = "The comparison is" if len(answered) == 1 else f"All {len(answered)} comparisons are"
+        first = phrase(
+            f"{which} undecided: neither a difference nor equivalence within ", margin, " is shown."
+        )
+    detectable = [answer.rows["detectable difference", ""] for answer in answered]
+    known = sorted(
+        (row for row in detectable if not pd.isna(row["estimate"])), key=lambda row: row["estimate"]
+    )
+    if not known:
+        few = f"With so few {settings.unit}s, no test could have found any difference after correction."
+        return [first, Html(few)]
+    least, most = (pick(known, key=lambda row: row["estimate"]) for pick in (min, max))
+    ends = [html.points(least)] if least is most else [html.points(least), html.points(most)]
+    power = (" points would have been found four times in five, after correction.",)
+    return [first, phrase("True differences of ", Html(" to ").join(ends), *power)]
+
+
+def _short_verdict(answer: Answer) -> list[str]:
+    row = answer.difference
+    if row["verdict"] == "equivalent":
+        return ["equivalent within ", html.margin(answer.rows["equivalence", ""])]
+    return [f"{row['verdict']} by ", html.absolute(row), " points (", html.interval(row), ")"]
 
 
 def sentence(settings: Settings, answer: Answer) -> Html:

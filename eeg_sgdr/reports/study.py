@@ -99,7 +99,9 @@ def _result(results: Results, found: list[Answer]) -> Html:
         complete=answers.complete(settings, found),
         simulated=settings.recordings.simulated,
         diverged=[(row, points(row)) for row in training if row["estimate"] > 0],
+        summary=answers.summary(settings, found),
         verdicts=tables.verdicts(found, settings.unit),
+        tuning=methods.tuning(settings),
         answers=[answers.sentence(settings, answer) for answer in found],
         question=methods.question(settings),
     )

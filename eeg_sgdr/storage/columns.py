@@ -154,7 +154,7 @@ QUANTITIES = {
         "mean nll difference": "negative log-likelihood of b less that of a, mean over units; not tested",
         "mean nll": "of one side",
         "mean temperature": "of one side, where rates are chosen: fitted to the validation trials of its "
-        "inner fits",
+        "inner fits, from 0.1 to 10",
         "mean scaled nll": "of one side after scaling by that temperature",
     },
     "curve": {
