@@ -165,23 +165,31 @@ def _values(settings: Settings, errors: UnitErrors, comparison: Comparison) -> U
     return mean_errors(errors, {group: _sides(settings, comparison, group) for group in groups})
 
 
+def training_differences(
+    settings: Settings, errors: UnitErrors, comparison: Comparison
+) -> dict[str, pd.Series]:
+    """Difference in every unit that has it, by the seed, or seeds that a side averages over ("0+1")."""
+    groups = seed_groups(settings, _group_size(comparison))
+    sides = {group: _sides(settings, comparison, group) for group in groups}
+    found = {group: mean_errors(errors, {group: sides[group]}) for group in groups}
+    return {
+        "+".join(map(str, group)): pd.Series(values.difference, values.units)
+        for group, values in found.items()
+    }
+
+
 def _trainings(settings: Settings, errors: UnitErrors, comparison: Comparison) -> Iterator[Row]:
     """Variation of the difference between trainings of a unit; by seed where units share seeds."""
-    groups = seed_groups(settings, _group_size(comparison))
-    if len(groups) < 2:
+    of_group = training_differences(settings, errors, comparison)
+    if len(of_group) < 2:
         return
-    sides = {group: _sides(settings, comparison, group) for group in groups}
-    of_group = {group: mean_errors(errors, {group: sides[group]}) for group in groups}
-    table = pd.DataFrame(
-        {group: pd.Series(values.difference, values.units) for group, values in of_group.items()}
-    )
     # Pooled over units; a unit with one training has no variance.
-    variance = table.var(axis=1, ddof=1).mean()
+    variance = pd.DataFrame(of_group).var(axis=1, ddof=1).mean()
     yield {"quantity": "standard deviation between trainings", "estimate": float(np.sqrt(variance))}
     if settings.training.seeding == "shared":
-        for group, values in of_group.items():
-            about = {"unit_kind": "seed", "unit": "+".join(map(str, group)), "n_units": len(values.units)}
-            x = values.difference
+        for seeds, values in of_group.items():
+            about = {"unit_kind": "seed", "unit": seeds, "n_units": len(values)}
+            x = values.to_numpy()
             yield {"quantity": "mean difference of a seed", **about, **mean_of(x), **counts_of(x)}
 
 

@@ -128,13 +128,17 @@ def detectable_difference(x: np.ndarray, alpha: float = 0.05, power: float = 0.8
         return np.nan
     df = len(x) - 1
     critical = stats.t.isf(alpha / 2, df)
-
-    def lacking(noncentrality: float) -> float:
-        # t ** 2 is noncentral F, and its upper tail both tails of t.
-        return float(stats.ncf.sf(critical**2, 1, df, noncentrality**2)) - power
-
     # At five times the critical value, |t| exceeds it with a probability above 0.99, whatever df.
-    return float(optimize.brentq(lacking, 0.1 * critical, 5 * critical) * stats.sem(x))
+    noncentrality = optimize.brentq(
+        lambda value: t_power(value, df, alpha) - power, 0.1 * critical, 5 * critical
+    )
+    return float(noncentrality * stats.sem(x))
+
+
+def t_power(noncentrality: float, df: int, alpha: float) -> float:
+    """Probability that a two-sided t test at level ``alpha`` rejects, given mean / standard error."""
+    # t ** 2 is noncentral F, and its upper tail both tails of t.
+    return float(stats.ncf.sf(stats.t.isf(alpha / 2, df) ** 2, 1, df, noncentrality**2))
 
 
 def corrected_interval(x: np.ndarray, ratio: float, confidence: float = 0.95) -> tuple[float, float]:
