@@ -78,9 +78,9 @@ def verdicts(found: Sequence[Answer], unit: str) -> Html:
     return table(
         columns,
         answered,
-        f"Verdicts: equivalent is within {margin}; differences (95 % interval) are positive where a is better; "
-        f"p-values are corrected for {counted(len(answered), 'comparison')}. One subject more: 95 % prediction "
-        "interval of the difference, and probability that a is better. Costs: a : b.",
+        f"Verdicts: equivalent is within {margin}; differences (95 % interval) are positive where a is "
+        f"better; p-values are corrected for {counted(len(answered), 'comparison')}. One subject more: 95 % "
+        "prediction interval of the difference, and probability that a is better. Costs: a : b.",
     )
 
 
