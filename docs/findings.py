@@ -14,7 +14,8 @@ from eeg_sgdr import Results, UserError, load_results
 
 HEAD = (
     *("a", "b", "epochs", "rate", "units", "error of a", "error of b"),
-    *("a better by, points (95 % interval)", "p (Holm)", "better : equal : worse"),
+    *("a better by, points (95 % interval)", "p (Holm)", "p of equivalence (Holm)", "verdict"),
+    *("for one subject more", "better : equal : worse"),
 )
 HEAD_BY_RATE = ("predictor", "epochs", "rate", "error", "NLL", "trainings that ended above guessing")
 
@@ -23,7 +24,11 @@ def findings(comparison: pd.DataFrame) -> list[str]:
     """Lines of the table, one for each tested comparison of comparison.csv."""
     tested = comparison[comparison["family"] == "tested"].set_index("comparison")
     errors = tested[tested["quantity"] == "mean error"].pivot(columns="side", values="estimate")
-    rows = tested[tested["quantity"] == "mean difference"].join(errors)
+    beside = [
+        tested[tested["quantity"] == quantity].add_prefix(f"{quantity}: ")
+        for quantity in ("equivalence", "corrected mean difference", "difference of a new subject")
+    ]
+    rows = tested[tested["quantity"] == "mean difference"].join([errors, *beside])
     return _table(HEAD, [_cells(row) for row in rows.to_dict("records")])
 
 
@@ -50,16 +55,28 @@ def _table(head: Sequence[str], cells: Iterable[Sequence[str]]) -> list[str]:
 def _cells(row: dict[str, Any]) -> list[str]:
     both = [row["label_a"], row["label_b"], _once(row, "epochs", ", "), _once(row, "rates", " : ")]
     if row["status"] == "left out" or not row["n_units"]:
-        return [*both, f"{row['status']}: {row['missing']}", *[""] * 5]
-    low, high = ("?" if pd.isna(row[name]) else f"{100 * row[name]:+.1f}" for name in ("low", "high"))
+        return [*both, f"{row['status']}: {row['missing']}", *[""] * 8]
+    corrected, verdict = "", row["verdict"]
+    if not pd.isna(row["corrected mean difference: estimate"]):  # across subjects
+        corrected = f"; corrected {_interval(row, 'corrected mean difference: ')}"
+        other = row["corrected mean difference: verdict"]
+        verdict += f"; by the corrected t test {other}" if other != verdict else ""
     return [
         *both,
         str(row["n_units"]),
         *(f"{100 * row[side]:.1f} %" for side in "ab"),
-        f"{100 * row['estimate']:+.1f} ({low} to {high})",
-        f"{row['p']:.3f} ({row['p_holm']:.3f})",
+        f"{100 * row['estimate']:+.1f} ({_interval(row)}{corrected})",
+        *(f"{row[f'{of}p']:.3f} ({row[f'{of}p_holm']:.3f})" for of in ("", "equivalence: ")),
+        verdict,
+        _interval(row, "difference of a new subject: "),
         f"{row['better']} : {row['equal']} : {row['worse']}",
     ]
+
+
+def _interval(row: dict[str, Any], of: str = "") -> str:
+    """Ends of an interval in points, of the row's difference or of another quantity beside it."""
+    ends = (row[f"{of}{name}"] for name in ("low", "high"))
+    return " to ".join("?" if pd.isna(end) else f"{100 * end:+.1f}" for end in ends)
 
 
 def _once(row: dict[str, Any], column: str, between: str) -> str:

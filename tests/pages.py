@@ -5,7 +5,7 @@ from html import unescape
 
 import numpy as np
 
-MADE = re.compile(r'<p id="made">.*?</p>', re.DOTALL)
+MADE = re.compile(r'<section id="made">.*?</section>', re.DOTALL)
 MARKED = re.compile(
     r'<data value="([^"]*)" data-row="(\d+)" data-column="(\w+)" title="[^"]*">([^<]*)</data>'
 )
@@ -24,7 +24,11 @@ def shows(text, value, row, column):
     digits = len(text.partition(".")[2])
     if column in ("p", "p_holm"):
         return value < 0.001 if text == "0.001" else abs(value - float(text)) <= 0.5 * 10**-digits + 1e-9
-    is_fraction = row["metric"] in ("error", "fraction") and column in ("estimate", "low", "high")
+    is_fraction = row["metric"] in ("error", "fraction", "probability") and column in (
+        "estimate",
+        "low",
+        "high",
+    )
     factor = 100 if is_fraction else 1
     signs = (1, -1) if "-" not in text else (1,)
     near = [abs(factor * value - sign * float(text)) for sign in signs]

@@ -24,10 +24,10 @@ def test_a_row_for_each_tested_comparison_and_each_rate(tmp_path):
     script = runpy.run_path(str(SCRIPT))
     results = compare(write_study(tmp_path, settings, wrong))
     lines = script["findings"](results.comparison)
-    assert {line.count("|") for line in lines} == {11}
+    assert {line.count("|") for line in lines} == {14}
     assert lines[2] == (
         "| restarts single | step single | 7 | each | 3 | 25.0 % | 30.0 % | +5.0 (-7.4 to +17.4) "
-        "| 0.500 (0.500) | 2 : 1 : 0 |"
+        "| 0.500 (0.500) | 0.850 (0.850) | undecided | -19.8 to +29.8 | 2 : 1 : 0 |"
     )
     left_out = "| restarts single | step single, 2 seeds | 7 | each | left out: needs 2 seeds"
     assert lines[3].startswith(left_out)

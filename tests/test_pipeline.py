@@ -186,7 +186,7 @@ def test_evaluation_is_recomputed_from_predictions(subject):
 def test_running_statistics_are_tabled_without_training(subject, settings):
     evaluation = settings.evaluation.model_copy(update={"batch_norm_statistics": "running"})
     asked = settings.model_copy(update={"evaluation": evaluation})
-    running = tables.evaluation(subject, asked, read_stored(subject, asked, subject.done, {}))
+    running = tables.evaluation(subject, asked, read_stored(subject, asked, subject.done, {}), {})
     row = running.query("schedule == 'step' and budget == 2 and rates == '0.05'").iloc[0]
     arrays = subject.predictions(FitKey("step", 2, 0.05, 0))
     squares = (arrays["probabilities_running"][0] - np.eye(4)[arrays["y"]]) ** 2

@@ -57,7 +57,7 @@ def configuration(validation, **training):
 def command(folder, out, changes, *options):
     path = folder / f"{out}.yaml"
     path.write_text(yaml.safe_dump(changes), encoding="utf-8")
-    return ["--config", str(path), "--out", str(folder / out), "--jobs", "2",
+    return ["--config", str(path), "--out", str(folder / out), "--jobs", "1",
             "--set", f"compute.data_dir={folder / 'data'}", *options]  # fmt: skip
 
 
@@ -118,6 +118,34 @@ def test_tuned_rows_are_those_of_the_fit_at_the_chosen_rate(study):
         table = results.comparison.query("family == 'tested' and quantity == 'mean difference'")
         assert set(table["status"]) == {"ok"}
         assert set(table["epochs_tuning_a"]) == {4 * 2 * 1}  # epochs, rates, seeds
+
+
+def test_temperatures_are_fitted_to_validation_trials_alone(study):
+    validation, _, results = study
+    subject = results.subjects[0]
+    rate = subject.chosen["restarts", 4]
+    for members, at in {"single": [-1], "cycles": [-2, -1]}.items():
+        p, y = [], []
+        for seed in SEEDS[validation]:
+            name = FitKey("restarts", 4, rate, seed).name
+            stored = np.load(subject.folder.root / "rate_choice/fits" / name / "predictions.npz")
+            p.append(stored["probabilities"][at].mean(axis=0, dtype=float))
+            y.append(stored["y"])
+        p, y = np.concatenate(p), np.concatenate(y)
+
+        def loss(temperature, p=p, y=y):
+            powers = p ** (1 / temperature)
+            return log_loss(y, powers / powers.sum(axis=1, keepdims=True), labels=range(p.shape[1]))
+
+        of_last = subject.overall.query("schedule == 'restarts' and epoch == 4")
+        (row,) = of_last[of_last["members"] == members].to_dict("records")
+        grid = np.geomspace(0.1, 10, 400)
+        assert loss(row["temperature"]) <= min(map(loss, grid)) + 1e-6
+    assert subject.overall.query("members == 'averaged'")["temperature"].isna().all()
+    if len(results.subjects) > 1:
+        of_mean = results.comparison.query("quantity == 'mean temperature' and side == 'a'")
+        assert (of_mean["estimate"] > 0).all()
+        assert set(of_mean["status"]) == {"ok"}
 
 
 def test_inner_fits_train_without_validation_and_test_trials(study):
@@ -271,7 +299,7 @@ def test_killed_at_random_it_ends_byte_equal(tmp_path):
     killing.run(arguments("undisturbed"))
     expected = killing.files(tmp_path / "undisturbed")
     rng = random.Random(7)
-    for kind in ("write", "all", "all", "first"):
+    for kind in ("write", "all", "first"):
         killing.kill(arguments("killed"), kind, rng.randrange(1, 12), tmp_path)
     killing.run(arguments("killed"))
     assert killing.differing(expected, killing.files(tmp_path / "killed")) == []

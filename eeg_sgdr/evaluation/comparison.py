@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from eeg_sgdr.evaluation.anytime import anytime
 from eeg_sgdr.evaluation.descriptive import curve, diverged, untested
 from eeg_sgdr.evaluation.ensembles import ensemble
-from eeg_sgdr.evaluation.inference import hypothesis_tests
+from eeg_sgdr.evaluation.inference import hypothesis_tests, likelihoods
 from eeg_sgdr.evaluation.rate_choice import choices
 from eeg_sgdr.evaluation.stored import Facts, bring_up_to_date, facts
 from eeg_sgdr.evaluation.units import read_errors, read_subject_errors
@@ -34,8 +35,12 @@ def _table(results: Results, of_unit: Mapping[str, Facts]) -> pd.DataFrame:
         for subject in results.subjects
         for content in [subject.fits[key] for key in subject.done[:1]]
     }
+    nll, scaled, temperatures = (
+        read_errors(results.evaluation, settings, metric) for metric in ("nll", "nll_scaled", "temperature")
+    )
     rows = [
-        *hypothesis_tests(settings, errors, subject_errors, updates),
+        *hypothesis_tests(settings, errors, subject_errors, updates, _test_ratio(results)),
+        *likelihoods(settings, nll, scaled, temperatures),
         *curve(settings, subject_errors),
         *untested(settings, errors),
         *ensemble(settings, errors, {unit: known.surface for unit, known in of_unit.items()}),
@@ -45,6 +50,13 @@ def _table(results: Results, of_unit: Mapping[str, Facts]) -> pd.DataFrame:
     ]
     table = pd.DataFrame(rows, columns=list(COMPARISON))
     return table.fillna(dict.fromkeys(TEXTS, "")).astype(dict.fromkeys(COUNTS, "Int64"))
+
+
+def _test_ratio(results: Results) -> float:
+    """Number of test subjects to that of training subjects, mean over folds; 0 without folds."""
+    of_folds = [subject.data for subject in results.subjects if subject.fold]
+    ratios = [len(data["test_subjects"]) / len(data["train_subjects"]) for data in of_folds]
+    return float(np.mean(ratios)) if ratios else 0.0
 
 
 def update(root: Path) -> Results | None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from eeg_sgdr.evaluation import metrics
+from eeg_sgdr.evaluation.equivalents import Cell, equivalents
 from eeg_sgdr.evaluation.predictors import (
     Predictor,
     Rates,
@@ -16,7 +17,6 @@ from eeg_sgdr.evaluation.predictors import (
     seed_groups,
 )
 from eeg_sgdr.evaluation.units import (
-    Group,
     Row,
     UnitErrors,
     describe,
@@ -29,9 +29,6 @@ from eeg_sgdr.evaluation.units import (
 )
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.settings.plan import FitKey, ends_of
-
-#: Predictors by disjoint group of seeds.
-Cell = dict[Group, list[Predictor]]
 
 
 def cells(settings: Settings) -> list[Cell]:
@@ -87,33 +84,47 @@ def surface_predictors(settings: Settings) -> list[Predictor]:
     return list(dict.fromkeys(one for cell in cells(settings) for side in cell.values() for one in side))
 
 
-def stored_errors(y: np.ndarray, stored: Stored, wanted: Iterable[Predictor]) -> dict[Predictor, float]:
-    """Errors of those predictors whose fits and epochs are stored."""
+#: Error and negative log-likelihood of every predictor of the surface.
+Surface = Mapping[Predictor, tuple[float, float]]
+
+
+def stored_scores(
+    y: np.ndarray, stored: Stored, wanted: Iterable[Predictor]
+) -> dict[Predictor, tuple[float, float]]:
+    """Error and negative log-likelihood of those predictors whose fits and epochs are stored."""
     return {
-        predictor: metrics.error(y, predictor.probabilities(stored))
+        predictor: (metrics.error(y, predicted), metrics.nll(y, predicted))
         for predictor in wanted
         if predictor.is_stored(stored)
+        for predicted in [predictor.probabilities(stored)]
     }
 
 
-def ensemble(
-    settings: Settings, errors: UnitErrors, surfaces: Mapping[str, Mapping[Predictor, float]]
-) -> list[Row]:
+def ensemble(settings: Settings, errors: UnitErrors, surfaces: Mapping[str, Surface]) -> list[Row]:
     """Rows of the surface: mean error over units with its t interval; described, not tested.
 
     For each N, errors are averaged over disjoint groups of seeds. The last row counts test trials.
-    ``surfaces`` are the errors of its predictors in each unit.
+    ``surfaces`` are those of each unit.
     """
-    stored = replace(errors, of_unit={unit: surfaces.get(unit, {}) for unit in errors.of_unit})
+    error, nll = (
+        replace(
+            errors,
+            of_unit={
+                unit: {one: scores[i] for one, scores in surfaces.get(unit, {}).items()}
+                for unit in errors.of_unit
+            },
+        )
+        for i in (0, 1)
+    )
     rows = []
     for cell in cells(settings):
-        found = mean_errors(stored, {group: [side] for group, side in cell.items()})
+        found = mean_errors(error, {group: [side] for group, side in cell.items()})
         described = {"family": "ensemble", "quantity": "mean error", "side": "a", "metric": "error"}
         side = next(iter(cell.values()))
         rows.append(
             {**described, **describe(settings, side), **sample_size(found), **mean_of(found.values[:, 0])}
         )
-    return [*rows, _n_test(stored)]
+    return [*rows, *equivalents(settings, error, nll), _n_test(error)]
 
 
 def _n_test(errors: UnitErrors) -> Row:

@@ -1,14 +1,20 @@
 """The comparisons named in the configuration: tests, intervals, effect sizes and costs."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from eeg_sgdr.evaluation import statistics
-from eeg_sgdr.evaluation.predictors import Predictor, can_predict, seed_groups, side_predictors
+from eeg_sgdr.evaluation.predictors import (
+    Predictor,
+    can_predict,
+    has_temperature,
+    seed_groups,
+    side_predictors,
+)
 from eeg_sgdr.evaluation.units import (
     Group,
     Row,
@@ -21,39 +27,118 @@ from eeg_sgdr.evaluation.units import (
     median_of,
     sample_size,
 )
-from eeg_sgdr.settings import Comparison, Settings
+from eeg_sgdr.settings import Comparison, Settings, Side
+
+#: Level of tests, after correction.
+ALPHA = 0.05
 
 
 def hypothesis_tests(
-    settings: Settings, errors: UnitErrors, subject_errors: UnitErrors, updates: Mapping[str, int]
+    settings: Settings,
+    errors: UnitErrors,
+    subject_errors: UnitErrors,
+    updates: Mapping[str, int],
+    test_ratio: float,
 ) -> list[Row]:
     """Rows of every comparison of the configuration; nothing else is tested.
 
-    Only the sign-flip test of the row "mean difference" is adjusted (Holm). Across subjects, rows over
-    subjects are conditional on these trained networks, since errors of subjects that share networks are
-    correlated. ``updates`` is the number of updates per epoch in each unit.
+    Holm's correction is made within each family of tests: the sign-flip tests of the rows "mean difference",
+    those of equivalence and, across subjects, the corrected resampled t tests. There, rows over subjects are
+    conditional on these trained networks, since errors of subjects that share networks are correlated.
+    ``updates`` is the number of updates per epoch in each unit, ``test_ratio`` that of test subjects to
+    training subjects, 0 where units share none.
     """
     comparisons = settings.evaluation.comparisons or ()
+    margin = settings.evaluation.margin / 100
     found = [_values(settings, errors, one) for one in comparisons]
-    p_values = [statistics.sign_flip(values.difference) for values in found]
-    adjusted = statistics.holm(np.array(p_values))
+    x = [values.difference for values in found]
+    tested = _corrected(map(statistics.sign_flip, x))
+    equivalent = _corrected(statistics.equivalence(of_one, margin, test_ratio) for of_one in x)
+    resampled = _corrected(statistics.corrected_test(of_one, test_ratio) for of_one in x)
+    # Of Holm's first step.
+    alpha = ALPHA / max(1, sum(not math.isnan(row["p"]) for row in tested))
     rows = []
-    for one, values, p, p_holm in zip(comparisons, found, p_values, adjusted, strict=True):
-        size = _group_size(one)
-        # With too few seeds, describe the sides with as many as they need.
-        sides = _sides(settings, one, next(iter(seed_groups(settings, size)), tuple(range(size))))
-        common = {"comparison": one.name, "family": "tested", "metric": "error"}
-        common |= {**describe(settings, *sides), **sample_size(values)}
+    for one, values, *p in zip(comparisons, found, tested, equivalent, resampled, strict=True):
         numbers = [
-            *_numbers(values, p, float(p_holm)),
-            *_updates(sides, values, updates),
+            *_differences(values.difference, margin, *p[:2]),
+            *_numbers(values, alpha),
+            *_updates(_described(settings, one), values, updates),
             *_unit_errors(values),
             *_trainings(settings, errors, one),
         ]
         if errors.kind == "fold":
-            numbers += _conditional(_values(settings, subject_errors, one))
-        rows += [{**common, **row} for row in numbers]
+            of_subjects = _values(settings, subject_errors, one)
+            numbers += [
+                _corrected_difference(values.difference, test_ratio, *p[1:]),
+                *_conditional(of_subjects),
+                *_new_subject(of_subjects, len(values.units)),
+            ]
+        else:
+            numbers += _new_subject(values, len(values.units))
+        common = _common(settings, one, values)
+        rows += [{**common, "family": "tested", "metric": "error", **row} for row in numbers]
     return rows
+
+
+def _corrected(p: Iterable[float]) -> list[Row]:
+    """Columns of the p-values of a family of tests."""
+    values = np.array(list(p))
+    both = zip(values, statistics.holm(values), strict=True)
+    return [{"p": float(of_one), "p_holm": float(of_family)} for of_one, of_family in both]
+
+
+def verdict(difference: float, p: float, p_equivalent: float) -> str:
+    """What corrected p-values say of a: "equivalent", "better", "worse" or "undecided"; empty without p."""
+    if math.isnan(p) and math.isnan(p_equivalent):
+        return ""
+    if p_equivalent < ALPHA:
+        return "equivalent"
+    if p < ALPHA:
+        return "better" if difference > 0 else "worse"
+    return "undecided"
+
+
+def likelihoods(
+    settings: Settings, nll: UnitErrors, scaled: UnitErrors, temperatures: UnitErrors
+) -> list[Row]:
+    """Negative log-likelihoods of both sides of every comparison; described, not tested.
+
+    ``nll``, ``scaled`` (after temperature scaling) and ``temperatures`` are those of every predictor that
+    has them.
+    """
+    rows: list[Row] = []
+    for one in settings.evaluation.comparisons or ():
+        values = _values(settings, nll, one)
+        x = values.difference
+        common = {**_common(settings, one, values), "family": "likelihood", "metric": "nats"}
+        rows.append({**common, "quantity": "mean nll difference", **mean_of(x), **counts_of(x)})
+        for letter, of_side in zip("ab", values.values.T, strict=True):
+            rows.append({**common, "quantity": "mean nll", "side": letter, **mean_of(of_side)})
+        sides = {"a": one.a, "b": one.b}
+        for letter in [letter for letter, side in sides.items() if has_temperature(side)]:
+            for quantity, of_unit in (("mean temperature", temperatures), ("mean scaled nll", scaled)):
+                found = _alone(settings, of_unit, sides[letter])
+                row = {"quantity": quantity, "side": letter, **mean_of(found.values[:, 0])}
+                rows.append({**common, **sample_size(found), **row})
+    return rows
+
+
+def _alone(settings: Settings, errors: UnitErrors, side: Side) -> UnitValues:
+    """Mean of one side in every unit, over seeds."""
+    groups = seed_groups(settings, side.seeds)
+    return mean_errors(errors, {group: [side_predictors(settings, side, group)] for group in groups})
+
+
+def _common(settings: Settings, comparison: Comparison, values: UnitValues) -> Row:
+    """Columns of the name, sides and sample sizes of a comparison."""
+    sides = describe(settings, *_described(settings, comparison))
+    return {"comparison": comparison.name, **sides, **sample_size(values)}
+
+
+def _described(settings: Settings, comparison: Comparison) -> list[list[Predictor]]:
+    """Both sides with the first group of seeds; where these are too few, with as many as they need."""
+    size = _group_size(comparison)
+    return _sides(settings, comparison, next(iter(seed_groups(settings, size)), tuple(range(size))))
 
 
 def _sides(settings: Settings, comparison: Comparison, seeds: Group) -> list[list[Predictor]]:
@@ -80,36 +165,74 @@ def _values(settings: Settings, errors: UnitErrors, comparison: Comparison) -> U
     return mean_errors(errors, {group: _sides(settings, comparison, group) for group in groups})
 
 
+def training_differences(
+    settings: Settings, errors: UnitErrors, comparison: Comparison
+) -> dict[str, pd.Series]:
+    """Difference in every unit that has it, by the seed, or seeds that a side averages over ("0+1")."""
+    groups = seed_groups(settings, _group_size(comparison))
+    sides = {group: _sides(settings, comparison, group) for group in groups}
+    found = {group: mean_errors(errors, {group: sides[group]}) for group in groups}
+    return {
+        "+".join(map(str, group)): pd.Series(values.difference, values.units)
+        for group, values in found.items()
+    }
+
+
 def _trainings(settings: Settings, errors: UnitErrors, comparison: Comparison) -> Iterator[Row]:
     """Variation of the difference between trainings of a unit; by seed where units share seeds."""
-    groups = seed_groups(settings, _group_size(comparison))
-    if len(groups) < 2:
+    of_group = training_differences(settings, errors, comparison)
+    if len(of_group) < 2:
         return
-    sides = {group: _sides(settings, comparison, group) for group in groups}
-    of_group = {group: mean_errors(errors, {group: sides[group]}) for group in groups}
-    table = pd.DataFrame(
-        {group: pd.Series(values.difference, values.units) for group, values in of_group.items()}
-    )
     # Pooled over units; a unit with one training has no variance.
-    variance = table.var(axis=1, ddof=1).mean()
+    variance = pd.DataFrame(of_group).var(axis=1, ddof=1).mean()
     yield {"quantity": "standard deviation between trainings", "estimate": float(np.sqrt(variance))}
     if settings.training.seeding == "shared":
-        for group, values in of_group.items():
-            about = {"unit_kind": "seed", "unit": "+".join(map(str, group)), "n_units": len(values.units)}
-            x = values.difference
+        for seeds, values in of_group.items():
+            about = {"unit_kind": "seed", "unit": seeds, "n_units": len(values)}
+            x = values.to_numpy()
             yield {"quantity": "mean difference of a seed", **about, **mean_of(x), **counts_of(x)}
 
 
-def _numbers(values: UnitValues, p: float, p_holm: float) -> Iterator[Row]:
-    x = values.difference
+def _differences(x: np.ndarray, margin: float, tested: Row, equivalent: Row) -> Iterator[Row]:
+    """Mean difference with its test and verdict, and the test of equivalence."""
     mean = mean_of(x)
+    words = verdict(mean["estimate"], tested["p_holm"], equivalent["p_holm"])
+    yield {"quantity": "mean difference", **mean, **counts_of(x), **tested, "verdict": words}
+    yield {"quantity": "equivalence", "estimate": margin, **equivalent}
+
+
+def _corrected_difference(x: np.ndarray, test_ratio: float, equivalent: Row, resampled: Row) -> Row:
+    """Mean difference with interval, test and verdict that allow for training sets that overlap."""
+    estimate = mean_of(x)["estimate"]
+    low, high = statistics.corrected_interval(x, test_ratio)
+    words = verdict(estimate, resampled["p_holm"], equivalent["p_holm"])
+    numbers = {"estimate": estimate, "low": low, "high": high, **resampled, "verdict": words}
+    return {"quantity": "corrected mean difference", **numbers}
+
+
+def _new_subject(values: UnitValues, n_independent: int) -> Iterator[Row]:
+    """Difference that one subject more would have, and the probability that a is better for them."""
+    x = values.difference
+    low, high = statistics.prediction_interval(x, n_independent)
+    estimate = mean_of(x)["estimate"]
+    counted = sample_size(values)
+    about = {"quantity": "difference of a new subject", **counted}
+    yield {**about, "estimate": estimate, "low": low, "high": high}
+    estimate, low, high = statistics.positive_probability(x, n_independent)
+    about = {"quantity": "better for a new subject", "metric": "probability", **counted}
+    yield {**about, "estimate": estimate, "low": low, "high": high}
+
+
+def _numbers(values: UnitValues, alpha: float) -> Iterator[Row]:
+    """Other estimates of the difference, and both sides' errors; ``alpha`` is the level of one test."""
+    x = values.difference
     low, high = statistics.bootstrap_interval(x)
-    yield {"quantity": "mean difference", **mean, **counts_of(x), "p": p, "p_holm": p_holm}
-    yield {"quantity": "bootstrap mean difference", "estimate": mean["estimate"], "low": low, "high": high}
+    estimate = mean_of(x)["estimate"]
+    yield {"quantity": "bootstrap mean difference", "estimate": estimate, "low": low, "high": high}
     yield {"quantity": "median difference", **median_of(x)}
     yield {"quantity": "signed-rank test", "p": statistics.wilcoxon(x)}
     yield {"quantity": "effect size", "metric": "standard deviations", "estimate": statistics.effect_size(x)}
-    yield {"quantity": "detectable difference", "estimate": statistics.detectable_difference(x)}
+    yield {"quantity": "detectable difference", "estimate": statistics.detectable_difference(x, alpha)}
     for letter, of_side in zip("ab", values.values.T, strict=True):
         yield {"quantity": "mean error", "side": letter, **mean_of(of_side)}
         yield {"quantity": "median error", "side": letter, **median_of(of_side)}

@@ -210,6 +210,11 @@ def can_predict(settings: Settings, side: Side) -> bool:
     return side.members != "averaged" or not _is_running(settings)
 
 
+def has_temperature(side: Side) -> bool:
+    """Whether inner fits predict as a comparison's side does, so that its temperature can be fitted."""
+    return side.rates == "tuned" and side.members != "averaged" and side.seeds == 1
+
+
 def to_average(subject: Subject, settings: Settings) -> list[FitKey]:
     """Fits that are done, but whose snapshots' weights are not averaged yet."""
     done = set(subject.done)

@@ -1,14 +1,15 @@
-"""Rates chosen inside the training part, by the errors of inner fits on its validation trials."""
+"""Rates chosen inside the training part, by errors of inner fits on its validation trials; temperatures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from eeg_sgdr.evaluation import metrics
-from eeg_sgdr.evaluation.predictors import Predictor, fit_keys, last_snapshot
+from eeg_sgdr.evaluation.predictors import Predictor, fit_keys, last_snapshot, read_stored
 from eeg_sgdr.evaluation.tables import labels, records
+from eeg_sgdr.evaluation.temperature import fitted
 from eeg_sgdr.evaluation.units import (
     Group,
     Row,
@@ -20,7 +21,7 @@ from eeg_sgdr.evaluation.units import (
     sample_size,
 )
 from eeg_sgdr.settings import Settings, plan
-from eeg_sgdr.settings.plan import FitKey
+from eeg_sgdr.settings.plan import Chosen, FitKey
 from eeg_sgdr.storage.columns import RATES
 from eeg_sgdr.storage.results import Subject
 
@@ -72,6 +73,30 @@ def _rows(
         rows.append({**about, "n_seeds": len(keys), "n_validation": len(y), **scores})
     best = min(rows, key=lambda row: (row["error"], row["nll"], row["rate"]), default=None)
     return [{**row, "chosen": row is best} for row in rows]
+
+
+def temperatures(
+    subject: Subject, settings: Settings, wanted: Iterable[Predictor], chosen: Chosen
+) -> dict[Predictor, float]:
+    """Temperatures of predictors at chosen rates, fitted to the validation trials of their inner fits.
+
+    The probabilities of several inner seeds are pooled. Averaged weights, and what averages over seeds, have
+    none; nor has anything of which an inner fit is missing.
+    """
+    choice = settings.training.rate_choice
+    inner = Subject(subject.folder.rate_choice)
+    if choice is None or not inner.folder.data.is_file():
+        return {}
+    stored = read_stored(inner, plan.inner(settings), inner.done, chosen)
+    y = np.tile(labels(inner), len(choice.seeds))
+    found = {}
+    for one in wanted:
+        if one.rates != "tuned" or one.n_fits > 1 or one.members == "averaged":
+            continue
+        alike = [replace(one, fits=(replace(one.fits[0], seed=seed),)) for seed in choice.seeds]
+        if all(of_seed.is_stored(stored) for of_seed in alike):
+            found[one] = fitted(y, np.concatenate([of_seed.probabilities(stored) for of_seed in alike]))
+    return found
 
 
 def fits_asked_for(subject: Subject, settings: Settings) -> dict[str, bool]:

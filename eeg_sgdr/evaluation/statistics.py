@@ -113,23 +113,32 @@ def effect_size(x: np.ndarray) -> float:
     return np.nan if _constant(x) else float(np.mean(x) / np.std(x, ddof=1))
 
 
-def detectable_difference(x: np.ndarray, power: float = 0.8, alpha: float = 0.05) -> float:
+def least_p(n_units: int) -> float:
+    """Smallest p-value of the sign-flip test of so many units: of 2 ** n_units signs, two are as extreme."""
+    return min(1.0, 2.0 ** (1 - n_units))
+
+
+def detectable_difference(x: np.ndarray, alpha: float = 0.05, power: float = 0.8) -> float:
     """True mean difference that a two-sided t test of so many units that vary so much would have found.
 
     The noncentrality at which |t| exceeds its critical value with the probability ``power``, times the
-    standard error; NaN if the differences do not vary.
+    standard error; NaN if the differences do not vary, or are too few for a sign-flip test at ``alpha``.
     """
-    if _constant(x):
+    if _constant(x) or least_p(len(x)) > alpha:
         return np.nan
     df = len(x) - 1
     critical = stats.t.isf(alpha / 2, df)
-
-    def lacking(noncentrality: float) -> float:
-        # t ** 2 is noncentral F, and its upper tail both tails of t.
-        return float(stats.ncf.sf(critical**2, 1, df, noncentrality**2)) - power
-
     # At five times the critical value, |t| exceeds it with a probability above 0.99, whatever df.
-    return float(optimize.brentq(lacking, 0.1 * critical, 5 * critical) * stats.sem(x))
+    noncentrality = optimize.brentq(
+        lambda value: t_power(value, df, alpha) - power, 0.1 * critical, 5 * critical
+    )
+    return float(noncentrality * stats.sem(x))
+
+
+def t_power(noncentrality: float, df: int, alpha: float) -> float:
+    """Probability that a two-sided t test at level ``alpha`` rejects, given mean / standard error."""
+    # t ** 2 is noncentral F, and its upper tail both tails of t.
+    return float(stats.ncf.sf(stats.t.isf(alpha / 2, df) ** 2, 1, df, noncentrality**2))
 
 
 def corrected_interval(x: np.ndarray, ratio: float, confidence: float = 0.95) -> tuple[float, float]:
@@ -161,27 +170,36 @@ def equivalence(x: np.ndarray, margin: float, ratio: float = 0) -> float:
     return float(stats.t.sf((margin - abs(np.mean(x))) / _corrected_error(x, ratio), len(x) - 1))
 
 
-def prediction_interval(x: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
-    """Interval for the value of one new unit, exact for independent normal values; NaN if x does not vary."""
-    if _constant(x):
+def prediction_interval(
+    x: np.ndarray, n_independent: int | None = None, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Interval for the value of one new unit, exact for independent normal values; NaN if x does not vary.
+
+    Where values share networks, ``n_independent`` is the number of their folds.
+    """
+    n = n_independent or len(x)
+    if _constant(x) or n < 2:
         return np.nan, np.nan
     # Scatter of the new unit about the mean, and of the mean.
-    scale = np.std(x, ddof=1) * np.sqrt(1 + 1 / len(x))
-    low, high = stats.t.interval(confidence, len(x) - 1, np.mean(x), scale)
+    scale = np.std(x, ddof=1) * np.sqrt(1 + 1 / n)
+    low, high = stats.t.interval(confidence, n - 1, np.mean(x), scale)
     return float(low), float(high)
 
 
-def positive_probability(x: np.ndarray, confidence: float = 0.95) -> tuple[float, float, float]:
+def positive_probability(
+    x: np.ndarray, n_independent: int | None = None, confidence: float = 0.95
+) -> tuple[float, float, float]:
     """Probability that a new unit's value is above zero, and its interval; NaN when x does not vary.
 
     Normal values have Phi(mean / sd), and sqrt(n) * mean / sd is noncentral t, which is inverted for the
-    interval: exact (Johnson and Welch, 1940, Biometrika 31).
+    interval: exact (Johnson and Welch, 1940, Biometrika 31). ``n_independent`` as in `prediction_interval`.
     """
-    if _constant(x):
+    n = n_independent or len(x)
+    if _constant(x) or n < 2:
         return np.nan, np.nan, np.nan
-    root, tail = np.sqrt(len(x)), (1 - confidence) / 2
+    root, tail = np.sqrt(n), (1 - confidence) / 2
     t = root * effect_size(x)
-    low, high = (special.nctdtrinc(len(x) - 1, q, t) / root for q in (1 - tail, tail))
+    low, high = (special.nctdtrinc(n - 1, q, t) / root for q in (1 - tail, tail))
     estimate, low, high = special.ndtr([t / root, low, high])
     return float(estimate), float(low), float(high)
 

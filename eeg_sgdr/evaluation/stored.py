@@ -8,24 +8,24 @@ from typing import Any
 from eeg_sgdr import settings as config
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.evaluation import rate_choice, tables
-from eeg_sgdr.evaluation.ensembles import stored_errors, surface_predictors
+from eeg_sgdr.evaluation.ensembles import stored_scores, surface_predictors
 from eeg_sgdr.evaluation.metrics import METRICS
-from eeg_sgdr.evaluation.predictors import Predictor, Stored, read_stored, with_tuned
+from eeg_sgdr.evaluation.predictors import Predictor, Stored, predictors, read_stored, with_tuned
 from eeg_sgdr.settings import BASELINES, Settings, plan
 from eeg_sgdr.settings.plan import Chosen, FitKey
 from eeg_sgdr.storage import files, integrity, records
 from eeg_sgdr.storage.results import Subject, chosen_rates
 
 #: To be raised by hand when the arithmetic of evaluation.csv, rates.csv or of `Facts` changes.
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)
 class Facts:
     """What comparison.csv and the study's page need of a subject or fold beside evaluation.csv."""
 
-    #: Errors of the surface of fits and snapshots averaged, where these are there.
-    surface: dict[Predictor, float]
+    #: Error and negative log-likelihood of the surface of fits and snapshots averaged, where these are there.
+    surface: dict[Predictor, tuple[float, float]]
     #: Last training loss of every fit that is done.
     last_loss: dict[FitKey, float]
     #: Its seconds of training, scoring left out.
@@ -38,7 +38,10 @@ def evaluate(subject: Subject, settings: Settings) -> Facts:
     rates = rate_choice.choose(subject, settings)
     chosen = chosen_rates(rates)
     stored = read_stored(subject, settings, subject.done, chosen)
-    contents = {folder.evaluation: files.csv_bytes(tables.evaluation(subject, settings, stored))}
+    available = predictors(settings, stored.snapshots)
+    temperatures = rate_choice.temperatures(subject, settings, available, chosen)
+    table = tables.evaluation(subject, settings, stored, temperatures)
+    contents = {folder.evaluation: files.csv_bytes(table)}
     if len(rates):
         contents[folder.rates] = files.csv_bytes(rates)
     known = _facts(subject, settings, stored, chosen)
@@ -79,10 +82,10 @@ def facts(subject: Subject, settings: Settings) -> Facts:
 
 def _recorded(subject: Subject, settings: Settings, record: Mapping[str, Any]) -> Facts:
     """Facts from evaluation.json, which is current."""
-    errors = zip(surface_predictors(settings), record["surface"], strict=True)
+    surface = zip(surface_predictors(settings), record["surface"], strict=True)
     keys = [*subject.done, *plan.evaluated(settings)]
     return Facts(
-        {one: error for one, error in errors if error is not None},
+        {one: tuple(scores) for one, scores in surface if scores is not None},
         *(
             {key: record[name][key.name] for key in keys if key.name in record[name]}
             for name in ("last_loss", "seconds")
@@ -152,7 +155,7 @@ def _current_record(subject: Subject, settings: Settings) -> dict[str, Any]:
 def _facts(subject: Subject, settings: Settings, stored: Stored, chosen: Chosen) -> Facts:
     histories = {key: subject.history(key) for key in subject.done}
     return Facts(
-        stored_errors(tables.labels(subject), stored, surface_predictors(settings)),
+        stored_scores(tables.labels(subject), stored, surface_predictors(settings)),
         with_tuned({key: float(one["loss"].iloc[-1]) for key, one in histories.items()}, chosen),
         with_tuned({key: float(one["seconds"].cumsum().iloc[-1]) for key, one in histories.items()}, chosen),
     )

@@ -1,12 +1,14 @@
 """evaluation.csv: metrics of every predictor of a subject or fold."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from eeg_sgdr.evaluation.metrics import METRICS
+from eeg_sgdr.evaluation.metrics import METRICS, nll
 from eeg_sgdr.evaluation.predictors import Predictor, Stored, classical, is_done, predictors
+from eeg_sgdr.evaluation.temperature import scaled
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.storage.results import Subject
 
@@ -17,8 +19,14 @@ IDENTITY = ("schedule", "budget", "epoch", "rates", "seeds", "members")
 COST = ("n_fits", "n_snapshots", "n_networks", "epochs_spent")
 
 
-def evaluation(subject: Subject, settings: Settings, stored: Stored) -> pd.DataFrame:
-    """One row per predictor, with baselines that are done; in a fold per test subject and for "all"."""
+def evaluation(
+    subject: Subject, settings: Settings, stored: Stored, temperatures: Mapping[Predictor, float]
+) -> pd.DataFrame:
+    """One row per predictor, with baselines that are done; in a fold per test subject and for "all".
+
+    Predictors with a temperature have it as a column, and beside it their negative log-likelihood after
+    scaling by it.
+    """
     y = labels(subject)
     parts = _trials_of(subject)
     scored = [
@@ -39,11 +47,18 @@ def evaluation(subject: Subject, settings: Settings, stored: Stored) -> pd.DataF
                 **{name: getattr(predictor, name) for name in (*IDENTITY, *COST)},
                 "n_test": int(trials.sum()),
                 **{name: metric(y[trials], probabilities[trials]) for name, metric in METRICS.items()},
+                **_scaled(y[trials], probabilities[trials], temperatures.get(predictor)),
             }
             for predictor, probabilities in scored
             for label, trials in parts.items()
         ]
     )
+
+
+def _scaled(y: np.ndarray, probabilities: np.ndarray, temperature: float | None) -> dict[str, float]:
+    if temperature is None:
+        return {}
+    return {"temperature": temperature, "nll_scaled": nll(y, scaled(probabilities, temperature))}
 
 
 def _trials_of(subject: Subject) -> dict[str, np.ndarray]:

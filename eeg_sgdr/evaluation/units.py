@@ -20,7 +20,7 @@ Group = tuple[int, ...]
 
 @dataclass(frozen=True)
 class UnitErrors:
-    """Errors (0 to 1) of every predictor in every unit."""
+    """Errors (0 to 1), or another metric, of every predictor in every unit."""
 
     #: What a unit is: "subject" or "fold".
     kind: str
@@ -58,42 +58,48 @@ class UnitValues:
         return self.values[:, 1] - self.values[:, 0]
 
 
-def read_errors(evaluation: pd.DataFrame, settings: Settings) -> UnitErrors:
-    """Errors of the units of inference: subjects or, where these share networks, folds."""
+def read_errors(evaluation: pd.DataFrame, settings: Settings, metric: str = "error") -> UnitErrors:
+    """Errors of the units of inference: subjects or, where these share networks, folds.
+
+    ``metric`` names another column of evaluation.csv in their place; where a predictor lacks it, that
+    predictor is left out.
+    """
     across = bool(evaluation["fold"].ne("").any())
     table = evaluation[evaluation["subject"] == "all"] if across else evaluation
     kind = "fold" if across else "subject"
-    of_unit, n_test = _read(table, kind, settings)
+    of_unit, n_test = _read(table, kind, settings, metric)
     return UnitErrors(kind, expected_units(settings) or tuple(of_unit), of_unit, n_test)
 
 
 def read_subject_errors(evaluation: pd.DataFrame, settings: Settings) -> UnitErrors:
     """Errors of the test subjects, with folds by the networks of each one's fold."""
     table = evaluation[evaluation["fold"].eq("") | evaluation["subject"].ne("all")]
-    of_unit, n_test = _read(table, "subject", settings)
+    of_unit, n_test = _read(table, "subject", settings, "error")
     fold_of = folds_of_subjects(settings)
     expected = tuple(fold_of) or expected_units(settings) or tuple(of_unit)
     return UnitErrors("subject", expected, of_unit, n_test, fold_of)
 
 
 def _read(
-    table: pd.DataFrame, column: str, settings: Settings
+    table: pd.DataFrame, column: str, settings: Settings, metric: str
 ) -> tuple[dict[str, dict[Predictor, float]], dict[str, int]]:
-    """Errors and test trials by unit, the values of ``column``."""
+    """A metric and test trials by unit, the values of ``column``."""
     found: dict[str, dict[tuple[object, ...], float]] = {}
     n_test = {}
     for row in records(table):
-        found.setdefault(row[column], {})[tuple(row[name] for name in IDENTITY)] = row["error"]
+        of_unit = found.setdefault(row[column], {})
+        if not pd.isna(row.get(metric)):
+            of_unit[tuple(row[name] for name in IDENTITY)] = row[metric]
         n_test[row[column]] = row["n_test"]
     expected = {
         predictor: identity(predictor)
         for predictor in (*predictors(settings, plan.evaluated(settings)), *map(classical, BASELINES))
     }
-    of_unit = {
-        unit: {predictor: errors[row] for predictor, row in expected.items() if row in errors}
-        for unit, errors in found.items()
+    of_predictors = {
+        unit: {predictor: values[row] for predictor, row in expected.items() if row in values}
+        for unit, values in found.items()
     }
-    return of_unit, n_test
+    return of_predictors, n_test
 
 
 def expected_units(settings: Settings) -> tuple[str, ...]:

@@ -5,20 +5,19 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from eeg_sgdr.evaluation.inference import ALPHA
 from eeg_sgdr.evaluation.rate_choice import fits_asked_for
+from eeg_sgdr.evaluation.statistics import least_p
 from eeg_sgdr.evaluation.units import expected_units
 from eeg_sgdr.reports import html
 from eeg_sgdr.reports.html import Html, Row, phrase
-from eeg_sgdr.reports.wording import mixed_versions, schedule_name
+from eeg_sgdr.reports.wording import counted, mixed_versions, schedule_name
 from eeg_sgdr.settings import BASELINES, Comparison, Settings, Side
 from eeg_sgdr.settings.types import joined
 from eeg_sgdr.storage.results import Results
 
 #: Folds below which their number limits what a study across subjects can find.
 FEW_FOLDS = 10
-
-#: Units below which no sign-flip test can reach 5 %: with five, 2 / 2 ** 5 is more.
-FEW_UNITS = 6
 
 
 @dataclass(frozen=True)
@@ -105,6 +104,44 @@ def _count(row: Row, column: str, thing: str) -> tuple[str, ...]:
     return html.whole(row, column), f" {thing}" if row[column] == 1 else f" {thing}s"
 
 
+def summary(settings: Settings, found: Sequence[Answer]) -> list[Html]:
+    """What was decided, and what could have been, in two sentences; none where nothing was compared."""
+    answered = [answer for answer in found if not answer.left_out]
+    if not answered:
+        return []
+    margin = html.margin(answered[0].rows["equivalence", ""])
+    decided = [answer for answer in answered if answer.difference["verdict"] != "undecided"]
+    if decided:
+        words = "; ".join("{}" for _ in decided)
+        each = [phrase(f"{one.comparison.name}: ", *_short_verdict(one)) for one in decided]
+        rest = len(answered) - len(decided)
+        undecided = f"; {counted(rest, 'other comparison')} undecided." if rest else "."
+        first = Html(words).format(*each) + undecided
+    else:
+        which = "The comparison is" if len(answered) == 1 else f"All {len(answered)} comparisons are"
+        first = phrase(
+            f"{which} undecided: neither a difference nor equivalence within ", margin, " is shown."
+        )
+    detectable = [answer.rows["detectable difference", ""] for answer in answered]
+    known = sorted(
+        (row for row in detectable if not pd.isna(row["estimate"])), key=lambda row: row["estimate"]
+    )
+    if not known:
+        few = f"With so few {settings.unit}s, no test could have found any difference after correction."
+        return [first, Html(few)]
+    least, most = (pick(known, key=lambda row: row["estimate"]) for pick in (min, max))
+    ends = [html.points(least)] if least is most else [html.points(least), html.points(most)]
+    power = (" points would have been found four times in five, after correction.",)
+    return [first, phrase("True differences of ", Html(" to ").join(ends), *power)]
+
+
+def _short_verdict(answer: Answer) -> list[str]:
+    row = answer.difference
+    if row["verdict"] == "equivalent":
+        return ["equivalent within ", html.margin(answer.rows["equivalence", ""])]
+    return [f"{row['verdict']} by ", html.absolute(row), " points (", html.interval(row), ")"]
+
+
 def sentence(settings: Settings, answer: Answer) -> Html:
     """The result of a comparison, with its uncertainty and cost."""
     a, b = (side_words(settings, side) for side in (answer.comparison.a, answer.comparison.b))
@@ -115,7 +152,7 @@ def sentence(settings: Settings, answer: Answer) -> Html:
         why = f"left out: {row['missing']}" if too_few else "nothing of it is there"
         return phrase(f"{name}not answered ({why}).")
     was = "was" if answer.comparison.a.schedule in BASELINES else "were"
-    parts: list[str] = [f"{name}{a} {was} ", *_verdict(row), f" {b} ("]
+    parts: list[str] = [f"{name}{a} {was} ", *_by_how_much(row), f" {b} ("]
     if not pd.isna(row["low"]):
         # Where a is worse, the interval's sign is not that of the sentence.
         of = "" if row["estimate"] > 0 else "of the improvement "
@@ -124,12 +161,7 @@ def sentence(settings: Settings, answer: Answer) -> Html:
     parts += ["Of ", *_tally(row, settings.unit)]
     if answer.conditional:
         parts += [" (given these trained networks, of ", *_tally(answer.conditional, "subject"), ")"]
-    parts.append(". ")
-    parts.append(
-        "So they differ. "
-        if row["p_holm"] < 0.05
-        else "So this study does not tell them apart, which does not mean that they are equal. "
-    )
+    parts += [". Verdict: ", *_verdict(answer), ". ", *_new_subject(answer)]
     parts += ["Mean errors: ", html.points(answer.rows["mean error", "a"]), " and "]
     parts += [html.points(answer.rows["mean error", "b"]), " %. Cost: ", *_cost(row, "a"), " against "]
     return phrase(*parts, *_cost(row, "b"), ".")
@@ -142,7 +174,43 @@ def _tally(row: Row, thing: str) -> tuple[str, ...]:
     return *of, *better, html.whole(row, "equal"), " equal, ", html.whole(row, "worse"), " worse"
 
 
-def _verdict(row: Row) -> tuple[str, ...]:
+def _verdict(answer: Answer) -> list[str]:
+    """What the tests say and, across subjects, whether it depends on which of them is taken."""
+    row, equivalence = answer.difference, answer.rows["equivalence", ""]
+    margin = html.margin(equivalence)
+    if row["verdict"] == "equivalent":
+        sign = "better" if row["estimate"] > 0 else "worse"
+        by = html.p(equivalence, "p_holm")
+        parts = ["equivalent within ", margin, " (corrected ", by, f"; if anything, the former is {sign})"]
+    elif row["verdict"] == "undecided":
+        parts = ["undecided (neither a difference nor equivalence within ", margin, " is shown)"]
+    else:
+        parts = [row["verdict"]]
+    corrected = answer.rows.get(("corrected mean difference", ""))
+    if corrected and corrected["verdict"] != row["verdict"]:
+        parts += [f"; it depends on the test, as it is {corrected['verdict']} by the corrected resampled t "]
+        parts += [
+            "test (interval ",
+            html.interval(corrected),
+            ", corrected ",
+            html.p(corrected, "p_holm"),
+            ")",
+        ]
+    return parts
+
+
+def _new_subject(answer: Answer) -> list[str]:
+    """What one subject more can expect; empty where nothing is known of how subjects vary."""
+    expected = answer.rows["difference of a new subject", ""]
+    better = answer.rows["better for a new subject", ""]
+    if pd.isna(expected["low"]):
+        return []
+    parts = ["For one subject more, expect a difference of ", html.interval(expected), " points, and with a "]
+    parts += ["probability of ", html.points(better), " % (", html.interval(better), ") that the former is "]
+    return [*parts, "better. "]
+
+
+def _by_how_much(row: Row) -> tuple[str, ...]:
     better = "better than" if row["estimate"] > 0 else "worse than"
     if abs(row["estimate"]) < 0.0005:
         return "equal on average to a tenth of a point (", html.absolute(row), ") to"
@@ -198,10 +266,11 @@ def how_sure(
     """
     n_folds = len(expected_units(settings)) if settings.unit == "fold" else 0
     comparisons = []
-    for answer in found:
+    answered = [answer for answer in found if not answer.left_out]
+    for answer in answered:
         row = answer.rows["detectable difference", ""]
         detectable: Html | None = None if pd.isna(row["estimate"]) else html.points(row)
-        is_small = 0 < answer.difference["n_units"] < FEW_UNITS
+        is_small = least_p(answer.difference["n_units"]) > ALPHA / len(answered)
         comparisons.append((answer.comparison.name, detectable, is_small, *_trainings(answer)))
     edge = [row for row in descriptive if row["quantity"] == "best rate, at the edge of the list"]
     often = [row for row in chosen if row["quantity"].endswith("edge of the list") and row["estimate"] >= 0.5]
@@ -209,6 +278,8 @@ def how_sure(
         "how_sure.html",
         unit=settings.unit,
         n_seeds=len(settings.training.seeds),
+        n_comparisons=len(answered),
+        margin=settings.evaluation.margin,
         shared=settings.training.seeding == "shared",
         few_folds=n_folds if n_folds < FEW_FOLDS else 0,
         comparisons=comparisons,

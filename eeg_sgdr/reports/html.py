@@ -144,6 +144,12 @@ def points(row: Row, column: str = "estimate") -> Html:
     return decimal(row, column, digits=1, factor=100)
 
 
+def margin(row: Row) -> Html:
+    """The margin of equivalence in points, with its noun."""
+    points = round(100 * row["estimate"], 9)
+    return phrase(marked(row, "estimate", f"{points:g}"), " point" if points == 1 else " points")
+
+
 def absolute(row: Row) -> Html:
     """A difference in points without its sign."""
     return marked(row, "estimate", f"{abs(100 * row['estimate']):.1f}")
@@ -193,8 +199,8 @@ def tally(row: Row) -> Html:
     return Html(" : ").join(whole(row, name) for name in ("better", "equal", "worse"))
 
 
-def median(row: Row) -> Html:
-    """A median of fractions with its quartiles."""
+def with_ends(row: Row) -> Html:
+    """A median, or mean, of fractions with its quartiles, or interval."""
     return Html("{} ({})").format(points(row), interval(row))
 
 

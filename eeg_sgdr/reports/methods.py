@@ -133,13 +133,27 @@ def _training(settings: Settings) -> str:
     )
 
 
+_VALIDATION = {
+    "run": "the last training run of each subject",
+    "session": "the last training session of each subject",
+    "subject": "one fifth of the training subjects",
+    "tail": "the last fifth of the trials of each training run",
+}
+
+
+def tuning(settings: Settings) -> str:
+    """Whether and how initial rates were chosen, in one sentence."""
+    choice = settings.training.rate_choice
+    if choice is None:
+        return f"Initial rates are those of the configuration, the same for every {settings.unit}: no tuning."
+    return (
+        f"Every schedule's initial rate was chosen from its list for each {settings.unit}, on trials that "
+        f"those fits did not train on: {_VALIDATION[choice.validation]}."
+    )
+
+
 def _rate_choice(choice: RateChoice) -> str:
-    validation = {
-        "run": "the last training run of each subject",
-        "session": "the last training session of each subject",
-        "subject": "one fifth of the training subjects",
-        "tail": "the last fifth of the trials of each training run",
-    }[choice.validation]
+    validation = _VALIDATION[choice.validation]
     others = "" if choice.outer == "chosen" else ", and at all other rates"
     return (
         "One initial rate was chosen for each schedule and number of epochs inside the training part: with "

@@ -1,6 +1,7 @@
 """The study's page: results over all subjects or folds, every number from comparison.csv."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 from eeg_sgdr.evaluation.inference import pairs
 from eeg_sgdr.evaluation.predictors import (
     Predictor,
+    fit_keys,
     is_done,
     reference,
     seed_groups,
@@ -74,7 +76,7 @@ def page(results: Results) -> str:
         {
             "Result": _result(results, found),
             "Figure 4: improvement against epochs": _figure4(comparison, settings),
-            "What was tested": tables.comparisons(found, unit) if found else render("nothing_tested.html"),
+            "What was tested": _tested(results, found),
             f"{unit.capitalize()}s": _units(results, found),
             **(_across(results, found) if unit == "fold" else {}),
             **rates.of_study(comparison, settings),
@@ -97,9 +99,18 @@ def _result(results: Results, found: list[Answer]) -> Html:
         complete=answers.complete(settings, found),
         simulated=settings.recordings.simulated,
         diverged=[(row, points(row)) for row in training if row["estimate"] > 0],
+        summary=answers.summary(settings, found),
+        verdicts=tables.verdicts(found, settings.unit),
+        tuning=methods.tuning(settings),
         answers=[answers.sentence(settings, answer) for answer in found],
         question=methods.question(settings),
     )
+
+
+def _tested(results: Results, found: list[Answer]) -> Html:
+    if not found:
+        return render("nothing_tested.html")
+    return tables.comparisons(found, results.settings.unit) + tables.likelihoods(results.comparison)
 
 
 def _figure4(comparison: pd.DataFrame, settings: Settings) -> Html:
@@ -170,37 +181,50 @@ def _made(results: Results) -> Html:
     return made(results, fits, kinds, "study_made.html", timings=timings(results))
 
 
-def timings(results: Results) -> list[str]:
-    """Training and prediction times of each comparison that has both sides, in sentences."""
+def timings(results: Results) -> Html:
+    """Times of training, of tuning, and of predicting a trial, of each comparison that has both sides."""
     settings = results.settings
     known = [(subject, facts(subject, settings)) for subject in results.subjects]
-    sentences = []
+    rows = []
     for one in settings.evaluation.comparisons or ():
         sides = [_of_side(known, settings, side) for side in (one.a, one.b)]
-        if all(training for training, _ in sides):
-            seconds, predicting = zip(*sides, strict=True)
-            sentences.append(
-                f"{one.name}: {' against '.join(map(_seconds, seconds))} of training, "
-                f"{' against '.join(map(_milliseconds, predicting))} to predict a trial."
-            )
-    if not sentences:
-        return []
-    return [
-        "What one predictor took, on average over those that are there: its trainings one after the other, "
-        "scoring left out; a trial (from its window on, or its covariance for a baseline) predicted by one "
-        "of its networks, given many trials at a time, times the number of networks averaged.",
-        *sentences,
+        if all(side.training for side in sides):
+            rows.append((one.name, sides))
+    if not rows:
+        return Html()
+    columns: list[tables.Column] = [
+        ("Comparison (a : b)", lambda row: row[0]),
+        ("Training", lambda row: " : ".join(_seconds(side.training) for side in row[1])),
+        ("Tuning", lambda row: _tuned(*row[1])),
+        ("Predicting a trial", lambda row: " : ".join(_milliseconds(side.predicting) for side in row[1])),
     ]
+    caption = (
+        "What one predictor took, on average over those that are there: its trainings one after the other, "
+        "and those by which its rate was chosen, scoring left out; a trial (from its window on, or its "
+        "covariance for a baseline) predicted by one of its networks, given many trials at a time, times the "
+        "number of networks averaged."
+    )
+    return tables.table(columns, rows, caption)
 
 
-def _of_side(
-    known: Sequence[tuple[Subject, Facts]], settings: Settings, side: Side
-) -> tuple[list[float], list[float]]:
-    """Seconds of training, and of predicting one trial, of every predictor of a side in every subject."""
+@dataclass(frozen=True)
+class _Times:
+    """Seconds of every predictor of a side in every subject; none of predicting where not measured."""
+
+    training: list[float]
+    tuning: list[float]
+    predicting: list[float]
+
+
+def _of_side(known: Sequence[tuple[Subject, Facts]], settings: Settings, side: Side) -> _Times:
     groups = seed_groups(settings, side.seeds)
     predictors = dict.fromkeys(one for group in groups for one in side_predictors(settings, side, group))
     done = [(*of, one) for of in known for one in predictors if is_done(of[0], one)]
-    return [_training(*each) for each in done], [s for each in done for s in _predicting(each[0], each[2])]
+    return _Times(
+        [_training(*each) for each in done],
+        [_tuning(subject, settings, one) for subject, _, one in done],
+        [seconds for subject, _, one in done for seconds in _predicting(subject, one)],
+    )
 
 
 def _training(subject: Subject, known: Facts, predictor: Predictor) -> float:
@@ -208,6 +232,17 @@ def _training(subject: Subject, known: Facts, predictor: Predictor) -> float:
     if predictor.baseline:
         return fit_seconds(subject.baselines[predictor.baseline])
     return float(sum(known.seconds[key] for key in predictor.fits))
+
+
+def _tuning(subject: Subject, settings: Settings, predictor: Predictor) -> float:
+    """Seconds of the fits by which the rate of a predictor was chosen; none if it was not."""
+    choice = settings.training.rate_choice
+    if choice is None or predictor.rates != "tuned":
+        return 0.0
+    inner = Subject(subject.folder.rate_choice)
+    (key, *_) = predictor.fits
+    fits = fit_keys(key.schedule, key.budget, settings.initial_rates(key.schedule), choice.seeds)
+    return sum(fit_seconds(inner.fits[one]) for one in fits if one in inner.fits)
 
 
 def _predicting(subject: Subject, predictor: Predictor) -> list[float]:
@@ -227,6 +262,11 @@ def _predicting(subject: Subject, predictor: Predictor) -> list[float]:
 def _seconds(values: Sequence[float]) -> str:
     mean = float(np.mean(values))
     return f"{mean:.0f} s" if mean >= 100 else f"{mean:.2f} s"
+
+
+def _tuned(*sides: _Times) -> str:
+    tuned = any(sum(side.tuning) for side in sides)
+    return " : ".join(_seconds(side.tuning) for side in sides) if tuned else "none"
 
 
 def _milliseconds(values: Sequence[float]) -> str:

@@ -18,7 +18,6 @@ from eeg_sgdr.reports.html import (
     image,
     interval,
     link,
-    median,
     numbered_lines,
     pair,
     phrase,
@@ -26,6 +25,7 @@ from eeg_sgdr.reports.html import (
     render,
     tally,
     whole,
+    with_ends,
 )
 from eeg_sgdr.reports.wording import counted
 from eeg_sgdr.settings import Settings
@@ -51,16 +51,53 @@ def basis_columns(unit: str, row_of: Callable[[Any], Row] = lambda row: row) -> 
     return [(header, partial(cell, i)) for i, header in enumerate(headers)]
 
 
-def comparisons(found: Sequence[Answer], unit: str) -> Html:
-    """Differences, intervals, tests and costs of every comparison."""
+def verdicts(found: Sequence[Answer], unit: str) -> Html:
+    """Of every comparison: by how much, how sure, for whom, and at what cost."""
     # The others have no numbers; the sentences say why.
     answered = [answer for answer in found if not answer.left_out]
+    if not answered:
+        return Html()
+    corrected: list[Column] = [
+        ("By corrected t", lambda one: one.rows["corrected mean difference", ""]["verdict"])
+    ]
+    columns: list[Column] = [
+        ("Comparison (a against b)", lambda one: one.comparison.name),
+        ("Verdict on a", lambda one: Html("<strong>{}</strong>").format(one.difference["verdict"])),
+        *(corrected if unit == "fold" else []),
+        ("Errors (%)", lambda one: _both(one.rows, "mean error", points)),
+        ("Better by (points)", lambda one: with_ends(one.difference)),
+        ("Corrected p", lambda one: html.p(one.difference, "p_holm")),
+        ("Of equivalence", lambda one: html.p(one.rows["equivalence", ""], "p_holm")),
+        ("One subject more (points)", lambda one: interval(one.rows["difference of a new subject", ""])),
+        ("a better (%)", lambda one: points(one.rows["better for a new subject", ""])),
+        ("Training (epochs)", lambda one: pair(one.difference, "epochs_spent")),
+        ("Tuning (epochs)", lambda one: pair(one.difference, "epochs_tuning")),
+        ("Predicting (networks)", lambda one: pair(one.difference, "n_networks")),
+    ]
+    (margin,) = {html.margin(one.rows["equivalence", ""]).striptags() for one in answered}
+    return table(
+        columns,
+        answered,
+        f"Verdicts: equivalent is within {margin}; differences (95 % interval) are positive where a is "
+        f"better; p-values are corrected for {counted(len(answered), 'comparison')}. One subject more: 95 % "
+        "prediction interval of the difference, and probability that a is better. Costs: a : b.",
+    )
+
+
+def comparisons(found: Sequence[Answer], unit: str) -> Html:
+    """Differences, intervals, tests and costs of every comparison."""
+    answered = [answer for answer in found if not answer.left_out]
+    resampled: list[Column] = [
+        ("95 % interval, corrected t", lambda one: interval(one.rows["corrected mean difference", ""])),
+        ("Corrected t test, Holm", lambda one: html.p(one.rows["corrected mean difference", ""], "p_holm")),
+    ]
     results: list[Column] = [
         ("Comparison (a against b)", lambda one: one.comparison.name),
         ("Mean difference (points)", lambda one: points(one.difference)),
         ("95 % interval, t", lambda one: interval(one.difference)),
+        *(resampled if unit == "fold" else []),
         ("95 % interval, bootstrap", lambda one: interval(one.rows["bootstrap mean difference", ""])),
-        ("Median (quartiles)", lambda one: median(one.rows["median difference", ""])),
+        ("Median (quartiles)", lambda one: with_ends(one.rows["median difference", ""])),
         ("Sign-flip test", lambda one: html.p(one.difference)),
         ("Holm", lambda one: html.p(one.difference, "p_holm")),
         ("Wilcoxon test", lambda one: html.p(one.rows["signed-rank test", ""])),
@@ -93,8 +130,58 @@ def comparisons(found: Sequence[Answer], unit: str) -> Html:
     )
 
 
+def likelihoods(comparison: pd.DataFrame) -> Html:
+    """Negative log-likelihoods of both sides of every comparison, and after temperature scaling."""
+    rows: dict[str, dict[tuple[str, str], Row]] = {}
+    for row in numbered_lines(comparison, "likelihood"):
+        rows.setdefault(row["comparison"], {})[row["quantity"], row["side"]] = row
+    answered = [of for of in rows.values() if of["mean nll difference", ""]["n_units"]]
+    columns: list[Column] = [
+        ("Comparison (a : b)", lambda of: of["mean nll difference", ""]["comparison"]),
+        ("Negative log-likelihood (nats)", lambda of: _both(of, "mean nll", decimal)),
+        ("Difference", lambda of: decimal(of["mean nll difference", ""])),
+        ("95 % interval", lambda of: interval(of["mean nll difference", ""], factor=1, digits=2)),
+        ("Better : equal : worse", lambda of: tally(of["mean nll difference", ""])),
+    ]
+    if any(quantity == "mean temperature" for of in answered for quantity, _ in of):
+        columns += [
+            ("Temperature", lambda of: _both(of, "mean temperature", decimal)),
+            ("Scaled by it (nats)", lambda of: _both(of, "mean scaled nll", decimal)),
+        ]
+    return table(
+        columns,
+        answered,
+        "Likelihood, which also counts how sure each prediction was: differences are positive where a is "
+        "better; described, not tested.",
+    )
+
+
+def equivalents(comparison: pd.DataFrame) -> Html:
+    """How many independently seeded networks do as well as the snapshots of one fit."""
+    by_error, by_likelihood = (
+        [row for row in numbered_lines(comparison, "ensemble") if row["quantity"] == quantity]
+        for quantity in ("independent networks by error", "independent networks by likelihood")
+    )
+    columns: list[Column] = [
+        ("Snapshots", lambda both: both[0]["label_a"]),
+        ("Initial rate", lambda both: _rates(both[0])),
+        ("Networks, by error", lambda both: _with_interval(both[0])),
+        ("Networks, by likelihood", lambda both: _with_interval(both[1])),
+    ]
+    caption = (
+        "How many networks of other seeds, averaged, do as well as the snapshots of one training (interval: "
+        "bootstrap over units; infinite: more than there are seeds); described, not tested."
+    )
+    return table(columns, zip(by_error, by_likelihood, strict=True), caption) if by_error else Html()
+
+
+def _with_interval(row: Row) -> Html:
+    return phrase(decimal(row, digits=1), " (", interval(row, factor=1, digits=1), ")")
+
+
 def _both(rows: Mapping[tuple[str, str], Row], quantity: str, shown: Callable[[Row], Html]) -> Html:
-    return Html(" : ".join(shown(rows[quantity, letter]) for letter in "ab"))
+    sides = (rows.get((quantity, letter)) for letter in "ab")
+    return Html(" : ").join(shown(row) if row else html.NONE for row in sides)
 
 
 def _rates(row: Row) -> str:
@@ -147,8 +234,8 @@ def curves(comparison: pd.DataFrame) -> Html:
         ("Epochs", lambda both: _spent(both[0], "epochs_a")),
         ("Networks", lambda both: _spent(both[0], "n_networks_a")),
         ("Epochs spent", lambda both: _spent(both[0], "epochs_spent_a")),
-        ("Error (%)", lambda both: median(both[0])),
-        ("Improvement (points)", lambda both: median(both[1])),
+        ("Error (%)", lambda both: with_ends(both[0])),
+        ("Improvement (points)", lambda both: with_ends(both[1])),
         ("Better : equal : worse", lambda both: tally(both[1])),
         *basis_columns("subject", lambda both: both[1]),
     ]
@@ -278,6 +365,7 @@ def averaged(comparison: pd.DataFrame, settings: Settings) -> Html:
         control=(surface_points(comparison)["snapshots_a"] == "consecutive").any(),
         weights=(surface_points(comparison)["snapshots_a"] == "averaged").any(),
         numbers=_grid(means, unit),
+        equivalents=equivalents(comparison),
     )
 
 

@@ -1,11 +1,11 @@
 """Settings of evaluation: the reference and the comparisons."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from eeg_sgdr.settings.preprocessing import BASELINES
-from eeg_sgdr.settings.types import ArmName, Count, Epochs, Model, Rate
+from eeg_sgdr.settings.types import ArmName, Count, Epochs, Later, Model, Number, Rate
 
 
 class Reference(Model):
@@ -88,8 +88,12 @@ class Evaluation(Model):
         By default those of every warm_restarts arm against the first step arm with a budget equal to its
         last cycle end, and against every baseline; one that needs more seeds than there are is left out of
         the tests, and said so.
+    margin : float
+        Difference in points below which two sides are equivalent for your purpose; to be set before there are
+        results.
     """
 
     batch_norm_statistics: Literal["recomputed", "running"] = "recomputed"
     reference: Reference | None = None
     comparisons: tuple[Comparison, ...] | None = None
+    margin: Annotated[Number, Field(gt=0, le=100), Later(1.0)] = 1.0

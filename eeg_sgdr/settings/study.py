@@ -315,7 +315,7 @@ def _at_equal_epochs(name: str, rival: str, arms: Mapping[str, Arm]) -> list[Com
 
 
 def _over_all_rates(name: str, rival: str, arms: Mapping[str, Arm], n_members: int) -> list[Comparison]:
-    """Comparisons over all rates with a rival: at equal cost, and at equal numbers of networks."""
+    """Comparisons over all rates: with a rival at equal cost and at equal numbers, and of averaging."""
     against = f"snapshots of all rates against {arms[rival].short_name} fits of all rates"
     snapshots = Side(schedule=name, members="cycles", rates="all")
     fits = Side(schedule=rival, budget=max(arms[name].budgets), rates="all")
@@ -325,5 +325,16 @@ def _over_all_rates(name: str, rival: str, arms: Mapping[str, Arm], n_members: i
         a=snapshots,
         b=fits.model_copy(update={"seeds": n_members}),
     )
-    # An ensemble of one is already compared at equal cost.
-    return [at_cost, at_numbers] if n_members > 1 else [at_cost]
+    if n_members == 1:  # an ensemble of one is already compared at equal cost
+        return [at_cost]
+    # What averaging brings, apart from what the schedule brings.
+    last = Side(schedule=name, rates="all")
+    of_averaging = [
+        Comparison(
+            name=f"{words} against the last snapshots, at all rates",
+            a=Side(schedule=name, members=members, rates="all"),
+            b=last,
+        )
+        for members, words in (("cycles", "ensemble of snapshots"), ("averaged", "averaged weights"))
+    ]
+    return [at_cost, at_numbers, *of_averaging]

@@ -90,6 +90,11 @@ _NUMBERS = {
     "high": (float, "upper end, or upper quartile"),
     "p": (float, "two-sided p-value"),
     "p_holm": (float, "the same after Holm's correction over the comparisons of the configuration"),
+    "verdict": (
+        str,
+        "`equivalent` (within the margin), else `better` or `worse` (of a), else `undecided`; by corrected "
+        "p-values, at 5 %; empty where nothing is concluded",
+    ),
     "better": ("Int64", "units in which a is better"),
     "equal": ("Int64", "units in which both are equal"),
     "worse": ("Int64", "units in which a is worse"),
@@ -121,11 +126,19 @@ TEXTS = [name for name, dtype in COMPARISON.items() if dtype is str]
 QUANTITIES = {
     "tested": {
         "mean difference": "error of b less that of a, mean over units; p is that of the sign-flip test",
+        "equivalence": "the margin; p is that of two one-sided t tests of a mean difference within it, "
+        "across subjects of corrected resampled ones",
+        "corrected mean difference": "across subjects, with interval, p and verdict by the corrected "
+        "resampled t test, which allows for training sets that overlap",
+        "difference of a new subject": "the mean difference, with a prediction interval for one subject "
+        "more, with as many test trials and seeds",
+        "better for a new subject": "probability that a is better for one subject more, and its interval",
         "bootstrap mean difference": "the same with a bootstrap interval",
         "median difference": "the same as a median",
         "signed-rank test": "p of Wilcoxon's test",
         "effect size": "Cohen's dz",
-        "detectable difference": "what a t test would have found four times in five, before correction",
+        "detectable difference": "what a t test would have found four times in five, at 5 % divided by the "
+        "number of comparisons; empty where no sign-flip test of so few units can reach that",
         "mean error": "of one side",
         "median error": "of one side",
         "standard deviation between trainings": "of the difference, between the trainings of a unit with "
@@ -136,6 +149,13 @@ QUANTITIES = {
         "error": "of one side in one unit",
         "conditional mean difference": "across subjects, over subjects given these trained networks; its p "
         "enters no correction",
+    },
+    "likelihood": {
+        "mean nll difference": "negative log-likelihood of b less that of a, mean over units; not tested",
+        "mean nll": "of one side",
+        "mean temperature": "of one side, where rates are chosen: fitted to the validation trials of its "
+        "inner fits, from 0.1 to 10",
+        "mean scaled nll": "of one side after scaling by that temperature",
     },
     "curve": {
         "median error": "of every predictor of one seed, and of baselines, over subjects (Figure 4)",
@@ -150,6 +170,10 @@ QUANTITIES = {
     "ensemble": {
         "mean error": "when N fits and M snapshots of each are averaged (Figure 3, Table 2)",
         "median test trials": "of a unit",
+        "independent networks by error": "how many independently seeded networks of the same schedule and "
+        "rate, averaged, have the error of one fit's snapshots; interpolated, with a bootstrap interval; "
+        "infinite: more than there are seeds",
+        "independent networks by likelihood": "the same for the negative log-likelihood",
     },
     "anytime": {
         "area": "under the error of one side over log2 epochs, mean",

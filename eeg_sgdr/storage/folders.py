@@ -40,6 +40,8 @@ class Study:
         self.comparison_record = root / "comparison.json"
         self.figure4 = (root / "figure4.svg", root / "figure4.png")
         self.report = root / "report.html"
+        self.power = root / "power.csv"
+        self.power_figure = root / "power.svg"
 
     def subject(self, label: str) -> "SubjectFolder":
         """The folder of a subject; digits are padded to three."""

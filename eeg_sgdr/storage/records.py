@@ -133,7 +133,8 @@ class _Environment(Record):
 
 class _Evaluation(Record):
     fingerprint: str
-    surface: list[float | None]
+    # Pairs of errors and negative log-likelihoods; of errors alone where an earlier version wrote it.
+    surface: list[tuple[float, float] | float | None]
     last_loss: dict[str, float]
     seconds: dict[str, float]
     sha256: dict[str, str]

@@ -141,7 +141,7 @@ def test_what_has_changed_is_evaluated_again(change, root, evaluated):
     results = Results(root)
     for subject in results.subjects:
         stored_now = read_stored(subject, results.settings, subject.done, {})
-        table = tables.evaluation(subject, results.settings, stored_now)
+        table = tables.evaluation(subject, results.settings, stored_now, {})
         assert subject.folder.evaluation.read_bytes() == files.csv_bytes(table)
 
 

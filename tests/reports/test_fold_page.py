@@ -150,7 +150,7 @@ def test_the_study_counts_folds_and_then_people(tmp_path):
     text = visible(html)
     assert (
         "Of 2 folds, 2 better, 0 equal, 0 worse (given these trained networks, of 4 subjects, 2 better, 1 "
-        "equal, 1 worse). So this study does not tell them apart" in text
+        "equal, 1 worse). Verdict: undecided (neither a difference nor equivalence within 1 point is" in text
     )
     assert "1 3, 10" not in text
     assert "How many train 1 1, 2 2 2 2 3, 10 2 2" in words(html)

@@ -1,6 +1,7 @@
 """What comparisons took: sums over the trainings of a predictor, prediction times the networks averaged."""
 
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -36,25 +37,29 @@ def root(tmp_path):
     return tmp_path
 
 
+def cells(root):
+    """Rows of the table as texts."""
+    body = re.findall(r"<tr>(.*?)</tr>", timings(Results(root)), re.DOTALL)[1:]
+    return [re.findall(r"<td.*?>(.*?)</td>", row) for row in body]
+
+
 def test_training_and_predicting_of_both_sides(root):
-    meaning, *sentences = timings(Results(root))
-    assert "times the number of networks averaged" in meaning
-    assert sentences == [
+    assert "times the number of networks averaged" in timings(Results(root))
+    assert cells(root) == [
         # 15 and 3 epochs: 15, 45 and 15 s, and 3, 9 and 3 s; 1, 3 and 1 ms.
-        "one against one: 25.00 s against 5.00 s of training, 1.67 ms against 1.67 ms to predict a trial.",
+        ["one against one", "25.00 s : 5.00 s", "none", "1.67 ms : 1.67 ms"],
         # Both rates together, two snapshots of each.
-        "many against the baseline: 60.00 s against 0.25 s of training, 8.00 ms against 4.00 ms to predict a "
-        "trial.",
+        ["many against the baseline", "60.00 s : 0.25 s", "none", "8.00 ms : 4.00 ms"],
     ]
 
 
 def test_what_folders_made_before_do_not_hold_was_not_measured(root):
     edit_fits(root, seconds=12.5)
-    _, one, many = timings(Results(root))
-    assert "5.00 s of training, not measured against not measured to predict a trial." in one
-    assert "60.00 s against 12.50 s of training" in many
+    one, many = cells(root)
+    assert one[1:] == ["25.00 s : 5.00 s", "none", "not measured : not measured"]
+    assert many[1] == "60.00 s : 12.50 s"
 
 
 def test_without_both_sides_nothing_is_said(root):
     edit_fits(root, state="failed", why="it did")
-    assert timings(Results(root)) == []
+    assert timings(Results(root)) == ""

@@ -178,6 +178,8 @@ def test_default_comparisons_are_at_equal_epochs():
         [("restarts", "cycles", "each", None, 1), ("restarts", "single", "each", None, 1)],
         [("restarts", "cycles", "all", None, 1), ("step", "single", "all", 31, 1)],
         [("restarts", "cycles", "all", None, 1), ("step", "single", "all", 31, 2)],
+        [("restarts", "cycles", "all", None, 1), ("restarts", "single", "all", None, 1)],
+        [("restarts", "averaged", "all", None, 1), ("restarts", "single", "all", None, 1)],
         [("restarts", "cycles", "each", None, 1), ("baseline", "single", "each", None, 1)],
     ]
 
@@ -214,6 +216,8 @@ def test_every_warm_restarts_arm_has_its_default_comparisons():
         ("restarts", "restarts", "restarts", None),
         ("restarts", "restarts", "step", 31),
         ("restarts", "restarts", "step", 31),  # at equal numbers of networks: long averages but one
+        ("restarts", "restarts", "restarts", None),  # what averaging brings, at all rates
+        ("restarts", "restarts", "restarts", None),
         ("restarts", "restarts", "baseline", None),
         ("long", "long", "step", 30),
         ("long", "long", "long", None),

@@ -87,6 +87,16 @@ def ticks_apart(epochs: Sequence[int]) -> list[int]:
     return kept[::-1]
 
 
+def wrapped(text: str) -> str:
+    """A title broken into lines that fit its panel."""
+    lines = [""]
+    for word in text.split():
+        if len(lines[-1]) + len(word) > 34:
+            lines.append("")
+        lines[-1] += f"{' ' if lines[-1] else ''}{word}"
+    return "\n".join(lines)
+
+
 def legend(figure: Figure, handles: Mapping[str, Any]) -> None:
     """A legend below the axes, in as many columns as fit, four at most."""
     # matplotlib leaves out labels that begin with an underscore.

@@ -28,6 +28,7 @@ from eeg_sgdr.reports.figures.canvas import (
     plain_numbers,
     style,
     ticks_apart,
+    wrapped,
 )
 from eeg_sgdr.reports.wording import rates_title
 from eeg_sgdr.settings import BASELINES, Settings, plan
@@ -234,7 +235,7 @@ def slopes(pairs: Mapping[str, Pairs], unit: str = "subject") -> Figure:
             [0, 1], means, color="black", linewidth=2.5, marker="s", markersize=6
         )
         panel.set_xticks([0, 1], [pair.b, pair.a])
-        panel.set(xlim=(-0.4, 1.4), title=_wrapped(name))
+        panel.set(xlim=(-0.4, 1.4), title=wrapped(name))
     axes[0].set_ylim(bottom=0)
     label_rows(axes, "Test error (%)")
     legend(figure, handles)
@@ -249,13 +250,3 @@ def _slope_style(difference: float) -> tuple[str, str, str]:
         if difference < 0
         else (COLOURS[1], "--", "the right is worse")
     )
-
-
-def _wrapped(text: str) -> str:
-    """A title broken into lines that fit its panel."""
-    lines = [""]
-    for word in text.split():
-        if len(lines[-1]) + len(word) > 34:
-            lines.append("")
-        lines[-1] += f"{' ' if lines[-1] else ''}{word}"
-    return "\n".join(lines)
