@@ -69,10 +69,15 @@ def build(compiler: str, folder: Path) -> list[Path]:
 
 
 def build_here(compiler: str) -> list[Path]:
-    """Replace the libraries beside the sources."""
-    for library in FOLDER.glob("*.so"):
-        library.unlink()
-    return build(compiler, FOLDER) if compiler != "none" else []
+    """Replace the libraries beside the sources, each at once: fits that begin meanwhile find one."""
+    libraries: list[Path] = []
+    try:
+        if compiler != "none":
+            libraries = build(compiler, FOLDER)
+        return libraries
+    finally:
+        for library in {*FOLDER.glob("*.so")} - {*libraries}:
+            library.unlink()
 
 
 class KernelBuildHook(BuildHookInterface):

@@ -15,7 +15,8 @@ from eeg_sgdr import settings as config
 from eeg_sgdr.data.sources import Recording
 
 DATA = os.environ.get("EEG_SGDR_TEST_DATA")
-KERNELS = list(Path(eeg_sgdr.__file__).parent.glob("networks/fast/*.so"))
+KERNEL_FOLDER = Path(eeg_sgdr.__file__).parent / "networks" / "fast"
+KERNELS = {path: path.stat().st_mtime_ns for path in KERNEL_FOLDER.glob("*.so")}
 N_DESELECTED = pytest.StashKey[int]()
 
 # The same cases in every run, so that a change is judged by the change. To look for new ones:
@@ -46,6 +47,12 @@ def pytest_report_collectionfinish(config):
         "eegbci.load_data(1, range(3, 15), path='FOLDER', update_path=False)\"; "
         "then set EEG_SGDR_TEST_DATA=FOLDER."
     )
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say why tests of equal bits fail where a process has loaded a kernel, and others load its successor."""
+    if {path: path.stat().st_mtime_ns for path in KERNEL_FOLDER.glob("*.so")} != KERNELS:
+        terminalreporter.write_line("The compiled kernels were built anew meanwhile: run the tests again.")
 
 
 @pytest.fixture

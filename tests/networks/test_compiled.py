@@ -1,8 +1,11 @@
 """Compiled kernels equal braindecode's loss and gradients, as each kind of processor that this one can be."""
 
 import copy
+import importlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -193,6 +196,20 @@ def test_the_same_bits_from_threads_at_once():
             assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
+@pytest.mark.parametrize("capability", CAPABILITIES)
+@pytest.mark.parametrize("shape", [DEMO, EEGMMIDB], ids=["dense", "trial-wise"])
+def test_the_same_bits_whatever_the_memory_held_and_wherever_it_lies(capability, shape):
+    forward, windows, labels = make(capability, **shape)
+    prepared, crops = forward.prepare(windows), torch.tensor([3, 0, 5, 2, 1])
+    moved = torch.empty(prepared.numel() + 1)[1:].view(prepared.shape).copy_(prepared)
+    results = []
+    for spectra in (prepared, moved):
+        forward._workspace.fill_(255)  # NaN, once there is a workspace
+        loss = forward.loss(spectra, crops, labels[crops], 5)
+        results.append([loss.detach(), *torch.autograd.grad(loss, list(forward.module.parameters()))])
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
 def test_crops_and_labels_that_do_not_exist():
     forward, windows, _ = make(HERE, **EEGMMIDB)
     prepared = forward.prepare(windows)
@@ -232,3 +249,20 @@ def test_a_library_of_another_source_is_refused(tmp_path, monkeypatch):
     (tmp_path / name).unlink()
     assert kernels.find("shallow", torch.float32) is None
     assert kernels.missing()
+
+
+def test_only_an_editable_installation_changes_the_libraries_of_a_clone(tmp_path, monkeypatch):
+    """Studies may be training in it, each fit with the library that is there when it begins."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])
+    hatch_build = importlib.import_module("hatch_build")
+    monkeypatch.setattr(hatch_build, "FOLDER", tmp_path)
+    monkeypatch.setenv("EEG_SGDR_KERNELS", "none")
+    hook = object.__new__(hatch_build.KernelBuildHook)
+    monkeypatch.setattr(type(hook), "target_name", "wheel", raising=False)
+    monkeypatch.setattr(type(hook), "app", Mock(), raising=False)
+    library = tmp_path / "shallow_avx2_float32.so"
+    library.write_bytes(b"")
+    for version, there in (("standard", True), ("editable", False)):
+        hook.initialize(version, {})
+        hook.finalize(version, {}, "")
+        assert library.exists() == there
