@@ -12,6 +12,7 @@ import pandas as pd
 
 from eeg_sgdr.data.trials import make_trials
 from eeg_sgdr.data.validation import split_seed, validation_trials
+from eeg_sgdr.data.windows import window
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.jobs.submit import processes
 from eeg_sgdr.jobs.units import Unit
@@ -89,6 +90,26 @@ def prepared_shapes(unit: Unit) -> dict[Unit, Shape]:
     n_classes = len(trials.info["classes"])
     shape = Shape(n_train, n_test, n_channels, n_samples, n_classes, trials.info["sfreq"])
     return {unit: shape, **_inner_shape(unit, shape, table)}
+
+
+def assumed_shapes(unit: Unit, n_train: int, n_test: int) -> dict[Unit, Shape]:
+    """Shapes from the configuration, and from numbers of training and test trials of a subject.
+
+    Fits by which rates are chosen are taken to have all training trials, too. Raises `UserError` if sensors
+    and rate are those of the recordings.
+    """
+    config = unit.settings.preprocessing
+    if config.sensors is None or config.resample_hz is None:
+        raise UserError(
+            "--assume-trials: without recordings the shape of windows is not known; name "
+            "preprocessing.sensors and preprocessing.resample_hz."
+        )
+    if unit.fold:
+        n_train, n_test = n_train * len(unit.fold.train), n_test * len(unit.fold.test)
+    start, stop = window(config, config.resample_hz)
+    n_classes = len(unit.settings.recordings.classes)
+    shape = Shape(n_train, n_test, len(config.sensors), stop - start, n_classes, config.resample_hz)
+    return {of: shape for of in (unit, unit.inner) if of}
 
 
 def _inner_shape(unit: Unit, shape: Shape, table: pd.DataFrame) -> dict[Unit, Shape]:
@@ -191,10 +212,12 @@ def elapsed(seconds: Iterable[Sequence[float]], n_at_a_time: int) -> float:
     return max(free)
 
 
-def forecast(units: Sequence[Unit], jobs: int | None) -> Iterator[str]:
+def forecast(units: Sequence[Unit], jobs: int | None, trials: tuple[int, int] | None = None) -> Iterator[str]:
     """Yield lines on what a run would train and how long it would take; nothing is written.
 
-    Raises `UserError` if recordings would have to be downloaded, or do not fit the configuration.
+    ``trials`` are a subject's numbers of training and test trials, to be assumed where its recordings would
+    have to be downloaded. Raises `UserError` if these are missing, or if recordings do not fit the
+    configuration.
     """
     yield "Dry run: nothing is written or trained."
     settings = units[0].settings
@@ -208,12 +231,16 @@ def forecast(units: Sequence[Unit], jobs: int | None) -> Iterator[str]:
     shapes = {of: shape for unit in units for of, shape in stored_shapes(unit).items()}
     known = {of: shapes[of] for of in (lacking[0], lacking[0].inner) if of in shapes}
     known = known or prepared_shapes(lacking[0])
+    if trials and not known:
+        known = assumed_shapes(lacking[0], *trials)
+        yield "Recordings are not here: numbers of trials are those of --assume-trials."
     if not known:
         yield from _table(missing, settings, {})
         yield from _others(units)
         raise UserError(
             f"Updates and time are not known: they depend on the trials of {_named(lacking[:1])}, whose "
-            "recordings are not here, and a dry run downloads nothing; download them, then ask again."
+            "recordings are not here, and a dry run downloads nothing; download them, or give "
+            "--assume-trials with a subject's numbers of training and test trials."
         )
     assumed = [unit for unit in lacking[1:] if unit not in shapes]
     first_shape = known[lacking[0]]

@@ -70,6 +70,13 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="say what would be trained, and how long it would take here; write nothing",
     )
+    options.add_argument(
+        "--assume-trials",
+        nargs=2,
+        type=int,
+        metavar=("TRAIN", "TEST"),
+        help="with --dry-run: a subject's numbers of trials where its recordings are not here yet",
+    )
     options.add_argument("--debug", action="store_true", help="show tracebacks")
     return options
 
@@ -95,6 +102,8 @@ def _run(options: argparse.Namespace) -> int:
 
     if options.jobs is not None and not 1 <= options.jobs <= config.MAX_JOBS:
         raise UserError(f"--jobs {options.jobs}: must be at least 1 and at most {config.MAX_JOBS}.")
+    if options.assume_trials and (not options.dry_run or min(options.assume_trials) < 1):
+        raise UserError("--assume-trials: takes two numbers of at least 1, beside --dry-run.")
     overrides = [
         f"compute.{name}={value}"
         for name, value in (("backend", options.backend), ("dask_address", options.dask_address))
@@ -126,7 +135,7 @@ def _run(options: argparse.Namespace) -> int:
         from eeg_sgdr.dry_run import forecast
 
         with interrupts.raise_on_signals():
-            for line in forecast(units, options.jobs):
+            for line in forecast(units, options.jobs, options.assume_trials):
                 print(line, flush=True)
         return 0
     from eeg_sgdr import pipeline

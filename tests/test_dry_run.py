@@ -1,6 +1,7 @@
 """--dry-run: costs against numbers written out by hand, what it prints, and that it writes nothing."""
 
 import re
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -12,6 +13,7 @@ from eeg_sgdr import dry_run
 from eeg_sgdr import settings as config
 from eeg_sgdr.compat import import_braindecode
 from eeg_sgdr.data.sources import open_source
+from eeg_sgdr.data.splits import Fold
 from eeg_sgdr.dry_run import Shape, Timing
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.jobs.units import Unit
@@ -218,7 +220,34 @@ def test_recordings_that_would_be_downloaded_are_not(tmp_path, monkeypatch, caps
     told = capsys.readouterr()
     assert told.out.splitlines()[4] == "in all              8      0        8             168"
     assert told.err.startswith("Updates and time are not known: they depend on the trials of subject 7")
+    assumed = [
+        "--config",
+        "physionet_left_right",
+        "--subject",
+        "7",
+        "--dry-run",
+        "--assume-trials",
+        "30",
+        "15",
+    ]
+    assert main(assumed) == 2
+    assert "shape of windows is not known; name preprocessing.sensors" in capsys.readouterr().err
+    few = ["preprocessing.sensors=[C3,Cz,C4]", "preprocessing.resample_hz=100"]
+    assert main([*assumed, *(word for change in few for word in ("--set", change))]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "Recordings are not here: numbers of trials are those of --assume-trials."
+    # 30 crops in batches of 7: four updates an epoch.
+    assert lines[5] == "in all              8      0        8             168              672"
+    assert lines[7].startswith("Subject 7: 30 training trials of 1 crop, 7 crops an update, so 4 updates an")
+    assert lines[9].startswith("Estimated time: ")
     assert not list(tmp_path.iterdir())
+
+
+def test_assumed_trials_are_of_a_subject(tmp_path):
+    settings = config.validate({**SMALL, "split": {"by": "subject", "folds": 2}}, "test")
+    fold = replace(unit(tmp_path, settings, "1"), fold=Fold("1", ("01", "02", "03"), ("04", "05")))
+    (shape,) = dry_run.assumed_shapes(fold, 20, 10).values()
+    assert shape == Shape(n_train=60, n_test=20, n_channels=3, n_samples=450, n_classes=4, sfreq=100.0)
 
 
 @pytest.mark.recordings

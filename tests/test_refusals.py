@@ -209,6 +209,9 @@ CASES = {
     "no test runs": Case("split.test ... at least 1", settings={"split.test": []}),
     "override without value": Case("--set training.batch_size ... write it as", "--set training.batch_size"),
     "no process": Case("--jobs 0 ... at least 1", "--jobs 0"),
+    "trials assumed of no dry run": Case(
+        "--assume-trials: takes two numbers of at least 1 ... --dry-run", "--assume-trials 880 160"
+    ),
     "too many processes": Case("--jobs 100000: must be at least 1 and at most 1024", "--jobs 100000"),
     "number is true": Case("training.batch_size: must be a number, not true",
         settings={"training.batch_size": True}),
