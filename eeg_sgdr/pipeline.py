@@ -15,7 +15,7 @@ from eeg_sgdr.parallel.progress import Progress, say
 from eeg_sgdr.parallel.workers import Pool, local_pool
 from eeg_sgdr.settings import Settings, plan
 from eeg_sgdr.settings.plan import FitKey
-from eeg_sgdr.storage import files, provenance, records
+from eeg_sgdr.storage import files, provenance, records, study_plan
 from eeg_sgdr.storage.folders import Study
 from eeg_sgdr.storage.results import Results, Subject, load_results
 
@@ -57,7 +57,9 @@ def train(units: Sequence[Unit], study: Study, n_jobs: int | None, debug: bool) 
             with collect_errors(problems, debug):
                 check(unit, pool)
                 # Not before a first unit has passed its checks: a refused run writes nothing.
-                recorded = recorded or record_settings(settings, study)
+                if not recorded:
+                    study_plan.record(unit.study_plan, study)
+                    recorded = record_settings(settings, study)
                 warn_of_rejections(unit)
                 write_trials(unit)
                 if unit.inner:

@@ -20,10 +20,14 @@ from eeg_sgdr.parallel import workers
 from eeg_sgdr.parallel.workers import Pool
 from eeg_sgdr.settings import Baseline, Settings, SubjectSplit, plan
 from eeg_sgdr.settings.plan import FitKey
-from eeg_sgdr.settings.types import is_number
+from eeg_sgdr.settings.types import is_number, label_value
 from eeg_sgdr.storage import files, integrity, records
 from eeg_sgdr.storage.folders import FitFolder, Study, SubjectFolder
 from eeg_sgdr.storage.results import Subject, chosen_rates
+from eeg_sgdr.storage.study_plan import StudyPlan, planned
+
+#: Most subjects that a plan lists.
+MOST_NAMED = 100_000
 
 
 @dataclass(eq=False)
@@ -39,6 +43,8 @@ class Unit:
     source: Source
     settings: Settings
     folder: SubjectFolder
+    #: What its study sets out to compare.
+    study_plan: StudyPlan
     #: Fits that another process is making.
     others: list[FitKey] = field(default_factory=list)
     #: Error of a fit, after which pending fits of the unit are cancelled.
@@ -127,12 +133,22 @@ def open_units(
             raise UserError("--fold: there are folds only with split.by subject; choose with --subject.")
         people = select(subjects, configured, available)
         chosen = dict.fromkeys(people)
+    intended = planned(settings, _named(configured, available))
     recordings = settings.recordings.model_copy(update={"subjects": tuple(people)})
     settings = union_with(study, settings.model_copy(update={"recordings": recordings}))
     return [
-        Unit(label, fold, source, settings, study.fold(label) if fold else study.subject(label))
+        Unit(label, fold, source, settings, study.fold(label) if fold else study.subject(label), intended)
         for label, fold in chosen.items()
     ]
+
+
+def _named(configured: str | Sequence[str], available: list[str]) -> list[str]:
+    """Labels of all subjects that a configuration names, those without recordings yet among them."""
+    words = available if configured == "all" else configured
+    labels = itertools.chain.from_iterable(_range(word, available) for word in words)
+    known = {label_value(label): label for label in available}
+    named = itertools.islice(labels, MOST_NAMED)
+    return list(dict.fromkeys(known.get(label_value(label), label) for label in named))
 
 
 def select(
