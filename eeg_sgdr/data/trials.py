@@ -103,7 +103,10 @@ def _extract_all(
     on_chunk: Callable[[], None],
 ) -> list[RecordingWindows]:
     """Windows of all recordings; UserError if they differ in sampling rate."""
-    calls = [(recording, names, settings, on_chunk) for recording in recordings]
+    calls = [
+        (one.raw, names, settings, f"subject {one.subject}, session {one.session}, run {one.run}", on_chunk)
+        for one in recordings
+    ]
     if n_processes > 1:
         runs = workers.run_all(extract_windows, calls, n_processes)
     else:

@@ -10,7 +10,6 @@ from threadpoolctl import threadpool_limits
 
 from eeg_sgdr.data import filters, quality
 from eeg_sgdr.data.raw import flat_sensors, load_microvolts, no_progress
-from eeg_sgdr.data.sources import Recording
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.settings import Preprocessing, Settings
 
@@ -41,18 +40,18 @@ class RecordingWindows:
 
 
 def extract_windows(
-    recording: Recording,
+    raw: Any,
     names: list[str],
     settings: Settings,
+    where: str,
     on_chunk: Callable[[], None] = no_progress,
 ) -> RecordingWindows:
     """Preprocess one recording and extract its windows of the sensors ``names``.
 
-    ``on_chunk`` is called twice for each chunk: as it is checked and as it is resampled. Raises UserError
-    if the recording does not fit the configuration.
+    ``on_chunk`` is called twice for each chunk: as it is checked and as it is resampled. Raises UserError,
+    about ``where``, if the recording does not fit the configuration.
     """
-    where = f"subject {recording.subject}, session {recording.session}, run {recording.run}"
-    config, raw = settings.preprocessing, recording.raw
+    config = settings.preprocessing
     flat = [name for name in flat_sensors(raw, where, on_chunk) if name in names]
     if len(flat) == len(names):
         raise UserError(
