@@ -5,7 +5,7 @@ from html import unescape
 
 import numpy as np
 
-MADE = re.compile(r'<p id="made">.*?</p>', re.DOTALL)
+MADE = re.compile(r'<div id="made">.*?</div>', re.DOTALL)
 MARKED = re.compile(
     r'<data value="([^"]*)" data-row="(\d+)" data-column="(\w+)" title="[^"]*">([^<]*)</data>'
 )
