@@ -13,9 +13,10 @@ import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 
+from eeg_sgdr.data.quality import OUTSIDE
 from eeg_sgdr.data.raw import eeg_sensors
 from eeg_sgdr.data.sources.channels import amplitude
-from eeg_sgdr.data.windows import OUTSIDE, RecordingWindows, extract_windows
+from eeg_sgdr.data.windows import RecordingWindows, extract_windows
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.estimators import inputs
 from eeg_sgdr.evaluation.predictors import Predictor, members_at

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from eeg_sgdr.data.filters import NOTCH_QUALITY
-from eeg_sgdr.data.quality import rejection_warning
+from eeg_sgdr.data.quality import lacking_class, rejection_warning
 from eeg_sgdr.networks.patterns import READERS
 from eeg_sgdr.reports.wording import counted, enumerated, schedule_name, versions
 from eeg_sgdr.schedules import n_averaged
@@ -330,6 +330,8 @@ def question(settings: Settings) -> list[str]:
 def recording_warnings(subject: Subject) -> list[str]:
     """Warnings about the recordings: few trials, or simulated ones."""
     texts = []
+    if sentence := lacking_class(subject.trials, subject.data["classes"]):
+        texts.append(f"Nothing can be trained: {sentence}")
     if sentence := rejection_warning(subject.trials):
         texts.append(f"Few trials are left: {sentence}")
     if subject.data["simulated"]:
