@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
-from eeg_sgdr.data.quality import rejection_warning
+from eeg_sgdr.data.quality import lacking_class, rejection_warning
 from eeg_sgdr.errors import FatalError, UserError
 from eeg_sgdr.evaluation import stored
 from eeg_sgdr.evaluation.predictors import to_average
@@ -81,7 +81,7 @@ def train(units: Sequence[Unit], study: Study, n_jobs: int | None, debug: bool) 
 
 def describe_recordings(units: Sequence[Unit], study: Study, debug: bool) -> list[str]:
     """Prepare, check and report the recordings of a study; returns the errors as sentences."""
-    from eeg_sgdr.reports.data import data_report
+    from eeg_sgdr.reports.data import amplitudes, data_report
 
     recorded = None
     problems: list[str] = []
@@ -93,7 +93,11 @@ def describe_recordings(units: Sequence[Unit], study: Study, debug: bool) -> lis
             warn_of_rejections(unit)
             if not unit.subject.done:  # the report of fits includes that of data
                 data_report(Results(study.root), unit.subject)
+            if sentence := amplitudes(unit.subject):
+                say(f"{unit.trials.title}: {sentence}", sys.stderr)
             print(unit.folder.report)
+            if sentence := lacking_class(unit.trials.table, unit.trials.info["classes"]):
+                problems.append(sentence)
     return problems
 
 

@@ -25,7 +25,7 @@ from eeg_sgdr.storage import columns, integrity, records
 from eeg_sgdr.storage.files import clean, lock, write_array, write_csv, write_json, write_npz
 
 #: Version of the cache's entries; entries of another version are made again.
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 
 #: Keys of data.json that must be equal for one network to read all subjects.
 COMMON_KEYS = ("sensors", "sfreq", "window_samples", "classes")
@@ -282,20 +282,23 @@ class FoldTrials:
 
     @cached_property
     def summary(self) -> dict[str, np.ndarray]:
-        """See `Trials.summary`; means over the training subjects, each training trial of equal weight."""
+        """See `Trials.summary`; means over the training subjects, each training trial of equal weight.
+
+        Of peak-to-peak amplitudes, medians.
+        """
         summaries = [self.subjects[label].summary for label in self.fold.train]
         labels = [np.asarray(self.subjects[label].array("y_train")) for label in self.fold.train]
         n_trials = np.array([np.bincount(y, minlength=len(self.info["classes"])) for y in labels])
         spectra = np.stack([summary["spectra"] for summary in summaries])
         covariances = np.stack([summary["covariance"] for summary in summaries])
-        by_class = [
-            np.average(spectra[:, k], axis=0, weights=n_trials[:, k]) for k in range(n_trials.shape[1])
-        ]
+        by_class = [_weighted_mean(spectra[:, k], n_trials[:, k]) for k in range(n_trials.shape[1])]
+        heights = pd.DataFrame([summary["peak_to_peak"] for summary in summaries])
         return {
             "positions": summaries[0]["positions"],
+            "peak_to_peak": heights.median().to_numpy(),
             "frequencies": summaries[0]["frequencies"],
             "spectra": np.stack(by_class).astype(np.float32),
-            "covariance": np.average(covariances, axis=0, weights=n_trials.sum(axis=1)),
+            "covariance": _weighted_mean(covariances, n_trials.sum(axis=1)),
         }
 
     @cached_property
@@ -303,6 +306,14 @@ class FoldTrials:
         """Number of each subject's first trial in the fold's table."""
         lengths = [len(trials.table) for trials in self.subjects.values()]
         return dict(zip(self.subjects, np.cumsum([0, *lengths[:-1]]).tolist(), strict=True))
+
+
+def _weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Mean over the first axis, of what has weight; NaN if nothing has."""
+    has_weight = weights > 0
+    if not has_weight.any():
+        return np.full(values.shape[1:], np.nan)
+    return np.average(values[has_weight], axis=0, weights=weights[has_weight])
 
 
 def prepare_fold(fold: Fold, source: Source, settings: Settings, data_dir: Path) -> FoldTrials:

@@ -9,6 +9,7 @@ from typing import Any
 
 from eeg_sgdr import settings as config
 from eeg_sgdr.data.cache import Trials, prepare, prepare_fold
+from eeg_sgdr.data.quality import lacking_class
 from eeg_sgdr.data.sources import Source, find_label, open_source
 from eeg_sgdr.data.splits import Fold, folds
 from eeg_sgdr.data.validation import InnerTrials, split_seed
@@ -208,6 +209,8 @@ def _check_fingerprint(content: dict[str, Any], expected: str, folder: FitFolder
 
 def check(unit: Unit, pool: Pool) -> None:
     """Refuse a unit with damaged or incompatible results, or that cannot be trained, before writing."""
+    if sentence := lacking_class(unit.trials.table, unit.trials.info["classes"]):
+        raise UserError(f"{sentence} --only data reports amplitudes.")
     if unit.inner:
         check(unit.inner, pool)
     check_same(unit)
