@@ -1,8 +1,10 @@
 """The whole configuration, and defaults that depend on several sections."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Literal
 
+from platformdirs import user_cache_path
 from pydantic import Field, model_validator
 
 from eeg_sgdr.schedules import n_averaged
@@ -35,8 +37,10 @@ class Compute(Model):
         Fits trained in lock-step on a GPU.
     checkpoint_minutes : float
         Between checkpoints of a fit under way; the ends of its cycles are kept anyway.
-    data_dir : str
-        Where downloads and simulated recordings are kept.
+    data_dir : str, optional
+        Where downloads, simulated recordings and prepared trials are kept. null: ``data`` in a clone of the
+        program, and where an earlier version has kept them there; elsewhere the user's cache folder
+        (``~/.cache/eeg_sgdr`` on Linux).
     backend : "local" or "dask"
         Workers: processes of this machine, or those of a Dask cluster.
     dask_address : str, optional
@@ -46,9 +50,18 @@ class Compute(Model):
     jobs: Annotated[Integer, Field(ge=1, le=MAX_JOBS)] | None = None
     stack: Annotated[Integer, Field(ge=1, le=10_000)] = 32
     checkpoint_minutes: Annotated[Number, Field(ge=0, le=525_600)] = 3.0
-    data_dir: str = "data"
+    data_dir: str | None = None
     backend: Literal["local", "dask"] = "local"
     dask_address: str | None = None
+
+    @property
+    def data_folder(self) -> Path:
+        """The folder ``data_dir``, or its default in the current folder."""
+        if self.data_dir is not None:
+            return Path(self.data_dir)
+        if Path("data/cache").is_dir() or Path("eeg_sgdr/__init__.py").is_file():
+            return Path("data")
+        return user_cache_path("eeg_sgdr", appauthor=False)
 
 
 class Settings(Model):
