@@ -209,7 +209,7 @@ def _pool(settings: Settings, out: Path, n_jobs: int | None, n_units: int) -> Ab
     if compute.backend == "dask":
         from eeg_sgdr.parallel.dask import dask_pool
 
-        return dask_pool(compute.dask_address, [out, Path(compute.data_dir)])
+        return dask_pool(compute.dask_address, [out, compute.data_folder])
     # All processes start at once: no more than there are fits and baselines.
     n_calls = n_units * (len(plan.fits(settings)) + 1)
     return local_pool(min(processes(settings, n_jobs or compute.jobs), n_calls), gpus(settings))
@@ -217,4 +217,4 @@ def _pool(settings: Settings, out: Path, n_jobs: int | None, n_units: int) -> Ab
 
 def _shared_folder(settings: Settings) -> Path | None:
     """A folder that all workers of a cluster see; None on one machine."""
-    return Path(settings.compute.data_dir) if settings.compute.backend == "dask" else None
+    return settings.compute.data_folder if settings.compute.backend == "dask" else None

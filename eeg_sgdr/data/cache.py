@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -18,7 +19,7 @@ from eeg_sgdr.data.sources import Recording, Source, require_file
 from eeg_sgdr.data.splits import Fold
 from eeg_sgdr.errors import UserError, in_words
 from eeg_sgdr.parallel import workers
-from eeg_sgdr.parallel.progress import Progress, tick
+from eeg_sgdr.parallel.progress import Progress, say, tick
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.settings.types import label_order
 from eeg_sgdr.storage import columns, integrity, records
@@ -114,6 +115,12 @@ def prepare(source: Source, subject: str, settings: Settings, data_dir: Path) ->
     Raises UserError if the recordings are not available, or do not fit the configuration.
     """
     cache = data_dir / "cache"
+    if not cache.exists():
+        say(
+            f"{data_dir.resolve()}: downloads, simulated recordings and prepared trials are kept here; "
+            "compute.data_dir names another folder.",
+            sys.stderr,
+        )
     files = _file_hashes(source.files(subject), cache)
     fingerprint = config.fingerprint(
         {"settings": config.data_settings(settings), "subject": subject, "files": files}

@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from eeg_sgdr import settings as config
@@ -69,7 +68,7 @@ class Unit:
             choice = self.outer.settings.training.rate_choice
             assert choice
             return InnerTrials(self.outer.trials, choice.validation, split_seed(self.outer.settings))
-        data_dir = Path(self.settings.compute.data_dir)
+        data_dir = self.settings.compute.data_folder
         if self.fold:
             return prepare_fold(self.fold, self.source, self.settings, data_dir)
         return prepare(self.source, self.label, self.settings, data_dir)
@@ -117,7 +116,7 @@ def open_units(
     fold_numbers: Sequence[str] | None = None,
 ) -> list[Unit]:
     """Units selected by the arguments of --subject and --fold; their settings include the folder's lists."""
-    source = open_source(settings.recordings, Path(settings.compute.data_dir))
+    source = open_source(settings.recordings, settings.compute.data_folder)
     configured, available = settings.recordings.subjects, source.subjects()
     chosen: dict[str, Fold | None]
     if isinstance(settings.split, SubjectSplit):
