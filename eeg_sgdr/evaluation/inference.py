@@ -45,8 +45,7 @@ def hypothesis_tests(
 ) -> list[Row]:
     """Rows of every comparison of the configuration; nothing else is tested.
 
-    Nor is what came later than the study's plan: a comparison, another margin or another metric.
-
+    What came later than the study's plan is not, either: a comparison, another margin, another metric.
     Holm's correction is made within each family of tests: the sign-flip tests of the rows "mean difference",
     those of equivalence and, across subjects, the corrected resampled t tests. There, rows over subjects are
     conditional on these trained networks, since errors of subjects that share networks are correlated.
@@ -88,6 +87,8 @@ def hypothesis_tests(
             ]
         else:
             numbers += _new_subject(values, len(values.units))
+        if not is_tested:
+            numbers = [{**row, "p": np.nan} for row in numbers]
         status = "" if plan is None else "yes" if is_tested else "no"
         common = {**_common(settings, one, values), "planned": status}
         rows += [{**common, "family": "tested", "metric": "error", **row} for row in numbers]
