@@ -25,7 +25,6 @@ from scipy import signal
 
 from eeg_sgdr import settings as config
 from eeg_sgdr.compat import import_braindecode
-from eeg_sgdr.data.sources import Recording
 from eeg_sgdr.data.windows import extract_windows
 
 import_braindecode()
@@ -52,9 +51,7 @@ def write(path: Path, minutes: float, n_sensors: int) -> None:
 
 
 def ours(path: Path, settings: config.Settings, names: list[str]) -> np.ndarray:
-    return extract_windows(
-        Recording("1", "0", "1", mne.io.read_raw_fif(path, verbose="error")), names, settings
-    ).x
+    return extract_windows(mne.io.read_raw_fif(path, verbose="error"), names, settings, str(path)).x
 
 
 def theirs(path: Path, names: list[str]) -> np.ndarray:

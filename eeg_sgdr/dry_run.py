@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from eeg_sgdr.data.quality import lacking_class
 from eeg_sgdr.data.trials import make_trials
 from eeg_sgdr.data.validation import split_seed, validation_trials
 from eeg_sgdr.data.windows import window
@@ -59,6 +60,7 @@ def stored_shapes(unit: Unit) -> dict[Unit, Shape]:
     if not (unit.folder.trials.is_file() and unit.folder.data.is_file()):
         return {}
     data, trials = unit.subject.data, unit.subject.trials
+    _check_classes(trials, unit.settings)
     n_of = trials.loc[trials["rejected"] == "", "split"].value_counts()
     start, stop = data["window_samples"]
     shape = Shape(
@@ -84,6 +86,7 @@ def prepared_shapes(unit: Unit) -> dict[Unit, Shape]:
     trials = make_trials(recordings, unit.settings.model_copy(update={"baselines": ()}))
     n_train, n_channels, n_samples = trials.train.x.shape
     n_test, table = len(trials.test.x), trials.table
+    _check_classes(table, unit.settings)
     if unit.fold:
         n_train, n_test = (n_train * len(part) for part in (unit.fold.train, unit.fold.test))
         table = pd.concat([table.assign(subject=label) for label in unit.fold.train], ignore_index=True)
@@ -110,6 +113,11 @@ def assumed_shapes(unit: Unit, n_train: int, n_test: int) -> dict[Unit, Shape]:
     n_classes = len(unit.settings.recordings.classes)
     shape = Shape(n_train, n_test, len(config.sensors), stop - start, n_classes, config.resample_hz)
     return {of: shape for of in (unit, unit.inner) if of}
+
+
+def _check_classes(trials: pd.DataFrame, settings: Settings) -> None:
+    if sentence := lacking_class(trials, list(settings.recordings.classes)):
+        raise UserError(sentence)
 
 
 def _inner_shape(unit: Unit, shape: Shape, table: pd.DataFrame) -> dict[Unit, Shape]:

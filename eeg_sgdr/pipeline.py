@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
-from eeg_sgdr.data.quality import rejection_warning
+from eeg_sgdr.data.quality import lacking_class, rejection_warning
 from eeg_sgdr.errors import FatalError, UserError
 from eeg_sgdr.evaluation import stored
 from eeg_sgdr.evaluation.predictors import to_average
@@ -16,7 +16,7 @@ from eeg_sgdr.parallel.progress import Progress, say
 from eeg_sgdr.parallel.workers import Pool, local_pool
 from eeg_sgdr.settings import Settings, plan
 from eeg_sgdr.settings.plan import FitKey
-from eeg_sgdr.storage import files, provenance, records
+from eeg_sgdr.storage import files, provenance, records, study_plan
 from eeg_sgdr.storage.folders import Study
 from eeg_sgdr.storage.results import Results, Subject, load_results
 
@@ -63,7 +63,9 @@ def train(units: Sequence[Unit], study: Study, n_jobs: int | None, debug: bool) 
             with collect_errors(problems, debug):
                 check(unit, pool)
                 # Not before a first unit has passed its checks: a refused run writes nothing.
-                recorded = recorded or record_settings(settings, study)
+                if not recorded:
+                    study_plan.record(unit.study_plan, study)
+                    recorded = record_settings(settings, study)
                 warn_of_rejections(unit)
                 write_trials(unit)
                 if unit.inner:
@@ -85,7 +87,7 @@ def train(units: Sequence[Unit], study: Study, n_jobs: int | None, debug: bool) 
 
 def describe_recordings(units: Sequence[Unit], study: Study, debug: bool) -> list[str]:
     """Prepare, check and report the recordings of a study; returns the errors as sentences."""
-    from eeg_sgdr.reports.data import data_report
+    from eeg_sgdr.reports.data import amplitudes, data_report
 
     recorded = None
     problems: list[str] = []
@@ -97,7 +99,11 @@ def describe_recordings(units: Sequence[Unit], study: Study, debug: bool) -> lis
             warn_of_rejections(unit)
             if not unit.subject.done:  # the report of fits includes that of data
                 data_report(Results(study.root), unit.subject)
+            if sentence := amplitudes(unit.subject):
+                say(f"{unit.trials.title}: {sentence}", sys.stderr)
             print(unit.folder.report)
+            if sentence := lacking_class(unit.trials.table, unit.trials.info["classes"]):
+                problems.append(sentence)
     return problems
 
 
@@ -221,7 +227,7 @@ def _pool(settings: Settings, out: Path, n_jobs: int | None, n_units: int) -> Ab
     if compute.backend == "dask":
         from eeg_sgdr.parallel.dask import dask_pool
 
-        return dask_pool(compute.dask_address, [out, Path(compute.data_dir)])
+        return dask_pool(compute.dask_address, [out, compute.data_folder])
     # All processes start at once: no more than there are fits and baselines.
     n_calls = n_units * (len(plan.fits(settings)) + 1)
     return local_pool(min(processes(settings, n_jobs or compute.jobs), n_calls), gpus(settings))
@@ -229,4 +235,4 @@ def _pool(settings: Settings, out: Path, n_jobs: int | None, n_units: int) -> Ab
 
 def _shared_folder(settings: Settings) -> Path | None:
     """A folder that all workers of a cluster see; None on one machine."""
-    return Path(settings.compute.data_dir) if settings.compute.backend == "dask" else None
+    return settings.compute.data_folder if settings.compute.backend == "dask" else None

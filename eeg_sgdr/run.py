@@ -128,7 +128,7 @@ def _run(options: argparse.Namespace) -> int:
     if settings.compute.backend == "dask":
         # Its workers run in other folders.
         study = Study(study.root.resolve())
-        here = {"data_dir": str(Path(settings.compute.data_dir).resolve())}
+        here = {"data_dir": str(settings.compute.data_folder.resolve())}
         settings = settings.model_copy(update={"compute": settings.compute.model_copy(update=here)})
     units = open_units(settings, study, options.subject, options.fold)
     if options.dry_run:

@@ -29,6 +29,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tutorial")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        Path("data/cache").mkdir(parents=True)  # so that trials are kept here, not in the user's cache folder
         exec(blocks("tutorial", "python")[0], {})
         Path("lab.yaml").write_text(blocks("tutorial", "yaml")[0])
         changes = [word for change in SHORTER for word in ("--set", change)]

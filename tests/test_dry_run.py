@@ -35,7 +35,7 @@ SMALL = configuration(
 
 
 def unit(root, settings, label="01", source=None):
-    return Unit(label, None, source, settings, folders.Study(root).subject(label))
+    return Unit(label, None, source, settings, folders.Study(root).subject(label), None)
 
 
 def times(root):

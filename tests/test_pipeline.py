@@ -320,6 +320,7 @@ def test_array_calls_and_one_that_compares_equal_one_call(one_call):
     killing.wait(first)
     killing.run(call)
     assert killing.differing(expected, killing.files(folder / "array")) == []
+    assert load_results(folder / "array" / "small").plan.subjects == ("01", "02", "03", "04")
 
 
 SUBJECTS = ("01", "02")
@@ -360,7 +361,7 @@ def test_a_command_with_nothing_to_do_reads_each_fit_twice_and_writes_the_config
         "eeg_sgdr.reports.subject.subject_report",
         lambda results, subject: reported.append((subject.label, len(subject.done))),
     )
-    units = [Unit(label, None, None, settings, study.subject(label)) for label in SUBJECTS]
+    units = [Unit(label, None, None, settings, study.subject(label), None) for label in SUBJECTS]
     for unit in units:
         there = Subject(unit.folder)
         described = {"info": there.data, "table": there.trials, "summary": there.summary}

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -18,14 +19,14 @@ from eeg_sgdr.data.sources import Recording, Source, require_file
 from eeg_sgdr.data.splits import Fold
 from eeg_sgdr.errors import UserError, in_words
 from eeg_sgdr.parallel import workers
-from eeg_sgdr.parallel.progress import Progress, tick
+from eeg_sgdr.parallel.progress import Progress, say, tick
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.settings.types import label_order
 from eeg_sgdr.storage import columns, integrity, records
 from eeg_sgdr.storage.files import clean, lock, write_array, write_csv, write_json, write_npz
 
 #: Version of the cache's entries; entries of another version are made again.
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 
 #: Keys of data.json that must be equal for one network to read all subjects.
 COMMON_KEYS = ("sensors", "sfreq", "window_samples", "classes")
@@ -114,6 +115,12 @@ def prepare(source: Source, subject: str, settings: Settings, data_dir: Path) ->
     Raises UserError if the recordings are not available, or do not fit the configuration.
     """
     cache = data_dir / "cache"
+    if not cache.exists():
+        say(
+            f"{data_dir.resolve()}: downloads, simulated recordings and prepared trials are kept here; "
+            "compute.data_dir names another folder.",
+            sys.stderr,
+        )
     files = _file_hashes(source.files(subject), cache)
     fingerprint = config.fingerprint(
         {"settings": config.data_settings(settings), "subject": subject, "files": files}
@@ -282,20 +289,23 @@ class FoldTrials:
 
     @cached_property
     def summary(self) -> dict[str, np.ndarray]:
-        """See `Trials.summary`; means over the training subjects, each training trial of equal weight."""
+        """See `Trials.summary`; means over the training subjects, each training trial of equal weight.
+
+        Of peak-to-peak amplitudes, medians.
+        """
         summaries = [self.subjects[label].summary for label in self.fold.train]
         labels = [np.asarray(self.subjects[label].array("y_train")) for label in self.fold.train]
         n_trials = np.array([np.bincount(y, minlength=len(self.info["classes"])) for y in labels])
         spectra = np.stack([summary["spectra"] for summary in summaries])
         covariances = np.stack([summary["covariance"] for summary in summaries])
-        by_class = [
-            np.average(spectra[:, k], axis=0, weights=n_trials[:, k]) for k in range(n_trials.shape[1])
-        ]
+        by_class = [_weighted_mean(spectra[:, k], n_trials[:, k]) for k in range(n_trials.shape[1])]
+        heights = pd.DataFrame([summary["peak_to_peak"] for summary in summaries])
         return {
             "positions": summaries[0]["positions"],
+            "peak_to_peak": heights.median().to_numpy(),
             "frequencies": summaries[0]["frequencies"],
             "spectra": np.stack(by_class).astype(np.float32),
-            "covariance": np.average(covariances, axis=0, weights=n_trials.sum(axis=1)),
+            "covariance": _weighted_mean(covariances, n_trials.sum(axis=1)),
         }
 
     @cached_property
@@ -303,6 +313,14 @@ class FoldTrials:
         """Number of each subject's first trial in the fold's table."""
         lengths = [len(trials.table) for trials in self.subjects.values()]
         return dict(zip(self.subjects, np.cumsum([0, *lengths[:-1]]).tolist(), strict=True))
+
+
+def _weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Mean over the first axis, of what has weight; NaN if nothing has."""
+    has_weight = weights > 0
+    if not has_weight.any():
+        return np.full(values.shape[1:], np.nan)
+    return np.average(values[has_weight], axis=0, weights=weights[has_weight])
 
 
 def prepare_fold(fold: Fold, source: Source, settings: Settings, data_dir: Path) -> FoldTrials:

@@ -2,7 +2,7 @@
 
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import mne
@@ -57,20 +57,42 @@ def bridged_sensors(microvolts: np.ndarray, names: list[str], sfreq: float) -> l
 #: Reasons that are followed by the name of a sensor.
 AMPLITUDE, PEAK_TO_PEAK = "amplitude", "peak-to-peak"
 
+#: Reason for rejecting a trial whose window leaves the recording.
+OUTSIDE = "outside recording"
 
-def rejection_reasons(raw: Any, onsets_s: Iterable[float], config: Preprocessing, where: str) -> list[str]:
+
+def extremes(raw: Any, onsets_s: Sequence[float], stop_s: float, where: str) -> np.ndarray:
+    """Lowest and highest value of every EEG sensor from each cue to ``stop_s`` after it, in microvolts.
+
+    Of the recording as it is; shape (n_trials, 2, n_sensors). NaN where nothing of it is in the recording.
+    """
+    names = eeg_sensors(raw)
+    found = np.full((len(onsets_s), 2, len(names)), np.nan)
+    for trial, onset in zip(found, onsets_s, strict=True):
+        first, last = (round(time * raw.info["sfreq"]) for time in (onset, onset + stop_s))
+        first, last = max(first, 0), min(last, raw.n_times)
+        if first < last:
+            volts = read_volts(raw, names, first, last, where)
+            trial[:] = 1e6 * volts.min(axis=1), 1e6 * volts.max(axis=1)
+    return found
+
+
+def rejection_reasons(
+    raw: Any, onsets_s: Sequence[float], trial_extremes: np.ndarray, config: Preprocessing
+) -> list[str]:
     """Why each trial of a recording is rejected ("annotation BAD_blink", "amplitude Fp1"), else "".
 
-    The whole window must be free of annotations that begin with BAD or EDGE. Raw amplitudes count from the
-    cue to the window's end, on all EEG sensors that are not marked as bad: rejected is what reaches
-    ``reject_uv`` in absolute value, or exceeds ``reject_ptp_uv`` from minimum to maximum, as in MNE's
-    ``Epochs(reject=...)``. The reason names the worst sensor. ``onsets_s`` count from the recording's first
-    sample.
+    The whole window must be free of annotations that begin with BAD or EDGE. Amplitudes (see `extremes`)
+    count on all EEG sensors that are not marked as bad: rejected is what reaches ``reject_uv`` in absolute
+    value, or exceeds ``reject_ptp_uv`` from minimum to maximum, as in MNE's ``Epochs(reject=...)``. The
+    reason names the worst sensor. ``onsets_s`` count from the recording's first sample.
     """
-    good = [name for name in eeg_sensors(raw) if name not in raw.info["bads"]]
+    names = eeg_sensors(raw)
+    good = [i for i, name in enumerate(names) if name not in raw.info["bads"]]
+    good_names = [names[i] for i in good]
     return [
-        _bad_annotation(raw, onset, config) or _bad_amplitude(raw, good, onset, config, where)
-        for onset in onsets_s
+        _bad_annotation(raw, onset, config) or _bad_amplitude(good_names, low[good], high[good], config)
+        for onset, (low, high) in zip(onsets_s, trial_extremes, strict=True)
     ]
 
 
@@ -84,20 +106,14 @@ def _bad_annotation(raw: Any, onset: float, config: Preprocessing) -> str:
     return ""
 
 
-def _bad_amplitude(raw: Any, good: list[str], onset: float, config: Preprocessing, where: str) -> str:
-    if not good or (config.reject_uv is None and config.reject_ptp_uv is None):
+def _bad_amplitude(names: list[str], low: np.ndarray, high: np.ndarray, config: Preprocessing) -> str:
+    if not names:
         return ""
-    first, last = (round(time * raw.info["sfreq"]) for time in (onset, onset + config.window_s[1]))
-    first, last = max(first, 0), min(last, raw.n_times)
-    if first >= last:
-        return ""
-    volts = read_volts(raw, good, first, last, where)
-    low, high = 1e6 * volts.min(axis=1), 1e6 * volts.max(axis=1)
     peaks, heights = np.maximum(-low, high), high - low
     if config.reject_uv is not None and peaks.max() >= config.reject_uv:
-        return f"{AMPLITUDE} {good[int(peaks.argmax())]}"
+        return f"{AMPLITUDE} {names[int(peaks.argmax())]}"
     if config.reject_ptp_uv is not None and heights.max() > config.reject_ptp_uv:
-        return f"{PEAK_TO_PEAK} {good[int(heights.argmax())]}"
+        return f"{PEAK_TO_PEAK} {names[int(heights.argmax())]}"
     return ""
 
 
@@ -109,6 +125,24 @@ def describe_worst_sensor(reasons: Sequence[str]) -> str:
         return ""
     sensor, n = min(counts.items(), key=lambda item: (-item[1], item[0]))
     return f"{n} of them for sensor {sensor}"
+
+
+def lacking_class(trials: pd.DataFrame, classes: Sequence[str]) -> str:
+    """A sentence about the first class of which a subject has no trial to train on, or test; else empty."""
+    for (subject, part), table in trials.groupby(["subject", "split"], sort=False):
+        for name in classes:
+            reasons = table.loc[table["class"] == name, "rejected"]
+            if (reasons != "").all():
+                outside = int((reasons == OUTSIDE).sum())
+                why = [f"all {len(reasons)} were rejected" if len(reasons) else "there are none"]
+                why += [f"the windows of {outside} leave the recording"] if outside else []
+                why += [worst] if (worst := describe_worst_sensor(reasons.tolist())) else []
+                return (
+                    f"subject {subject}: class {name!r} has no trial to "
+                    f"{'test' if part == 'test' else 'train on'} ({', '.join(why)}); change the split, the "
+                    "classes, or preprocessing.window_s, reject_uv or reject_ptp_uv."
+                )
+    return ""
 
 
 def rejection_warning(trials: pd.DataFrame) -> str:

@@ -9,10 +9,9 @@ import pandas as pd
 from scipy import signal
 
 from eeg_sgdr.data import filters, splits
-from eeg_sgdr.data.quality import describe_worst_sensor
 from eeg_sgdr.data.raw import no_progress
 from eeg_sgdr.data.sources import Recording
-from eeg_sgdr.data.windows import OUTSIDE, RecordingWindows, extract_windows, window
+from eeg_sgdr.data.windows import RecordingWindows, extract_windows, window
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.parallel import workers
 from eeg_sgdr.settings import Preprocessing, Settings
@@ -41,7 +40,8 @@ class SplitWindows:
     info: dict[str, Any]
     #: of the training trials: positions (n_channels, 3) in metres, frequencies (n,) in Hz, spectra
     #: (n_classes, n_channels, n) in square microvolts per hertz, covariance (n_channels, n_channels) of
-    #: the network's input
+    #: the network's input, peak_to_peak (n_channels,) in microvolts, the median over trials, rejected ones
+    #: too; NaN in spectra of classes, and in a covariance, without trials
     summary: dict[str, np.ndarray]
 
 
@@ -54,8 +54,7 @@ def make_trials(
     """Preprocess all recordings of a subject, in order, and extract their windows.
 
     One process makes them here; more make that many recordings in parallel, and ``on_chunk`` (see
-    `extract_windows`) must be importable. Raises UserError if the recordings do not fit the configuration,
-    or a class has no trial to train on or to test.
+    `extract_windows`) must be importable. Raises UserError if the recordings do not fit the configuration.
     """
     if not recordings:
         raise UserError("recordings: the source yields none for this subject; check it in the configuration.")
@@ -68,7 +67,6 @@ def make_trials(
     sfreq = runs[0].sfreq
     table = _table(recordings, parts, runs)
     classes = list(settings.recordings.classes)
-    _check_classes(table, classes, subject, parts)
     train = _side("train", parts, runs, table, classes)
     test = _side("test", parts, runs, table, classes)
     start, stop = window(settings.preprocessing, sfreq)
@@ -86,10 +84,12 @@ def make_trials(
         "resampled": _by_run(recordings, [run.resampled_from for run in runs]),
         "not_causal": _not_causal(table, settings.preprocessing, sfreq),
     }
-    microvolts = [run.microvolts for run, part in zip(runs, parts, strict=True) if part == "train"]
+    training = [run for run, part in zip(runs, parts, strict=True) if part == "train"]
+    heights = pd.DataFrame(np.concatenate([run.peak_to_peak for run in training]))
     summary = {
         "positions": runs[0].positions,
-        **_spectra(microvolts, train.y, len(classes), sfreq),
+        "peak_to_peak": heights.median().to_numpy(),  # of what is not NaN
+        **_spectra([run.microvolts for run in training], train.y, len(classes), sfreq),
         "covariance": _covariance(train.x),
     }
     return SplitWindows(train, test, table, info, summary)
@@ -103,7 +103,10 @@ def _extract_all(
     on_chunk: Callable[[], None],
 ) -> list[RecordingWindows]:
     """Windows of all recordings; UserError if they differ in sampling rate."""
-    calls = [(recording, names, settings, on_chunk) for recording in recordings]
+    calls = [
+        (one.raw, names, settings, f"subject {one.subject}, session {one.session}, run {one.run}", on_chunk)
+        for one in recordings
+    ]
     if n_processes > 1:
         runs = workers.run_all(extract_windows, calls, n_processes)
     else:
@@ -126,23 +129,6 @@ def _table(recordings: Sequence[Recording], parts: list[str], runs: list[Recordi
     table = pd.concat(tables, ignore_index=True)
     table.insert(0, "trial", np.arange(len(table)))
     return table[["trial", "split", "subject", "session", "run", "onset_s", "class", "rejected"]]
-
-
-def _check_classes(table: pd.DataFrame, classes: list[str], subject: str, parts: Sequence[str]) -> None:
-    for part, verb in (("train", "train on"), ("test", "test")):
-        if part not in parts:
-            continue
-        for name in classes:
-            cues = table[(table["split"] == part) & (table["class"] == name)]
-            if (cues["rejected"] != "").all():
-                outside = int((cues["rejected"] == OUTSIDE).sum())
-                why = [f"all {len(cues)} were rejected" if len(cues) else "there are none"]
-                why += [f"the windows of {outside} leave the recording"] if outside else []
-                why += [worst] if (worst := describe_worst_sensor(cues["rejected"].tolist())) else []
-                raise UserError(
-                    f"subject {subject}: class {name!r} has no trial to {verb} ({', '.join(why)}); change "
-                    "the split, the classes, or preprocessing.window_s, reject_uv or reject_ptp_uv."
-                )
 
 
 def _side(
@@ -176,19 +162,22 @@ def _not_causal(table: pd.DataFrame, config: Preprocessing, sfreq: float) -> lis
 def _spectra(
     microvolts: list[np.ndarray], y: np.ndarray, n_classes: int, sfreq: float
 ) -> dict[str, np.ndarray]:
-    """Mean spectrum of each class between cue and window end, at 1 Hz (Welch)."""
+    """Mean spectrum of each class between cue and window end, at 1 Hz (Welch); NaN without trials."""
     trials = [trial for run in microvolts for trial in run]
-    n_samples = microvolts[0].shape[2]
+    n_channels, n_samples = microvolts[0].shape[1:]
+    none = np.full((1, n_channels, n_samples), np.nan)
     by_class = []
     for k in range(n_classes):
-        in_class = np.array([trial for trial, label in zip(trials, y, strict=True) if label == k])
+        in_class = np.array([trial for trial, label in zip(trials, y, strict=True) if label == k] or none)
         frequencies, spectra = signal.welch(in_class, fs=sfreq, nperseg=min(round(sfreq), n_samples), axis=2)
         by_class.append(spectra.mean(axis=0))
     return {"frequencies": frequencies, "spectra": np.stack(by_class).astype(np.float32)}
 
 
 def _covariance(x: np.ndarray) -> np.ndarray:
-    """Covariance over all samples of all trials, shape (n_channels, n_channels), one trial at a time."""
+    """Covariance over all samples of all trials, (n_channels, n_channels), one trial at a time; or NaN."""
+    if not len(x):
+        return np.full((x.shape[1], x.shape[1]), np.nan)
     mean = x.mean(axis=(0, 2), dtype=float)[:, np.newaxis]
     products = sum((trial - mean) @ (trial - mean).T for trial in x)
     return products / (x.shape[0] * x.shape[2] - 1)

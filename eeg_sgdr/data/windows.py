@@ -9,13 +9,10 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from eeg_sgdr.data import filters, quality
-from eeg_sgdr.data.raw import flat_sensors, load_microvolts, no_progress
-from eeg_sgdr.data.sources import Recording
+from eeg_sgdr.data.quality import OUTSIDE
+from eeg_sgdr.data.raw import eeg_sensors, flat_sensors, load_microvolts, no_progress
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.settings import Preprocessing, Settings
-
-#: Reason for rejecting a trial whose window leaves the recording.
-OUTSIDE = "outside recording"
 
 #: Trials whose covariances are computed together, to save memory.
 BATCH = 64
@@ -27,6 +24,8 @@ class RecordingWindows:
 
     cues: pd.DataFrame  # every cue: onset_s, class, rejected (why; empty if not)
     x: np.ndarray  # network input, float32, (n_kept, n_channels, n_samples)
+    #: of every cue, as recorded, in microvolts, (n_cues, n_channels); NaN where a sensor is marked as bad
+    peak_to_peak: np.ndarray
     #: x before standardisation, from the cue on, float32, (n_kept, n_channels, n_samples_from_cue)
     microvolts: np.ndarray
     #: in the baseline's band, in square microvolts, (n_kept, n_channels, n_channels); (n_kept, 0, 0) without
@@ -41,18 +40,18 @@ class RecordingWindows:
 
 
 def extract_windows(
-    recording: Recording,
+    raw: Any,
     names: list[str],
     settings: Settings,
+    where: str,
     on_chunk: Callable[[], None] = no_progress,
 ) -> RecordingWindows:
     """Preprocess one recording and extract its windows of the sensors ``names``.
 
-    ``on_chunk`` is called twice for each chunk: as it is checked and as it is resampled. Raises UserError
-    if the recording does not fit the configuration.
+    ``on_chunk`` is called twice for each chunk: as it is checked and as it is resampled. Raises UserError,
+    about ``where``, if the recording does not fit the configuration.
     """
-    where = f"subject {recording.subject}, session {recording.session}, run {recording.run}"
-    config, raw = settings.preprocessing, recording.raw
+    config = settings.preprocessing
     flat = [name for name in flat_sensors(raw, where, on_chunk) if name in names]
     if len(flat) == len(names):
         raise UserError(
@@ -60,7 +59,9 @@ def extract_windows(
             "preprocessing.sensors."
         )
     cues = _cues(raw, settings.recordings.classes, where)
-    cues["rejected"] = quality.rejection_reasons(raw, cues["onset_s"], config, where)
+    onsets = cues["onset_s"].tolist()
+    extremes = quality.extremes(raw, onsets, config.window_s[1], where)
+    cues["rejected"] = quality.rejection_reasons(raw, onsets, extremes, config)
     sampled = load_microvolts(raw, names, config, where, on_chunk)
     sampled = filters.notch(sampled, config.notch_hz, where)
     sfreq = sampled.info["sfreq"]
@@ -88,6 +89,7 @@ def extract_windows(
     return RecordingWindows(
         cues=cues,
         x=_samples_around(standard, sample, start, stop),
+        peak_to_peak=_peak_to_peak(raw, names, extremes),
         microvolts=microvolts,
         covariances=baseline,
         interpolated=[name for name in raw.info["bads"] if name in names and config.bads == "interpolate"],
@@ -119,6 +121,12 @@ def _cues(raw: Any, classes: dict[str, tuple[str, ...]], where: str) -> pd.DataF
             f"{where}: no annotation matches a class; correct recordings.classes (annotations: {present})."
         )
     return pd.DataFrame(rows, columns=["onset_s", "class"]).sort_values("onset_s", ignore_index=True)
+
+
+def _peak_to_peak(raw: Any, names: list[str], extremes: np.ndarray) -> np.ndarray:
+    available = eeg_sensors(raw)
+    heights = (extremes[:, 1] - extremes[:, 0])[:, [available.index(name) for name in names]]
+    return np.where([name in raw.info["bads"] for name in names], np.nan, heights)
 
 
 def _samples_around(raw: Any, samples: np.ndarray, start: int, stop: int) -> np.ndarray:

@@ -1,8 +1,9 @@
 """Snapshot ensemble of a network trained by a schedule, as a scikit-learn classifier."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from functools import partial
 from typing import Any, Literal, Self
 
@@ -23,6 +24,9 @@ from eeg_sgdr.training.engines import AS_TRAINING, Data, Member, OneFit
 from eeg_sgdr.training.loop import Fit, FitFailed, train_network
 from eeg_sgdr.training.snapshots import Snapshot, average_weights, averaged
 
+#: The schedule where none is named.
+DEFAULT_SCHEDULE = WarmRestarts(0.05, budget=31)
+
 
 class SnapshotEnsembleClassifier(ClassifierMixin, BaseEstimator):
     """A network trained by a schedule; the snapshots at the schedule's ends predict together.
@@ -36,7 +40,8 @@ class SnapshotEnsembleClassifier(ClassifierMixin, BaseEstimator):
         A classification network of braindecode, by its name or as its constructor made it. A module is
         copied, and trained from the weights that it has.
     schedule : Schedule, optional
-        One of `eeg_sgdr.schedules`; by default ``WarmRestarts(0.05, budget=31)``.
+        One of `eeg_sgdr.schedules`; by default ``WarmRestarts(0.05, budget=31)``. Its parameters can be
+        searched, as in ``GridSearchCV(classifier, {"schedule__initial_rate": [0.025, 0.05]})``.
     rates : sequence of float, optional
         Initial rates: one training for each, whose snapshots are averaged together. None: the schedule's.
     n_snapshots : int, optional
@@ -79,6 +84,9 @@ class SnapshotEnsembleClassifier(ClassifierMixin, BaseEstimator):
         otherwise empty.
     n_features_in_, n_samples_in_ : int
         Channels, and samples of a window.
+    scale_ : float
+        Standard deviation of the training windows over time, median over trials and channels. Windows
+        a hundred times larger or smaller are refused: they are in another unit.
     sensors_ : list of str or None
         Names of the channels, where it was fitted to Epochs; others are predicted by these names.
 
@@ -143,6 +151,31 @@ class SnapshotEnsembleClassifier(ClassifierMixin, BaseEstimator):
         tags.input_tags.three_d_array = True
         return tags
 
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The parameters and, with ``deep``, those of the schedule, as ``schedule__initial_rate``."""
+        parameters = super().get_params(deep)
+        return {**_schedule_parameters(self._schedule), **parameters} if deep else parameters
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters; those of the schedule make another schedule of the same kind.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter, or no such schedule.
+        """
+        prefix = "schedule__"
+        changes = {name: params.pop(name) for name in [*params] if name.startswith(prefix)}
+        super().set_params(**params)
+        if changes:
+            changes = {name.removeprefix(prefix): value for name, value in changes.items()}
+            self.schedule = _changed_schedule(self._schedule, changes)
+        return self
+
+    @property
+    def _schedule(self) -> Schedule:
+        return DEFAULT_SCHEDULE if self.schedule is None else self.schedule
+
     def fit(self, X: Any, y: Any = None, **others: Any) -> Self:
         """Train.
 
@@ -170,23 +203,21 @@ class SnapshotEnsembleClassifier(ClassifierMixin, BaseEstimator):
             raise BadInputError(
                 f"fit: takes no {', '.join(others)} (every crop counts as much as any other); leave it out."
             )
-        schedule = WarmRestarts(0.05, budget=31) if self.schedule is None else self.schedule
-        schedules = _schedules(schedule, self.rates, self.n_snapshots)
+        schedules = _schedules(self._schedule, self.rates, self.n_snapshots)
         if self.average not in ("probabilities", "weights"):
             raise BadInputError(f"average: {self.average!r} is neither 'probabilities' nor 'weights'.")
         training, optimizer = self._training(), _make_optimizer(self.optimizer)
         windows = inputs.read(X)
-        x, y = validate_data(
-            self, windows.x, windows.y if y is None else y, dtype=np.float32, order="C", allow_nd=True
-        )
-        x = self._three_d(x)
+        labels = windows.y if y is None else y
+        self._check(windows, labels)
+        x, y = self._validated(windows.x, y=labels)
         check_classification_targets(y)
         self.classes_, indices = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise BadInputError(
                 f"y: one class alone ({self.classes_[0]}); there must be two classes or more."
             )
-        self.sensors_, self.n_samples_in_ = windows.sensors, x.shape[2]
+        self.sensors_, self.n_samples_in_, self.scale_ = windows.sensors, x.shape[2], inputs.scale(x)
         sfreq = self.sfreq or windows.sfreq
         shape = {
             "n_channels": x.shape[1],
@@ -204,7 +235,7 @@ class SnapshotEnsembleClassifier(ClassifierMixin, BaseEstimator):
             for each, fit in zip(schedules, fits, strict=True)
         ]
         self.snapshot_epochs_ = np.array([snapshot.epoch for snapshot in self.estimators_])
-        self.averaged_ = self._average(data, training, schedule) if self.average == "weights" else []
+        self.averaged_ = self._average(data, training) if self.average == "weights" else []
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -262,11 +293,11 @@ class SnapshotEnsembleClassifier(ClassifierMixin, BaseEstimator):
         members = self._members(n_ends)
         return [one for one in self.estimators_ if one.epoch in members]
 
-    def _average(self, data: Data, training: Training, schedule: Schedule) -> list[Snapshot]:
+    def _average(self, data: Data, training: Training) -> list[Snapshot]:
         """A network at each end and rate, with the averaged weights of the snapshots until then."""
         network, n_rates = self.estimators_[0].build(), len(self.estimators_) // len(self._ends)
         with _threads_kept():
-            engine = OneFit(Member(data, schedule, self.seed), network, training)
+            engine = OneFit(Member(data, self._schedule, self.seed), network, training)
             found = []
             for i in range(len(self._ends)):
                 members = self._members(i + 1)
@@ -281,21 +312,30 @@ class SnapshotEnsembleClassifier(ClassifierMixin, BaseEstimator):
     def _windows(self, X: Any) -> np.ndarray:
         """Windows to predict, as the networks read them."""
         check_is_fitted(self)
-        x = inputs.read(X, self.sensors_).x
-        x = validate_data(self, x, reset=False, dtype=np.float32, order="C", allow_nd=True)
-        x = self._three_d(x)
-        if x.shape[2] != self.n_samples_in_:
-            raise BadInputError(
-                f"X: windows of {x.shape[2]} samples, but it was fitted to {self.n_samples_in_}; cut them "
-                "alike."
-            )
+        windows = inputs.read(X, self.sensors_)
+        self._check(windows, None, self.n_features_in_, self.n_samples_in_)
+        x = self._validated(windows.x, reset=False)
+        if self.sensors_:
+            remedy = "it was fitted to Epochs, in microvolts: give Epochs, or 1e6 * epochs.get_data()"
+        elif windows.sensors:
+            remedy = "Epochs are read in microvolts: give an array in the unit of the training windows"
+        else:
+            remedy = "give windows in the unit of the training windows"
+        inputs.check_scale(inputs.scale(x), self.scale_, "X", remedy)
         return x
 
     @staticmethod
-    def _three_d(x: np.ndarray) -> np.ndarray:
-        if x.ndim != 3:
-            raise BadInputError(f"X: {x.ndim} axes; give an array of shape (trials, channels, samples).")
-        return x
+    def _check(windows: inputs.Inputs, labels: Any, *shape: int) -> None:
+        """Check windows before scikit-learn does, whose sentences have samples for trials, and features."""
+        x, y = np.asarray(windows.x), np.asarray(labels)
+        inputs.check_shape(x, *shape)
+        if y.ndim == 1 and len(y) != len(x):
+            raise BadInputError(f"y: {len(y)} labels of {len(x)} trials; give one for each.")
+        if x.dtype.kind == "f":
+            inputs.check_finite(x, windows.sensors)
+
+    def _validated(self, x: Any, **options: Any) -> Any:
+        return validate_data(self, x, dtype=np.float32, order="C", allow_nd=True, **options)
 
     def _training(self) -> Training:
         values: dict[str, Any] = {
@@ -352,6 +392,38 @@ def _schedules(schedule: Schedule, rates: Sequence[float] | None, n_snapshots: i
         return [at_rate(schedule, rate) for rate in rates]
     except (TypeError, ValueError) as error:
         raise BadInputError(f"rates: do not serve {schedule} ({error}); give others.") from error
+
+
+def _schedule_parameters(schedule: Any, prefix: str = "schedule") -> dict[str, Any]:
+    """Parameters of a schedule, and of one within it, by scikit-learn's names of nested ones."""
+    found: dict[str, Any] = {}
+    for field in fields(schedule) if is_dataclass(schedule) else ():
+        name, value = f"{prefix}__{field.name}", getattr(schedule, field.name)
+        found |= {name: value, **_schedule_parameters(value, name)}
+    return found
+
+
+def _changed_schedule(schedule: Any, changes: Mapping[str, Any]) -> Any:
+    """A schedule of the same kind with other parameters; BadInputError for an invalid one."""
+    names = [field.name for field in fields(schedule)] if is_dataclass(schedule) else []
+    values: dict[str, Any] = {}
+    nested: defaultdict[str, dict[str, Any]] = defaultdict(dict)
+    for path, value in changes.items():
+        name, _, rest = path.partition("__")
+        if name not in names:
+            raise BadInputError(
+                f"schedule__{path}: {schedule} has no {name!r}; there are {', '.join(names) or 'none'}."
+            )
+        if rest:
+            nested[name][rest] = value
+        else:
+            values[name] = value
+    for name, inner in nested.items():
+        values[name] = _changed_schedule(values.get(name, getattr(schedule, name)), inner)
+    try:
+        return replace(schedule, **values)
+    except (TypeError, ValueError) as error:
+        raise BadInputError(f"schedule: {error}; give other parameters.") from error
 
 
 def _make_training(values: Mapping[str, Any], numerics: Mapping[str, Any]) -> Training:

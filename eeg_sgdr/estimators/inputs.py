@@ -1,12 +1,15 @@
 """Windows from arrays, MNE Epochs and braindecode datasets, read as arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from eeg_sgdr.errors import UserError
+
+#: How many times larger or smaller values are plainly in another unit: EEG of people differs by less.
+FACTOR = 100
 
 
 class BadInputError(UserError, ValueError):
@@ -43,6 +46,45 @@ def read(windows: Any, sensors: Sequence[str] | None = None) -> Inputs:
         if isinstance(windows[0], tuple) and np.ndim(windows[0][0]) == 2:
             return _of_items(windows, None)
     return Inputs(windows)
+
+
+def check_shape(x: Any, n_channels: int | None = None, n_samples: int | None = None) -> None:
+    """BadInputError unless x has trials, channels and samples: as many as the networks were fitted to."""
+    shape = np.shape(x)
+    if len(shape) != 3:
+        raise BadInputError(f"X: {len(shape)} axes; give an array of shape (trials, channels, samples).")
+    axes, wanted = ("trials", "channels", "samples"), (None, n_channels, n_samples)
+    for axis, n, fitted in zip(axes, shape, wanted, strict=True):
+        if n == 0:
+            raise BadInputError(f"X: has no {axis}; its shape is {shape}, (trials, channels, samples).")
+        if fitted not in (None, n):
+            raise BadInputError(f"X: windows of {n} {axis}, but it was fitted to {fitted}; make them alike.")
+
+
+def check_finite(x: np.ndarray, sensors: Sequence[str] | None) -> None:
+    """BadInputError about the first trial with NaN or infinite values."""
+    for number, trial in enumerate(x):
+        if not np.isfinite(trial).all():
+            channel, sample = np.argwhere(~np.isfinite(trial))[0]
+            name = f"channel {channel}" if sensors is None else sensors[channel]
+            raise BadInputError(
+                f"X: trial {number} has NaN or infinite values (first in {name}, sample {sample}; all "
+                "counted from 0); leave it out, or interpolate the channel."
+            )
+
+
+def scale(trials: Iterable[np.ndarray]) -> float:
+    """Median over trials and channels of the standard deviation over time."""
+    return float(np.median([trial.std(axis=1, dtype=float) for trial in trials]))
+
+
+def check_scale(found: float, fitted: float, where: str, remedy: str) -> None:
+    """BadInputError where values are plainly in another unit than those fitted to; never for flat ones."""
+    if found and fitted and not 1 / FACTOR < found / fitted < FACTOR:
+        raise BadInputError(
+            f"{where}: its values are in another unit than those fitted to (standard deviation {found:.2g}, "
+            f"not {fitted:.2g}); {remedy}."
+        )
 
 
 def pick(available: Sequence[str], wanted: Sequence[str], where: str) -> list[int]:

@@ -1,7 +1,7 @@
 """Classifier of new recordings by the snapshots of a trained study."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,9 +13,10 @@ import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 
+from eeg_sgdr.data.quality import OUTSIDE
 from eeg_sgdr.data.raw import eeg_sensors
-from eeg_sgdr.data.sources import Recording
-from eeg_sgdr.data.windows import OUTSIDE, RecordingWindows, extract_windows
+from eeg_sgdr.data.sources.channels import amplitude
+from eeg_sgdr.data.windows import RecordingWindows, extract_windows
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.estimators import inputs
 from eeg_sgdr.evaluation.predictors import Predictor, members_at
@@ -42,6 +43,9 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
         Whose probabilities are averaged with equal weights; or networks with the averaged weights of some.
     cues : sequence of str, optional
         See `eeg_sgdr.load_classifier`.
+    scale : float, optional
+        Standard deviation of the study's training trials over time, filtered, in microvolts. Recordings a
+        hundred times larger or smaller are refused: they are in another unit. None refuses none.
     """
 
     def __init__(
@@ -50,11 +54,13 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
         data: dict[str, Any],
         snapshots: list[Snapshot],
         cues: Sequence[str] | None = None,
+        scale: float | None = None,
     ) -> None:
         self.settings = settings
         self.data = data
         self.snapshots = snapshots
         self.cues = cues
+        self.scale = scale
 
     @property
     def classes_(self) -> np.ndarray:
@@ -74,6 +80,10 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
     def fit(self, X: Any = None, y: Any = None) -> Self:
         """Change nothing."""
         return self
+
+    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
+        """One line: settings and data fill pages."""
+        return f"TrainedClassifier(study={self.settings.name!r}, snapshots={self.snapshots})"
 
     def __sklearn_clone__(self) -> Self:
         return self
@@ -116,7 +126,7 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         UserError
-            If sensors are missing, the rate is another, or there is nothing to predict.
+            If sensors are missing, rate or unit are others, or there is nothing to predict.
         """
         return averaged(self.snapshots, self.windows(X))
 
@@ -126,21 +136,36 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
 
     def _preprocess(self, X: Any) -> list[RecordingWindows]:
         """Windows of recordings or epochs, preprocessed like those of the study."""
-        cued = _raws_of_epochs(X) if isinstance(X, mne.BaseEpochs) else _check_raws(X, self.cues)
-        runs = [self._preprocess_one(recording, number) for number, recording in enumerate(cued)]
-        if isinstance(X, mne.BaseEpochs):
-            if any((run.cues["rejected"] == OUTSIDE).any() for run in runs):
-                start, stop = self.settings.preprocessing.window_s
-                raise UserError(
-                    f"X: Epochs from {X.tmin:g} to {X.tmax:g} s do not hold the study's window, from "
-                    f"{start:g} to {stop:g} s; make them longer."
-                )
-            self._warn_short_epochs(X)
+        if not isinstance(X, mne.BaseEpochs):
+            cued = _check_raws(X, self.cues)
+            runs = [self._preprocess_one(recording) for recording in cued]
+            for recording, run in zip(cued, runs, strict=True):
+                self._check_scale([recording], [run], recording.where)
+            return runs
+        cued = _raws_of_epochs(X)
+        runs = [self._preprocess_one(recording) for recording in cued]
+        if any((run.cues["rejected"] == OUTSIDE).any() for run in runs):
+            start, stop = self.settings.preprocessing.window_s
+            raise UserError(
+                f"X: Epochs from {X.tmin:g} to {X.tmax:g} s do not hold the study's window, from "
+                f"{start:g} to {stop:g} s; make them longer."
+            )
+        self._check_scale(cued, runs, "X")
+        self._warn_short_epochs(X)
         return runs
 
-    def _preprocess_one(self, recording: "_CuedRaw", number: int) -> RecordingWindows:
+    def _check_scale(self, cued: list["_CuedRaw"], runs: list[RecordingWindows], where: str) -> None:
+        """Refuse values that are plainly not in volts, even where their size has rejected all trials."""
+        if self.scale is not None:
+            trials = [trial for run in runs for trial in run.microvolts]
+            sizes = [] if trials else [1e6 * amplitude(one.raw, where) for one in cued]
+            found = inputs.scale(trials) if trials else float(np.median(sizes))
+            remedy = "both in microvolts, its samples being read as volts: scale them to volts"
+            inputs.check_scale(found, self.scale, where, remedy)
+
+    def _preprocess_one(self, recording: "_CuedRaw") -> RecordingWindows:
         config, sensors = self.settings.preprocessing, self.data["sensors"]
-        where = f"recording {number}"
+        where = recording.where
         inputs.pick(eeg_sensors(recording.raw), [*sensors, *config.reference_sensors], where)
         bads = [name for name in recording.raw.info["bads"] if name in sensors]
         if bads and config.bads == "drop":
@@ -157,7 +182,7 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
         classes = self._classes(recording, where)
         recordings = self.settings.recordings.model_copy(update={"classes": classes})
         settings = self.settings.model_copy(update={"recordings": recordings, "baselines": ()})
-        return extract_windows(Recording("new", "0", str(number), recording.raw), sensors, settings)
+        return extract_windows(recording.raw, sensors, settings, where)
 
     def _classes(self, recording: "_CuedRaw", where: str) -> dict[str, tuple[str, ...]]:
         """Cues to predict at, by the study's class, or by themselves where it has none."""
@@ -193,6 +218,7 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
 class _CuedRaw:
     """A recording, or an epoch as a recording, with its cues (None: the study's)."""
 
+    where: str
     raw: Any
     cues: list[str] | None
 
@@ -201,16 +227,18 @@ def _check_raws(X: Any, cues: Sequence[str] | None) -> list[_CuedRaw]:
     raws = list(X) if isinstance(X, list | tuple) else [X]
     if not raws or not all(isinstance(raw, mne.io.BaseRaw) for raw in raws):
         raise UserError("X: give an MNE Raw, a list of these, or Epochs.")
-    return [_CuedRaw(raw, None if cues is None else list(cues)) for raw in raws]
+    cues = None if cues is None else list(cues)
+    return [_CuedRaw(f"recording {number}", raw, cues) for number, raw in enumerate(raws)]
 
 
 def _raws_of_epochs(epochs: Any) -> list[_CuedRaw]:
     names = {number: name for name, number in epochs.event_id.items()}
     raws = []
-    for volts, number in zip(epochs.get_data(verbose="error"), epochs.events[:, 2], strict=True):
+    events = epochs.events[:, 2]
+    for i, (volts, event) in enumerate(zip(epochs.get_data(verbose="error"), events, strict=True)):
         raw = mne.io.RawArray(volts, epochs.info, verbose="error")
-        cue = names[number]
-        raws.append(_CuedRaw(raw.set_annotations(mne.Annotations(-epochs.tmin, 0.0, cue)), [cue]))
+        raw.set_annotations(mne.Annotations(-epochs.tmin, 0.0, names[event]))
+        raws.append(_CuedRaw(f"epoch {i}", raw, [names[event]]))
     return raws
 
 
@@ -292,7 +320,14 @@ def load_classifier(
                 f"{unit.folder.root}: weights of {fit.name} are not averaged yet; run the study again, which "
                 "trains nothing for that."
             )
-    return TrainedClassifier(results.settings, unit.data, _snapshots(unit, predictor, results.settings), cues)
+    snapshots = _snapshots(unit, predictor, results.settings)
+    return TrainedClassifier(results.settings, unit.data, snapshots, cues, _scale(unit.summary))
+
+
+def _scale(summary: Mapping[str, np.ndarray]) -> float:
+    """Median standard deviation of the sensors in microvolts, from their spectra (Parseval)."""
+    width = summary["frequencies"][1] - summary["frequencies"][0]
+    return float(np.median(np.sqrt(width * summary["spectra"].mean(axis=0).sum(axis=1))))
 
 
 def _key(

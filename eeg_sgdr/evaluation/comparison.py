@@ -39,7 +39,7 @@ def _table(results: Results, of_unit: Mapping[str, Facts]) -> pd.DataFrame:
         read_errors(results.evaluation, settings, metric) for metric in ("nll", "nll_scaled", "temperature")
     )
     rows = [
-        *hypothesis_tests(settings, errors, subject_errors, updates, _test_ratio(results)),
+        *hypothesis_tests(settings, errors, subject_errors, updates, _test_ratio(results), results.plan),
         *likelihoods(settings, nll, scaled, temperatures),
         *curve(settings, subject_errors),
         *untested(settings, errors),

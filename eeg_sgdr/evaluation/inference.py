@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from eeg_sgdr.evaluation import statistics
+from eeg_sgdr.evaluation.departures import is_planned, margin_is_planned
 from eeg_sgdr.evaluation.predictors import (
     Predictor,
     can_predict,
@@ -28,6 +29,7 @@ from eeg_sgdr.evaluation.units import (
     sample_size,
 )
 from eeg_sgdr.settings import Comparison, Settings, Side
+from eeg_sgdr.storage.study_plan import StudyPlan
 
 #: Level of tests, after correction.
 ALPHA = 0.05
@@ -39,9 +41,11 @@ def hypothesis_tests(
     subject_errors: UnitErrors,
     updates: Mapping[str, int],
     test_ratio: float,
+    plan: StudyPlan | None,
 ) -> list[Row]:
     """Rows of every comparison of the configuration; nothing else is tested.
 
+    What came later than the study's plan is not, either: a comparison, another margin, another metric.
     Holm's correction is made within each family of tests: the sign-flip tests of the rows "mean difference",
     those of equivalence and, across subjects, the corrected resampled t tests. There, rows over subjects are
     conditional on these trained networks, since errors of subjects that share networks are correlated.
@@ -51,14 +55,22 @@ def hypothesis_tests(
     comparisons = settings.evaluation.comparisons or ()
     margin = settings.evaluation.margin / 100
     found = [_values(settings, errors, one) for one in comparisons]
-    x = [values.difference for values in found]
+    in_plan = [plan is None or is_planned(one, settings, plan) for one in comparisons]
+    # What is not planned is as if there were no units: no test has a p-value.
+    x = [
+        values.difference if is_tested else np.empty(0)
+        for values, is_tested in zip(found, in_plan, strict=True)
+    ]
+    of_margin = x if plan is None or margin_is_planned(settings, plan) else [np.empty(0)] * len(x)
     tested = _corrected(map(statistics.sign_flip, x))
-    equivalent = _corrected(statistics.equivalence(of_one, margin, test_ratio) for of_one in x)
+    equivalent = _corrected(statistics.equivalence(of_one, margin, test_ratio) for of_one in of_margin)
     resampled = _corrected(statistics.corrected_test(of_one, test_ratio) for of_one in x)
     # Of Holm's first step.
     alpha = ALPHA / max(1, sum(not math.isnan(row["p"]) for row in tested))
     rows = []
-    for one, values, *p in zip(comparisons, found, tested, equivalent, resampled, strict=True):
+    for one, values, is_tested, *p in zip(
+        comparisons, found, in_plan, tested, equivalent, resampled, strict=True
+    ):
         numbers = [
             *_differences(values.difference, margin, *p[:2]),
             *_numbers(values, alpha),
@@ -75,7 +87,10 @@ def hypothesis_tests(
             ]
         else:
             numbers += _new_subject(values, len(values.units))
-        common = _common(settings, one, values)
+        if not is_tested:
+            numbers = [{**row, "p": np.nan} for row in numbers]
+        status = "" if plan is None else "yes" if is_tested else "no"
+        common = {**_common(settings, one, values), "planned": status}
         rows += [{**common, "family": "tested", "metric": "error", **row} for row in numbers]
     return rows
 

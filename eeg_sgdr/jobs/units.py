@@ -4,11 +4,11 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from eeg_sgdr import settings as config
 from eeg_sgdr.data.cache import Trials, prepare, prepare_fold
+from eeg_sgdr.data.quality import lacking_class
 from eeg_sgdr.data.sources import Source, find_label, open_source
 from eeg_sgdr.data.splits import Fold, folds
 from eeg_sgdr.data.validation import InnerTrials, split_seed
@@ -20,10 +20,14 @@ from eeg_sgdr.parallel import workers
 from eeg_sgdr.parallel.workers import Pool
 from eeg_sgdr.settings import Baseline, Settings, SubjectSplit, plan
 from eeg_sgdr.settings.plan import FitKey
-from eeg_sgdr.settings.types import is_number
+from eeg_sgdr.settings.types import is_number, label_value
 from eeg_sgdr.storage import files, integrity, records
 from eeg_sgdr.storage.folders import FitFolder, Study, SubjectFolder
 from eeg_sgdr.storage.results import Subject, chosen_rates
+from eeg_sgdr.storage.study_plan import StudyPlan, planned
+
+#: Most subjects that a plan lists.
+MOST_NAMED = 100_000
 
 
 @dataclass(eq=False)
@@ -39,6 +43,8 @@ class Unit:
     source: Source
     settings: Settings
     folder: SubjectFolder
+    #: What its study sets out to compare.
+    study_plan: StudyPlan
     #: Fits that another process is making.
     others: list[FitKey] = field(default_factory=list)
     #: Error of a fit, after which pending fits of the unit are cancelled.
@@ -62,7 +68,7 @@ class Unit:
             choice = self.outer.settings.training.rate_choice
             assert choice
             return InnerTrials(self.outer.trials, choice.validation, split_seed(self.outer.settings))
-        data_dir = Path(self.settings.compute.data_dir)
+        data_dir = self.settings.compute.data_folder
         if self.fold:
             return prepare_fold(self.fold, self.source, self.settings, data_dir)
         return prepare(self.source, self.label, self.settings, data_dir)
@@ -110,7 +116,7 @@ def open_units(
     fold_numbers: Sequence[str] | None = None,
 ) -> list[Unit]:
     """Units selected by the arguments of --subject and --fold; their settings include the folder's lists."""
-    source = open_source(settings.recordings, Path(settings.compute.data_dir))
+    source = open_source(settings.recordings, settings.compute.data_folder)
     configured, available = settings.recordings.subjects, source.subjects()
     chosen: dict[str, Fold | None]
     if isinstance(settings.split, SubjectSplit):
@@ -127,12 +133,22 @@ def open_units(
             raise UserError("--fold: there are folds only with split.by subject; choose with --subject.")
         people = select(subjects, configured, available)
         chosen = dict.fromkeys(people)
+    intended = planned(settings, _named(configured, available))
     recordings = settings.recordings.model_copy(update={"subjects": tuple(people)})
     settings = union_with(study, settings.model_copy(update={"recordings": recordings}))
     return [
-        Unit(label, fold, source, settings, study.fold(label) if fold else study.subject(label))
+        Unit(label, fold, source, settings, study.fold(label) if fold else study.subject(label), intended)
         for label, fold in chosen.items()
     ]
+
+
+def _named(configured: str | Sequence[str], available: list[str]) -> list[str]:
+    """Labels of all subjects that a configuration names, those without recordings yet among them."""
+    words = available if configured == "all" else configured
+    labels = itertools.chain.from_iterable(_range(word, available) for word in words)
+    known = {label_value(label): label for label in available}
+    named = itertools.islice(labels, MOST_NAMED)
+    return list(dict.fromkeys(known.get(label_value(label), label) for label in named))
 
 
 def select(
@@ -192,6 +208,8 @@ def _check_fingerprint(content: dict[str, Any], expected: str, folder: FitFolder
 
 def check(unit: Unit, pool: Pool) -> None:
     """Refuse a unit with damaged or incompatible results, or that cannot be trained, before writing."""
+    if sentence := lacking_class(unit.trials.table, unit.trials.info["classes"]):
+        raise UserError(f"{sentence} --only data reports amplitudes.")
     if unit.inner:
         check(unit.inner, pool)
     check_same(unit)

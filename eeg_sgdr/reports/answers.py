@@ -5,16 +5,19 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from eeg_sgdr.evaluation.departures import departures
 from eeg_sgdr.evaluation.inference import ALPHA
 from eeg_sgdr.evaluation.rate_choice import fits_asked_for
 from eeg_sgdr.evaluation.statistics import least_p
 from eeg_sgdr.evaluation.units import expected_units
 from eeg_sgdr.reports import html
 from eeg_sgdr.reports.html import Html, Row, phrase
-from eeg_sgdr.reports.wording import counted, mixed_versions, schedule_name
+from eeg_sgdr.reports.wording import counted, enumerated, mixed_versions, schedule_name
 from eeg_sgdr.settings import BASELINES, Comparison, Settings, Side
 from eeg_sgdr.settings.types import joined
+from eeg_sgdr.storage.folders import Study
 from eeg_sgdr.storage.results import Results
+from eeg_sgdr.storage.study_plan import digest
 
 #: Folds below which their number limits what a study across subjects can find.
 FEW_FOLDS = 10
@@ -84,6 +87,43 @@ def unfinished(results: Results, found: Sequence[Answer]) -> list[str]:
     return [*texts, *mixed_versions(fits)]
 
 
+def as_planned(results: Results) -> list[str]:
+    """Whether the study is as it was planned, and what came later."""
+    plan = results.plan
+    if plan is None:
+        return [
+            "There is no plan (plan.yaml), so it is not known whether comparisons were chosen before there "
+            "were results."
+        ]
+    found = departures(plan, results.settings)
+    name = f"plan.yaml, written before the first fit, SHA-256 {digest(Study(results.root))[:16]}…"
+    if not (found.added or found.changed):
+        return [f"As planned ({name})."]
+    texts = []
+    if found.added:
+        rates = (f"{enumerated('initial rate', more)} of {arm}" for arm, more in found.rates.items())
+        parts = [
+            *([enumerated("subject", found.subjects)] if found.subjects else []),
+            *([enumerated("seed", found.seeds)] if found.seeds else []),
+            *rates,
+            *([enumerated("schedule", found.schedules)] if found.schedules else []),
+            *(["the choice of rates"] if found.rate_choice else []),
+        ]
+        texts.append(f"Added to the plan ({name}), and tested with what was in it: {'; '.join(parts)}.")
+    if found.changed:
+        parts = [
+            *(f"the comparison “{one}”" for one in found.comparisons),
+            *(["the margin"] if found.margin else []),
+            *(["the batch-norm statistics"] if found.metric else []),
+        ]
+        if parts:
+            texts.append(f"Later than the plan ({name}), so described and not tested: {'; '.join(parts)}.")
+        if found.dropped:
+            names = "; ".join(f"“{one}”" for one in found.dropped)
+            texts.append(f"Planned ({name}), but not in the configuration any more: {names}.")
+    return texts
+
+
 def complete(settings: Settings, found: Sequence[Answer]) -> list[str]:
     """First sentence of a study in which nothing is missing."""
     text = f"Complete: no fit is missing of any {settings.unit} or seed of the configuration"
@@ -110,7 +150,10 @@ def summary(settings: Settings, found: Sequence[Answer]) -> list[Html]:
     if not answered:
         return []
     margin = html.margin(answered[0].rows["equivalence", ""])
-    decided = [answer for answer in answered if answer.difference["verdict"] != "undecided"]
+    decided = [answer for answer in answered if answer.difference["verdict"] not in ("undecided", "")]
+    answered = [answer for answer in answered if answer.difference["verdict"]]
+    if not answered:
+        return []
     if decided:
         words = "; ".join("{}" for _ in decided)
         each = [phrase(f"{one.comparison.name}: ", *_short_verdict(one)) for one in decided]
@@ -177,6 +220,8 @@ def _tally(row: Row, thing: str) -> tuple[str, ...]:
 def _verdict(answer: Answer) -> list[str]:
     """What the tests say and, across subjects, whether it depends on which of them is taken."""
     row, equivalence = answer.difference, answer.rows["equivalence", ""]
+    if not row["verdict"]:
+        return ["none, as this comparison is described, not tested"]
     margin = html.margin(equivalence)
     if row["verdict"] == "equivalent":
         sign = "better" if row["estimate"] > 0 else "worse"

@@ -47,7 +47,7 @@ def page(results: Results, subject: Subject) -> str:
 def _result(subject: Subject) -> str:
     trials, data = subject.trials, subject.data
     kept = trials["rejected"] == ""
-    n = trials.loc[kept, "split"].value_counts()
+    n = Counter(trials.loc[kept, "split"])
     simulated = "simulated " if data["simulated"] else ""
     people = counted(trials["subject"].nunique(), "subject") if subject.fold else tested_subjects(subject)
     return (
@@ -83,28 +83,52 @@ def recordings(subject: Subject) -> Html:
     counts = trials.assign(kept=trials["rejected"] == "").groupby(["split", "class"])["kept"]
     used, total = counts.sum(), counts.size()
     cells = [(part, name) for part in ("train", "test") for name in classes]
-    maps = heads.can_be_drawn(positions)
+    placed, complete = heads.can_be_drawn(positions), np.isfinite(spectra).all()
     central = heads.central_sensors(names, positions)
     shown = {names[i]: spectra[:, i] for i in central} or {"all sensors": spectra.mean(axis=1)}
-    spectrum = heads.spectrum(classes, list(shown), frequencies, np.stack(list(shown.values()), axis=1))
+    rhythms, spectrum = None, None
+    if complete:
+        curves = heads.spectrum(classes, list(shown), frequencies, np.stack(list(shown.values()), axis=1))
+        spectrum = image(curves, "svg", simulated)
+    if complete and placed:
+        maps = heads.rhythms(classes, names, positions, frequencies, spectra)
+        rhythms = image(maps, "png", simulated)
     return render(
         "recordings.html",
         rows=[[*cell, str(used.get(cell, 0)), str((total - used).get(cell, 0))] for cell in cells],
         rejections=rejections(subject),
-        used=[f"{name} {used['train', name]}" for name in classes],
+        used=[f"{name} {used.get(('train', name), 0)}" for name in classes],
         n_placed=int(heads.on_head(positions).sum()),
         n_sensors=len(names),
-        sensors=image(heads.sensors(names, positions), "svg", simulated) if maps else None,
-        rhythms=image(heads.rhythms(classes, names, positions, frequencies, spectra), "png", simulated)
-        if maps
-        else None,
+        sensors=image(heads.sensors(names, positions), "svg", simulated) if placed else None,
+        rhythms=rhythms,
         central=central,
-        spectrum=image(spectrum, "svg", simulated),
+        spectrum=spectrum,
     )
 
 
+def amplitudes(subject: Subject) -> str:
+    """A sentence on peak-to-peak amplitudes; empty in folders of earlier versions."""
+    heights = dict(zip(subject.data["sensors"], subject.summary.get("peak_to_peak", ()), strict=False))
+    known = {name: height for name, height in heights.items() if np.isfinite(height)}
+    if not known:
+        return ""
+    ordered = sorted(known, key=lambda name: known[name])
+    low, high = (f"{_microvolts(known[name])} ({name})" for name in (ordered[0], ordered[-1]))
+    median = _microvolts(float(np.median([*known.values()])))
+    people = "training subjects and " if subject.fold else ""
+    return (
+        f"Median peak-to-peak amplitude: {median}, by sensor from {low} to {high}; over {people}training "
+        "trials, rejected ones too, as recorded, from the cue to the window's end."
+    )
+
+
+def _microvolts(value: float) -> str:
+    return f"{value:.0f} µV" if value >= 100 else f"{value:.3g} µV"
+
+
 def rejections(subject: Subject) -> list[str]:
-    """Sentences on rejected trials, unusual sensors, and trials standardised with a look ahead."""
+    """Sentences on rejected trials, amplitudes, unusual sensors, and standardisation that looks ahead."""
     trials, data = subject.trials, subject.data
     rejected = trials.loc[trials["rejected"] != "", "rejected"]
     by_kind: dict[str, list[str]] = {}
@@ -113,6 +137,7 @@ def rejections(subject: Subject) -> list[str]:
         by_kind.setdefault(kind, []).append(f"{detail} ({n})")
     reasons = [f"; {kind} {', '.join(details)}" for kind, details in by_kind.items()]
     texts = [f"Rejected: {len(rejected)} of {counted(len(trials), 'trial')}{''.join(reasons)}."]
+    texts += filter(None, [amplitudes(subject)])
     texts += _sensors(subject)
     looking_ahead = data["not_causal"]
     if looking_ahead:

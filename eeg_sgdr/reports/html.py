@@ -2,6 +2,7 @@
 
 import base64
 import re
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -18,6 +19,7 @@ from matplotlib.figure import Figure
 from eeg_sgdr import settings as config
 from eeg_sgdr.evaluation.tables import records
 from eeg_sgdr.reports.figures import canvas
+from eeg_sgdr.reports.methods import bibtex
 from eeg_sgdr.reports.wording import counted, p_value, percent
 from eeg_sgdr.settings.types import joined
 from eeg_sgdr.storage.files import temporary_folder
@@ -57,7 +59,7 @@ def made(
     """How a page was made and can be made again; `fits` are contents of the fit.json that it rests on."""
     return render(
         template,
-        folder=f"results/{results.root.resolve().name}",
+        folder=shlex.quote(str(results.root)),
         n_fits=len(fits),
         seconds=sum(map(fit_seconds, fits)),
         moment=time.strftime("%Y-%m-%d at %H:%M:%S %z"),
@@ -90,6 +92,7 @@ _ENVIRONMENT = Environment(
     undefined=StrictUndefined,
 )
 _ENVIRONMENT.filters |= {
+    "bibtex_url": lambda references: _data_url("application/x-bibtex", bibtex(references).encode()),
     "cell_class": cell_class,
     "counted": counted,
     "joined": joined,
@@ -121,9 +124,12 @@ def image(figure: Figure, kind: str, simulated: bool) -> Image:
     """Encode a figure for a template: curves as svg, maps as png; with a watermark where simulated."""
     if simulated:
         canvas.watermark(figure, "simulated recordings")
-    content = base64.b64encode(canvas.encode(figure, kind)).decode()
     mime = {"svg": "image/svg+xml", "png": "image/png"}[kind]
-    return Image(f"data:{mime};base64,{content}", round(100 * figure.get_figwidth()))
+    return Image(_data_url(mime, canvas.encode(figure, kind)), round(100 * figure.get_figwidth()))
+
+
+def _data_url(mime: str, content: bytes) -> str:
+    return f"data:{mime};base64,{base64.b64encode(content).decode()}"
 
 
 #: A row of comparison.csv by column, with its line in the file (from 1, the header) as "line".

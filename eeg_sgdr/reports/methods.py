@@ -1,10 +1,12 @@
 """Methods in sentences for an article, the paper's question, deviations from it, and references."""
 
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from eeg_sgdr.data.filters import NOTCH_QUALITY
-from eeg_sgdr.data.quality import rejection_warning
+from eeg_sgdr.data.quality import lacking_class, rejection_warning
 from eeg_sgdr.networks.patterns import READERS
 from eeg_sgdr.reports.wording import counted, enumerated, schedule_name, versions
 from eeg_sgdr.schedules import n_averaged
@@ -294,6 +296,40 @@ def references(texts: Sequence[str], settings: Settings) -> list[str]:
     ]
 
 
+def bibtex(references: Sequence[str]) -> str:
+    """References in BibTeX, with keys such as Huang2017; one of another form is a note."""
+    entries: dict[str, str] = {}
+    for reference in references:
+        kind, fields = _bibtex_fields(reference)
+        name = unicodedata.normalize("NFKD", reference.split(",")[0]).encode("ascii", "ignore").decode()
+        key = re.sub(r"\W", "", name) + fields.get("year", "")
+        while key in entries:
+            key += "a"
+        escaped = {name: re.sub(r"([&%#_$])", r"\\\1", value) for name, value in fields.items()}
+        lines = [f"  {name} = {{{value}}},\n" for name, value in escaped.items()]
+        entries[key] = f"@{kind}{{{key},\n{''.join(lines)}}}\n"
+    return "\n".join(entries.values())
+
+
+def _bibtex_fields(reference: str) -> tuple[str, dict[str, str]]:
+    """Type and fields of a reference in the form of `REFERENCES`."""
+    parts = re.fullmatch(r"(.+?) \((\d{4})\)\. (.+?)\. (.+)\.", reference)
+    if not parts:
+        return "misc", {"note": reference}
+    names, year, title, source = parts.groups()
+    authors = re.findall(r"(?:^|, |& )([^,&]+, (?:\w\.[ -]?)+)", names)
+    authors += ["others"] * names.endswith("et al.")
+    fields = {"author": " and ".join(map(str.strip, authors)), "year": year, "title": f"{{{title}}}"}
+    if article := re.fullmatch(r"(.+?) (\d+)(?:\((\d+)\))?, (\w+)(?:-(\w+))?", source):
+        journal, volume, number, first, last = article.groups()
+        pages = f"{first}--{last}" if last else first
+        numbers = {"volume": volume, "number": number, "pages": pages}
+        return "article", fields | {"journal": journal} | {k: v for k, v in numbers.items() if v}
+    if source.startswith("arXiv:"):
+        return "misc", fields | {"eprint": source.removeprefix("arXiv:"), "archiveprefix": "arXiv"}
+    return "inproceedings", fields | {"booktitle": source}
+
+
 def question(settings: Settings) -> list[str]:
     """The paper's question, where a study has an arm that leaves snapshots."""
     if not any(arm.leaves_snapshots for arm in settings.schedules.values()):
@@ -308,6 +344,8 @@ def question(settings: Settings) -> list[str]:
 def recording_warnings(subject: Subject) -> list[str]:
     """Warnings about the recordings: few trials, or simulated ones."""
     texts = []
+    if sentence := lacking_class(subject.trials, subject.data["classes"]):
+        texts.append(f"Nothing can be trained: {sentence}")
     if sentence := rejection_warning(subject.trials):
         texts.append(f"Few trials are left: {sentence}")
     if subject.data["simulated"]:

@@ -102,6 +102,7 @@ def _result(results: Results, found: list[Answer]) -> Html:
         summary=answers.summary(settings, found),
         verdicts=tables.verdicts(found, settings.unit),
         tuning=methods.tuning(settings),
+        planned=answers.as_planned(results),
         answers=[answers.sentence(settings, answer) for answer in found],
         question=methods.question(settings),
     )

@@ -20,14 +20,14 @@ from eeg_sgdr.settings.types import (
 
 
 class Split(Model):
-    """Which recordings test; all others of the configuration train.
+    """Which recordings are used for testing; all others of the configuration are used for training.
 
     Attributes
     ----------
     by : "run" or "session"
         What is held out.
     test : list of str
-        Labels of the runs (or sessions) that test.
+        Labels of the runs (or sessions) that are used for testing.
     """
 
     by: Literal["run", "session"]
@@ -35,16 +35,16 @@ class Split(Model):
 
 
 class SubjectSplit(Model):
-    """Across subjects: those of a fold test what was trained on all others.
+    """Folds of subjects: those of a fold are used for testing, all others for training.
 
     Attributes
     ----------
     by : "subject"
         What is held out.
     folds : int or list of lists of str
-        Into how many folds the subjects are divided by chance; or the subjects that test in each.
+        Number of folds into which the subjects are divided at random; or a list of each fold's test subjects.
     seed : int
-        Same seed and same subjects, same folds; not read when folds are lists.
+        Seed of the random division; ignored when folds are lists.
     """
 
     by: Literal["subject"]
@@ -79,14 +79,14 @@ Notches = Annotated[tuple[Hertz, ...], AfterValidator(unique), Field(min_length=
 
 
 class Preprocessing(Model):
-    """From a recording to windows.
+    """How recordings become windows.
 
     Attributes
     ----------
     sensors : list of str, optional
         Sensors to use, in order; all EEG sensors when null.
     bads : "interpolate", "drop" or "keep"
-        What becomes of channels that are marked as bad.
+        What to do with channels that are marked as bad.
     reference : "average" or list of str, optional
         Subtract the mean of all EEG sensors that are not bad, or of the sensors named, which are then
         left out unless ``sensors`` names them; null keeps the recording's reference.
@@ -103,9 +103,9 @@ class Preprocessing(Model):
     highpass_hz, lowpass_hz : float, optional
         Corner frequencies of causal Butterworth filters of order 3.
     standardize : Standardize, optional
-        Null leaves the microvolts as they are.
+        Exponential moving standardisation; null disables it.
     window_s : pair of float
-        First and last moment of a window, in seconds from the cue; two samples or more after the cue.
+        Start and end of a window, in seconds from the cue; at least two samples must come after the cue.
     """
 
     sensors: Labels | None = None

@@ -16,8 +16,8 @@ class Recordings(Model):
     Attributes
     ----------
     classes : dict of str to (str or list of str)
-        For each class, in order, the descriptions of the annotations (cues) that stand for it; codes of
-        a trigger channel are descriptions, too.
+        For each class, in order, the descriptions of the annotations (cues) that mark its trials; of a
+        trigger channel, the codes.
     subjects : "all" or list of str
         Labels of the subjects that ``--subject all`` means; "1-100" stands for all from 1 to 100.
     """

@@ -1,8 +1,10 @@
 """The whole configuration, and defaults that depend on several sections."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Literal
 
+from platformdirs import user_cache_path
 from pydantic import Field, model_validator
 
 from eeg_sgdr.schedules import n_averaged
@@ -30,25 +32,36 @@ class Compute(Model):
     Attributes
     ----------
     jobs : int, optional
-        Fits at a time on the CPU, null being one per core; on GPUs stacks of fits, one per card.
+        Number of fits at a time on the CPU, null for one per core; on GPUs one stack of fits per card.
     stack : int
-        Fits trained in lock-step on a GPU.
+        Number of fits that are trained together on a GPU.
     checkpoint_minutes : float
-        Between checkpoints of a fit under way; the ends of its cycles are kept anyway.
-    data_dir : str
-        Where downloads and simulated recordings are kept.
+        Minutes between checkpoints of a running fit; the ends of its cycles are always kept.
+    data_dir : str, optional
+        Where downloads, simulated recordings and prepared trials are kept. null: ``data`` in a clone of the
+        program, and where an earlier version has kept them there; elsewhere the user's cache folder
+        (``~/.cache/eeg_sgdr`` on Linux).
     backend : "local" or "dask"
-        Workers: processes of this machine, or those of a Dask cluster.
+        Whether workers are processes of this machine or of a Dask cluster.
     dask_address : str, optional
-        Of the cluster's scheduler, such as tcp://10.0.0.1:8786.
+        Address of the cluster's scheduler, such as tcp://10.0.0.1:8786.
     """
 
     jobs: Annotated[Integer, Field(ge=1, le=MAX_JOBS)] | None = None
     stack: Annotated[Integer, Field(ge=1, le=10_000)] = 32
     checkpoint_minutes: Annotated[Number, Field(ge=0, le=525_600)] = 3.0
-    data_dir: str = "data"
+    data_dir: str | None = None
     backend: Literal["local", "dask"] = "local"
     dask_address: str | None = None
+
+    @property
+    def data_folder(self) -> Path:
+        """The folder ``data_dir``, or its default in the current folder."""
+        if self.data_dir is not None:
+            return Path(self.data_dir)
+        if Path("data/cache").is_dir() or Path("eeg_sgdr/__init__.py").is_file():
+            return Path("data")
+        return user_cache_path("eeg_sgdr", appauthor=False)
 
 
 class Settings(Model):
@@ -61,22 +74,22 @@ class Settings(Model):
     recordings : Recordings
         Where recordings come from.
     split : Split
-        Which of them test.
+        Which recordings are used for testing.
     preprocessing : Preprocessing
-        From a recording to windows.
+        How recordings become windows.
     network : NetworkSettings
         The ConvNet.
     training : Training
         How every fit is trained.
     schedules : dict of arms
-        The schedules that are compared, by name.
+        The schedules to compare, by name.
     baselines : list of Baseline
-        The classical rivals, an empty list for none; their results do not depend on each other. In place of
-        it, ``baseline`` holds the tangent space alone, ``{band_hz: [8, 30]}``, or null.
+        Classical baselines; an empty list disables them. ``baseline`` may be given instead, for the tangent
+        space alone: ``{band_hz: [8, 30]}``; null disables it.
     evaluation : Evaluation
         What the tables use.
     compute : Compute
-        How it is computed.
+        Processes and folders; without effect on results.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")

@@ -220,6 +220,11 @@ def label_order(label: str) -> tuple[str, str]:
     return label.zfill(9), label
 
 
+def label_value(label: str) -> str:
+    """What a label stands for: the same for "1" and "01"."""
+    return (label.lstrip("0") or "0") if is_number(label) else label
+
+
 def joined(words: Iterable[object]) -> str:
     """Words as a list in a sentence: one, two and three."""
     *front, last = map(str, words)

@@ -90,6 +90,10 @@ _NUMBERS = {
     "high": (float, "upper end, or upper quartile"),
     "p": (float, "two-sided p-value"),
     "p_holm": (float, "the same after Holm's correction over the comparisons of the configuration"),
+    "planned": (
+        str,
+        "`yes` or, where the comparison came later than the plan, `no`; empty where there is no plan",
+    ),
     "verdict": (
         str,
         "`equivalent` (within the margin), else `better` or `worse` (of a), else `undecided`; by corrected "

@@ -35,6 +35,7 @@ class Study:
         check_path(root)
         self.root = root
         self.config = root / "config.yaml"
+        self.plan = root / "plan.yaml"
         self.environment = root / "environment.json"
         self.comparison = root / "comparison.csv"
         self.comparison_record = root / "comparison.json"

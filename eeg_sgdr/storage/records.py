@@ -193,21 +193,42 @@ def read_record(path: Path, schema: TypeAdapter) -> dict[str, Any]:
     return content
 
 
+def signed(text: str) -> str:
+    """A YAML file with a last line, a comment, that is a digest of the others."""
+    return text + _LAST_LINE.format(FORMAT, digest(text.encode()))
+
+
+def is_signed(path: Path) -> bool:
+    """Whether a YAML file ends with a digest."""
+    return _SIGNED.fullmatch(_lines(path)[-1]) is not None
+
+
+def verified(path: Path) -> bytes | None:
+    """Content of a signed YAML file above its last line; None if it was changed."""
+    *lines, last = _lines(path)
+    found = _SIGNED.fullmatch(last)
+    if not found:
+        return None
+    _check_format(path, int(found[1]))
+    content = b"".join(lines)
+    return content if found[2].decode() == digest(content) else None
+
+
+def _lines(path: Path) -> list[bytes]:
+    with read_errors(path, path):
+        return read(path).splitlines(keepends=True) or [b""]
+
+
 def write_settings(path: Path, settings: Settings) -> None:
-    """Write config.yaml; its last line, a comment, is a digest of the others."""
-    text = config.to_yaml(settings)
-    files.write_text(path, text + _LAST_LINE.format(FORMAT, digest(text.encode())))
+    """Write config.yaml, signed."""
+    files.write_text(path, signed(config.to_yaml(settings)))
 
 
 def read_settings(study: folders.Study) -> Settings:
     """Read config.yaml; `UserError` if it was changed or is invalid."""
     path = study.config
-    with read_errors(path, path):
-        *lines, last = read(path).splitlines(keepends=True) or [b""]
-    signed = _SIGNED.fullmatch(last)
-    if signed:
-        _check_format(path, int(signed[1]))
-        unchanged = signed[2].decode() == digest(b"".join(lines))
+    if is_signed(path):
+        unchanged = verified(path) is not None
     else:
         # Unsigned where the first format wrote it. environment.json is written after it.
         unchanged = not (

@@ -12,7 +12,8 @@ import pandas as pd
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.settings import BASELINES, Settings
 from eeg_sgdr.settings.plan import FitKey, at_chosen_rates
-from eeg_sgdr.storage import columns, folders, integrity, records
+from eeg_sgdr.storage import columns, folders, integrity, records, study_plan
+from eeg_sgdr.storage.study_plan import StudyPlan
 
 __all__ = ["Results", "Subject", "load_results"]
 
@@ -292,6 +293,11 @@ class Results:
                 f"{study.config}: is not there, so {self.root} is no results folder; name one that --out had."
             )
         return records.read_settings(study)
+
+    @cached_property
+    def plan(self) -> StudyPlan | None:
+        """plan.yaml, what the study set out to compare; None where there was no plan."""
+        return study_plan.read(folders.Study(self.root))
 
     @cached_property
     def subjects(self) -> list[Subject]:

@@ -1,7 +1,7 @@
 """Snapshots: weights of a fit that predict class probabilities of windows; averages of them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -31,9 +31,9 @@ class Snapshot:
         The fit's initial rate.
     """
 
-    build: Callable[[], Network]
-    state: Mapping[str, Tensor]
-    classes_: np.ndarray
+    build: Callable[[], Network] = field(repr=False)
+    state: Mapping[str, Tensor] = field(repr=False)
+    classes_: np.ndarray = field(repr=False)
     epoch: int
     rate: float
 

@@ -32,13 +32,17 @@ def source(folder):
     return files_in(folder)
 
 
-def test_a_second_call_reads_what_the_first_made(source, tmp_path, monkeypatch):
+def test_a_second_call_reads_what_the_first_made(source, tmp_path, monkeypatch, capsys):
     settings = make_settings()
     expected = trials.make_trials(list(source.recordings("1")), settings)
     first = prepare(source, "1", settings, tmp_path / "data")
+    assert capsys.readouterr().err.startswith(
+        f"{tmp_path / 'data'}: downloads, simulated recordings and prep"
+    )
     monkeypatch.setattr(trials, "make_trials", None)
     again = prepare(source, "1", settings, tmp_path / "data")
     assert again == first
+    assert capsys.readouterr().err == ""
     for part in ("train", "test"):
         for name in ("x", "y", "trials"):
             assert np.array_equal(again.array(f"{name}_{part}"), getattr(getattr(expected, part), name))

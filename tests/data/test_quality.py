@@ -10,6 +10,7 @@ from eeg_sgdr.data.quality import (
     MAX_TRIALS,
     bridged_sensors,
     evenly_spaced_trials,
+    extremes,
     noisy_sensors,
     rejection_reasons,
     rejection_warning,
@@ -56,7 +57,8 @@ def test_few_trials_are_taken_from_all(n):
 
 def reasons(raw, **settings):
     config = Preprocessing(**{"reject_uv": None, "window_s": (-0.5, 2.0), **settings})
-    return rejection_reasons(raw, raw.annotations.onset.tolist(), config, "x")
+    onsets = raw.annotations.onset.tolist()
+    return rejection_reasons(raw, onsets, extremes(raw, onsets, 2.0, "x"), config)
 
 
 @pytest.mark.parametrize("bound", [75.0, 80.0, 85.0])

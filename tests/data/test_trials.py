@@ -94,6 +94,24 @@ def test_spectra_show_the_rhythm_where_it_is(recordings):
     np.testing.assert_allclose(trials.summary["covariance"], np.cov(x), rtol=1e-5)
 
 
+@pytest.mark.parametrize("reject_uv", [None, 1.0])
+def test_peak_to_peak_amplitudes_are_those_of_all_training_trials(reject_uv):
+    names = ("C3", "Cz", "C4", "FCz", "CPz")
+    raws = [make_raw(names=names, seed=run).set_montage(montage_1005()) for run in range(3)]
+    raws[0].info["bads"] = ["Cz"]
+    settings = make_settings(preprocessing={"sensors": ["C4", "Cz", "C3"], "reject_uv": reject_uv})
+    recordings = [Recording("1", "0", str(run), raw) for run, raw in enumerate(raws)]
+    summary = make_trials(recordings, settings).summary
+    cut = [raw.get_data([2, 1, 0])[:, round(100 * onset) :][:, :200] * 1e6
+           for raw in raws[:2] for onset in raw.annotations.onset]  # fmt: skip
+    heights = np.ptp(cut, axis=2)
+    heights[:8, 1] = np.nan
+    np.testing.assert_allclose(summary["peak_to_peak"], np.nanmedian(heights, axis=0))
+    for name, shape in {"spectra": (2, 3, 51), "covariance": (3, 3)}.items():
+        assert summary[name].shape == shape
+        assert np.isfinite(summary[name]).all() == (reject_uv is None)
+
+
 def no_cues(raw):
     return raw.copy().set_annotations(mne.Annotations([1.0], [0.0], ["other"]))
 
@@ -104,10 +122,6 @@ def no_cues(raw):
         (lambda r: [r[0], replace(r[1], raw=no_cues(r[1].raw)), r[2]], {},
          "run 1: no annotation matches a class"),
         (lambda r: [*r[:2], replace(r[2], raw=make_raw(sfreq=120.0))], {}, "recordings at 100 and 120 Hz"),
-        (lambda r: r, {"preprocessing": {"reject_uv": 1.0}},
-         "no trial to train on .all 8 were rejected, . of them for sensor C"),
-        (lambda r: r, {"recordings": {"source": "bids", "root": "x", "task": "y",
-                                      "classes": {"left": "l", "feet": "f"}}}, "class 'feet' has no trial"),
         (lambda r: r, {"split": {"by": "run", "test": ["7"]}}, "run '7' is not there"),
         (lambda r: [], {}, "the source yields none"),
     ],

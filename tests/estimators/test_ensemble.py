@@ -193,6 +193,51 @@ def test_a_pipeline_in_a_grid_search():
     grid = {schedule: [WarmRestarts(0.05, 7), Step(1e-6, 1)], network: ["ShallowFBCSPNet"]}
     search = GridSearchCV(pipeline, grid, cv=2, error_score="raise").fit(windows, y)
     assert search.best_params_[schedule] == WarmRestarts(0.05, 7)
+    rate = f"{schedule}__initial_rate"
+    search = GridSearchCV(pipeline, {rate: [1e-9, 0.05]}, cv=2, error_score="raise").fit(windows, y)
+    assert search.best_params_ == {rate: 0.05}
+    assert search.best_estimator_[-1].estimators_[-1].rate == 0.05
+
+
+def test_parameters_of_the_schedule_are_parameters():
+    ours = make(schedule=Warmup(WarmRestarts(0.05, 7), 0.5))
+    assert clone(ours).set_params(**ours.get_params()).get_params() == ours.get_params()
+    assert ours.get_params()["schedule__schedule__t_mult"] == 2
+    within = {"schedule__schedule__initial_rate": 0.1, "schedule__schedule__budget": 15}
+    ours.set_params(**within, schedule__epochs=0.25)
+    assert ours.schedule == Warmup(WarmRestarts(0.1, 15), 0.25)
+    assert ours.set_params(schedule__budget=3, schedule=Step(0.1, 2)).schedule == Step(0.1, 3)
+    assert make(schedule=None).set_params(schedule__initial_rate=0.1).schedule == WarmRestarts(0.1, 31)
+    with pytest.raises(ValueError, match="schedule__t_0: Step.* has no 't_0'; there are initial_rate"):
+        ours.set_params(schedule__t_0=1)
+    with pytest.raises(UserError, match="schedule: epochs: 5 is not the end of a cycle.*; give other"):
+        make().set_params(schedule__budget=5)
+
+
+@pytest.mark.parametrize("average", ["probabilities", "weights"])
+def test_windows_in_another_unit_are_refused(average):
+    epochs = make_epochs()
+    volts, y = epochs.get_data(), epochs.events[:, 2]
+    on_epochs = make(schedule=WarmRestarts(0.05, 7), average=average).fit(epochs)
+    np.testing.assert_array_equal(on_epochs.predict_proba(1e6 * volts), on_epochs.predict_proba(epochs))
+    said = (
+        r"X: .* another unit .*\(standard deviation 1e-05, not 10\); it was fitted to Epochs, in microvolts"
+    )
+    for method in ("predict", "predict_proba", "staged_predict_proba"):
+        with pytest.raises(UserError, match=said):
+            list(getattr(on_epochs, method)(volts))
+    on_volts = pickle.loads(pickle.dumps(make(schedule=Step(0.05, 1), average=average).fit(volts, y)))
+    with pytest.raises(UserError, match="Epochs are read in microvolts: give an array in the unit of the tr"):
+        on_volts.predict(epochs)
+    with pytest.raises(UserError, match=r"not 1e-05\); give windows in the unit of the training windows"):
+        on_volts.predict(1e3 * volts)
+    # People differ, and a flat trial is no other unit.
+    assert len(on_volts.predict(30 * volts)) == len(on_volts.predict(0 * volts)) == len(y)
+
+
+def test_a_snapshot_is_a_line():
+    snapshot = make(schedule=Step(0.05, 1)).fit(X, Y).estimators_[0]
+    assert repr(snapshot) == "Snapshot(epoch=1, rate=0.05)"
 
 
 @pytest.mark.parametrize(
@@ -224,12 +269,27 @@ def test_inputs_that_will_not_do_are_refused():
     ours = make(schedule=Step(0.05, 1))
     with pytest.raises(UserError, match="takes no sample_weight"):
         ours.fit(X, Y, sample_weight=np.ones(24))
-    with pytest.raises(UserError, match="2 axes"):
-        ours.fit(X[:, 0], Y)
     with pytest.raises(UserError, match="one class alone"):
         ours.fit(X, np.zeros(24))
+    with pytest.raises(UserError, match="y: 23 labels of 24 trials"):
+        ours.fit(X, Y[1:])
+    broken = X.copy()
+    broken[5, 1, 3:7] = np.nan
+    for fit_or_predict in (lambda x: ours.fit(x, Y), ours.fit(X, Y).predict):
+        with pytest.raises(UserError, match="2 axes; give an array of shape .trials, channels, samples"):
+            fit_or_predict(X[:, 0])
+        with pytest.raises(ValueError, match=r"trial 5 has NaN .*first in channel 1, sample 3"):
+            fit_or_predict(broken)
+        with pytest.raises(UserError, match=r"X: has no trials; its shape is \(0, 5, 230\)"):
+            fit_or_predict(X[:0])
     with pytest.raises(UserError, match="windows of 229 samples, but it was fitted to 230"):
-        ours.fit(X, Y).predict(X[:, :, 1:])
+        ours.predict(X[:, :, 1:])
+    with pytest.raises(UserError, match="windows of 4 channels, but it was fitted to 5"):
+        ours.predict(X[:, 1:])
+    epochs = make_epochs()
+    epochs._data[2, 1, 0] = np.inf
+    with pytest.raises(UserError, match="trial 2 has NaN or infinite values .first in Cz, sample 0"):
+        ours.fit(epochs)
 
 
 class Linear(torch.nn.Sequential):
@@ -247,9 +307,15 @@ class OnTables(SnapshotEnsembleClassifier):
         tags.input_tags.two_d_array = True
         return tags
 
-    @staticmethod
-    def _three_d(x):
-        return x[:, :, np.newaxis] if x.ndim == 2 else x
+    def _check(self, windows, *others):
+        if np.asarray(windows.x).ndim == 3:
+            super()._check(windows, *others)
+
+    def _validated(self, x, **options):
+        found = super()._validated(x, **options)
+        x, *y = found if isinstance(found, tuple) else (found,)
+        x = x[:, :, np.newaxis] if x.ndim == 2 else x
+        return (x, *y) if y else x
 
 
 #: Without `OnTables` scikit-learn yields no checks at all for input of three axes.

@@ -99,6 +99,11 @@ def test_long_epochs_are_predicted_as_the_recording_is(study, raw):
         classifier.predict(epochs.copy().crop(-0.5, 4.0))
     with pytest.raises(UserError, match="do not hold the study's window, from -0.5 to 4 s"):
         classifier.predict(epochs.copy().crop(-4.5, 3.0))
+    with pytest.raises(UserError, match="X: its values are in another unit"):
+        classifier.predict(epochs.copy().apply_function(lambda volts: 1e6 * volts))
+    epochs._data[2, 0, 0] = np.nan
+    with pytest.raises(UserError, match="epoch 2: NaN or infinite values in FC5"):
+        classifier.predict(epochs)
 
 
 def test_cues_of_other_names_and_sensors_in_another_order(study, raw):
@@ -116,6 +121,8 @@ def test_cues_of_other_names_and_sensors_in_another_order(study, raw):
 def test_a_clone_is_itself(study):
     classifier = load(study)
     assert clone(classifier) is classifier.fit()
+    snapshots = "[Snapshot(epoch=3, rate=0.025), Snapshot(epoch=3, rate=0.05)]"
+    assert repr(classifier) == f"TrainedClassifier(study='small', snapshots={snapshots})"
 
 
 @pytest.mark.parametrize(
@@ -140,6 +147,17 @@ def test_recordings_that_do_not_fit_are_refused(study, raw):
         classifier.predict(raw.copy().drop_channels(["C3"]))
     with pytest.raises(UserError, match="give an MNE Raw"):
         classifier.predict(raw.get_data())
+    for factor, size in ((1e6, "1.2e.07"), (1e-3, "0.012")):
+        other = raw.copy().apply_function(lambda volts, factor=factor: factor * volts)
+        with pytest.raises(UserError, match=f"recording 1: .* another unit .*{size}, not 13.* to volts"):
+            classifier.predict([raw, other])
+    # Of a size that rejects all trials:
+    rejecting = study.settings.preprocessing.model_copy(update={"reject_uv": 800.0})
+    settings = study.settings.model_copy(update={"preprocessing": rejecting})
+    classifier = clone(classifier).set_params(settings=settings)
+    with pytest.raises(UserError, match="recording 0: its values are in another unit"):
+        classifier.predict(raw.copy().apply_function(lambda volts: 1e6 * volts))
+    assert len(classifier.predict(raw.copy().apply_function(lambda volts: 30 * volts))) == 0
     # What preprocessing cannot mend:
     preprocessing = study.settings.preprocessing.model_copy(update={"resample_hz": None, "bads": "drop"})
     settings = study.settings.model_copy(update={"preprocessing": preprocessing})

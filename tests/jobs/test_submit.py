@@ -28,7 +28,7 @@ def jobs(monkeypatch, tmp_path):
 
 
 def begun(jobs, folder, *missing):
-    made = [Unit("1", None, None, make_settings(), SubjectFolder(folder)) for _ in missing]
+    made = [Unit("1", None, None, make_settings(), SubjectFolder(folder), None) for _ in missing]
     for unit, keys in zip(made, missing, strict=True):
         unit.trials, unit.missing, unit.missing_baselines = None, keys, []
         jobs.begin(unit)

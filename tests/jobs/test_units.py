@@ -41,7 +41,7 @@ def test_a_kill_while_other_trials_are_written_leaves_a_folder_that_is_read(
 ):
     root = shutil.copytree(small_study[1], tmp_path / "results")
     (there,) = load_results(root).subjects
-    unit = Unit("01", None, None, None, there.folder)
+    unit = Unit("01", None, None, None, there.folder, None)
     other = there.trials.assign(onset_s=there.trials["onset_s"] + 1)
     info = {key: value for key, value in there.data.items() if key not in ("format", "digest", "sha256")}
     unit.trials = SimpleNamespace(table=other, info=info, summary=there.summary)

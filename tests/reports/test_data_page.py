@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -124,6 +125,34 @@ def test_most_trials_rejected_is_said_first_and_whose_fault_it_is(tmp_path, caps
     assert f"subject 1: {sentence}" in capsys.readouterr().err
     text = visible((tmp_path / "out/subjects/001/report.html").read_text(encoding="utf-8"))
     assert text.index(f"Few trials are left: {sentence}") < text.index("Of 24 trials of subject 1")
+
+
+@pytest.mark.parametrize("across", [False, True])
+def test_recordings_without_a_trial_are_reported_with_their_amplitudes(tmp_path, capsys, across):
+    write_recordings(tmp_path, n_subjects=2 if across else 1)
+    changes = {"split": {"by": "subject", "folds": [["1"], ["2"]]}} if across else {}
+    arguments = [*configuration(tmp_path, **changes), "--set", "preprocessing.reject_uv=1"]
+    arguments += ["--fold", "1"] if across else []
+    refusal = r"subject (1|2): class 'left' has no trial to (train on|test) \(all \d+ were rejected, "
+    assert main([*arguments, "--jobs", "1"]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert re.match(rf"{refusal}.* --only data reports amplitudes.$", said)
+    assert not (tmp_path / "out").exists()
+    assert main([*arguments, "--only", "data"]) == 2
+    shown = capsys.readouterr()
+    assert re.match(refusal, shown.err.splitlines()[-1])
+    assert re.search(r": Median peak-to-peak amplitude: [\d.]+ µV, by sensor from ", shown.err)
+    page = Path(shown.out.strip())
+    html = page.read_text(encoding="utf-8")
+    text = visible(html)
+    assert re.search(f"Nothing can be trained: {refusal}", text)
+    assert re.search(r"Median peak-to-peak amplitude: [\d.]+ µV, by sensor from ", text)
+    assert "0 can be used: 0 to train and 0 to test" in text
+    assert "Rhythms and spectra are left out: a class has no training trial" in text
+    assert main([*arguments, "--dry-run"]) == 2
+    assert re.match(refusal, capsys.readouterr().err.splitlines()[-1])
+    assert report.main([str(tmp_path / "out")]) == 0
+    assert MADE.sub("", page.read_text(encoding="utf-8")) == MADE.sub("", html)
 
 
 def test_the_page_is_the_same_whenever_it_is_made_but_for_one_element(tmp_path):

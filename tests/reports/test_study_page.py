@@ -235,6 +235,7 @@ def test_one_subject_with_the_reference_is_no_comparison(tmp_path):
 
 
 def test_the_command_writes_figure_and_report(tmp_path, monkeypatch, capsys):
+    tmp_path /= "two words"
     study(tmp_path)
     monkeypatch.setattr("eeg_sgdr.reports.subject.subject_report", lambda *_: None)
     assert main([str(tmp_path)]) == 0
@@ -242,6 +243,9 @@ def test_the_command_writes_figure_and_report(tmp_path, monkeypatch, capsys):
     for name in ("comparison.csv", "figure4.svg", "figure4.png", "report.html"):
         assert (tmp_path / name).is_file()
         assert str(tmp_path / name) in printed
+    text = visible((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert f"python -m eeg_sgdr.report '{tmp_path}'\n" in text
+    assert f"python -m eeg_sgdr.run --config '{tmp_path}'/config.yaml --out '{tmp_path}'\n" in text
 
 
 def test_across_subjects_folds_are_counted(tmp_path):

@@ -12,7 +12,7 @@ from eeg_sgdr import report
 from eeg_sgdr.evaluation.statistics import binomial_interval, mcnemar
 from eeg_sgdr.reports.data import recordings
 from eeg_sgdr.reports.headline import headline, side_by_side
-from eeg_sgdr.reports.methods import deviations, methods, references
+from eeg_sgdr.reports.methods import bibtex, deviations, methods, references
 from eeg_sgdr.reports.subject import activation_patterns, page, result, warnings
 from eeg_sgdr.settings import (
     CosineArm,
@@ -207,6 +207,45 @@ def test_methods_name_where_recordings_are_from(plain):
         text = methods(other, subject)[0]
         assert text.startswith(words)
         assert cited in [reference.split(",")[0] for reference in references([text], other)]
+
+
+def test_references_are_there_in_bibtex(html):
+    (address,) = re.findall(r'<a download="references.bib" href="(.*?)">', html)
+    entries = base64.b64decode(address.removeprefix("data:application/x-bibtex;base64,")).decode()
+    listed = html.partition("<h4>References</h4>")[2].partition("</ul>")[0].count("<li>")
+    assert entries.count("\n@") + 1 == listed > 5
+    assert (
+        """@article{Clopper1934,
+  author = {Clopper, C. J. and Pearson, E. S.},
+  year = {1934},
+  title = {{The use of confidence or fiducial limits illustrated in the case of the binomial}},
+  journal = {Biometrika},
+  volume = {26},
+  pages = {404--413},
+}
+"""
+        in entries
+    )
+
+
+@pytest.mark.parametrize(
+    ("reference", "entry"),
+    [
+        (
+            "Hägele, A., Ben Allal, L., & Jaggi, M. (2024). A & b: the laws. NeurIPS.",
+            "@inproceedings{Hagele2024,\n  author = {Hägele, A. and Ben Allal, L. and Jaggi, M.},\n"
+            "  year = {2024},\n  title = {{A \\& b: the laws}},\n  booktitle = {NeurIPS},\n}\n",
+        ),
+        (
+            "Goyal, P. A., et al. (2017). Large batches. arXiv:1706.02677.",
+            "@misc{Goyal2017,\n  author = {Goyal, P. A. and others},\n  year = {2017},\n"
+            "  title = {{Large batches}},\n  eprint = {1706.02677},\n  archiveprefix = {arXiv},\n}\n",
+        ),
+        ("Somebody's website", "@misc{Somebodyswebsite,\n  note = {Somebody's website},\n}\n"),
+    ],
+)
+def test_bibtex_of_other_kinds_of_references(reference, entry):
+    assert bibtex([reference]) == entry
 
 
 def test_methods_say_how_every_kind_of_schedule_goes(plain):

@@ -1,7 +1,9 @@
 """Configurations: read as YAML 1.2, refused in words, shipped ones valid and trainable."""
 
 import functools
+from pathlib import Path
 
+import platformdirs
 import pytest
 import yaml
 from conftest import make_settings
@@ -29,6 +31,20 @@ SHIPPED = {
     "recipes": (44, 1125, 250.0, 4, 160),
     "schedules": (44, 1125, 250.0, 4, 160),
 }
+
+
+def test_data_are_kept_in_a_clone_or_where_the_platform_keeps_caches(tmp_path, monkeypatch):
+    monkeypatch.setattr(platformdirs.PlatformDirs, "user_cache_path", tmp_path / "cache")
+    compute = make_settings().compute
+    monkeypatch.chdir(Path(__file__).parents[2])
+    assert compute.data_folder == Path("data")
+    monkeypatch.chdir(tmp_path)
+    assert compute.data_folder == tmp_path / "cache"
+    Path("data").mkdir()  # of the user, for anything
+    assert compute.data_folder == tmp_path / "cache"
+    Path("data/cache").mkdir()  # of an earlier version
+    assert compute.data_folder == Path("data")
+    assert compute.model_copy(update={"data_dir": "mine"}).data_folder == Path("mine")
 
 
 def test_yaml_is_read_as_version_1_2():

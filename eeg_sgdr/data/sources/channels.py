@@ -75,20 +75,27 @@ def _set_units(raw: Any, units: Unit | Mapping[str, Unit], where: str) -> None:
             raw._cals[raw.ch_names.index(name)] *= VOLTS[unit]
 
 
-def _check_amplitude(raw: Any, scaled: bool, where: str) -> None:
-    """Refuse a recording that is not in volts, or no longer; offsets and drifts do not count."""
+def amplitude(raw: Any, where: str) -> float:
+    """Standard deviation within a second in volts, reached by three of four sensors; 0 if all are flat."""
     names = [name for name in eeg_sensors(raw) if name not in raw.info["bads"]]
     if not names:
-        return
+        return 0.0
     length = min(raw.n_times, max(1, round(raw.info["sfreq"])))
     starts = np.unique(np.linspace(0, raw.n_times - length, N_SECONDS, dtype=int))
     with np.errstate(invalid="ignore"):  # what is not finite is refused where sensors are picked
         seconds = [read_volts(raw, names, at, at + length, where).std(axis=1) for at in starts]
     by_sensor = np.median(seconds, axis=0)
     if not by_sensor.any():
-        return
+        return 0.0
     # Some may be no EEG, such as accelerometers, whose type nobody has told.
-    size = np.quantile(by_sensor[by_sensor != 0], 0.25)
+    return float(np.quantile(by_sensor[by_sensor != 0], 0.25))
+
+
+def _check_amplitude(raw: Any, scaled: bool, where: str) -> None:
+    """Refuse a recording that is not in volts, or no longer; offsets and drifts do not count."""
+    size = amplitude(raw, where)
+    if not size:
+        return
     found = f"its EEG is of {size:.2g} V or more (standard deviation within a second, three of four sensors)"
     if size >= LARGEST_V:
         unit = "uV" if size >= 1 else "mV"
