@@ -4,6 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
+import matplotlib
 import mne
 import numpy as np
 import pytest
@@ -53,6 +54,15 @@ def pytest_terminal_summary(terminalreporter):
     """Say why tests of equal bits fail where a process has loaded a kernel, and others load its successor."""
     if {path: path.stat().st_mtime_ns for path in KERNEL_FOLDER.glob("*.so")} != KERNELS:
         terminalreporter.write_line("The compiled kernels were built anew meanwhile: run the tests again.")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """Tests leave the user's cache folder alone, but for matplotlib's, which takes seconds to make."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MPLCONFIGDIR", matplotlib.get_cachedir())
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture

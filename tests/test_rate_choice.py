@@ -4,6 +4,7 @@ import copy
 import random
 import shutil
 import sys
+from functools import cache
 
 import killing
 import numpy as np
@@ -61,11 +62,21 @@ def command(folder, out, changes, *options):
             "--set", f"compute.data_dir={folder / 'data'}", *options]  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=SPLITS)
-def study(request, tmp_path_factory):
-    folder = tmp_path_factory.mktemp(request.param)
-    assert run.main(command(folder, "out", configuration(request.param), *UNITS[request.param])) == 0
-    return request.param, folder, load_results(folder / "out")
+@pytest.fixture(scope="module")
+def study_of(tmp_path_factory):
+    @cache
+    def study_of(validation):
+        folder = tmp_path_factory.mktemp(validation)
+        assert run.main(command(folder, "out", configuration(validation), *UNITS[validation])) == 0
+        return validation, folder, load_results(folder / "out")
+
+    return study_of
+
+
+@pytest.fixture(params=SPLITS)
+def study(study_of, request):
+    """A study by kind of validation, made once whatever the order of the tests."""
+    return study_of(request.param)
 
 
 def independent_choice(root, n_seeds):

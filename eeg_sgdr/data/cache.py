@@ -17,7 +17,7 @@ import pandas as pd
 from eeg_sgdr import settings as config
 from eeg_sgdr.data.sources import Recording, Source, require_file
 from eeg_sgdr.data.splits import Fold
-from eeg_sgdr.errors import UserError, in_words
+from eeg_sgdr.errors import UserError, disk_errors, in_words
 from eeg_sgdr.parallel import workers
 from eeg_sgdr.parallel.progress import Progress, say, tick
 from eeg_sgdr.settings import Settings
@@ -115,7 +115,9 @@ def prepare(source: Source, subject: str, settings: Settings, data_dir: Path) ->
     Raises UserError if the recordings are not available, or do not fit the configuration.
     """
     cache = data_dir / "cache"
-    if not cache.exists():
+    with disk_errors(cache):
+        is_new = not cache.exists()
+    if is_new:
         say(
             f"{data_dir.resolve()}: downloads, simulated recordings and prepared trials are kept here; "
             "compute.data_dir names another folder.",
