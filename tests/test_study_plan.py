@@ -132,6 +132,26 @@ def test_a_plan_is_kept_once_there_is_a_fit_and_not_before(tmp_path):
     assert study_plan.read(made) == PLAN
 
 
+def test_a_longer_budget_makes_another_comparison_of_a_side_without_one():
+    named = {"comparisons": [{"name": "longest", "a": {"schedule": "restarts"}, "b": {"schedule": "step"}}]}
+    before = study_settings(SUBJECTS, evaluation=named)
+    grown = study_settings(SUBJECTS, budgets=(1, 3, 7, 15), evaluation=named)
+    found = departures(study_plan.planned(before, SUBJECTS), grown)
+    assert (found.schedules, found.comparisons, found.dropped) == (("step",), ("longest",), ("longest",))
+
+
+@pytest.mark.parametrize("begun", ["fits/step-b3-r0.05-s0", "rate_choice/fits/step-b3-r0.05-s0", "baseline"])
+def test_a_plan_is_kept_while_a_first_fit_is_under_way(tmp_path, begun):
+    made = folders.Study(tmp_path)
+    study_plan.record(PLAN, made)
+    (made.subject("01").root / begun).mkdir(parents=True)
+    study_plan.record(study_plan.planned(study_settings(SUBJECTS, seeds=(7,)), SUBJECTS), made)
+    assert study_plan.read(made) == PLAN
+    made.plan.write_text("seeds: [7]\n")
+    with pytest.raises(UserError, match="was changed since it was written"):  # before anything is trained
+        study_plan.record(PLAN, made)
+
+
 def test_an_older_folder_gets_no_plan_afterwards(tmp_path):
     write_study(tmp_path, SETTINGS, WRONG)
     study_plan.record(PLAN, folders.Study(tmp_path))
@@ -144,6 +164,15 @@ def test_a_plan_that_was_changed_is_refused(tmp_path):
     path.write_text(path.read_text().replace("margin: 1.0", "margin: 9.0"))
     with pytest.raises(UserError, match=r"plan\.yaml: was changed since it was written; restore it"):
         study_plan.read(folders.Study(tmp_path))
+
+
+def test_a_plan_that_was_changed_and_signed_again_is_refused_where_it_was_compared(tmp_path):
+    results = study(tmp_path)
+    path = folders.Study(tmp_path).plan
+    text = "".join(path.read_text().splitlines(keepends=True)[:-1])
+    path.write_text(records.signed(text.replace("margin: 1.0", "margin: 9.0")))
+    with pytest.raises(UserError, match="was changed since it was written"):
+        study_plan.read(folders.Study(results.root))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from eeg_sgdr.evaluation.stored import Facts, bring_up_to_date, facts
 from eeg_sgdr.evaluation.units import read_errors, read_subject_errors
 from eeg_sgdr.storage import files, folders
 from eeg_sgdr.storage.columns import COMPARISON, COUNTS, TEXTS
-from eeg_sgdr.storage.integrity import digest
+from eeg_sgdr.storage.integrity import digest, file_digest
 from eeg_sgdr.storage.records import write_record
 from eeg_sgdr.storage.results import Results
 
@@ -76,6 +76,7 @@ def update(root: Path) -> Results | None:
     # Results reads tables when they are asked for, so these are the new ones.
     table = files.csv_bytes(_table(results, of_unit))
     files.remove(path)  # the record is never beside another table
-    write_record(study.comparison_record, {"sha256": {path.name: digest(table)}})
+    of_plan = {study.plan.name: file_digest(study.plan)} if study.plan.is_file() else {}
+    write_record(study.comparison_record, {"sha256": {path.name: digest(table), **of_plan}})
     files.write_bytes(path, table)
     return results

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from eeg_sgdr.settings import Comparison, Settings
 from eeg_sgdr.settings.types import label_value
-from eeg_sgdr.storage.study_plan import StudyPlan
+from eeg_sgdr.storage.study_plan import StudyPlan, with_budgets
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,14 @@ def departures(plan: StudyPlan, settings: Settings) -> Departures:
         for name in settings.schedules
         if name in plan.initial_rates
     }
-    of_now, of_plan = ({_sides(one) for one in every} for every in (comparisons, plan.comparisons))
+    of_now = {_sides(with_budgets(one, settings)) for one in comparisons}
     return Departures(
         subjects=tuple(label for label in _labels(settings) if label_value(label) not in intended),
         seeds=tuple(seed for seed in settings.training.seeds if seed not in plan.seeds),
         rates={name: more for name, more in rates.items() if more},
         schedules=tuple(name for name, arm in settings.schedules.items() if _grown(plan, name, arm.budgets)),
         rate_choice=plan.rate_choice is None and settings.training.rate_choice is not None,
-        comparisons=tuple(one.name for one in comparisons if _sides(one) not in of_plan),
+        comparisons=tuple(one.name for one in comparisons if not _in_plan(one, settings, plan)),
         dropped=tuple(one.name for one in plan.comparisons if _sides(one) not in of_now),
         margin=not margin_is_planned(settings, plan),
         metric=plan.batch_norm_statistics != evaluation.batch_norm_statistics,
@@ -62,7 +62,7 @@ def departures(plan: StudyPlan, settings: Settings) -> Departures:
 def is_planned(comparison: Comparison, settings: Settings, plan: StudyPlan) -> bool:
     """Whether a comparison, by its sides, and its metric are those of the plan."""
     same_metric = plan.batch_norm_statistics == settings.evaluation.batch_norm_statistics
-    return same_metric and _sides(comparison) in {_sides(one) for one in plan.comparisons}
+    return same_metric and _in_plan(comparison, settings, plan)
 
 
 def margin_is_planned(settings: Settings, plan: StudyPlan) -> bool:
@@ -73,6 +73,10 @@ def margin_is_planned(settings: Settings, plan: StudyPlan) -> bool:
 def _labels(settings: Settings) -> tuple[str, ...]:
     named = settings.recordings.subjects
     return () if isinstance(named, str) else named
+
+
+def _in_plan(comparison: Comparison, settings: Settings, plan: StudyPlan) -> bool:
+    return _sides(with_budgets(comparison, settings)) in {_sides(one) for one in plan.comparisons}
 
 
 def _sides(comparison: Comparison) -> tuple[object, object]:
