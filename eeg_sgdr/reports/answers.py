@@ -156,7 +156,7 @@ def summary(settings: Settings, found: Sequence[Answer]) -> list[Html]:
         return []
     if decided:
         words = "; ".join("{}" for _ in decided)
-        each = [phrase(f"{one.comparison.name}: ", *_short_verdict(one)) for one in decided]
+        each = [phrase(f"{_capital(one.comparison.name)}: ", *_short_verdict(one)) for one in decided]
         rest = len(answered) - len(decided)
         undecided = f"; {counted(rest, 'other comparison')} undecided." if rest else "."
         first = Html(words).format(*each) + undecided
@@ -178,6 +178,10 @@ def summary(settings: Settings, found: Sequence[Answer]) -> list[Html]:
     return [first, phrase("True differences of ", Html(" to ").join(ends), *power)]
 
 
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def _short_verdict(answer: Answer) -> list[str]:
     row = answer.difference
     if row["verdict"] == "equivalent":
@@ -189,7 +193,7 @@ def sentence(settings: Settings, answer: Answer) -> Html:
     """The result of a comparison, with its uncertainty and cost."""
     a, b = (side_words(settings, side) for side in (answer.comparison.a, answer.comparison.b))
     row = answer.difference
-    name = f"{answer.comparison.name[0].upper()}{answer.comparison.name[1:]}: "
+    name = f"{_capital(answer.comparison.name)}: "
     if answer.left_out:
         too_few = row["status"] == "left out"
         why = f"left out: {row['missing']}" if too_few else "nothing of it is there"
