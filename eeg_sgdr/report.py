@@ -3,66 +3,30 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from eeg_sgdr.errors import UserError, memory_errors
-from eeg_sgdr.parallel import interrupts
-
-# Nothing heavy is imported before it is needed, so that --help and refusals come at once.
+from eeg_sgdr.commands.command import call, set_up
+from eeg_sgdr.commands.folder import POWER, REPORT
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command's options."""
-    options = argparse.ArgumentParser(
-        prog="python -m eeg_sgdr.report",
-        description="Compute the evaluation again and write all reports, from a results folder alone; "
-        "nothing is trained.",
-    )
-    options.add_argument("folder", type=Path, help="the results folder, as given to --out")
+    """The options of ``eeg-sgdr report``, and that which stands for ``power``."""
+    options = argparse.ArgumentParser("python -m eeg_sgdr.report")
+    set_up(options, REPORT)
     options.add_argument(
         "--power",
+        dest="points",
         type=float,
         metavar="POINTS",
         help="instead, tell how many subjects or folds, and seeds, a study like this one needs to find a "
-        "true difference of so many percentage points, and write power.csv and power.svg",
+        "true difference of so many percentage points (as power of eeg-sgdr)",
     )
-    options.add_argument("--debug", action="store_true", help="show tracebacks")
     return options
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command: 0 when all reports are there, 2 when refused or some are missing, 130 interrupted."""
+    """Run the command; exit status as `commands.command.call` gives it."""
     options = parser().parse_args(arguments)
-    try:
-        with memory_errors(
-            "eeg_sgdr.report", "close other programs, or run the same command where there is more"
-        ):
-            return _run(options)
-    except UserError as error:
-        if options.debug:
-            raise
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("Interrupted; the same command makes the reports again.", file=sys.stderr)
-        return interrupts.STATUS
-
-
-def _run(options: argparse.Namespace) -> int:
-    if options.power is not None:
-        if not 0 < options.power <= 100:
-            raise UserError(f"--power {options.power:g}: must be above 0 and at most 100 points.")
-        from eeg_sgdr.reports.power import publish
-        from eeg_sgdr.storage.results import load_results
-
-        with interrupts.raise_on_signals():
-            print(publish(load_results(options.folder), options.power / 100))
-        return 0
-    from eeg_sgdr.pipeline import report
-    from eeg_sgdr.storage.folders import Study
-
-    with interrupts.raise_on_signals():
-        return 0 if report(Study(options.folder)) else 2
+    return call(REPORT if options.points is None else POWER, options)
 
 
 if __name__ == "__main__":

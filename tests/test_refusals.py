@@ -210,7 +210,10 @@ CASES = {
     "override without value": Case("--set training.batch_size ... write it as", "--set training.batch_size"),
     "no process": Case("--jobs 0 ... at least 1", "--jobs 0"),
     "trials assumed of no dry run": Case(
-        "--assume-trials: takes two numbers of at least 1 ... --dry-run", "--assume-trials 880 160"
+        "--assume-trials: is of no use without --dry-run", "--assume-trials 880 160"
+    ),
+    "no trials assumed": Case(
+        "--assume-trials: takes two numbers of at least 1", "--dry-run --assume-trials 0 160"
     ),
     "too many processes": Case("--jobs 100000: must be at least 1 and at most 1024", "--jobs 100000"),
     "number is true": Case("training.batch_size: must be a number, not true",

@@ -19,7 +19,7 @@ from eeg_sgdr.settings.fingerprints import (
     fit_settings,
     union,
 )
-from eeg_sgdr.settings.loading import load, parse_yaml, read, shipped, to_yaml, validate
+from eeg_sgdr.settings.loading import json_schema, load, parse_yaml, read, shipped, to_yaml, validate
 from eeg_sgdr.settings.optimizers import AdamWSettings, OptimizerSettings, SGDSettings
 from eeg_sgdr.settings.preprocessing import (
     BASELINES,
@@ -88,6 +88,7 @@ __all__ = [
     "data_settings",
     "fingerprint",
     "fit_settings",
+    "json_schema",
     "load",
     "parse_yaml",
     "read",

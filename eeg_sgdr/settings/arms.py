@@ -23,7 +23,7 @@ from eeg_sgdr.settings.types import (
 
 SGDR = "Loshchilov, I., & Hutter, F. (2017). SGDR: stochastic gradient descent with warm restarts. ICLR."
 
-Budgets = Annotated[tuple[Epochs, ...], AfterValidator(unique), Field(min_length=1)]
+Budgets = Annotated[tuple[Epochs, ...], Field(min_length=1), AfterValidator(unique)]
 
 
 class Arm(Model):

@@ -13,6 +13,7 @@ import yaml
 from pydantic import ValidationError
 
 from eeg_sgdr.errors import UserError, in_words, is_unicode
+from eeg_sgdr.settings.preprocessing import BASELINES
 from eeg_sgdr.settings.study import Settings
 from eeg_sgdr.settings.types import FOLDER, Model, kinds, tags
 
@@ -299,6 +300,20 @@ def _override(data: dict[str, Any], text: str) -> None:
         if not isinstance(node, dict):
             raise UserError(f"--set {text}: {section} is a value, not a section.")
     node[last] = parse_yaml(value, f"--set {key}")
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON schema of configurations, for editors: pydantic's, and the short forms that it does not know."""
+    schema = Settings.model_json_schema()
+    sections, cue = schema["$defs"], {"type": ["string", "integer"]}
+    for source in sections["Recordings"]["anyOf"]:
+        classes = source["properties"]["classes"]
+        classes["additionalProperties"] = {"anyOf": [cue, {"type": "array", "items": cue}]}
+        if "execution" in source["properties"]:  # classes follow from the task
+            source["required"].remove("classes")
+    sections["Side"] = {"anyOf": [{"enum": list(BASELINES)}, sections["Side"]]}
+    schema["properties"]["baseline"] = {"type": ["object", "null"]}
+    return schema
 
 
 def to_yaml(settings: Settings) -> str:

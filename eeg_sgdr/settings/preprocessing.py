@@ -75,7 +75,9 @@ def listed(value: object) -> object:
     return [value] if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-Notches = Annotated[tuple[Hertz, ...], AfterValidator(unique), Field(min_length=1)]
+_Several = Annotated[tuple[Hertz, ...], Field(min_length=1), AfterValidator(unique)]
+
+Notches = Annotated[_Several, BeforeValidator(listed, json_schema_input_type=Hertz | _Several)]
 
 
 class Preprocessing(Model):
@@ -114,7 +116,7 @@ class Preprocessing(Model):
     reject_uv: Microvolts | None = 800.0
     reject_ptp_uv: Annotated[Microvolts | None, Later(None)] = None
     resample_hz: Annotated[Hertz, Field(ge=2)] | None = None
-    notch_hz: Annotated[Annotated[Notches, BeforeValidator(listed)] | None, Later(None)] = None
+    notch_hz: Annotated[Notches | None, Later(None)] = None
     highpass_hz: Hertz | None = 4.0
     lowpass_hz: Hertz | None = None
     standardize: Standardize | None = Standardize()

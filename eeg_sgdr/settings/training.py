@@ -86,7 +86,7 @@ class RateChoice(Model):
     """
 
     validation: Validation
-    seeds: Annotated[tuple[Seed, ...], AfterValidator(unique), Field(min_length=1)] = (0,)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(unique)] = (0,)
     outer: Literal["chosen", "all"] = "chosen"
 
 
@@ -119,7 +119,7 @@ class Training(Model):
     """
 
     initial_rates: Rates = (0.025, 0.05)
-    seeds: Annotated[tuple[Seed, ...], AfterValidator(unique), Field(min_length=1)] = (0,)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(unique)] = (0,)
     seeding: Annotated[Literal["unit", "shared"], Later("shared")] = "unit"
     rate_choice: Annotated[RateChoice | None, Later(None)] = None
     batch_size: Count = 60

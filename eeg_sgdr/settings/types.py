@@ -11,11 +11,12 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     PlainSerializer,
     ValidationInfo,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import CoreSchema, PydanticCustomError
 
 
 def label(value: object) -> object:
@@ -60,9 +61,9 @@ def finite(value: Any) -> Any:
     return value
 
 
-Label = Annotated[str, BeforeValidator(label), Field(min_length=1)]
+Label = Annotated[str, BeforeValidator(label, json_schema_input_type=str | int), Field(min_length=1)]
 
-Labels = Annotated[tuple[Label, ...], AfterValidator(unique), Field(min_length=1)]
+Labels = Annotated[tuple[Label, ...], Field(min_length=1), AfterValidator(unique)]
 
 Drop = Annotated[Fraction, BeforeValidator(fraction), PlainSerializer(str)]
 
@@ -81,7 +82,7 @@ Seed = Annotated[Integer, Field(ge=0, lt=2**64)]
 #: Training is computed in float32, of 1e-38 to 3e38.
 Rate = Annotated[Number, Field(ge=1e-30, le=1e30)]
 
-Rates = Annotated[tuple[Rate, ...], AfterValidator(unique), Field(min_length=1, max_length=1000)]
+Rates = Annotated[tuple[Rate, ...], Field(min_length=1, max_length=1000), AfterValidator(unique)]
 
 #: An initial rate, or the one that is chosen in each subject or fold.
 AnyRate = float | Literal["tuned"]
@@ -121,6 +122,12 @@ class Model(BaseModel):
     """A section of the configuration: immutable, unknown keys refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """JSON schema of the section or, where it has kinds (`of_kind`), of any of them."""
+        of_kinds = [] if tags(cls) else [handler(kind.__pydantic_core_schema__) for kind in kinds(cls)]
+        return {"anyOf": of_kinds} if of_kinds else handler(core)
 
     @model_validator(mode="before")
     @classmethod

@@ -151,7 +151,7 @@ def test_the_command_prints_the_table_and_writes_two_files(results, capsys):
 @pytest.mark.parametrize("points", ["0", "-1", "100.5", "nan", "inf"])
 def test_differences_that_cannot_be_are_refused(results, points, capsys):
     assert report.main([str(results.root), f"--power={points}"]) == 2
-    assert capsys.readouterr().err == f"--power {points}: must be above 0 and at most 100 points.\n"
+    assert capsys.readouterr().err == f"A difference of {points} points: must be above 0 and at most 100.\n"
 
 
 def test_a_study_of_one_subject_is_refused(tmp_path, capsys):

@@ -1,0 +1,1 @@
+"""The sub-commands of eeg-sgdr: options, examples, and what is called."""
