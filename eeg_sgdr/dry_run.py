@@ -18,6 +18,7 @@ from eeg_sgdr.errors import UserError
 from eeg_sgdr.jobs.submit import processes
 from eeg_sgdr.jobs.units import Unit
 from eeg_sgdr.parallel import workers
+from eeg_sgdr.reports.wording import duration
 from eeg_sgdr.schedules import Step
 from eeg_sgdr.settings import Settings, plan
 from eeg_sgdr.settings.plan import FitKey
@@ -368,12 +369,3 @@ def _estimate(
             "the estimate is of one after the other, and so an upper bound."
         )
     return text
-
-
-def duration(seconds: float) -> str:
-    """Seconds in a readable unit, to about two significant figures."""
-    for size, unit in ((2 * 86400, "days"), (2 * 3600, "h"), (2 * 60, "min")):
-        if seconds >= size:
-            number = seconds / {"days": 86400, "h": 3600, "min": 60}[unit]
-            return f"{number:.1f} {unit}" if number < 10 else f"{number:.0f} {unit}"
-    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"

@@ -1,6 +1,7 @@
 """Run a study: prepare, check, train missing fits, evaluate and report each unit; then compare."""
 
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -25,6 +26,7 @@ from eeg_sgdr.storage.results import Results, Subject, load_results
 
 def train(units: Sequence[Unit], study: Study, n_jobs: int | None, debug: bool) -> list[str]:
     """Train missing fits of a study and update its reports; returns the errors as sentences."""
+    began = time.monotonic()
     settings, recorded = units[0].settings, None
     problems: list[str] = []
     evaluated: list[str] = []
@@ -81,7 +83,7 @@ def train(units: Sequence[Unit], study: Study, n_jobs: int | None, debug: bool) 
                 complete(jobs.completed())
     with collect_errors(problems, debug):
         if evaluated:
-            _compare(study)
+            _conclude(study, began)
     return problems
 
 
@@ -111,6 +113,7 @@ def report(study: Study) -> bool:
     """Evaluate and report a study again from its folder alone; returns whether no report is missing."""
     from eeg_sgdr.reports.data import data_report
 
+    began = time.monotonic()
     results = load_results(study.root)
     if not results.subjects:
         raise UserError(f"{study.root}: holds no subjects yet; run eeg_sgdr.run with --out {study.root}.")
@@ -127,7 +130,8 @@ def report(study: Study) -> bool:
         else:
             data_report(results, subject)
         print(subject.folder.report)
-    _compare(study)
+    if any(subject.done for subject in results.subjects):
+        _conclude(study, began)
     if lacking:
         first = f"{lacking[0][1].name} of {lacking[0][0].title}"
         print(
@@ -164,14 +168,16 @@ def _report(results: Results, subject: Subject) -> None:
     write(results, subject)
 
 
-def _compare(study: Study) -> None:
-    """Update comparison.csv, Figure 4 and the study's report, if there is anything to compare."""
+def _conclude(study: Study, began: float) -> None:
+    """Update what is of all units, and say what was found; ``began`` is a time of `time.monotonic`."""
     from eeg_sgdr.evaluation.comparison import update
+    from eeg_sgdr.reports import terminal
 
     if results := update(study.root):
         from eeg_sgdr.reports.study import publish
 
         print(study.comparison, *publish(results), sep="\n")
+    print(terminal.answer(results or Results(study.root), time.monotonic() - began), file=sys.stderr)
 
 
 def record_settings(settings: Settings, study: Study) -> Settings:

@@ -5,7 +5,7 @@ imported by the functions, and beforehand by `eeg_sgdr.jobs.preload`.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -19,7 +19,7 @@ from eeg_sgdr.data.cache import Trials
 from eeg_sgdr.errors import memory_errors
 from eeg_sgdr.evaluation.predictors import averages, to_average
 from eeg_sgdr.parallel.interrupts import defer_interrupts
-from eeg_sgdr.parallel.progress import tick
+from eeg_sgdr.parallel.progress import tell, tick
 from eeg_sgdr.settings import Settings, plan
 from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.storage import files, folders, integrity, provenance, records
@@ -63,7 +63,7 @@ def make_fits(
 
     The weights of their snapshots are averaged then. Fits that another process has made meanwhile are
     skipped. For each that it is still making, wait ``patience_s`` (without limit if negative); those that
-    remain locked are returned. Epochs are counted in the folder ``steps``.
+    remain locked are returned. Epochs are counted, and the present one told, in the folder ``steps``.
     """
     with ExitStack() as locks:
         mine = [
@@ -74,20 +74,32 @@ def make_fits(
         # Epochs of fits that others make or have made count as done.
         tick(steps, sum(key.budget for key in keys if key not in missing))
         if missing:
-            title = missing[0].name if len(missing) == 1 else f"{len(missing)} fits in lock-step"
+            name = missing[0].name if len(missing) == 1 else f"{len(missing)} fits in lock-step"
+            title, budget = f"{trials.title}, {name}", max(key.budget for key in missing)
+
+            def on_epoch(epoch: int) -> None:
+                tick(steps)
+                tell(steps, f"{title}: {epoch} of {budget} epochs")
+
             at_a_time = "--jobs" if settings.training.numerics.device == "cpu" else "compute.stack"
             remedy = (
                 f"run the same command with a lower {at_a_time}, or another --out with a lower "
                 "training.batch_size"
             )
-            with memory_errors(f"{trials.title}, {title}", remedy):
-                _make_fits(missing, settings, trials, folder, steps)
+            tell(steps, f"{title}: starting")
+            locks.callback(tell, steps, "")
+            with memory_errors(title, remedy):
+                _make_fits(missing, settings, trials, folder, on_epoch)
                 _average(missing, settings, trials, folder)
     return [key for key in keys if key not in mine]
 
 
 def _make_fits(
-    keys: list[FitKey], settings: Settings, trials: Trials, folder: folders.SubjectFolder, steps: Path
+    keys: list[FitKey],
+    settings: Settings,
+    trials: Trials,
+    folder: folders.SubjectFolder,
+    on_epoch: Callable[[int], object],
 ) -> None:
     """Train fits, from their last checkpoint if there is one, and write their folders."""
     from eeg_sgdr.training.checkpoints import CheckpointFile
@@ -116,7 +128,7 @@ def _make_fits(
         {"fits": fingerprints, "store": training.store, "form": engine.forward.name, **made_with},
         60 * settings.compute.checkpoint_minutes,
     )
-    results = train(engine, lambda epoch: tick(steps), checkpoints)
+    results = train(engine, on_epoch, checkpoints)
     seconds = checkpoints.seconds / len(keys)
     with defer_interrupts():
         for result, key, member in zip(results, keys, members, strict=True):

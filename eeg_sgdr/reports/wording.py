@@ -29,6 +29,15 @@ def p_value(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
 
 
+def duration(seconds: float) -> str:
+    """Seconds in a readable unit, to about two significant figures."""
+    for size, unit in ((2 * 86400, "days"), (2 * 3600, "h"), (2 * 60, "min")):
+        if seconds >= size:
+            number = seconds / {"days": 86400, "h": 3600, "min": 60}[unit]
+            return f"{number:.1f} {unit}" if number < 10 else f"{number:.0f} {unit}"
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+
+
 def versions(content: dict[str, Any]) -> str:
     """Versions that a fit was made with, from its fit.json."""
     return ", ".join(f"{name} {version}" for name, version in content["versions"].items())

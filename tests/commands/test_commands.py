@@ -98,6 +98,21 @@ def test_options_without_a_command_are_those_of_run(tmp_path, monkeypatch, capsy
     assert capsys.readouterr().err == "--jobs 0: must be at least 1 and at most 1024.\n"
 
 
+def test_a_run_ends_with_the_answer_and_quietly_with_paths_alone(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    path = "results/small/subjects/001/report.html"
+    for words in ["run", "--config", "mine.yaml", "--subject", "1"], ["report", "results/small"]:
+        assert main(words) == 0
+        said = capsys.readouterr()
+        assert said.out == f"{path}\n"
+        assert "the network trained with warm restarts was wrong on" in said.err
+        assert said.err.endswith(f" s.\nReport: {(folder / path).as_uri()}\n")
+        assert main([*words, "--quiet"]) == 0
+        assert capsys.readouterr() == (f"{path}\n", "")
+    assert main(["run", "--config", "mine.yaml", "--subject", "9", "--quiet"]) == 2
+    assert "subject '9' is not there" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", config.shipped())
 def test_a_configuration_that_is_shown_is_the_same_configuration(name, tmp_path, capsys):
     changes = ["--set", "training.batch_size=31"]
