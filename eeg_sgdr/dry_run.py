@@ -15,10 +15,10 @@ from eeg_sgdr.data.trials import make_trials
 from eeg_sgdr.data.validation import split_seed, validation_trials
 from eeg_sgdr.data.windows import window
 from eeg_sgdr.errors import UserError
-from eeg_sgdr.jobs.submit import processes
+from eeg_sgdr.jobs.submit import gpus, processes
 from eeg_sgdr.jobs.units import Unit
 from eeg_sgdr.parallel import workers
-from eeg_sgdr.reports.wording import duration
+from eeg_sgdr.reports.wording import counted, duration
 from eeg_sgdr.schedules import Step
 from eeg_sgdr.settings import Settings, plan
 from eeg_sgdr.settings.plan import FitKey
@@ -43,7 +43,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Timing:
-    """Times measured with one process on this machine."""
+    """Times measured on this machine, at its present load."""
 
     #: Seconds of one update: the median, and the range, of `n_updates` (the warm-up left out).
     update: float
@@ -173,6 +173,21 @@ def measure(shape: Shape, settings: Settings) -> Timing:
     )
 
 
+def measure_side_by_side(shape: Shape, settings: Settings, n_processes: int) -> Timing:
+    """Time updates in as many processes at a time as train, which slow each other down."""
+    with workers.local_pool(n_processes, gpus(settings)) as pool:
+        pending = [pool.submit(measure, shape, settings) for _ in range(n_processes)]
+        measured: list[Timing] = [future.result() for future in pending]
+    return Timing(
+        update=float(np.median([one.update for one in measured])),
+        fastest=min(one.fastest for one in measured),
+        slowest=max(one.slowest for one in measured),
+        n_updates=sum(one.n_updates for one in measured),
+        scoring=float(np.median([one.scoring for one in measured])),
+        form=measured[0].form,
+    )
+
+
 def _noise(shape: Shape, n_train: int, n_test: int) -> Data:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((n_train + n_test, shape.n_channels, shape.n_samples), np.float32)
@@ -264,14 +279,22 @@ def forecast(units: Sequence[Unit], jobs: int | None, trials: tuple[int, int] | 
     yield _basis(
         lacking[0], first_shape, assumed, settings, n_crops, updates_per_epoch(first_shape, settings, n_crops)
     )
-    timing = measure(first_shape, settings)
-    seconds, scoring = estimate_seconds(missing, shapes, timing, settings, n_crops)
-    yield _timing(timing, first_shape, settings)
-    yield _estimate(seconds, scoring, processes(settings, jobs or settings.compute.jobs), settings)
+    n_at_a_time = processes(settings, jobs or settings.compute.jobs)
+    n_measured = min(n_at_a_time, sum(map(len, missing.values())))
+    timing = measure_side_by_side(first_shape, settings, n_measured)
+    yield _timing(timing, n_measured, first_shape, settings)
+    yield _estimate(
+        [
+            estimate_seconds(missing, shapes, replace(timing, update=update), settings, n_crops)
+            for update in (timing.fastest, timing.slowest)
+        ],
+        n_at_a_time,
+        settings,
+    )
     yield (
         "Left out: what interrupted fits have kept (they are counted in full); downloading or simulating "
-        "recordings and preparing them, the start of each fit, baselines, tables and reports; and that fits "
-        "side by side, or a machine that is busy otherwise, slow each other down."
+        "recordings and preparing them, the start of each fit, baselines, tables and reports; and that the "
+        "machine may be less busy, or busier, than it is now."
     )
 
 
@@ -338,10 +361,12 @@ def _basis(
     return text
 
 
-def _timing(timing: Timing, shape: Shape, settings: Settings) -> str:
+def _timing(timing: Timing, n_processes: int, shape: Shape, settings: Settings) -> str:
     """Line on the measured times."""
     numerics = settings.training.numerics
-    where = f"{numerics.device}, {numerics.threads} thread{'s' if numerics.threads > 1 else ''}"
+    where = f"{numerics.device}, {counted(numerics.threads, 'thread')}"
+    if n_processes > 1:
+        where += f", {n_processes} processes at a time"
     return (
         f"Measured here on noise of that shape ({settings.network.name}, form {timing.form}, {where}): an "
         f"update takes {timing.update:.3g} s (median; {timing.fastest:.3g} to {timing.slowest:.3g} s, "
@@ -350,15 +375,15 @@ def _timing(timing: Timing, shape: Shape, settings: Settings) -> str:
 
 
 def _estimate(
-    seconds: Mapping[Unit, Sequence[float]], scoring: float, n_at_a_time: int, settings: Settings
+    bounds: Sequence[tuple[Mapping[Unit, Sequence[float]], float]], n_at_a_time: int, settings: Settings
 ) -> str:
-    """Line on the estimated time of all units on one pool."""
-    total_s = sum(map(sum, seconds.values()))
-    elapsed_s = elapsed(seconds.values(), n_at_a_time)
-    fits = f"{n_at_a_time} fit{'s' if n_at_a_time > 1 else ''}"
+    """Line on the time of all units on one pool, from the least and most that `estimate_seconds` gives."""
+    elapsed_s = [elapsed(seconds.values(), n_at_a_time) for seconds, _ in bounds]
+    total_s = [sum(map(sum, seconds.values())) for seconds, _ in bounds]
     text = (
-        f"Estimated time: {duration(elapsed_s)} with {fits} at a time "
-        f"({duration(total_s)} of processes, of which {duration(scoring)} scoring)."
+        f"Estimated time: {_range(elapsed_s)} with {counted(n_at_a_time, 'fit')} at a time, if updates go on "
+        "to take as long as the fastest, or the slowest, of those measured "
+        f"({_range(total_s)} of processes, of which {duration(bounds[0][1])} scoring)."
     )
     numerics = settings.training.numerics
     if numerics.device == "cpu" and n_at_a_time * numerics.threads > workers.n_cores():
@@ -369,3 +394,12 @@ def _estimate(
             "the estimate is of one after the other, and so an upper bound."
         )
     return text
+
+
+def _range(seconds: Sequence[float]) -> str:
+    """The least and the most of several durations: 39 to 71 s, 90 s to 2.4 min, 8 min."""
+    least, most = duration(min(seconds)), duration(max(seconds))
+    (number, unit), (_, unit_of_most) = least.split(), most.split()
+    if least == most:
+        return most
+    return f"{number if unit == unit_of_most else least} to {most}"

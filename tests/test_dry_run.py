@@ -133,6 +133,24 @@ def test_an_update_is_measured_on_as_few_trials_as_it_needs(monkeypatch):
     assert measured.scoring > 0
 
 
+@pytest.mark.parametrize(
+    ("measured", "expected"),
+    [((0.1, 0.1), "3.6 min"), ((0.05, 0.1), "108 s to 3.6 min"), ((0.1, 0.2), "3.6 to 7.2 min")],
+)
+def test_the_estimate_is_a_range_of_what_was_measured(measured, expected, tmp_path):
+    """Two fits of 54 epochs of 20 updates, on one process, without scoring."""
+    settings = make_settings()
+    missing = {unit(tmp_path, settings): [FitKey("step", 54, 0.05, seed) for seed in (0, 1)]}
+    bounds = [
+        dry_run.estimate_seconds(
+            missing, dict.fromkeys(missing, SHAPE), Timing(update, 0, 1, 1, 0, "fast"), settings, n_crops=2
+        )
+        for update in measured
+    ]
+    text = dry_run._estimate(bounds, 1, settings)
+    assert text.startswith(f"Estimated time: {expected} with 1 fit at a time, if updates go on to take ")
+
+
 def test_fewer_crops_than_a_batch_are_refused():
     with pytest.raises(UserError, match="more than the 40 training crops"):
         dry_run.updates_per_epoch(SHAPE, make_settings(training={"batch_size": 41}), n_crops=1)
@@ -186,7 +204,10 @@ def test_a_study_that_is_not_there_yet(command, tmp_path):
     assert lines[6].endswith("Of 3 subjects the trials are not known here: as many are assumed.")
     form = r"(fast|compiled for .*)"  # without kernels, and with them
     assert re.match(rf"Measured here on noise of that shape \(ShallowFBCSPNet, form {form}, cpu", lines[7])
-    assert lines[8].startswith("Estimated time: ")
+    # Five epochs of two updates by each.
+    assert ", 2 processes at a time): an update takes " in lines[7]
+    assert ", 20 updates), " in lines[7]
+    assert re.match(r"Estimated time: [\d.]+.* s with 2 fits at a time, if updates go on to take", lines[8])
     assert lines[9].startswith("Left out: ")
     assert files(tmp_path) == {}
 

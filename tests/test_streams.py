@@ -39,7 +39,7 @@ def test_it_trains_whatever_becomes_of_its_output(streams, finished):
 @pytest.mark.parametrize(
     ("line", "status", "said"),
     [
-        ("python -m eeg_sgdr.report done > /dev/full", 0, ""),
+        ("python -m eeg_sgdr.report done > /dev/full 2>&1", 0, ""),
         ("python -m eeg_sgdr.report nothing >&-", 2, "nothing/config.yaml: is not there"),
         (f"{RUN} --dry-run --out done | true", 0, ""),
         (f"{RUN} --set training.batch_size=0 2> /dev/full", 2, ""),
