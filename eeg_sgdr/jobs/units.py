@@ -209,7 +209,7 @@ def _check_fingerprint(content: dict[str, Any], expected: str, folder: FitFolder
 def check(unit: Unit, pool: Pool) -> None:
     """Refuse a unit with damaged or incompatible results, or that cannot be trained, before writing."""
     if sentence := lacking_class(unit.trials.table, unit.trials.info["classes"]):
-        raise UserError(f"{sentence} --only data reports amplitudes.")
+        raise UserError(f"{sentence} eeg-sgdr data reports amplitudes.")
     if unit.inner:
         check(unit.inner, pool)
     check_same(unit)

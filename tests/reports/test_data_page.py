@@ -1,4 +1,4 @@
-"""--only data: what it writes, what the report says without fits, and that nothing is trained."""
+"""eeg-sgdr data: what it writes, what the report says without fits, and that nothing is trained."""
 
 import json
 import re
@@ -136,7 +136,7 @@ def test_recordings_without_a_trial_are_reported_with_their_amplitudes(tmp_path,
     refusal = r"subject (1|2): class 'left' has no trial to (train on|test) \(all \d+ were rejected, "
     assert main([*arguments, "--jobs", "1"]) == 2
     said = capsys.readouterr().err.splitlines()[-1]
-    assert re.match(rf"{refusal}.* --only data reports amplitudes.$", said)
+    assert re.match(rf"{refusal}.* eeg-sgdr data reports amplitudes.$", said)
     assert not (tmp_path / "out").exists()
     assert main([*arguments, "--only", "data"]) == 2
     shown = capsys.readouterr()
