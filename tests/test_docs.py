@@ -16,12 +16,7 @@ PAGES = sorted(path.stem for path in DOCS.glob("*.md"))
 #: Their Python needs a cluster, or real recordings (test_ensemble_in_moabb.py, test_moabb.py).
 NOT_RUN = {"cluster", "moabb"}
 #: The tutorial's study, as far as other pages speak of it.
-SHORTER = [
-    "compute.jobs=1",
-    "training.seeds=[0]",
-    "training.initial_rates=[0.05]",
-    "schedules.step.budgets=[31]",
-]
+SHORTER = ["training.seeds=[0]", "training.initial_rates=[0.05]", "schedules.step.budgets=[31]"]
 
 
 def commands(page):
@@ -39,7 +34,7 @@ def folder(tmp_path_factory):
         Path("data/cache").mkdir(parents=True)  # so that trials are kept here, not in the user's cache folder
         exec(blocks("tutorial", "python")[0], {})
         Path("lab.yaml").write_text(blocks("tutorial", "yaml")[0])
-        changes = [word for change in SHORTER for word in ("--set", change)]
+        changes = [word for change in (*SHORTER, "compute.jobs=1") for word in ("--set", change)]
         for arguments in commands("tutorial"):
             if arguments[0] in ("data", "run"):
                 assert main([*arguments, "--subject", "1", *changes]) == 0

@@ -18,10 +18,11 @@ def arguments(name, folder, *changes):
     return words + [word for change in changes for word in ("--set", change)]
 
 
-def test_help_comes_without_heavy_imports(tmp_path):
+@pytest.mark.parametrize("module", ["__main__", "run", "report"])
+def test_help_comes_without_heavy_imports(module, tmp_path):
     code = (
-        "import sys\nfrom eeg_sgdr.run import main\ntry: main(['--help'])\n"
-        "except SystemExit: print([m for m in ('torch', 'mne', 'pandas', 'matplotlib') if m in sys.modules])"
+        f"import sys\nfrom eeg_sgdr.{module} import main\ntry: main(['--help'])\n"
+        "except SystemExit: print([m for m in ('torch', 'mne', 'numpy', 'pydantic', 'tqdm') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
