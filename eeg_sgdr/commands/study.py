@@ -38,6 +38,11 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     add_quiet(parser)
 
 
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    add_study(parser)
+    add_quiet(parser)
+
+
 def _add_dry_run(parser: argparse.ArgumentParser) -> None:
     add_study(parser)
     add_jobs(parser)
@@ -68,7 +73,7 @@ def _data(options: argparse.Namespace) -> int:
     units, study = _open(_settings(options), options)
     from eeg_sgdr import pipeline
 
-    with interrupts.raise_on_signals():
+    with silence() if options.quiet else nullcontext(), interrupts.raise_on_signals():
         problems = pipeline.describe_recordings(units, study, options.debug)
     return _status(problems)
 
@@ -138,7 +143,7 @@ RUN = Command(
 
 DATA = Command(
     "Prepare, check and report the recordings; train nothing.",
-    add_study,
+    _add_data,
     _data,
     (
         "eeg-sgdr data --subject 1",

@@ -86,7 +86,7 @@ def test_older_commands_have_the_options_of_the_new_ones_and_their_own():
     subs = parser()._subparsers._group_actions[0].choices
     instead = {"--only", "--dry-run", "--assume-trials", "--schedule-figure"}
     assert options(run.parser()) == options(subs["run"]) | instead
-    assert options(subs["data"]) < options(subs["dry-run"]) < options(run.parser())
+    assert options(subs["data"]) < options(run.parser()) > options(subs["dry-run"])
     assert options(report.parser()) == options(subs["report"]) | {"--power"}
 
 

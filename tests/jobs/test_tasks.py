@@ -158,3 +158,15 @@ def test_a_kill_while_a_fit_is_made_again_leaves_a_folder_that_is_read(study, tm
     subject = Subject(folders.SubjectFolder(tmp_path))
     assert len(subject.done) == len(plan.fits(settings)) - 1
     assert all(len(subject.history(key)) == key.budget for key in subject.done)
+
+
+def test_a_worker_says_at_which_fit_it_is_and_when_it_is_at_none(study, tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(tasks, "tell", lambda steps, text: said.append(text))
+    settings, trials = study
+    key = plan.fits(settings)[0]
+    for _ in range(2):
+        tasks.make_fits([key], settings, trials, folders.SubjectFolder(tmp_path), tmp_path)
+    title = f"subject 01, {key.name}"
+    epochs = [f"{title}: {epoch} of 4 epochs" for epoch in range(1, 5)]
+    assert said == [f"{title}: starting", *epochs, ""]
