@@ -108,11 +108,13 @@ class Progress:
                 stopped = self._stop.wait(LOOK_S)
                 bar.update(self._done() - bar.n)
                 bar.refresh()  # the time moves even where no step ends
-                lines = [] if stopped else in_columns(self._doing(), *shutil.get_terminal_size())
+                width, height = shutil.get_terminal_size()
+                lines = [] if stopped else in_columns(self._doing(), width, height)
                 while len(rows) < len(lines):
                     rows.append(tqdm(bar_format="{desc}", file=sys.stderr, leave=False, dynamic_ncols=True))
                 for i, row in enumerate(rows):
-                    row.set_description_str(lines[i] if i < len(lines) else "")
+                    # Over all that a bar which was closed may have left there.
+                    row.set_description_str((lines[i] if i < len(lines) else "").ljust(width - 1))
             for row in reversed(rows):
                 row.close()
 
