@@ -189,6 +189,11 @@ def test_every_mark_of_a_subject_leads_to_its_page(results, html, picture):
     assert (results.root / "subjects/001").is_dir()
 
 
+def test_a_page_is_read_in_minutes(html):
+    text = visible(re.sub(r"<(table|pre)\b.*?</\1>", "", html, flags=re.DOTALL))
+    assert 500 < len(text.split()) <= 1500
+
+
 def test_a_page_leads_to_pages_of_its_folder_alone(html):
     content = re.sub(r"<(script|style)\b.*?</\1>", "", html, flags=re.DOTALL)
     addresses = set(re.findall(r'(?:href|src)="(?!#|data:)([^"]+)"', content))
