@@ -12,8 +12,8 @@ MARKED = re.compile(
 
 
 def visible(html):
-    """What a reader sees, roughly: no scripts, styles and tags."""
-    html = re.sub(r"<(script|style)\b.*?</\1>", "", html, flags=re.DOTALL)
+    """What a reader sees, roughly: no scripts, styles, pictures and tags."""
+    html = re.sub(r"<(script|style|svg)\b.*?</\1>", "", html, flags=re.DOTALL)
     return unescape(re.sub(r"<[^>]*>", "", html)).replace("\xa0", " ")
 
 

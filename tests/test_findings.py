@@ -1,11 +1,64 @@
-"""The tables of the documentation's pages are those of comparison.csv."""
+"""The page of findings says what its studies say, and tables are those of comparison.csv."""
 
 import runpy
+import shutil
 from pathlib import Path
 
+import pytest
 from results_folder import compare, study_settings, write_study
 
-SCRIPT = Path(__file__).parents[1] / "docs" / "findings.py"
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+@pytest.fixture
+def docs(tmp_path):
+    """A copy of the script, the page, its template and its studies."""
+    copy = tmp_path / "docs"
+    copy.mkdir()
+    for path in DOCS.glob("findings.*"):
+        shutil.copy(path, copy)
+    shutil.copytree(DOCS / "studies", copy / "studies")
+    return copy
+
+
+def run(docs, *arguments):
+    return runpy.run_path(str(docs / "findings.py"))["main"](arguments)
+
+
+def test_a_number_of_the_page_that_no_study_says_is_found(docs, capsys):
+    assert run(docs, "--check") == 0
+    page = (docs / "findings.md").read_text(encoding="utf-8")
+    (docs / "findings.md").write_text(page.replace("25.7 %", "25.6 %", 1), encoding="utf-8")
+    assert run(docs, "--check") == 2
+    assert "is not what the studies say" in capsys.readouterr().err
+    assert run(docs) == 0
+    assert (docs / "findings.md").read_text(encoding="utf-8") == page
+
+
+def test_a_table_that_does_not_follow_from_the_errors_is_found(docs, capsys):
+    path = next((docs / "studies").glob("*/evaluation.csv"))
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    (i,) = [lines[0].rstrip().split(",").index("error")]
+    changed = [line.split(",") for line in lines[1:]]
+    for cells in changed:
+        cells[i] = "0.25"
+    path.write_text(lines[0] + "".join(map(",".join, changed)), encoding="utf-8")
+    assert run(docs, "--check") == 2
+    assert "by evaluation.csv" in capsys.readouterr().err
+
+
+def test_a_study_is_kept_without_its_fits(docs, tmp_path, capsys):
+    results = compare(
+        write_study(tmp_path / "made_up", study_settings(("01", "02", "03"), baseline=None), None)
+    )
+    assert run(docs, "--archive", str(results.root)) == 0
+    kept = docs / "studies" / "made_up"
+    assert {path.name for path in kept.iterdir()} == {
+        *("config.yaml", "comparison.csv", "comparison.json", "evaluation.csv")
+    }
+    study = runpy.run_path(str(docs / "findings.py"))["Study"]("made_up")
+    study.check()
+    assert study.evaluation.equals(results.evaluation)
 
 
 def test_a_row_for_each_tested_comparison_and_each_rate(tmp_path):
@@ -21,7 +74,7 @@ def test_a_row_for_each_tested_comparison_and_each_rate(tmp_path):
     ]
     evaluation = {"comparisons": comparisons}
     settings = study_settings(("01", "02", "03"), baseline=None, evaluation=evaluation)
-    script = runpy.run_path(str(SCRIPT))
+    script = runpy.run_path(str(DOCS / "findings.py"))
     results = compare(write_study(tmp_path, settings, wrong))
     lines = script["findings"](results.comparison)
     assert {line.count("|") for line in lines} == {14}
@@ -32,7 +85,7 @@ def test_a_row_for_each_tested_comparison_and_each_rate(tmp_path):
     left_out = "| restarts single | step single, 2 seeds | 7 | each | left out: needs 2 seeds"
     assert lines[3].startswith(left_out)
     # Made-up probabilities are 0.9 of one class: the NLL is 0.105 where it is right, 2.303 where it is wrong.
-    _, _, low, high, *_, restarts = script["by_rate"](results)
+    _, _, low, high, *_, restarts = script["by_rate"](results.evaluation, results.comparison)
     assert low == "| step single | 7 | 0.025 | 25.0 % | 0.65 | 0 % |"
     assert high == "| step single | 7 | 0.05 | 35.0 % | 0.87 | 0 % |"
     assert restarts == "| restarts cycles | 7 | 0.05 | 25.0 % | 0.65 | 0 % |"

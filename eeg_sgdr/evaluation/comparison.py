@@ -7,11 +7,13 @@ import numpy as np
 import pandas as pd
 
 from eeg_sgdr.evaluation.anytime import anytime
-from eeg_sgdr.evaluation.descriptive import curve, diverged, untested
+from eeg_sgdr.evaluation.descriptive import curve, diverged, learned, untested
 from eeg_sgdr.evaluation.ensembles import ensemble
 from eeg_sgdr.evaluation.inference import hypothesis_tests, likelihoods
+from eeg_sgdr.evaluation.metrics import chance
 from eeg_sgdr.evaluation.rate_choice import choices
 from eeg_sgdr.evaluation.stored import Facts, bring_up_to_date, facts
+from eeg_sgdr.evaluation.tables import labels
 from eeg_sgdr.evaluation.units import read_errors, read_subject_errors
 from eeg_sgdr.storage import files, folders
 from eeg_sgdr.storage.columns import COMPARISON, COUNTS, TEXTS
@@ -47,6 +49,11 @@ def _table(results: Results, of_unit: Mapping[str, Facts]) -> pd.DataFrame:
         *anytime(settings, errors),
         *choices(settings, errors, {subject.label: subject.rates for subject in results.subjects}),
         *diverged(settings, errors, {unit: known.last_loss for unit, known in of_unit.items()}),
+        *learned(
+            settings,
+            errors,
+            {subject.label: chance(labels(subject)) for subject in results.subjects if subject.done},
+        ),
     ]
     table = pd.DataFrame(rows, columns=list(COMPARISON))
     return table.fillna(dict.fromkeys(TEXTS, "")).astype(dict.fromkeys(COUNTS, "Int64"))

@@ -14,6 +14,7 @@ from eeg_sgdr.evaluation.predictors import (
     reference,
     seed_groups,
 )
+from eeg_sgdr.evaluation.statistics import better_than_guessing
 from eeg_sgdr.evaluation.units import (
     Group,
     Row,
@@ -33,6 +34,7 @@ def curve(settings: Settings, subject_errors: UnitErrors) -> list[Row]:
     """Every predictor of one seed and every baseline: error, and improvement over the reference (Figure 4).
 
     Medians over subjects with quartiles; improvement is positive where the error is below the reference's.
+    At the end of an arm's longest budget, and of baselines, also that of every subject.
     """
     series: dict[tuple[object, ...], dict[Group, Predictor]] = {}
     for one in predictors(settings, plan.evaluated(settings)):
@@ -59,11 +61,18 @@ def _point(settings: Settings, errors: UnitErrors, by_seed: dict[Group, Predicto
     a, b = pairs[groups[0]]
     common = {"family": "curve", "metric": "error"}
     x = both.difference
+    sides = describe(settings, a, b)
+    at_end = a[0].baseline or a[0].epoch == max(settings.schedules[a[0].schedule].budgets)
     return [
         {**common, "quantity": "median error", "side": "a", **describe(settings, a), **sample_size(alone)}
         | median_of(alone.values[:, 0]),
-        {**common, "quantity": "median improvement", **describe(settings, a, b), **sample_size(both)}
+        {**common, "quantity": "median improvement", **sides, **sample_size(both)}
         | {**median_of(x), **counts_of(x)},
+        *(
+            {**common, "quantity": "improvement", **sides, **sample_size(both)}
+            | {"unit": unit, "n_units": 1, "estimate": float(value)}
+            for unit, value in zip(both.units if at_end else (), x, strict=False)
+        ),
     ]
 
 
@@ -164,4 +173,38 @@ def diverged(
             common = {"family": "training", "quantity": "diverged", "side": "a", "metric": "fraction"}
             described = {**describe(settings, [ends[seeds[0]]]), **sample_size(found)}
             rows.append({**common, **described, "estimate": estimate})
+    return rows
+
+
+def learned(settings: Settings, errors: UnitErrors, chance: Mapping[str, float]) -> list[Row]:
+    """Whether the last snapshots of each arm (longest budget) learned, at every rate.
+
+    The fraction of units in which they err less, at 5 % by a one-sided binomial test, than always naming the
+    commonest class would, whose error is ``chance``; and how far their error is above that of the first
+    baseline, mean over units.
+    """
+    rows: list[Row] = []
+    for name, arm in settings.schedules.items():
+        for rate in settings.rates_alone(name):
+            ends = {
+                (seed,): [last_snapshot(FitKey(name, max(arm.budgets), rate, seed))]
+                for seed in settings.training.seeds
+            }
+            alone = mean_errors(errors, {group: [side] for group, side in ends.items()})
+            first = next(iter(ends.values()))
+            common = {"family": "learned", "metric": "fraction", "side": "a"}
+            told_apart = [
+                better_than_guessing(round(error * errors.n_test[unit]), errors.n_test[unit], chance[unit])
+                for unit, error in zip(alone.units, alone.values[:, 0], strict=True)
+            ]
+            estimate = float(np.mean(told_apart)) if told_apart else np.nan
+            described = {**describe(settings, first), **sample_size(alone)}
+            rows.append({**common, "quantity": "better than guessing", **described, "estimate": estimate})
+            for baseline in settings.baselines[:1]:
+                rival = [classical(baseline.name)]
+                found = mean_errors(errors, {group: [side, rival] for group, side in ends.items()})
+                x = found.difference
+                compared = {**describe(settings, first, rival), **sample_size(found)}
+                common = {"family": "learned", "quantity": "mean difference", "metric": "error"}
+                rows.append({**common, **compared, **mean_of(x), **counts_of(x)})
     return rows

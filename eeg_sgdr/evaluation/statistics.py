@@ -23,6 +23,11 @@ def binomial_interval(count: int, n: int, confidence: float = 0.95) -> tuple[flo
     return float(interval.low), float(interval.high)
 
 
+def better_than_guessing(n_errors: int, n: int, chance: float, alpha: float = 0.05) -> bool:
+    """Whether errors are fewer than by guessing, whose error is ``chance``: one-sided exact binomial test."""
+    return bool(stats.binom.cdf(n_errors, n, chance) < alpha)
+
+
 def mcnemar(a_correct: np.ndarray, b_correct: np.ndarray) -> McNemar:
     """Test whether two predictors are right equally often; arguments are bool, shape (n_trials,).
 

@@ -32,16 +32,19 @@ LONG = 32
 def assemble(title: str, content: Mapping[str, str]) -> str:
     """A self-contained page from its sections, HTML by title."""
     report = mne.Report(title=title, verbose="error")
-    report.add_custom_css((resources.files("eeg_sgdr.reports") / "templates/page.css").read_text("utf-8"))
+    templates = resources.files("eeg_sgdr.reports") / "templates"
+    report.add_custom_css((templates / "page.css").read_text("utf-8"))
+    report.add_custom_js((templates / "page.js").read_text("utf-8"))
     for name, html in content.items():
         report.add_html(str(html), name, tags=())
     with temporary_folder() as folder:
         path = folder / "report.html"
         report.save(path, open_browser=False, overwrite=True, verbose="error")
         text = path.read_text(encoding="utf-8")
-    # MNE writes the time into the footer, which would differ each time.
+    # MNE writes the time into the footer, which would differ each time, and a link away from the folder.
     body, tag, footer = text.rpartition("<footer>")
-    return body + tag + re.sub(r"Created on [-\d]+ [:\d]+ via", "Made with", footer)
+    footer = re.sub(r"Created on [-\d]+ [:\d]+ via", "Made with", footer)
+    return body + tag + re.sub(r"</?a\b[^>]*>", "", footer)
 
 
 def render(template: str, **values: Any) -> Html:
@@ -114,8 +117,9 @@ def phrase(*parts: str) -> Html:
 
 
 class Image(NamedTuple):
-    """A figure as a data URL, and its width in pixels."""
+    """A figure for a page: an svg element or, of a bitmap, its data URL; and its width in pixels."""
 
+    svg: Html
     address: str
     width: int
 
@@ -124,8 +128,10 @@ def image(figure: Figure, kind: str, simulated: bool) -> Image:
     """Encode a figure for a template: curves as svg, maps as png; with a watermark where simulated."""
     if simulated:
         canvas.watermark(figure, "simulated recordings")
-    mime = {"svg": "image/svg+xml", "png": "image/png"}[kind]
-    return Image(_data_url(mime, canvas.encode(figure, kind)), round(100 * figure.get_figwidth()))
+    width = round(100 * figure.get_figwidth())
+    if kind == "svg":
+        return Image(Html(canvas.inline(figure)), "", width)  # noqa: S704 (escaped by matplotlib)
+    return Image(Html(), _data_url("image/png", canvas.encode(figure, kind)), width)
 
 
 def _data_url(mime: str, content: bytes) -> str:

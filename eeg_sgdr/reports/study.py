@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from eeg_sgdr.evaluation.inference import pairs
 from eeg_sgdr.evaluation.predictors import (
@@ -22,8 +21,10 @@ from eeg_sgdr.reports import answers, folds, methods, rates, tables
 from eeg_sgdr.reports.answers import Answer
 from eeg_sgdr.reports.figures.curves import save, slopes
 from eeg_sgdr.reports.figures.figure4 import MOST_BANDS, arms_drawn, figure4, reference_row
+from eeg_sgdr.reports.figures.forest import Comparison, forest
 from eeg_sgdr.reports.html import (
     Html,
+    Image,
     assemble,
     image,
     interval,
@@ -34,6 +35,7 @@ from eeg_sgdr.reports.html import (
     render,
     whole,
 )
+from eeg_sgdr.reports.warnings import reservations, unfinished
 from eeg_sgdr.reports.wording import versions
 from eeg_sgdr.settings import Settings, Side
 from eeg_sgdr.settings.types import joined, plain
@@ -51,7 +53,7 @@ def publish(results: Results) -> list[Path]:
     if len(with_reference) < 2:
         return []
     study = folders.Study(results.root)
-    figure = figure4(results.comparison, settings)
+    figure = figure4(results.comparison, settings, tables.pages(results))
     for path in study.figure4:
         save(figure, path)
     study_report(results)
@@ -69,18 +71,17 @@ def page(results: Results) -> str:
     found = answers.answers(comparison, settings)
     unit = settings.unit
     descriptive = numbered_lines(comparison, "descriptive")
-    chosen = numbered_lines(comparison, "rate choice")
     simulated = "simulated recordings, " if settings.recordings.simulated else ""
     return assemble(
         f"{settings.name}: {simulated}all {unit}s",
         {
             "Result": _result(results, found),
-            "Figure 4: improvement against epochs": _figure4(comparison, settings),
+            "Figure 4: improvement against epochs": _figure4(results),
             "What was tested": _tested(results, found),
             f"{unit.capitalize()}s": _units(results, found),
             **(_across(results, found) if unit == "fold" else {}),
             **rates.of_study(comparison, settings),
-            "How sure this is": answers.how_sure(settings, found, descriptive, chosen),
+            "How sure this is": _how_sure(settings),
             "How many networks are averaged": tables.averaged(comparison, settings),
             "Before the end": tables.anytime(comparison, unit),
             "Beside the tests": tables.descriptive(descriptive, unit),
@@ -92,35 +93,68 @@ def page(results: Results) -> str:
 
 def _result(results: Results, found: list[Answer]) -> Html:
     settings = results.settings
-    training = numbered_lines(results.comparison, "training")
     return render(
         "study_result.html",
-        unfinished=answers.unfinished(results, found),
+        unfinished=unfinished(results, found),
+        reservations=reservations(results, found),
         complete=answers.complete(settings, found),
         simulated=settings.recordings.simulated,
-        diverged=[(row, points(row)) for row in training if row["estimate"] > 0],
         summary=answers.summary(settings, found),
+        forest=_forest(results, found),
+        unit=settings.unit,
         verdicts=tables.verdicts(found, settings.unit),
-        tuning=methods.tuning(settings),
-        planned=answers.as_planned(results),
-        answers=[answers.sentence(settings, answer) for answer in found],
-        question=methods.question(settings),
+        notes=[methods.tuning(settings), *answers.as_planned(results), *methods.question(settings)],
+    )
+
+
+def _forest(results: Results, found: list[Answer]) -> Image | None:
+    """The forest plot of all comparisons that have an answer."""
+    errors = pairs(results.comparison, results.settings)
+    rows = [
+        Comparison(
+            one.comparison.name,
+            row["verdict"],
+            100 * row["estimate"],
+            (100 * row["low"], 100 * row["high"]),
+            100 * one.rows["equivalence", ""]["estimate"],
+            dict(zip(of_unit.errors.index, 100 * of_unit.difference, strict=True)),
+            tuple(100 * one.rows["mean error", side]["estimate"] for side in "ab"),
+        )
+        for one in found
+        if not one.left_out
+        for row, of_unit in [(one.difference, errors[one.comparison.name])]
+    ]
+    if not rows:
+        return None
+    figure = forest(rows, results.settings.unit, tables.pages(results))
+    return image(figure, "svg", results.settings.recordings.simulated)
+
+
+def _how_sure(settings: Settings) -> Html:
+    return render(
+        "how_sure.html",
+        unit=settings.unit,
+        n_seeds=len(settings.training.seeds),
+        margin=f"{settings.evaluation.margin:g} points",
+        shared=settings.training.seeding == "shared",
     )
 
 
 def _tested(results: Results, found: list[Answer]) -> Html:
     if not found:
         return render("nothing_tested.html")
-    return tables.comparisons(found, results.settings.unit) + tables.likelihoods(results.comparison)
+    tested = tables.comparisons(found, results.settings.unit) + tables.likelihoods(results.comparison)
+    return tested + render("left_out.html", comparisons=answers.left_out(found))
 
 
-def _figure4(comparison: pd.DataFrame, settings: Settings) -> Html:
+def _figure4(results: Results) -> Html:
+    comparison, settings = results.comparison, results.settings
     reference = reference_row(numbered_lines(comparison, "curve"), settings)
     arms, left_out = arms_drawn(settings)
     return render(
         "figure4.html",
         # figure4 has its own watermark, since it is also a file of its own.
-        image=image(figure4(comparison, settings), "svg", simulated=False),
+        image=image(figure4(comparison, settings, tables.pages(results)), "svg", simulated=False),
         reference=reference,
         epochs=whole(reference, "epochs_a"),
         error=points(reference),
@@ -139,7 +173,7 @@ def _units(results: Results, found: list[Answer]) -> Html:
     unit = results.settings.unit
     errors = pairs(results.comparison, results.settings)
     simulated = results.settings.recordings.simulated
-    picture = image(slopes(errors, unit), "svg", simulated) if errors else None
+    picture = image(slopes(errors, unit, tables.pages(results)), "svg", simulated) if errors else None
     return render("units.html", unit=unit, image=picture, numbers=tables.units(results, found))
 
 

@@ -6,7 +6,7 @@ from threadpoolctl import threadpool_limits
 from eeg_sgdr.evaluation import metrics
 from eeg_sgdr.evaluation.predictors import Predictor
 from eeg_sgdr.evaluation.rate_choice import fits_asked_for
-from eeg_sgdr.evaluation.statistics import McNemar
+from eeg_sgdr.evaluation.statistics import McNemar, better_than_guessing
 from eeg_sgdr.evaluation.tables import IDENTITY, distinct, identity, records, seed_by_seed
 from eeg_sgdr.networks.patterns import READERS, spatial_patterns
 from eeg_sgdr.reports import rates
@@ -16,6 +16,8 @@ from eeg_sgdr.reports.headline import Contender, Headline, headline, side_by_sid
 from eeg_sgdr.reports.html import Html, assemble, image, made, render
 from eeg_sgdr.reports.methods import deviations, methods, question, recording_warnings, references, updates
 from eeg_sgdr.reports.wording import (
+    CAUSES,
+    FAR_ABOVE,
     counted,
     mixed_versions,
     p_value,
@@ -71,7 +73,7 @@ def _result(subject: Subject, settings: Settings, leading: Headline) -> Html:
     first, *others = result(subject, settings, leading)
     return render(
         "result.html",
-        warnings=warnings(subject, settings),
+        warnings=[*warnings(subject, settings), *_not_learned(subject, settings, leading)],
         result=first,
         others=[*others, *question(settings)],
         error_columns=[f"Errors, seed {seed}" for seed in settings.training.seeds],
@@ -81,6 +83,24 @@ def _result(subject: Subject, settings: Settings, leading: Headline) -> Html:
         ],
         n_test=len(leading.y),
     )
+
+
+def _not_learned(subject: Subject, settings: Settings, leading: Headline) -> list[str]:
+    """Warnings of predictors that err like guessing, or far more than the baseline."""
+    n, guessing = len(leading.y), metrics.chance(leading.y)
+    named = [(predictor_name(settings, one.predictor), one.n_errors) for one in leading.contenders]
+    alike = [name for name, n_errors in named if not better_than_guessing(n_errors, n, guessing)]
+    texts = []
+    if alike:
+        texts.append(f"Not told apart from always naming the commonest class: {joined(alike)}. {CAUSES}")
+    classical = subject.overall.loc[subject.overall["members"] == "baseline", "error"].min()
+    behind = [name for name, n_errors in named if n_errors / n - classical >= FAR_ABOVE]
+    if behind:
+        texts.append(
+            f"Far above the classical baseline's error of {percent(classical)} %: {joined(behind)}."
+            f"{'' if alike else f' {CAUSES}'}"
+        )
+    return texts
 
 
 def _rates(a: Predictor, b: Predictor) -> str:

@@ -60,6 +60,7 @@ def verdicts(found: Sequence[Answer], unit: str) -> Html:
     corrected: list[Column] = [
         ("By corrected t", lambda one: one.rows["corrected mean difference", ""]["verdict"])
     ]
+    tuning: list[Column] = [("Tuning (epochs)", lambda one: pair(one.difference, "epochs_tuning"))]
     columns: list[Column] = [
         ("Comparison (a against b)", lambda one: one.comparison.name),
         ("Verdict on a", lambda one: Html("<strong>{}</strong>").format(one.difference["verdict"])),
@@ -71,7 +72,7 @@ def verdicts(found: Sequence[Answer], unit: str) -> Html:
         ("One subject more (points)", lambda one: interval(one.rows["difference of a new subject", ""])),
         ("a better (%)", lambda one: points(one.rows["better for a new subject", ""])),
         ("Training (epochs)", lambda one: pair(one.difference, "epochs_spent")),
-        ("Tuning (epochs)", lambda one: pair(one.difference, "epochs_tuning")),
+        *(tuning if any(one.difference["epochs_tuning_a"] for one in answered) else []),
         ("Predicting (networks)", lambda one: pair(one.difference, "n_networks")),
     ]
     (margin,) = {html.margin(one.rows["equivalence", ""]).striptags() for one in answered}
@@ -91,6 +92,7 @@ def comparisons(found: Sequence[Answer], unit: str) -> Html:
         ("95 % interval, corrected t", lambda one: interval(one.rows["corrected mean difference", ""])),
         ("Corrected t test, Holm", lambda one: html.p(one.rows["corrected mean difference", ""], "p_holm")),
     ]
+    seeds: list[Column] = [("Difference by seed", _by_seed)] if any(one.of_seeds for one in answered) else []
     results: list[Column] = [
         ("Comparison (a against b)", lambda one: one.comparison.name),
         ("Mean difference (points)", lambda one: points(one.difference)),
@@ -103,6 +105,8 @@ def comparisons(found: Sequence[Answer], unit: str) -> Html:
         ("Wilcoxon test", lambda one: html.p(one.rows["signed-rank test", ""])),
         ("dz", lambda one: decimal(one.rows["effect size", ""])),
         ("Detectable (points)", lambda one: points(one.rows["detectable difference", ""])),
+        ("Between trainings (points)", _between_trainings),
+        *seeds,
         ("Better : equal : worse", lambda one: tally(one.difference)),
     ]
     costs: list[Column] = [
@@ -121,13 +125,24 @@ def comparisons(found: Sequence[Answer], unit: str) -> Html:
         results,
         answered,
         "What was tested: errors of b less those of a, positive where a is better. The test that counts is "
-        "the sign-flip test after Holm's correction; all else stands beside it.",
+        "the sign-flip test after Holm's correction; all else stands beside it. Detectable: a true "
+        f"difference that would have been found four times in five, {unit}s varying as they did. Between "
+        "trainings: standard deviation of the difference between trainings with different seeds.",
     ) + table(
         costs,
         answered,
         "What the sides of each comparison are and cost: epochs spent and updates are those of one "
         "predictor's trainings together, without those of tuning, by which its rate was chosen.",
     )
+
+
+def _between_trainings(answer: Answer) -> Html:
+    row = answer.rows.get(("standard deviation between trainings", ""))
+    return points(row) if row else html.NONE
+
+
+def _by_seed(answer: Answer) -> Html:
+    return Html(", ").join(phrase(f"{seed}: ", points(row)) for seed, row in answer.of_seeds.items())
 
 
 def likelihoods(comparison: pd.DataFrame) -> Html:
@@ -190,15 +205,24 @@ def _rates(row: Row) -> str:
     return " : ".join(dict.fromkeys(rates for rates in both if rates)).replace("+", " + ")
 
 
+def pages(results: Results) -> dict[str, str]:
+    """Address of the page of every unit that has one, and of every test subject's fold, by label."""
+    found: dict[str, str] = {}
+    for unit in results.subjects:
+        if unit.done:
+            page = unit.folder.report.relative_to(results.root).as_posix()
+            found |= dict.fromkeys([unit.label, *(unit.test_subjects if unit.fold else [])], page)
+    return found
+
+
 def units(results: Results, found: Sequence[Answer]) -> Html:
     """Both sides' error in every subject or fold, with links to their reports."""
-    done = {subject.label: subject for subject in results.subjects if subject.done}
+    address = pages(results)
+    done = [subject.label for subject in results.subjects if subject.done]
     unit = results.settings.unit
 
     def name(label: str) -> str:
-        if label not in done:
-            return label
-        return link(done[label].folder.report.relative_to(results.root).as_posix(), label)
+        return link(address[label], label) if label in done else label
 
     columns: list[Column] = [
         (unit.capitalize(), name),
@@ -227,7 +251,8 @@ def curves(comparison: pd.DataFrame) -> Html:
     improvement, error = "median improvement", "median error"
     of: dict[str, list[Row]] = {error: [], improvement: []}
     for row in numbered_lines(comparison, "curve"):
-        of[row["quantity"]].append(row)
+        if row["quantity"] in of:
+            of[row["quantity"]].append(row)
     columns: list[Column] = [
         ("Predictor", lambda both: both[0]["label_a"]),
         ("Initial rate", lambda both: _rates(both[0])),

@@ -8,6 +8,15 @@ from eeg_sgdr.settings import Settings
 from eeg_sgdr.settings.types import joined
 from eeg_sgdr.storage.results import Results, Subject
 
+#: By how much more than a baseline's error, a fraction, networks err where that is warned of.
+FAR_ABOVE = 0.1
+
+#: Of networks that err like guessing, or far more than a baseline.
+CAUSES = (
+    "Likely causes: too few updates or epochs, initial rates that do not suit, a window that misses the "
+    "response, or classes that these recordings do not tell apart."
+)
+
 
 def counted(n: int, thing: str) -> str:
     """A number with its noun: 1 trial, 2 trials."""

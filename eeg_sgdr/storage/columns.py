@@ -164,6 +164,7 @@ QUANTITIES = {
     "curve": {
         "median error": "of every predictor of one seed, and of baselines, over subjects (Figure 4)",
         "median improvement": "error of the reference, b, less that of a",
+        "improvement": "the same in one subject, at the end of a schedule's longest budget",
     },
     "descriptive": {
         "mean difference": "of the last completed cycle, a, from another budget, b",
@@ -194,6 +195,11 @@ QUANTITIES = {
     },
     "training": {
         "diverged": "fraction of fits whose last loss is above ln k, that of guessing",
+    },
+    "learned": {
+        "better than guessing": "fraction of units in which the last snapshots of a schedule's longest "
+        "budget err less than always naming the commonest class would (one-sided binomial test at 5 %)",
+        "mean difference": "error of the first baseline, b, less theirs, a",
     },
 }
 

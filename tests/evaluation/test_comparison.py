@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from documents import block
+from pages import visible
 from results_folder import (
     N_TEST,
     compare,
@@ -412,8 +413,9 @@ def test_ln_2_is_guessing_between_two_classes(tmp_path):
 
 def test_the_report_warns_before_it_answers(tmp_path):
     warned = page(diverged(tmp_path / "too_high", loss=0.7))
-    assert warned.index("Of the trainings of step at rate 0.05") < warned.index('class="answers"')
-    assert "this rate is too high" not in page(diverged(tmp_path / "fine", loss=0.69))
+    text = visible(warned)
+    assert text.index("above that of guessing: step at rate 0.05 (50.0 %)") < text.index("Verdicts:")
+    assert "too high for this network" not in page(diverged(tmp_path / "fine", loss=0.69))
 
 
 WRONG = {"step": {"01": 8, "10": 5}, "restarts": {"01": 4, "10": 6}}

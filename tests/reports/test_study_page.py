@@ -5,15 +5,27 @@ import re
 
 import pandas as pd
 import pytest
+from markupsafe import Markup as Html
 from pages import MADE, MARKED, check_numbers, visible
-from results_folder import across, compare, edit_fits, study_settings, write_folds, write_study, wrong_at_end
+from results_folder import (
+    across,
+    compare,
+    edit_fits,
+    study_settings,
+    write_baseline,
+    write_folds,
+    write_study,
+    wrong_at_end,
+)
 
+from eeg_sgdr.evaluation.inference import pairs
 from eeg_sgdr.evaluation.tables import records
 from eeg_sgdr.report import main
 from eeg_sgdr.reports.figures.canvas import encode
 from eeg_sgdr.reports.figures.figure4 import MOST_ARMS, curve_points, figure4, reference_row
 from eeg_sgdr.reports.figures.surface import surface
 from eeg_sgdr.reports.study import page, publish
+from eeg_sgdr.reports.warnings import study_warnings
 from eeg_sgdr.storage import columns, folders
 from eeg_sgdr.storage.results import Results
 
@@ -86,14 +98,14 @@ def test_figure_4_names_the_arms_that_it_leaves_out(tmp_path):
 def test_every_number_is_one_of_the_comparison(results, html):
     found = check_numbers(html, pd.read_csv(folders.Study(results.root).comparison))
     families = {results.comparison["family"].iloc[int(line) - 2] for _, line, _, _ in found}
-    assert families == {"tested", "likelihood", "curve", "descriptive", "ensemble", "anytime"}
+    assert families == {"tested", "likelihood", "curve", "descriptive", "ensemble", "anytime", "learned"}
 
 
 def test_no_number_stands_unmarked(results, html):
     """What is left without marks, settings and citations has no digits but those of names and labels."""
     tables = [found for found in re.findall(r"<tbody>.*?</tbody>", html, re.DOTALL) if "<data" in found]
-    answers = re.findall(r'<div class="answers">.*?</div>', html, re.DOTALL)
-    assert len(tables) == 10
+    answers = re.findall(r'<p class="result">.*?</p>', html, re.DOTALL)
+    assert (len(tables), len(answers)) == (10, 2)
     labels = {*SUBJECTS, *map(str, results.settings.training.initial_rates), "1", "2", "95"}
     for part in [*tables, *answers]:
         text = visible(re.sub(r"<data .*?</data>", "", part))
@@ -146,22 +158,62 @@ def test_without_any_ensemble_there_is_a_table_alone(tmp_path):
     check_numbers(html, results.comparison)
 
 
-def test_the_answer_in_plain_words(results, html):
+def test_the_answer_comes_first_and_with_its_reservations(results, html):
     first = "comparison == 'restarts against step at equal epochs' and quantity == 'mean difference'"
     (row,) = results.comparison.query(first).to_dict("records")
     # (8 - 4 + 6 - 5 + 5 - 6) / 3 trials of 20.
     assert row["estimate"] == pytest.approx(4 / 60)
     text = visible(html)
-    assert (
-        "single networks trained with warm restarts were 6.7 points better than single networks trained with "
-        f"the step schedule (95 % interval {100 * row['low']:.1f} to {100 * row['high']:.1f}; "
-        f"p = {row['p']:.2f}" in text
+    answer = text.index(
+        f"Restarts against step at equal epochs: 6.7 points better (95 % interval {100 * row['low']:.1f} to "
+        f"{100 * row['high']:.1f}); verdict: undecided. Over 3 subjects and 1 seed."
     )
-    undecided = "Verdict: undecided (neither a difference nor equivalence within 1 point is shown)."
-    assert f"Of 3 subjects, 2 better, 0 equal, 1 worse. {undecided}" in text
-    assert "Mean errors: 27.5 and 34.2 %. Cost: 1 network from 7 epochs of training against 1 network" in text
-    assert "With one seed, variation between trainings was not measured" in text
-    assert "with so few subjects no sign-flip test can reach 5 %" in text
+    reservations = [
+        "With one seed, variation between trainings was not measured",
+        "With so few subjects no test can reach 5 % after correction",
+    ]
+    assert answer < min(map(text.index, reservations))
+    for cells in ("27.5 : 34.2", "2 : 0 : 1", "7 : 7"):
+        assert cells in text
+
+
+@pytest.mark.parametrize("picture", ["forest", "figure4", "slopes"])
+def test_every_mark_of_a_subject_leads_to_its_page(results, html, picture):
+    order = ["forest", "figure4", "slopes"]
+    drawn = re.findall(r"<svg.*?</svg>", html, re.DOTALL)[order.index(picture)]
+    links = re.findall(r'<a xlink:href="([^"]*)"><title>([^<]*)</title>', drawn)
+    errors = pairs(results.comparison, results.settings)["restarts against step at equal epochs"].errors
+    for label, (a, b) in errors[["a", "b"]].mul(100).iterrows():
+        of_sides = f"{b:.1f} to {a:.1f} %" if picture == "slopes" else f"{b - a:+.1f} points"
+        assert (f"subjects/{label.zfill(3)}/report.html", f"subject {label}: {of_sides}") in links
+    assert (results.root / "subjects/001").is_dir()
+
+
+def test_a_page_is_read_in_minutes(html):
+    text = visible(re.sub(r"<(table|pre)\b.*?</\1>", "", html, flags=re.DOTALL))
+    assert 500 < len(text.split()) <= 1500
+
+
+def test_a_page_leads_to_pages_of_its_folder_alone(html):
+    content = re.sub(r"<(script|style)\b.*?</\1>", "", html, flags=re.DOTALL)
+    addresses = set(re.findall(r'(?:href|src)="(?!#|data:)([^"]+)"', content))
+    assert addresses == {f"subjects/{label.zfill(3)}/report.html" for label in SUBJECTS}
+
+
+def test_networks_that_learned_nothing_are_warned_of_before_their_comparisons(tmp_path):
+    # Of 20 trials, 5 wrong or fewer are rarer than 5 % by guessing.
+    wrong = {"step": 5, "restarts": 7}
+    results = write_study(tmp_path, study_settings(SUBJECTS), lambda _, key, __: range(wrong[key.schedule]))
+    for label in SUBJECTS:
+        write_baseline(folders.Study(tmp_path).subject(label).baseline("baseline"), n_wrong=4)
+    found = study_warnings(compare(results))
+    assert [Html(one).striptags().partition(".")[0] for one in found[:2]] == [
+        "In most subjects, networks are not told apart from guessing; subjects in which they are: restarts 0",
+        "Networks err far more than the classical baseline: restarts by 15",
+    ]
+    html = page(Results(tmp_path))
+    assert all(visible(one) in visible(html) for one in found)
+    check_numbers(html, Results(tmp_path).comparison)
 
 
 def test_a_finished_study_says_so_and_names_what_could_not_be_asked(tmp_path):
@@ -176,7 +228,7 @@ def test_an_unfinished_study_says_so_first(unfinished):
     text = visible(page(unfinished))
     first = text.index("Unfinished: no fit is done of subject 03.")
     assert first < text.index("of subject 02, these fits are missing: step-b7-r0.05-s1.")
-    assert first < text.index("points better")
+    assert first < text.index("verdict:")
     assert "Complete" not in text
     assert "subject 02: seed 1; subject 03. It stands on 2 subjects and 1 seed." in text
 
@@ -254,7 +306,7 @@ def test_across_subjects_folds_are_counted(tmp_path):
     text = visible(html)
     assert "Unfinished: no fit is done of fold 3." in text
     assert "It stands on 2 folds and 1 seed." in text
-    assert "Of 2 folds, 0 better, 2 equal, 0 worse (given these trained networks, of 2 subjects, 0" in text
+    assert "0.0 points better; verdict: " in text
     assert "Training sets of folds overlap" in text
     assert "error of each fold" in text
     assert "subjects/" not in html

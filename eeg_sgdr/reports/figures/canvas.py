@@ -1,8 +1,11 @@
 """Style, colours, legends and encoding of all figures."""
 
+import re
 from collections.abc import Mapping, Sequence
+from html import escape
 from io import BytesIO
 from typing import Any
+from urllib.parse import quote, unquote
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -110,13 +113,39 @@ def legend(figure: Figure, handles: Mapping[str, Any]) -> None:
         made.remove()
 
 
+def address(pages: Mapping[str, str] | None, label: str, title: str) -> str | None:
+    """URL of a mark that leads to the page of ``label``, if it has one, and shows a title when pointed at."""
+    if pages is None or label not in pages:
+        return None
+    # matplotlib has no titles: one travels as the fragment, and `encode` makes it an element.
+    return f"{quote(pages[label])}#{quote(title)}"
+
+
+_LINK = re.compile(rb'<a xlink:href="([^"#]+)#([^"]*)"[^>]*>')
+
+
 @matplotlib.rc_context(STYLE)
 def encode(figure: Figure, kind: str) -> bytes:
     """A figure as the bytes of an "svg" or "png" file; reproducible."""
     buffer = BytesIO()
     metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
     figure.savefig(buffer, format=kind, dpi=160, metadata=metadata)
-    return buffer.getvalue()
+    if kind == "png":
+        return buffer.getvalue()
+    return _LINK.sub(_titled_link, buffer.getvalue())
+
+
+def _titled_link(match: re.Match[bytes]) -> bytes:
+    title = escape(unquote(match[2].decode())).encode()
+    return b'<a xlink:href="' + match[1] + b'"><title>' + title + b"</title>"
+
+
+def inline(figure: Figure) -> str:
+    """A figure as an svg element, whose links work within a page."""
+    text = encode(figure, "svg").decode()
+    text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text[text.index("<svg") :], flags=re.DOTALL)
+    # A page holds several pictures: what is referred to is named by its content, all else by its number.
+    return re.sub(r'<g id="[^"]*">', "<g>", text)
 
 
 @matplotlib.rc_context(STYLE)

@@ -19,6 +19,7 @@ from eeg_sgdr.reports.figures.canvas import (
     COLOURS,
     GREY,
     STYLE,
+    address,
     baseline_style,
     encode,
     label_rows,
@@ -220,15 +221,28 @@ def reliability(y: np.ndarray, probabilities: Mapping[str, np.ndarray]) -> Figur
 
 
 @matplotlib.rc_context(STYLE)
-def slopes(pairs: Mapping[str, Pairs], unit: str = "subject") -> Figure:
-    """One panel per comparison: b at the left, a at the right, a line per unit, the mean in black."""
+def slopes(
+    pairs: Mapping[str, Pairs], unit: str = "subject", pages: Mapping[str, str] | None = None
+) -> Figure:
+    """One panel per comparison: b at the left, a at the right, a line per unit, the mean in black.
+
+    A unit's line leads to its page, of ``pages`` by label.
+    """
     figure, axes = panels(len(pairs), 3.6, 3.8, sharey=True)
     handles = {}
     for panel, (name, pair) in zip(axes, pairs.items(), strict=True):
-        for b, a in pair.errors[["b", "a"]].to_numpy():
+        for label, (b, a) in zip(pair.errors.index, pair.errors[["b", "a"]].to_numpy(), strict=True):
             colour, line, words = _slope_style(a - b)
+            url = address(pages, str(label), f"{unit} {label}: {100 * b:.1f} to {100 * a:.1f} %")
             (handles[f"{unit} in which {words}"],) = panel.plot(
-                [0, 1], [100 * b, 100 * a], color=colour, linestyle=line, marker="o", markersize=4, alpha=0.8
+                [0, 1],
+                [100 * b, 100 * a],
+                color=colour,
+                linestyle=line,
+                marker="o",
+                markersize=4,
+                alpha=0.8,
+                url=url,
             )
         means = 100 * pair.errors[["b", "a"]].mean()
         (handles[f"mean over {unit}s"],) = panel.plot(

@@ -1,6 +1,6 @@
 """The paper's Figure 4 from comparison.csv: improvement over the reference error against epochs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import matplotlib
@@ -15,6 +15,7 @@ from eeg_sgdr.reports.figures.canvas import (
     COLOURS,
     GREY,
     STYLE,
+    address,
     baseline_style,
     legend,
     new_figure,
@@ -48,9 +49,9 @@ class Series(NamedTuple):
     kind: str
 
 
-def curve_points(comparison: pd.DataFrame) -> pd.DataFrame:
+def curve_points(comparison: pd.DataFrame, quantity: str = "median improvement") -> pd.DataFrame:
     """Rows of comparison.csv that Figure 4 draws, in points."""
-    drawn = (comparison["family"] == "curve") & (comparison["quantity"] == "median improvement")
+    drawn = (comparison["family"] == "curve") & (comparison["quantity"] == quantity)
     points = comparison[drawn & comparison["estimate"].notna()].copy()
     points[["estimate", "low", "high"]] *= 100
     return points
@@ -63,14 +64,15 @@ def arms_drawn(settings: Settings) -> tuple[list[str], list[str]]:
 
 
 @matplotlib.rc_context(STYLE)
-def figure4(comparison: pd.DataFrame, settings: Settings) -> Figure:
+def figure4(comparison: pd.DataFrame, settings: Settings, pages: Mapping[str, str] | None = None) -> Figure:
     """Median improvement over the reference against epochs; quartiles over subjects as bands.
 
     Above, every schedule at each rate; below, warm restarts alone, with the snapshots of the last half of
-    the cycles, with their averaged weights, and with the snapshots of all rates. With a watermark if
-    recordings were simulated.
+    the cycles, with their averaged weights, and with the snapshots of all rates. Right of a line's end, its
+    subjects, whose dots lead to their pages, of ``pages`` by label. With a watermark if recordings were
+    simulated.
     """
-    points = curve_points(comparison)
+    points, people = (curve_points(comparison, name) for name in ("median improvement", "improvement"))
     arms, left_out = arms_drawn(settings)
     numbers = {rate for arm in arms for rate in settings.rates_alone(arm)} - {"tuned"}
     rates = [*map(str, sorted(numbers)), *(["tuned"] if settings.training.rate_choice else [])]
@@ -81,7 +83,8 @@ def figure4(comparison: pd.DataFrame, settings: Settings) -> Figure:
     grid = figure.subplots(n_rows, len(rates), squeeze=False, sharex=True, sharey=True)
     handles: dict[str, Any] = {}
     for column, rate in zip(grid.T, rates, strict=True):
-        handles |= _lines(column[0], points, [Series(arm, "single", rate, "alone") for arm in arms], styles)
+        above = [Series(arm, "single", rate, "alone") for arm in arms]
+        handles |= _lines(column[0], points, above, styles) | _people(column[0], people, above, styles, pages)
         column[0].set_title(rates_title(rate))
         if restarts:
             kinds = [("single", rate, "alone"), ("cycles", rate, "snapshots"), ("averaged", rate, "weights")]
@@ -89,6 +92,7 @@ def figure4(comparison: pd.DataFrame, settings: Settings) -> Figure:
             kinds += [("cycles", together, "all rates")] if "+" in together else []
             below = [Series(arm, *kind) for arm in restarts for kind in kinds]
             handles |= _lines(column[1], points, below, styles)
+            _people(column[1], people, below, styles, pages)
             column[1].set_title(f"snapshots, {rates_title(rate)}")
         column[-1].set_xlabel("Epochs of each training")
     handles |= _levels(list(grid.ravel()), points, comparison, settings)
@@ -130,15 +134,12 @@ def _lines(
     wanted: Sequence[Series],
     styles: dict[tuple[str, str], tuple[str, str, str]],
 ) -> dict[str, Line2D]:
-    """Draw medians, and bands if few; ensembles of one network are left out."""
+    """Draw medians, and bands if few."""
     handles = {}
     # Averaged weights lie near the other lines: their band would hide them.
     banded = [series for series in wanted if series.kind != "weights"]
     for series in wanted:
-        is_drawn = points[["arm_a", "snapshots_a", "rates_a"]].eq(series[:3]).all(axis=1)
-        if series.snapshots == "cycles":
-            is_drawn &= points["n_networks_a"] > 1
-        rows = points[is_drawn].sort_values("epochs_a")
+        rows = _of(points, series)
         if rows.empty:
             continue
         x = rows["epochs_a"].to_numpy(float)
@@ -156,6 +157,41 @@ def _lines(
             markersize=5,
             linewidth=1.6,
         )
+    return handles
+
+
+def _of(points: pd.DataFrame, series: Series) -> pd.DataFrame:
+    """Rows of a series; an ensemble of one network is none."""
+    is_drawn = points[["arm_a", "snapshots_a", "rates_a"]].eq(series[:3]).all(axis=1)
+    if series.snapshots == "cycles":
+        is_drawn &= points["n_networks_a"] > 1
+    return points[is_drawn].sort_values("epochs_a")
+
+
+def _people(
+    panel: Axes,
+    people: pd.DataFrame,
+    wanted: Sequence[Series],
+    styles: dict[tuple[str, str], tuple[str, str, str]],
+    pages: Mapping[str, str] | None,
+) -> dict[str, Line2D]:
+    """Draw every subject beyond the end of each line, side by side."""
+    handles = {}
+    for i, series in enumerate(wanted):
+        for row in records(_of(people, series)):
+            title = f"subject {row['unit']}: {row['estimate']:+.1f} points"
+            colour = styles[series.arm, series.kind][0]
+            (handles["one subject, at the end"],) = panel.plot(
+                row["epochs_a"] * 1.12 ** (i + 1),
+                row["estimate"],
+                marker="o",
+                markersize=3.5,
+                markeredgewidth=0,
+                linestyle="none",
+                color=colour,
+                alpha=0.6,
+                url=address(pages, row["unit"], title),
+            )
     return handles
 
 
