@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
         "--fold",
         nargs="+",
         metavar="NUMBER",
-        help="folds, where split.by is subject: numbers, ranges, or all (default: all)",
+        help="folds, across subjects or of each subject: numbers, ranges, or all (default: all)",
     )
     options.add_argument(
         "--set",
@@ -130,7 +130,7 @@ def _run(options: argparse.Namespace) -> int:
         study = Study(study.root.resolve())
         here = {"data_dir": str(settings.compute.data_folder.resolve())}
         settings = settings.model_copy(update={"compute": settings.compute.model_copy(update=here)})
-    units = open_units(settings, study, options.subject, options.fold)
+    units = open_units(settings, study, options.subject, options.fold, offline=options.dry_run)
     if options.dry_run:
         from eeg_sgdr.dry_run import forecast
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.settings.types import is_number
@@ -31,6 +31,13 @@ class Recording:
     raw: "mne.io.BaseRaw"
 
 
+class Run(NamedTuple):
+    """Labels of a recording within its subject."""
+
+    session: str
+    run: str
+
+
 class Source(ABC):
     """The recordings that a configuration names."""
 
@@ -53,6 +60,10 @@ class Source(ABC):
     @abstractmethod
     def recordings(self, subject: str) -> Iterator[Recording]:
         """Yield a subject's recordings in order of session and run; UserError if a file cannot be read."""
+
+    def runs(self, subject: str) -> list[Run] | None:
+        """Session and run of a subject's recordings, in order; None where only its files tell."""
+        return None
 
     def local_recordings(self, subject: str) -> list[Recording] | None:
         """A subject's recordings if nothing has to be written or downloaded, else None."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import mne
 
-from eeg_sgdr.data.sources import Recording, Source, choose_runs, natural_key, require_file, require_text
+from eeg_sgdr.data.sources import Recording, Run, Source, choose_runs, natural_key, require_file, require_text
 from eeg_sgdr.data.sources.channels import apply_settings
 from eeg_sgdr.data.sources.reading import FOLDERS, read
 from eeg_sgdr.errors import UserError
@@ -58,6 +58,10 @@ class Files(Source):
         """See `Source.recordings`; the Raws are not loaded into memory."""
         for (session, run), path in self._runs(subject).items():
             yield Recording(subject, session, run, apply_settings(self._read(path), self.settings, str(path)))
+
+    def runs(self, subject: str) -> list[Run]:
+        """See `Source.runs`."""
+        return [Run(*labels) for labels in self._runs(subject)]
 
     def local_recordings(self, subject: str) -> list[Recording]:
         """See `Source.local_recordings`."""
