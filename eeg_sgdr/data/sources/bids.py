@@ -122,7 +122,7 @@ class Bids(Source):
                 f"{self.root}: subject {subject} has no EEG of task {self.task!r}; "
                 "correct recordings.task, or leave the subject out."
             )
-        return choose_runs(runs, self.settings.runs if self.settings else None, subject)
+        return choose_runs(runs, self.settings, subject)
 
     def _read(self, path: BIDSPath) -> mne.io.BaseRaw:
         """Read one recording; UserError if it is damaged."""

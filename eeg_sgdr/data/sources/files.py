@@ -74,7 +74,7 @@ class Files(Source):
             raise UserError(
                 f"{self.settings.pattern}: no file is of subject {subject}; leave the subject out."
             )
-        return choose_runs(runs, self.settings.runs, subject)
+        return choose_runs(runs, self.settings, subject)
 
     def _read(self, path: Path) -> mne.io.BaseRaw:
         """Read one recording; UserError if it is damaged, or a cue lies after its end."""
