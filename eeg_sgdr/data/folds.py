@@ -20,7 +20,7 @@ def leave_one_out(labels: Sequence[str], subject: str, by: str) -> tuple[Fold, .
     if len(held_out) < 2:
         raise UserError(
             f"split.folds: subject {subject} has one {by} alone ({', '.join(held_out)}), so none is left "
-            "to train on; leave the subject out, or change split.by."
+            "to train on; leave it out, or change split.by."
         )
     return tuple(
         Fold(str(number), tuple(other for other in held_out if other != label), (label,))

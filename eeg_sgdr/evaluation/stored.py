@@ -76,10 +76,16 @@ def bring_up_to_date(subject: Subject, settings: Settings) -> Facts:
 
 
 def bring_folds_up_to_date(subject: Subject, settings: Settings) -> None:
-    """Evaluate the folds within a subject, which choose its rates, before the subject is looked at."""
+    """Evaluate the folds within a subject, which choose its rates, before the subject is looked at.
+
+    Where it is no longer complete, its table goes.
+    """
     for fold in subject.folds:
         if fold.done:
             bring_up_to_date(fold, settings)
+    if isinstance(subject, CrossValidated) and not subject.done:
+        files.remove(subject.folder.evaluation)
+        files.remove(subject.folder.evaluation_record)
 
 
 def facts(subject: Subject, settings: Settings) -> Facts:
