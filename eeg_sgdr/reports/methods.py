@@ -123,8 +123,8 @@ def _training(settings: Settings) -> str:
     if network.crop_samples is not None:
         inputs = f"crops of {network.crop_samples} samples in dense form"
         logits = "each crop's mean logits"
-    unit = "fold of a subject" if settings.cross_validated else settings.unit
-    own = "" if training.seeding == "shared" else f", and every {unit} derives seeds of its own"
+    shared = training.seeding == "shared"
+    own = "" if shared else f", and every {_trained(settings)} derives seeds of its own"
     # What arms name themselves stands in their own sentences.
     optimizer, rates = "", ""
     if not all(arm.optimizer for arm in settings.schedules.values()):
@@ -151,14 +151,19 @@ _VALIDATION = {
 }
 
 
+def _trained(settings: Settings) -> str:
+    """What has networks of its own."""
+    return "fold of a subject" if settings.cross_validated else settings.unit
+
+
 def tuning(settings: Settings) -> str:
     """Whether and how initial rates were chosen, in one sentence."""
     choice = settings.training.rate_choice
     if choice is None:
         return f"Initial rates are those of the configuration, the same for every {settings.unit}: no tuning."
     return (
-        f"Every schedule's initial rate was chosen from its list for each {settings.unit}, on trials that "
-        f"those fits did not train on: {_VALIDATION[choice.validation]}."
+        f"Every schedule's initial rate was chosen from its list for each {_trained(settings)}, on trials "
+        f"that those fits did not train on: {_VALIDATION[choice.validation]}."
     )
 
 
