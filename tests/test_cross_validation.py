@@ -17,7 +17,7 @@ from test_leakage import relabelled
 from eeg_sgdr import report, run, to_moabb, unit_seed
 from eeg_sgdr.data.cache import prepare
 from eeg_sgdr.data.folds import HeldOutTrials, leave_one_out
-from eeg_sgdr.data.sources import Recording, Source
+from eeg_sgdr.data.sources import Recording, Run, Source
 from eeg_sgdr.dry_run import forecast
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.estimators.trained import load_classifier
@@ -235,6 +235,22 @@ def test_what_is_missing_is_made_and_nothing_else(study, settings, tmp_path, cap
     assert len(evaluation.query("schedule == 'step' and rates == '0.05'")) == 1
     assert evaluation.query("schedule == 'step' and rates == '0.025'").empty
     assert [unit.missing for unit in open_units(settings, again, ["2"])] == [[], [], [key]]
+
+
+def test_who_has_one_run_alone_is_refused_and_the_others_are_made(
+    study, settings, source, tmp_path, monkeypatch
+):
+    runs = {"1": RUNS, "2": ["1"]}
+    monkeypatch.setattr(source, "runs", lambda one: [Run("0", number) for number in runs[one]], raising=False)
+    again = folders.Study(shutil.copytree(study.root, tmp_path / "results"))
+    units = open_units(settings, again)
+    assert [unit.title for unit in units] == [*(f"subject 1, fold {fold}" for fold in RUNS), "subject 2"]
+    before = again.subject("1").report.stat().st_mtime_ns
+    said = (
+        "split.folds: subject 2 has one run alone (1), so none is left to train on; leave it out, or change"
+    )
+    assert [problem[: len(said)] for problem in train(units, again, n_jobs=1, debug=False)] == [said]
+    assert again.subject("1").report.stat().st_mtime_ns > before
 
 
 def test_a_plan_is_kept_once_a_fold_has_begun(study, tmp_path):
