@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from eeg_sgdr.data.folds import with_held_out
 from eeg_sgdr.data.quality import lacking_class
 from eeg_sgdr.data.trials import make_trials
 from eeg_sgdr.data.validation import split_seed, validation_trials
@@ -87,6 +88,10 @@ def prepared_shapes(unit: Unit) -> dict[Unit, Shape]:
     trials = make_trials(recordings, unit.settings.model_copy(update={"baselines": ()}))
     n_train, n_channels, n_samples = trials.train.x.shape
     n_test, table = len(trials.test.x), trials.table
+    if unit.held_out:
+        table = with_held_out(table, unit.held_out, unit.settings.split.by)
+        n_of = table.loc[table["rejected"] == "", "split"].value_counts()
+        n_train, n_test = int(n_of.get("train", 0)), int(n_of.get("test", 0))
     _check_classes(table, unit.settings)
     if unit.fold:
         n_train, n_test = (n_train * len(part) for part in (unit.fold.train, unit.fold.test))
@@ -244,6 +249,9 @@ def forecast(units: Sequence[Unit], jobs: int | None, trials: tuple[int, int] | 
     configuration.
     """
     yield "Dry run: nothing is written or trained."
+    for unit in units:
+        if unit.refusal:
+            raise unit.refusal
     settings = units[0].settings
     missing = missing_fits(units)
     lacking = [unit for unit in units if missing[unit] or (unit.inner and missing[unit.inner])]
@@ -300,10 +308,12 @@ def forecast(units: Sequence[Unit], jobs: int | None, trials: tuple[int, int] | 
 
 def _named(units: Sequence[Unit]) -> str:
     """The unit in words, or the number of units."""
-    noun = "fold" if units[0].fold else "subject"
-    if len(units) > 1:
-        return f"{len(units)} {noun}s"
-    return f"{noun} {units[0].label}"
+    if len(units) == 1:
+        return units[0].title
+    noun = "fold" if units[0].fold or units[0].held_out else "subject"
+    n_subjects = len({unit.label for unit in units})
+    of = f" of {n_subjects} subject{'s' if n_subjects > 1 else ''}" if units[0].held_out else ""
+    return f"{len(units)} {noun}s{of}"
 
 
 def _others(units: Sequence[Unit]) -> Iterator[str]:

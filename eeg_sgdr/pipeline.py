@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -31,11 +32,14 @@ def train(units: Sequence[Unit], study: Study, n_jobs: int | None, debug: bool) 
     problems: list[str] = []
     evaluated: list[str] = []
     waiting: list[Unit] = []
+    # A subject's report is made once, with the last of its folds.
+    left = Counter(unit.label for unit in units)
 
     def complete(trained: Iterable[Unit]) -> None:
         for unit in trained:
             with collect_errors(problems, debug):
                 if unit.failure:
+                    left[unit.label] -= 1
                     raise unit.failure
                 if unit.others:
                     waiting.append(unit)
@@ -44,7 +48,11 @@ def train(units: Sequence[Unit], study: Study, n_jobs: int | None, debug: bool) 
                     del unit.trials, unit.subject  # they hold those of the outer unit
                     jobs.begin(unit.outer)
                 else:
-                    problems.extend(_evaluate(unit, study))
+                    left[unit.label] -= 1
+                    subject = unit.results()
+                    problems.extend(_failures(subject))
+                    if not left[unit.label]:
+                        _evaluate(subject, study)
                     evaluated.append(unit.label)
                     # A fold holds the tables of all its subjects.
                     del unit.trials, unit.subject
@@ -62,6 +70,7 @@ def train(units: Sequence[Unit], study: Study, n_jobs: int | None, debug: bool) 
         # Enough calls that no worker idles while the next unit is prepared; more would take memory.
         ahead = 2 * pool.size + len(plan.fits(settings))
         for unit in units:
+            left[unit.label] -= 1
             with collect_errors(problems, debug):
                 check(unit, pool)
                 # Not before a first unit has passed its checks: a refused run writes nothing.
@@ -73,6 +82,7 @@ def train(units: Sequence[Unit], study: Study, n_jobs: int | None, debug: bool) 
                 if unit.inner:
                     write_trials(unit.inner)
                 jobs.begin(unit.inner or unit)
+                left[unit.label] += 1
             complete(jobs.completed(max_pending=ahead))
         complete(jobs.completed())
         while waiting:
@@ -93,17 +103,22 @@ def describe_recordings(units: Sequence[Unit], study: Study, debug: bool) -> lis
 
     recorded = None
     problems: list[str] = []
+    reported: set[Path] = set()
     for unit in units:
         with collect_errors(problems, debug):
             check_same(unit)
             recorded = recorded or record_settings(unit.settings, study)
             write_trials(unit)
             warn_of_rejections(unit)
-            if not unit.subject.done:  # the report of fits includes that of data
-                data_report(Results(study.root), unit.subject)
-            if sentence := amplitudes(unit.subject):
-                say(f"{unit.trials.title}: {sentence}", sys.stderr)
-            print(unit.folder.report)
+            results = Results(study.root)
+            subject = results.subject(unit.label) if unit.held_out else unit.subject
+            if subject.folder.root not in reported:
+                if not subject.done:  # the report of fits includes that of data
+                    data_report(results, subject)
+                if sentence := amplitudes(subject):
+                    say(f"{subject.title}: {sentence}", sys.stderr)
+                print(subject.folder.report)
+                reported.add(subject.folder.root)
             if sentence := lacking_class(unit.trials.table, unit.trials.info["classes"]):
                 problems.append(sentence)
     return problems
@@ -117,11 +132,20 @@ def report(study: Study) -> bool:
     results = load_results(study.root)
     if not results.subjects:
         raise UserError(f"{study.root}: holds no subjects yet; run eeg_sgdr.run with --out {study.root}.")
-    untrained = [subject for subject in results.subjects if subject.fits and not subject.done]
+    for subject in results.subjects:
+        for fold in subject.folds:
+            if fold.done:
+                stored.evaluate(fold, results.settings)
+    untrained = [
+        subject
+        for subject in results.subjects
+        if not subject.done and any(part.fits for part in subject.parts)
+    ]
     lacking: list[tuple[Subject, FitKey]] = []
     for subject in results.subjects:
         if subject in untrained:
-            print(f"{subject.title}: no fit is done; run it again.", file=sys.stderr)
+            all_folds = " in all of its folds" if subject.folds else ""
+            print(f"{subject.title}: no fit is done{all_folds}; run it again.", file=sys.stderr)
             continue
         if subject.done:
             stored.evaluate(subject, results.settings)
@@ -142,16 +166,16 @@ def report(study: Study) -> bool:
     return not untrained
 
 
-def _evaluate(unit: Unit, study: Study) -> list[str]:
-    """Evaluate and report a trained unit; returns a sentence for each failed fit."""
-    subject = unit.results()
+def _evaluate(trained: Subject, study: Study) -> None:
+    """Evaluate and report a subject or fold, or the subject whose fold it is."""
+    # Settings are read again: another process may have extended their lists.
+    results = Results(study.root)
+    subject = results.subject(trained.label) if trained.fold_of_subject else trained
+    stored.bring_folds_up_to_date(subject, results.settings)
     if subject.done:
-        # Settings are read again: another process may have extended their lists.
-        results = Results(study.root)
         stored.bring_up_to_date(subject, results.settings)
         _report(results, subject)
         say(str(subject.folder.report), sys.stdout)
-    return _failures(subject)
 
 
 def _failures(subject: Subject) -> list[str]:

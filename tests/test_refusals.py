@@ -33,6 +33,7 @@ CONFIG = {
     "schedules": {"step": {"kind": "step", "budgets": [1]},
                   "restarts": {"kind": "warm_restarts", "epochs": 1}},
 }  # fmt: skip
+EACH = {"by": "run", "folds": "each"}
 RUN = "dataset/sub-{0}/eeg/sub-{0}_task-motor_run-{1}_{2}"
 
 
@@ -249,6 +250,23 @@ CASES = {
     "endless range in the configuration": Case("subject '3' is not there", "--subject all",
         settings={"recordings.subjects": ["1-9999999999"]}),
     "empty range": Case("--subject 5-3 ... a range goes from low to high", "--subject 5-3"),
+    "folds beside a test set": Case("split: give either test, the runs ... or folds: each",
+        settings={"split.folds": "each"}),
+    "neither folds nor a test set": Case("split: give either test, the sessions ... or folds: each",
+        settings={"split": {"by": "session"}}),
+    "so many folds of runs": Case("split.folds: input should be 'each', not 3",
+        settings={"split": {"by": "run", "folds": 3}}),
+    "folds in a folder of a fixed test set": Case(
+        "results/small: holds results of other settings (split.folds: None here, each asked for ... --out",
+        "--out results/small", settings={"split": EACH}),
+    "folds of one session": Case("split.folds: subject 01 has one session alone (0) ... leave it out",
+        settings={"split": {"by": "session", "folds": "each"}}),
+    "unknown fold of a subject": Case("subject 01: fold '3' is not there; there are 1, 2",
+        "--subject 1 --fold 3", settings={"split": EACH}),
+    "empty range of a subject's folds": Case("--fold 2-1 ... a range goes from low to high",
+        "--subject 1 --fold 2-1", settings={"split": EACH}),
+    "all runs excluded": Case("recordings.exclude_runs: subject 01 has no other runs; exclude fewer",
+        settings={"recordings.exclude_runs": ["1", "02"]}),
     "fold without folds": Case("--fold ... choose with --subject", "--fold 1"),
     "subject with folds": Case("--subject ... choose these with --fold",
         settings={"split": {"by": "subject", "folds": 2}}),

@@ -48,7 +48,7 @@ def add_study(parser: argparse.ArgumentParser) -> None:
         "--fold",
         nargs="+",
         metavar="NUMBER",
-        help="folds, where split.by is subject: numbers, ranges, or all (default: all)",
+        help="folds, across subjects or of each subject: numbers, ranges, or all (default: all)",
     )
     add_set(parser)
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="results folder (default: results/NAME)")

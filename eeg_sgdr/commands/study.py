@@ -81,7 +81,7 @@ def _data(options: argparse.Namespace) -> int:
 def _dry_run(options: argparse.Namespace) -> int:
     if options.assume_trials and min(options.assume_trials) < 1:
         raise UserError("--assume-trials: takes two numbers of at least 1.")
-    units, _ = _open(_settings(options), options)
+    units, _ = _open(_settings(options), options, offline=True)
     from eeg_sgdr.dry_run import forecast
 
     with interrupts.raise_on_signals():
@@ -108,7 +108,9 @@ def _settings(options: argparse.Namespace) -> "Settings":
     return config.load(options.config, options.set)
 
 
-def _open(settings: "Settings", options: argparse.Namespace) -> "tuple[list[Unit], Study]":
+def _open(
+    settings: "Settings", options: argparse.Namespace, offline: bool = False
+) -> "tuple[list[Unit], Study]":
     """The units of work that are asked for, and the study that they belong to."""
     from eeg_sgdr.jobs.units import open_units
     from eeg_sgdr.storage.folders import Study
@@ -119,7 +121,7 @@ def _open(settings: "Settings", options: argparse.Namespace) -> "tuple[list[Unit
         study = Study(study.root.resolve())
         here = {"data_dir": str(settings.compute.data_folder.resolve())}
         settings = settings.model_copy(update={"compute": settings.compute.model_copy(update=here)})
-    return open_units(settings, study, options.subject, options.fold), study
+    return open_units(settings, study, options.subject, options.fold, offline), study
 
 
 def _status(problems: Iterable[str]) -> int:

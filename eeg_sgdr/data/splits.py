@@ -53,11 +53,11 @@ def folds(split: SubjectSplit, subjects: Sequence[str]) -> list[Fold]:
 
 
 def split_recordings(split: Split | SubjectSplit, recordings: Sequence[Recording]) -> list[str]:
-    """Part ("train" or "test") of each recording of a subject; across subjects all are "train".
+    """Part ("train" or "test") of each recording of a subject; with folds all are "train".
 
     Raises UserError if a run or session to be tested is missing, or nothing is left to train on.
     """
-    if isinstance(split, SubjectSplit):
+    if isinstance(split, SubjectSplit) or split.test is None:
         return ["train"] * len(recordings)
     labels = [getattr(recording, split.by) for recording in recordings]
     subject = recordings[0].subject if recordings else "?"

@@ -90,7 +90,7 @@ def make_trials(
         "positions": runs[0].positions,
         "peak_to_peak": heights.median().to_numpy(),  # of what is not NaN
         **_spectra([run.microvolts for run in training], train.y, len(classes), sfreq),
-        "covariance": _covariance(train.x),
+        "covariance": covariance(train.x),
     }
     return SplitWindows(train, test, table, info, summary)
 
@@ -174,7 +174,7 @@ def _spectra(
     return {"frequencies": frequencies, "spectra": np.stack(by_class).astype(np.float32)}
 
 
-def _covariance(x: np.ndarray) -> np.ndarray:
+def covariance(x: np.ndarray) -> np.ndarray:
     """Covariance over all samples of all trials, (n_channels, n_channels), one trial at a time; or NaN."""
     if not len(x):
         return np.full((x.shape[1], x.shape[1]), np.nan)

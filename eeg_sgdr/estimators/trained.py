@@ -262,7 +262,7 @@ def load_classifier(
     path : str or Path
         The results folder.
     subject, fold : str or int
-        Whose networks: those of a subject or, across subjects, of a fold.
+        Whose networks: those of a subject or, across subjects, of a fold; of one fold of a subject, both.
     schedule : str
         Name of the arm.
     budget : int, optional
@@ -296,12 +296,12 @@ def load_classifier(
     >>> classifier.predict(mne.io.read_raw("new.edf"))  # doctest: +SKIP
     """
     results = Results(Path(path))
-    if subject is not None and fold is None:
-        unit = results.subject(subject)
-    elif fold is not None and subject is None:
-        unit = results.fold(fold)
-    else:
-        raise UserError("load_classifier: name either a subject or, across subjects, a fold.")
+    unit = results.unit("load_classifier", subject, fold)
+    if unit.folds:
+        raise UserError(
+            f"load_classifier: {unit.title} has networks of its own in each of {len(unit.folds)} folds; name "
+            "a fold, too."
+        )
     key = _key(results.settings, schedule, budget, rate, seed)
     rates = results.settings.paired_rates(schedule) if rate is None else (key.rate,)
     fits = tuple(unit.trained(replace(key, rate=each)) for each in rates)

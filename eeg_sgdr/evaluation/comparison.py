@@ -12,7 +12,7 @@ from eeg_sgdr.evaluation.ensembles import ensemble
 from eeg_sgdr.evaluation.inference import hypothesis_tests, likelihoods
 from eeg_sgdr.evaluation.metrics import chance
 from eeg_sgdr.evaluation.rate_choice import choices
-from eeg_sgdr.evaluation.stored import Facts, bring_up_to_date, facts
+from eeg_sgdr.evaluation.stored import Facts, bring_folds_up_to_date, bring_up_to_date, facts
 from eeg_sgdr.evaluation.tables import labels
 from eeg_sgdr.evaluation.units import read_errors, read_subject_errors
 from eeg_sgdr.storage import files, folders
@@ -74,6 +74,8 @@ def update(root: Path) -> Results | None:
     results = Results(root)
     study = folders.Study(root)
     path = study.comparison
+    for subject in results.subjects:
+        bring_folds_up_to_date(subject, results.settings)
     done = [subject for subject in results.subjects if subject.done]
     named = results.settings.recordings.subjects
     n_subjects = len(done) if named == "all" else len(named)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -10,7 +11,7 @@ from eeg_sgdr.schedules import n_averaged
 from eeg_sgdr.settings import BASELINES, Settings, Side, plan
 from eeg_sgdr.settings.plan import Chosen, FitKey, ends_of
 from eeg_sgdr.settings.types import AnyRate
-from eeg_sgdr.storage.results import Subject, fit_seconds
+from eeg_sgdr.storage.results import CrossValidated, Subject, fit_seconds
 
 Value = TypeVar("Value")
 
@@ -124,7 +125,7 @@ def read_stored(
 ) -> Stored:
     """Read the test probabilities of fits that are done, with the configured batch-norm statistics."""
     statistics = settings.evaluation.batch_norm_statistics
-    snapshots = {key: subject.probabilities(key, statistics) for key in sorted(fits)}
+    snapshots = {key: subject.probabilities(key, statistics) for key in fits}
     averaged = [key for key in snapshots if averages(key, settings) and subject.has_averages(key)]
     weights = {key: subject.averaged_probabilities(key) for key in averaged}
     return Stored(with_tuned(snapshots, chosen), with_tuned(weights, chosen))
@@ -279,17 +280,19 @@ class TrainingTimes:
     """Seconds of training without scoring; reads every history.csv once."""
 
     def __init__(self) -> None:
-        self._after_epochs: dict[tuple[str, FitKey], np.ndarray] = {}
+        self._after_epochs: dict[tuple[Path, FitKey], np.ndarray] = {}
 
     def seconds(self, subject: Subject, predictor: Predictor) -> float:
-        """Seconds of all fits of a predictor up to its epoch, or of a baseline's fit."""
+        """Seconds of all fits of a predictor up to its epoch, or of a baseline's fit; over folds, means."""
+        if isinstance(subject, CrossValidated):
+            return float(np.mean([self.seconds(fold, predictor) for fold in subject.folds]))
         if predictor.baseline:
             return fit_seconds(subject.baselines[predictor.baseline])
         fits = map(subject.trained, predictor.fits)
         return float(sum(self._of_fit(subject, key)[predictor.epoch - 1] for key in fits))
 
     def _of_fit(self, subject: Subject, key: FitKey) -> np.ndarray:
-        name = (subject.label, key)
+        name = (subject.folder.root, key)
         if name not in self._after_epochs:
             self._after_epochs[name] = subject.history(key)["seconds"].cumsum().to_numpy()
         return self._after_epochs[name]

@@ -23,7 +23,7 @@ from eeg_sgdr.evaluation.units import (
 from eeg_sgdr.settings import Settings, plan
 from eeg_sgdr.settings.plan import Chosen, FitKey
 from eeg_sgdr.storage.columns import RATES
-from eeg_sgdr.storage.results import Subject
+from eeg_sgdr.storage.results import CrossValidated, Subject
 
 #: Decimals to which errors averaged over seeds are compared: equal ones may differ in their last bits.
 DECIMALS = 12
@@ -100,7 +100,18 @@ def temperatures(
 
 
 def fits_asked_for(subject: Subject, settings: Settings) -> dict[str, bool]:
-    """Names of the fits of an evaluated subject or fold, and whether they are there; of its choice first."""
+    """Names of the fits of an evaluated subject or fold, and whether they are there; of its choice first.
+
+    Those of folds within a subject bear the fold's folder, which is all there is of a missing fold.
+    """
+    if isinstance(subject, CrossValidated):
+        folders = [subject.folder.fold(str(n)) for n in range(1, len(subject.data["folds"]) + 1)]
+        asked_of = {part.folder.root: fits_asked_for(part, settings) for part in subject.folds}
+        return {
+            f"folds/{folder.root.name}/{name}".rstrip("/"): there
+            for folder in folders
+            for name, there in asked_of.get(folder.root, {"": False}).items()
+        }
     asked = {key.name: key in subject.fits for key in plan.wanted(settings, subject.chosen)}
     if settings.training.rate_choice is None:
         return asked

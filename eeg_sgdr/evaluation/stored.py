@@ -5,6 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from eeg_sgdr import settings as config
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.evaluation import rate_choice, tables
@@ -14,7 +16,7 @@ from eeg_sgdr.evaluation.predictors import Predictor, Stored, predictors, read_s
 from eeg_sgdr.settings import BASELINES, Settings, plan
 from eeg_sgdr.settings.plan import Chosen, FitKey
 from eeg_sgdr.storage import files, integrity, records
-from eeg_sgdr.storage.results import Subject, chosen_rates
+from eeg_sgdr.storage.results import CrossValidated, Subject, chosen_rates
 
 #: To be raised by hand when the arithmetic of evaluation.csv, rates.csv or of `Facts` changes.
 VERSION = 3
@@ -26,14 +28,14 @@ class Facts:
 
     #: Error and negative log-likelihood of the surface of fits and snapshots averaged, where these are there.
     surface: dict[Predictor, tuple[float, float]]
-    #: Last training loss of every fit that is done.
+    #: Last training loss of every fit that is done; where a subject has folds, the largest of these.
     last_loss: dict[FitKey, float]
-    #: Its seconds of training, scoring left out.
+    #: Its seconds of training, scoring left out; means over folds within a subject.
     seconds: dict[FitKey, float]
 
 
 def evaluate(subject: Subject, settings: Settings) -> Facts:
-    """Write evaluation.csv, and evaluation.json, which vouches for it."""
+    """Write evaluation.csv, and evaluation.json, which vouches for it; folds within a subject come before."""
     folder = subject.folder
     rates = rate_choice.choose(subject, settings)
     chosen = chosen_rates(rates)
@@ -41,6 +43,8 @@ def evaluate(subject: Subject, settings: Settings) -> Facts:
     available = predictors(settings, stored.snapshots)
     temperatures = rate_choice.temperatures(subject, settings, available, chosen)
     table = tables.evaluation(subject, settings, stored, temperatures)
+    if isinstance(subject, CrossValidated):
+        table = tables.with_scaling_of_folds(table, [fold.evaluation for fold in subject.folds])
     contents = {folder.evaluation: files.csv_bytes(table)}
     if len(rates):
         contents[folder.rates] = files.csv_bytes(rates)
@@ -71,6 +75,19 @@ def bring_up_to_date(subject: Subject, settings: Settings) -> Facts:
     return evaluate(subject, settings)
 
 
+def bring_folds_up_to_date(subject: Subject, settings: Settings) -> None:
+    """Evaluate the folds within a subject, which choose its rates, before the subject is looked at.
+
+    Where it is no longer complete, its table goes.
+    """
+    for fold in subject.folds:
+        if fold.done:
+            bring_up_to_date(fold, settings)
+    if isinstance(subject, CrossValidated) and not subject.done:
+        files.remove(subject.folder.evaluation)
+        files.remove(subject.folder.evaluation_record)
+
+
 def facts(subject: Subject, settings: Settings) -> Facts:
     """Facts from evaluation.json where it is current, else computed."""
     record = _current_record(subject, settings)
@@ -97,6 +114,10 @@ def fingerprint(subject: Subject, settings: Settings) -> str:
     """Fingerprint of all that decides the evaluation: settings, trials, predictions, and its arithmetic."""
     training = settings.training
     folder = subject.folder
+    if isinstance(subject, CrossValidated):
+        of_folds = [fingerprint(fold, settings) for fold in subject.folds]
+        trials = [integrity.file_digest(path) for path in (folder.trials, folder.data)]
+        return config.fingerprint({"version": VERSION, "trials": trials, "folds": of_folds})
     done = {key.name: subject.fits[key] for key in subject.done}
     done |= {name: content for name, content in subject.baselines.items() if content["state"] == "done"}
     return config.fingerprint(
@@ -153,9 +174,17 @@ def _current_record(subject: Subject, settings: Settings) -> dict[str, Any]:
 
 
 def _facts(subject: Subject, settings: Settings, stored: Stored, chosen: Chosen) -> Facts:
+    surface = stored_scores(tables.labels(subject), stored, surface_predictors(settings))
+    if isinstance(subject, CrossValidated):
+        of_folds = [facts(fold, settings) for fold in subject.folds]
+        return Facts(
+            surface,
+            {key: max(fold.last_loss[key] for fold in of_folds) for key in subject.done},
+            {key: float(np.mean([fold.seconds[key] for fold in of_folds])) for key in subject.done},
+        )
     histories = {key: subject.history(key) for key in subject.done}
     return Facts(
-        stored_scores(tables.labels(subject), stored, surface_predictors(settings)),
+        surface,
         with_tuned({key: float(one["loss"].iloc[-1]) for key, one in histories.items()}, chosen),
         with_tuned({key: float(one["seconds"].cumsum().iloc[-1]) for key, one in histories.items()}, chosen),
     )

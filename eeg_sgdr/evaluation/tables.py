@@ -1,6 +1,6 @@
 """evaluation.csv: metrics of every predictor of a subject or fold."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,7 @@ def evaluation(
     return pd.DataFrame(
         [
             {
-                "fold": subject.fold,
+                "fold": subject.fold or subject.fold_of_subject,
                 "subject": label,
                 **{name: getattr(predictor, name) for name in (*IDENTITY, *COST)},
                 "n_test": int(trials.sum()),
@@ -53,6 +53,22 @@ def evaluation(
             for label, trials in parts.items()
         ]
     )
+
+
+def with_scaling_of_folds(table: pd.DataFrame, of_folds: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """A subject's evaluation with temperatures, means over folds, and likelihoods scaled by each fold's."""
+    folds = pd.concat(of_folds)
+    if "temperature" not in folds:
+        return table
+    weighted = folds.assign(nll_scaled=folds["nll_scaled"] * folds["n_test"]).groupby([*IDENTITY])
+    scaled = pd.DataFrame(
+        {
+            "temperature": weighted["temperature"].mean(),
+            "nll_scaled": weighted["nll_scaled"].sum() / weighted["n_test"].sum(),
+        }
+    )
+    in_all = weighted["temperature"].count() == len(of_folds)
+    return table.merge(scaled[in_all], "left", [*IDENTITY])
 
 
 def _scaled(y: np.ndarray, probabilities: np.ndarray, temperature: float | None) -> dict[str, float]:

@@ -39,8 +39,9 @@ def to_moabb(results: Results) -> pd.DataFrame:
         the seeds that are there), time (seconds of training all of the pipeline's networks up to their
         epoch, scoring left out; the mean over those seeds), samples (trials that train), samples_test,
         n_classes, subject, session (those of the test trials), channels, n_sessions, dataset (the study's
-        name), pipeline. Further columns to choose by: schedule, budget, epoch, rates, members,
-        n_networks, epochs_spent, n_seeds (the least number of seeds behind any subject's score).
+        name), pipeline. Where a subject has folds, score is over all its trials, time and samples are means
+        over folds. Further columns to choose by: schedule, budget, epoch, rates, members, n_networks,
+        epochs_spent, n_seeds (the least number of seeds behind any subject's score).
 
     Warns
     -----
@@ -124,12 +125,14 @@ def _name(predictor: Predictor) -> str:
 def _recordings(subject: Subject, label: str) -> dict[str, Any]:
     """MOABB's columns of a subject's recordings."""
     trials, data = subject.trials, subject.data
+    tables = [part.trials for part in subject.parts]
+    n_train = [((table["split"] == "train") & (table["rejected"] == "")).sum() for table in tables]
     tested = subject.tested[subject.tested["subject"] == label]
     return {
         "subject": label,
         "session": "+".join(sorted(tested["session"].unique())),
         "n_sessions": trials.loc[trials["subject"] == label, "session"].nunique(),
-        "samples": int(((trials["split"] == "train") & (trials["rejected"] == "")).sum()),
+        "samples": round(float(np.mean(n_train))),
         "n_classes": len(data["classes"]),
         "channels": len(data["sensors"]),
     }

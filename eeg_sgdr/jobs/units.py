@@ -1,4 +1,4 @@
-"""Units of work (subjects or folds): their selection, trials, missing fits, and checks before training."""
+"""Units of work (subjects, or folds across or within them): selection, trials, missing fits, and checks."""
 
 import itertools
 from collections.abc import Iterable, Sequence
@@ -6,13 +6,17 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from eeg_sgdr import settings as config
 from eeg_sgdr.data.cache import Trials, prepare, prepare_fold
+from eeg_sgdr.data.folds import HeldOutTrials, leave_one_out
 from eeg_sgdr.data.quality import lacking_class
-from eeg_sgdr.data.sources import Source, find_label, open_source
+from eeg_sgdr.data.sources import Run, Source, find_label, open_source
 from eeg_sgdr.data.splits import Fold, folds
 from eeg_sgdr.data.validation import InnerTrials, split_seed
-from eeg_sgdr.errors import UserError
+from eeg_sgdr.errors import FatalError, UserError
 from eeg_sgdr.evaluation import rate_choice
 from eeg_sgdr.evaluation.predictors import to_average
 from eeg_sgdr.jobs.tasks import check_fits
@@ -32,7 +36,7 @@ MOST_NAMED = 100_000
 
 @dataclass(eq=False)
 class Unit:
-    """A subject or fold to be trained: its recordings, settings and results.
+    """A subject, or a fold across subjects or within one, to be trained: recordings, settings and results.
 
     Its results are read once, before its fits are submitted; workers check the disk again before each fit.
     Where rates are chosen, the fits on its inner training part are a unit of their own, which comes first.
@@ -51,6 +55,11 @@ class Unit:
     failure: UserError | None = None
     #: The unit whose rates this one's fits choose.
     outer: "Unit | None" = None
+    #: Of a fold within a subject, the runs or sessions that train and test; and those of all its folds.
+    held_out: Fold | None = None
+    folds: tuple[Fold, ...] = ()
+    #: Why nothing can be made of it; all that needs its trials raises it.
+    refusal: UserError | None = None
 
     @cached_property
     def inner(self) -> "Unit | None":
@@ -68,10 +77,19 @@ class Unit:
             choice = self.outer.settings.training.rate_choice
             assert choice
             return InnerTrials(self.outer.trials, choice.validation, split_seed(self.outer.settings))
+        if self.refusal:
+            raise self.refusal
         data_dir = self.settings.compute.data_folder
         if self.fold:
             return prepare_fold(self.fold, self.source, self.settings, data_dir)
-        return prepare(self.source, self.label, self.settings, data_dir)
+        subject = prepare(self.source, self.label, self.settings, data_dir)
+        return HeldOutTrials(subject, self.held_out, self.settings.split.by) if self.held_out else subject
+
+    @property
+    def title(self) -> str:
+        """Name in messages, "subject 1", "fold 2" or "subject 1, fold 2"."""
+        within = f", fold {self.held_out.label}" if self.held_out else ""
+        return f"{'fold' if self.fold else 'subject'} {self.label}{within}"
 
     @cached_property
     def subject(self) -> Subject:
@@ -114,8 +132,12 @@ def open_units(
     study: Study,
     subjects: Sequence[str] | None = None,
     fold_numbers: Sequence[str] | None = None,
+    offline: bool = False,
 ) -> list[Unit]:
-    """Units selected by the arguments of --subject and --fold; their settings include the folder's lists."""
+    """Units selected by the arguments of --subject and --fold; their settings include the folder's lists.
+
+    Where only recordings tell which folds a subject has, they are prepared, unless ``offline``.
+    """
     source = open_source(settings.recordings, settings.compute.data_folder)
     configured, available = settings.recordings.subjects, source.subjects()
     chosen: dict[str, Fold | None]
@@ -129,17 +151,55 @@ def open_units(
         of_label = {fold.label: fold for fold in folds(settings.split, people)}
         chosen = {label: of_label[label] for label in select(fold_numbers, "all", list(of_label), "fold")}
     else:
-        if fold_numbers:
-            raise UserError("--fold: there are folds only with split.by subject; choose with --subject.")
+        if fold_numbers and not settings.cross_validated:
+            raise UserError(
+                "--fold: there are folds only with split.by subject or split.folds; choose with --subject."
+            )
         people = select(subjects, configured, available)
         chosen = dict.fromkeys(people)
     intended = planned(settings, _named(configured, available))
     recordings = settings.recordings.model_copy(update={"subjects": tuple(people)})
     settings = union_with(study, settings.model_copy(update={"recordings": recordings}))
-    return [
+    units = [
         Unit(label, fold, source, settings, study.fold(label) if fold else study.subject(label), intended)
         for label, fold in chosen.items()
     ]
+    if not settings.cross_validated:
+        return units
+    return [fold for unit in units for fold in _folds_within(unit, fold_numbers, offline)]
+
+
+def _folds_within(unit: Unit, fold_numbers: Sequence[str] | None, offline: bool) -> list[Unit]:
+    """The selected folds of a subject; itself with the reason where these are not known."""
+    by = unit.settings.split.by
+    try:
+        every = leave_one_out([getattr(run, by) for run in _runs(unit, offline)], unit.label, by)
+        of_label = {fold.label: fold for fold in every}
+        numbers = select(fold_numbers, "all", list(of_label), f"{unit.title}: fold")
+    except FatalError:
+        raise
+    except UserError as error:
+        return [replace(unit, refusal=error)]
+    return [
+        replace(unit, folder=unit.folder.fold(number), held_out=of_label[number], folds=every, others=[])
+        for number in numbers
+    ]
+
+
+def _runs(unit: Unit, offline: bool) -> list[Run]:
+    """A subject's runs, in order."""
+    known = unit.source.runs(unit.label)
+    if known is not None:
+        return known
+    if not offline:
+        return [Run(*run) for run in unit.trials.table[["session", "run"]].drop_duplicates().to_numpy()]
+    recordings = unit.source.local_recordings(unit.label)
+    if recordings is None:
+        raise UserError(
+            f"{unit.title}: its runs, and so its folds, are not known before its recordings are downloaded, "
+            "which a dry run does not do; download them (--only data)."
+        )
+    return [Run(one.session, one.run) for one in recordings]
 
 
 def _named(configured: str | Sequence[str], available: list[str]) -> list[str]:
@@ -166,7 +226,8 @@ def select(
     labels = itertools.chain.from_iterable(_range(word, available) for word in words)
     chosen = list(dict.fromkeys(find_label(label, available, noun) for label in labels))
     if not chosen:
-        raise UserError(f"--{noun} {' '.join(words)}: names nobody; a range goes from low to high.")
+        option = noun.rpartition(" ")[2]
+        raise UserError(f"--{option} {' '.join(words)}: names nobody; a range goes from low to high.")
     return chosen
 
 
@@ -226,15 +287,25 @@ def check(unit: Unit, pool: Pool) -> None:
 
 
 def write_trials(unit: Unit) -> None:
-    """Write trials.csv, data.json and summary.npz of a unit."""
-    folder, trials = unit.folder, unit.trials
+    """Write trials.csv, data.json and summary.npz of a unit; with a fold within a subject, the subject's."""
+    if isinstance(unit.trials, HeldOutTrials):
+        # Every trial is tested, in one of the folds.
+        subject, held_out = unit.trials.trials, [label for fold in unit.folds for label in fold.test]
+        table, info = subject.table.assign(split="test"), {**subject.info, "folds": held_out}
+        _write_trials(unit.folder.subject, table, info, subject.summary)
+    _write_trials(unit.folder, unit.trials.table, unit.trials.info, unit.trials.summary)
+
+
+def _write_trials(
+    folder: SubjectFolder, table: pd.DataFrame, info: dict[str, Any], summary: dict[str, np.ndarray]
+) -> None:
     files.clean(folder.root)
     contents = {
-        folder.summary: files.npz_bytes(trials.summary),
-        folder.trials: files.csv_bytes(trials.table),
+        folder.summary: files.npz_bytes(summary),
+        folder.trials: files.csv_bytes(table),
     }
     sha256 = {path.name: integrity.digest(content) for path, content in contents.items()}
-    contents[folder.data] = files.json_bytes(records.as_record({**trials.info, "sha256": sha256}))
+    contents[folder.data] = files.json_bytes(records.as_record({**info, "sha256": sha256}))
     # trials.csv is written last: by it, other processes recognise a complete subject (`Study.subjects`).
     # It is absent while data.json vouches for other content.
     if folder.data.is_file() and folder.data.read_bytes() != contents[folder.data]:

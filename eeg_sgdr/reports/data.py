@@ -50,9 +50,12 @@ def _result(subject: Subject) -> str:
     n = Counter(trials.loc[kept, "split"])
     simulated = "simulated " if data["simulated"] else ""
     people = counted(trials["subject"].nunique(), "subject") if subject.fold else tested_subjects(subject)
+    parts = f"{n['train']} to train and {n['test']} to test"
+    if "folds" in data:
+        parts = f"each to test in one of {len(data['folds'])} folds, and to train in the others"
     return (
-        f"Of {counted(len(trials), f'{simulated}trial')} of {people}, {kept.sum()} can be used: {n['train']} "
-        f"to train and {n['test']} to test, of {joined(map(plain, data['classes']))}, from "
+        f"Of {counted(len(trials), f'{simulated}trial')} of {people}, {kept.sum()} can be used: {parts}, "
+        f"of {joined(map(plain, data['classes']))}, from "
         f"{counted(len(data['sensors']), 'sensor')} at {data['sfreq']:g} Hz."
     )
 
@@ -82,7 +85,9 @@ def recordings(subject: Subject) -> Html:
     frequencies, spectra = summary["frequencies"], summary["spectra"]
     counts = trials.assign(kept=trials["rejected"] == "").groupby(["split", "class"])["kept"]
     used, total = counts.sum(), counts.size()
-    cells = [(part, name) for part in ("train", "test") for name in classes]
+    # With folds, every trial of a subject is tested, and trains in other folds.
+    parts = ("test",) if "folds" in data else ("train", "test")
+    cells = [(part, name) for part in parts for name in classes]
     placed, complete = heads.can_be_drawn(positions), np.isfinite(spectra).all()
     central = heads.central_sensors(names, positions)
     shown = {names[i]: spectra[:, i] for i in central} or {"all sensors": spectra.mean(axis=1)}
@@ -97,7 +102,8 @@ def recordings(subject: Subject) -> Html:
         "recordings.html",
         rows=[[*cell, str(used.get(cell, 0)), str((total - used).get(cell, 0))] for cell in cells],
         rejections=rejections(subject),
-        used=[f"{name} {used.get(('train', name), 0)}" for name in classes],
+        used=[f"{name} {used.get((parts[0], name), 0)}" for name in classes],
+        of="" if "folds" in data else "training ",
         n_placed=int(heads.on_head(positions).sum()),
         n_sensors=len(names),
         sensors=image(heads.sensors(names, positions), "svg", simulated) if placed else None,
@@ -117,8 +123,9 @@ def amplitudes(subject: Subject) -> str:
     low, high = (f"{_microvolts(known[name])} ({name})" for name in (ordered[0], ordered[-1]))
     median = _microvolts(float(np.median([*known.values()])))
     people = "training subjects and " if subject.fold else ""
+    training = "" if "folds" in subject.data else "training "
     return (
-        f"Median peak-to-peak amplitude: {median}, by sensor from {low} to {high}; over {people}training "
+        f"Median peak-to-peak amplitude: {median}, by sensor from {low} to {high}; over {people}{training}"
         "trials, rejected ones too, as recorded, from the cue to the window's end."
     )
 

@@ -39,8 +39,15 @@ def _recordings(settings: Settings, subject: Subject) -> str:
     by = settings.split.by
     test = subject.test_subjects if subject.fold else sorted(set(trials.loc[trials["split"] == "test", by]))
     kept = trials.loc[trials["rejected"] == "", "split"].value_counts()
+    classes = f"{origin} Classes were {joined(map(plain, subject.data['classes']))}."
+    if subject.folds:
+        return (
+            f"{classes} Each of the {len(subject.data['folds'])} {by}s ({', '.join(subject.data['folds'])}) "
+            f"was held out once and tested by networks that all others had trained, so that each of the "
+            f"{counted(int(kept['test']), 'trial')} left after rejection was tested once."
+        )
     return (
-        f"{origin} Classes were {joined(map(plain, subject.data['classes']))}. "
+        f"{classes} "
         f"{enumerated(by.capitalize(), test)} tested "
         f"({counted(int(kept['test']), 'trial')} after rejection), all others trained "
         f"({counted(int(kept['train']), 'trial')}).{_folds(settings.split)}"
@@ -116,7 +123,8 @@ def _training(settings: Settings) -> str:
     if network.crop_samples is not None:
         inputs = f"crops of {network.crop_samples} samples in dense form"
         logits = "each crop's mean logits"
-    own = "" if training.seeding == "shared" else f", and every {settings.unit} derives seeds of its own"
+    shared = training.seeding == "shared"
+    own = "" if shared else f", and every {_trained(settings)} derives seeds of its own"
     # What arms name themselves stands in their own sentences.
     optimizer, rates = "", ""
     if not all(arm.optimizer for arm in settings.schedules.values()):
@@ -143,14 +151,19 @@ _VALIDATION = {
 }
 
 
+def _trained(settings: Settings) -> str:
+    """What has networks of its own."""
+    return "fold of a subject" if settings.cross_validated else settings.unit
+
+
 def tuning(settings: Settings) -> str:
     """Whether and how initial rates were chosen, in one sentence."""
     choice = settings.training.rate_choice
     if choice is None:
         return f"Initial rates are those of the configuration, the same for every {settings.unit}: no tuning."
     return (
-        f"Every schedule's initial rate was chosen from its list for each {settings.unit}, on trials that "
-        f"those fits did not train on: {_VALIDATION[choice.validation]}."
+        f"Every schedule's initial rate was chosen from its list for each {_trained(settings)}, on trials "
+        f"that those fits did not train on: {_VALIDATION[choice.validation]}."
     )
 
 
@@ -244,6 +257,7 @@ def _evaluation(settings: Settings, subject: Subject) -> str:
             "compared on the same trials by the exact McNemar test (McNemar, 1947). Calibration error used "
             "15 bins of equal width (Guo et al., 2017).",
             *([_OVER_PEOPLE] if subject.fold else []),
+            *([_OVER_FOLDS] if subject.folds else []),
             *([patterns] if settings.network.name in READERS else []),
             f"Computed on {numerics.device} ({fit['cpu_capability']}) in {numerics.precision} precision "
             f"with {versions(fit)}.",
@@ -254,6 +268,11 @@ def _evaluation(settings: Settings, subject: Subject) -> str:
 _OVER_PEOPLE = (
     "Trials of all test subjects were counted together, so intervals and test hold for these subjects and "
     "these trained networks alone."
+)
+
+_OVER_FOLDS = (
+    "Trials of all folds were counted together, each predicted by the networks of the fold that held it out; "
+    "intervals and test hold for these trained networks alone."
 )
 
 REFERENCES = (
@@ -355,13 +374,13 @@ def recording_warnings(subject: Subject) -> list[str]:
 
 def updates(subject: Subject) -> list[int]:
     """Distinct numbers of updates per epoch; more than one if fits differ."""
-    return sorted({subject.fits[key]["updates_per_epoch"] for key in subject.done})
+    return sorted({part.fits[key]["updates_per_epoch"] for part in subject.parts for key in part.done})
 
 
 def deviations(settings: Settings, subject: Subject) -> list[str]:
     """Deviations from the paper, choices that it leaves open, and open questions."""
     simulated = ", simulated" if subject.data["simulated"] else ""
-    forms = sorted({subject.fits[key]["form"] for key in subject.done})
+    forms = sorted({part.fits[key]["form"] for part in subject.parts for key in part.done})
     return [
         *choices(settings),
         *_scope(settings, subject),

@@ -35,15 +35,24 @@ def of_unit(subject: Subject, settings: Settings) -> dict[str, Html]:
         ("Initial rate", lambda row: f"{row['rate']:g}"),
         ("Validation error (%)", lambda row: percent(row["error"])),
         ("NLL (nats)", lambda row: f"{row['nll']:.2f}"),
-        ("Chosen", lambda row: "chosen" if row["chosen"] else ""),
+        _chosen(subject),
     ]
     edges = [
         f"{arm}, {budget} epochs: {rate:g}"
-        for (arm, budget), rate in subject.chosen.items()
+        for arm, budget, rate in dict.fromkeys(
+            (*fit, rate) for part in subject.parts for fit, rate in part.chosen.items()
+        )
         if at_edge(rate, settings.initial_rates(arm))
     ]
     sample = f"{rows[0]['n_validation']} validation trials"
     return _section(drawn, sample, edges, table(columns, rows, CAPTION), subject.data["simulated"])
+
+
+def _chosen(subject: Subject) -> Column:
+    """Which rate was chosen; of a subject with folds, by how many of these."""
+    if subject.folds:
+        return "Chosen in % of folds", lambda row: percent(row["chosen"])
+    return "Chosen", lambda row: "chosen" if row["chosen"] else ""
 
 
 def _tested(subject: Subject) -> dict[tuple[str, int, float], float]:

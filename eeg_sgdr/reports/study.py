@@ -211,7 +211,7 @@ def _sample(answer: Answer) -> list[str]:
 
 
 def _made(results: Results) -> Html:
-    fits = [subject.fits[key] for subject in results.subjects for key in subject.done]
+    fits = [part.fits[key] for one in results.subjects for part in one.parts for key in part.done]
     kinds = sorted({f"{versions(fit)}." for fit in fits})
     return made(results, fits, kinds, "study_made.html", timings=timings(results))
 
@@ -274,10 +274,11 @@ def _tuning(subject: Subject, settings: Settings, predictor: Predictor) -> float
     choice = settings.training.rate_choice
     if choice is None or predictor.rates != "tuned":
         return 0.0
-    inner = Subject(subject.folder.rate_choice)
     (key, *_) = predictor.fits
     fits = fit_keys(key.schedule, key.budget, settings.initial_rates(key.schedule), choice.seeds)
-    return sum(fit_seconds(inner.fits[one]) for one in fits if one in inner.fits)
+    inner = [Subject(part.folder.rate_choice) for part in subject.parts]
+    seconds = [fit_seconds(one.fits[fit]) for one in inner for fit in fits if fit in one.fits]
+    return sum(seconds) / len(inner)
 
 
 def _predicting(subject: Subject, predictor: Predictor) -> list[float]:

@@ -6,7 +6,7 @@ from threadpoolctl import threadpool_limits
 from eeg_sgdr.evaluation import metrics
 from eeg_sgdr.evaluation.predictors import Predictor
 from eeg_sgdr.evaluation.rate_choice import fits_asked_for
-from eeg_sgdr.evaluation.statistics import McNemar, better_than_guessing
+from eeg_sgdr.evaluation.statistics import McNemar, better_than_guessing, binomial_interval
 from eeg_sgdr.evaluation.tables import IDENTITY, distinct, identity, records, seed_by_seed
 from eeg_sgdr.networks.patterns import READERS, spatial_patterns
 from eeg_sgdr.reports import rates
@@ -46,7 +46,11 @@ def subject_report(results: Results, subject: Subject) -> None:
 def page(results: Results, subject: Subject) -> str:
     """The report as HTML; the same whenever it is made, but for the element ``#made``."""
     leading = headline(subject, results.settings)
-    return assemble(page_title(results, subject), content(results, subject, leading))
+    sections = content(results, subject, leading)
+    if subject.folds:
+        folds = _folds(subject, results.settings, leading)
+        sections = {"Result": sections.pop("Result"), "Error of each fold": folds, **sections}
+    return assemble(page_title(results, subject), sections)
 
 
 def content(results: Results, subject: Subject, leading: Headline) -> dict[str, str]:
@@ -73,7 +77,7 @@ def _result(subject: Subject, settings: Settings, leading: Headline) -> Html:
     first, *others = result(subject, settings, leading)
     return render(
         "result.html",
-        warnings=[*warnings(subject, settings), *_not_learned(subject, settings, leading)],
+        warnings=warnings(subject, settings, leading),
         result=first,
         others=[*others, *question(settings)],
         error_columns=[f"Errors, seed {seed}" for seed in settings.training.seeds],
@@ -114,9 +118,31 @@ def _cost(a: Predictor, b: Predictor) -> list[str]:
 
 
 def _made(results: Results, subject: Subject) -> Html:
-    fits = [subject.fits[key] for key in subject.done]
+    fits = [part.fits[key] for part in subject.parts for key in part.done]
     capabilities = joined(sorted({fit["cpu_capability"] for fit in fits}))
     return made(results, fits, [f"{versions(fits[0])}; CPU capability {capabilities}."])
+
+
+def _folds(subject: Subject, settings: Settings, leading: Headline) -> Html:
+    """Errors of the predictors of the first sentence in each fold within a subject, and over all of them."""
+    shown = {short_name(settings, one.predictor): identity(one.predictor) for one in leading.contenders}
+    rows = []
+    for fold, held_out in zip(subject.folds, subject.data["folds"], strict=True):
+        errors = {tuple(row[name] for name in IDENTITY): row["error"] for row in records(fold.evaluation)}
+        n_test = len(fold.tested)
+        n_train = int(((fold.trials["split"] == "train") & (fold.trials["rejected"] == "")).sum())
+        cells = [_errors(round(errors[one] * n_test), n_test) for one in shown.values()]
+        rows.append([fold.fold_of_subject, held_out, str(n_train), str(n_test), *cells])
+    everything = [_errors(one.n_errors, len(leading.y)) for one in leading.contenders]
+    rows.append(["all", "", "", str(len(leading.y)), *everything])
+    return render(
+        "held_out.html", by=settings.split.by, error_columns=[f"Errors, {name}" for name in shown], rows=rows
+    )
+
+
+def _errors(n_errors: int, n: int) -> str:
+    low, high = binomial_interval(n_errors, n)
+    return f"{n_errors} ({percent(n_errors / n)} %, {percent(low)} to {percent(high)} %)"
 
 
 def _n_seeds(evaluation: pd.DataFrame) -> int:
@@ -185,27 +211,29 @@ def _reliability(subject: Subject, settings: Settings, leading: Headline) -> Htm
 
 
 def _training(subject: Subject, settings: Settings) -> Html:
-    """Learning rates as executed and training losses, of the first seed that is done."""
-    simulated = subject.data["simulated"]
-    seed = min(key.seed for key in subject.done)
-    keys = [key for key in plan.fits(settings) if key in subject.done and key.seed == seed]
-    histories = {key: subject.history(key) for key in keys}
-    n_updates = {key: subject.fits[key]["updates_per_epoch"] for key in keys}
+    """Learning rates as executed and training losses, of the first seed that is done, in the first fold."""
+    first, simulated = subject.parts[0], subject.data["simulated"]
+    seed = min(key.seed for key in first.done)
+    keys = [key for key in plan.fits(settings) if key in first.done and key.seed == seed]
+    histories = {key: first.history(key) for key in keys}
+    n_updates = {key: first.fits[key]["updates_per_epoch"] for key in keys}
     return render(
         "training.html",
         n_fits=len(keys),
         seed=seed,
+        fold=first.fold_of_subject,
         rates=image(curves.executed(histories, n_updates), "svg", simulated),
         losses=image(curves.losses(histories, len(subject.data["classes"])), "svg", simulated),
     )
 
 
 def activation_patterns(subject: Subject, settings: Settings, leading: Headline) -> Html:
-    """Activation patterns of the first predictor's last snapshot."""
-    data, summary, name = subject.data, subject.summary, settings.network.name
+    """Activation patterns of the first predictor's last snapshot, in the first fold."""
+    first, name = subject.parts[0], settings.network.name
+    data, summary = first.data, first.summary
     predictor = leading.contenders[0].predictor
-    key = subject.trained(predictor.fits[0])
-    read = subject.averaged_weights if predictor.members == "averaged" else subject.weights
+    key = first.trained(predictor.fits[0])
+    read = first.averaged_weights if predictor.members == "averaged" else first.weights
     state = read(key, predictor.epoch)
     patterns = spatial_patterns(name, state, summary["covariance"], data["sfreq"])
     picture = None
@@ -222,6 +250,7 @@ def activation_patterns(subject: Subject, settings: Settings, leading: Headline)
         schedule=schedule_name(settings, key.schedule),
         epoch=predictor.epoch,
         averaged=predictor.members == "averaged",
+        fold=first.fold_of_subject,
     )
 
 
@@ -247,7 +276,8 @@ def result(subject: Subject, settings: Settings, leading: Headline) -> list[str]
 
 
 def _condition(subject: Subject, predictor: Predictor) -> str:
-    values = [key.rate for key in map(subject.trained, predictor.fits)]
+    fits = [part.trained(key) for part in subject.parts for key in predictor.fits]
+    values = sorted({key.rate for key in fits}) if subject.folds else [key.rate for key in fits]
     initial = f"an initial rate of {values[0]}" if len(values) == 1 else f"initial rates {joined(values)}"
     if predictor.fits[0].rate == "tuned":
         initial += ", chosen inside the training part"
@@ -267,9 +297,10 @@ def _mcnemar(subject: Subject, settings: Settings, leading: Headline, test: McNe
     )
     n = len(subject.test_subjects)
     people = "one subject" if n == 1 else f"these {n} subjects"
+    trainings = "one training of each in every fold" if subject.folds else "one training of each"
     return (
         f"Only {a} was right on {counted(test.only_a, 'trial')}, only {b} on {test.only_b} "
-        f"(exact McNemar test, {p_value(test.p)}), {verdict}. That is what one training of each, with seed "
+        f"(exact McNemar test, {p_value(test.p)}), {verdict}. That is what {trainings}, with seed "
         f"{leading.contenders[0].predictor.fits[0].seed}, can say of {people}: neither the intervals "
         "nor the test cover how much trainings or people differ."
     )
@@ -286,8 +317,8 @@ def _seeds(settings: Settings, leading: Headline) -> str:
     return f"Errors with seeds {joined(leading.by_seed)}: {'; '.join(counts)}."
 
 
-def warnings(subject: Subject, settings: Settings) -> list[str]:
-    """Warnings before any number: fits missing, failed or mixed; few updates an epoch."""
+def warnings(subject: Subject, settings: Settings, leading: Headline) -> list[str]:
+    """Warnings before any number: fits missing, failed or mixed; few updates; nothing learned."""
     asked = fits_asked_for(subject, settings)
     missing = [name for name, there in asked.items() if not there]
     texts = recording_warnings(subject)
@@ -299,11 +330,11 @@ def warnings(subject: Subject, settings: Settings) -> list[str]:
     texts += [
         f"Failed: {name} ({why}). Numbers that need it are left out." for name, why in subject.failed.items()
     ]
-    texts += mixed_versions(subject.fits[key] for key in subject.done)
+    texts += mixed_versions(part.fits[key] for part in subject.parts for key in part.done)
     few = [n for n in updates(subject) if n < 4]
     if few:
         texts.append(
             f"Few updates: an epoch has only {joined(few)} (fewer than 4), so a cycle of one epoch is hardly "
             "an annealing."
         )
-    return texts
+    return [*texts, *_not_learned(subject, settings, leading)]

@@ -61,7 +61,7 @@ def unfinished(results: Results, found: Sequence[Answer]) -> list[str]:
         names = joined(f"“{answer.comparison.name}”" for answer in affected)
         row = affected[0].difference
         texts.append(phrase(f"Missing from {names}: {lacking}. It stands on ", *basis(settings, row), "."))
-    fits = (subject.fits[key] for subject in by_label.values() for key in subject.done)
+    fits = (part.fits[key] for one in by_label.values() for part in one.parts for key in part.done)
     return [*texts, *mixed_versions(fits)]
 
 

@@ -20,7 +20,7 @@ from eeg_sgdr.settings.types import (
 
 
 class Split(Model):
-    """Which recordings are used for testing; all others of the configuration are used for training.
+    """Which recordings of a subject are used for testing; all others are used for training.
 
     Attributes
     ----------
@@ -28,10 +28,22 @@ class Split(Model):
         What is held out.
     test : list of str
         Labels of the runs (or sessions) that are used for testing.
+    folds : "each"
+        Instead of ``test``: every run (or session) is held out once, from networks of its own.
     """
 
     by: Literal["run", "session"]
-    test: Labels
+    test: Labels | None = None
+    folds: Annotated[Literal["each"] | None, Later(None)] = None
+
+    @model_validator(mode="after")
+    def _either(self) -> "Split":
+        if (self.test is None) == (self.folds is None):
+            raise ValueError(
+                f"give either test, the {self.by}s that are used for testing, or folds: each, to hold out "
+                f"every {self.by} once"
+            )
+        return self
 
 
 class SubjectSplit(Model):

@@ -183,6 +183,8 @@ class LabRecordings(Recordings):
     ----------
     runs : list of str, optional
         The runs to take, by label; all others are left out. Each subject must have them.
+    exclude_runs : list of str
+        Runs to leave out, by label, where a subject has them.
     rename : dict of str to str
         New names of channels, as ``raw.rename_channels`` takes them.
     channel_types : dict of str to str
@@ -200,6 +202,7 @@ class LabRecordings(Recordings):
     """
 
     runs: Annotated[Labels | None, Later(None)] = None
+    exclude_runs: Annotated[tuple[Label, ...], AfterValidator(unique), Later([])] = ()
     rename: Annotated[dict[str, str], Later({})] = Field(default_factory=dict)
     channel_types: Annotated[dict[str, str], Later({})] = Field(default_factory=dict)
     units: Annotated[Unit | dict[str, Unit] | None, Later(None)] = None

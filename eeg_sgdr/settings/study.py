@@ -16,6 +16,7 @@ from eeg_sgdr.settings.preprocessing import (
     AnySplit,
     Baseline,
     Preprocessing,
+    Split,
     TangentSpace,
 )
 from eeg_sgdr.settings.recordings import AnyRecordings
@@ -112,6 +113,11 @@ class Settings(Model):
     def unit(self) -> Literal["subject", "fold"]:
         """The unit of inference, which has networks of its own: a subject or, across subjects, a fold."""
         return "fold" if self.split.by == "subject" else "subject"
+
+    @property
+    def cross_validated(self) -> bool:
+        """Whether every run or session of a subject is held out once."""
+        return isinstance(self.split, Split) and self.split.folds is not None
 
     @property
     def only_chosen_rates(self) -> bool:

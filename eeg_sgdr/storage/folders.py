@@ -60,7 +60,7 @@ class Study:
 
 
 class SubjectFolder:
-    """Paths in the folder of one subject or, across subjects, of one fold."""
+    """Paths in the folder of one subject, or of one fold: across subjects, or within a subject."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -80,6 +80,27 @@ class SubjectFolder:
     def rate_choice(self) -> "SubjectFolder":
         """The folder of the fits by which rates are chosen."""
         return SubjectFolder(self.root / "rate_choice")
+
+    def fold(self, label: str) -> "SubjectFolder":
+        """The folder of a fold within the subject; numbers are padded to two."""
+        return SubjectFolder(self.root / "folds" / label.zfill(2))
+
+    def folds(self) -> list["SubjectFolder"]:
+        """The folders of the folds within the subject that have trials."""
+        tables = _folder(self.root / "folds").glob("*/trials.csv")
+        by_number = sorted(tables, key=lambda path: (len(path.parent.name), path))
+        return [SubjectFolder(path.parent) for path in by_number]
+
+    @property
+    def subject(self) -> "SubjectFolder":
+        """Of a fold within a subject, the subject's folder."""
+        return SubjectFolder(self.root.parents[1])
+
+    @property
+    def study(self) -> Path:
+        """The results folder."""
+        within = self.root.parent.name == "folds" and self.subject.trials.exists()
+        return self.root.parents[3 if within else 1]
 
     def fit(self, name: str) -> "FitFolder":
         """The folder of a fit."""

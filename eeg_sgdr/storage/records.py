@@ -116,6 +116,16 @@ class _SubjectData(_Data):
     subject: str
 
 
+class _CrossValidatedData(_SubjectData):
+    #: Labels of the runs or sessions that are held out one by one.
+    folds: list[str]
+
+
+class _HeldOutData(_SubjectData):
+    #: Number of the fold.
+    fold_of_subject: str
+
+
 class _FoldData(_Data):
     fold: str
     train_subjects: list[str]
@@ -151,7 +161,7 @@ AVERAGES: TypeAdapter = TypeAdapter(_Averages)
 
 BASELINE: TypeAdapter = TypeAdapter(_DoneBaseline | _FailedBaseline)
 
-DATA: TypeAdapter = TypeAdapter(_SubjectData | _FoldData)
+DATA: TypeAdapter = TypeAdapter(_SubjectData | _FoldData | _CrossValidatedData | _HeldOutData)
 
 ENVIRONMENT: TypeAdapter = TypeAdapter(_Environment)
 

@@ -1,10 +1,10 @@
 """Results of a study, its subjects and folds, read from the folder when needed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ __all__ = ["Results", "Subject", "load_results"]
 
 @dataclass(frozen=True)
 class Subject:
-    """The results of one subject or, across subjects, of one fold.
+    """The results of one subject, or of one fold: across subjects, or within a subject.
 
     Attributes
     ----------
@@ -48,9 +48,25 @@ class Subject:
         return self.data.get("fold", "")
 
     @property
+    def fold_of_subject(self) -> str:
+        """The number of a fold within a subject; empty when it is none."""
+        return self.data.get("fold_of_subject", "")
+
+    @property
     def title(self) -> str:
-        """Name in messages, "subject 1" or "fold 2"."""
-        return f"{'fold' if self.fold else 'subject'} {self.label}"
+        """Name in messages, "subject 1", "fold 2" or "subject 1, fold 2"."""
+        within = f", fold {self.fold_of_subject}" if self.fold_of_subject else ""
+        return f"{'fold' if self.fold else 'subject'} {self.label}{within}"
+
+    @property
+    def folds(self) -> Sequence["Subject"]:
+        """Folds within a subject that have trials; none where it has networks of its own."""
+        return ()
+
+    @property
+    def parts(self) -> Sequence["Subject"]:
+        """What has networks of its own: itself, or its folds."""
+        return self.folds or [self]
 
     @property
     def test_subjects(self) -> list[str]:
@@ -91,14 +107,13 @@ class Subject:
         """rates.csv, validation errors by arm, budget and rate; without rows where no rates are chosen."""
         path = self.folder.rates
         if not path.is_file():
-            return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in columns.RATES.items()})
+            return _no_rates()
         self._check_made(path, self.evaluation_record)
         return integrity.read_table(path, columns.RATES, path)
 
     def _check_made(self, path: Path, record: Mapping[str, Any]) -> None:
         """Refuse a table that evaluation.json does not vouch for."""
-        root = self.folder.root.parents[1]
-        integrity.check_made_table(path, self.folder.evaluation_record, record, root)
+        integrity.check_made_table(path, self.folder.evaluation_record, record, self.folder.study)
 
     @cached_property
     def chosen(self) -> dict[tuple[str, int], float]:
@@ -260,6 +275,121 @@ class Subject:
         return arrays
 
 
+class CrossValidated(Subject):
+    """The results of a subject whose runs (or sessions) are held out one by one: those of its folds, pooled.
+
+    A fit is there when it is in all folds; of one at a chosen rate, each fold has its own. Weights and
+    histories are those of the folds (`folds`).
+    """
+
+    @cached_property
+    def folds(self) -> Sequence[Subject]:
+        """See `Subject.folds`."""
+        return [Subject(folder) for folder in self.folder.folds()]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all folds have trials."""
+        return len(self.folds) == len(self.data["folds"])
+
+    @cached_property
+    def tested(self) -> pd.DataFrame:
+        """See `Subject.tested`; fold by fold."""
+        return pd.concat([self.trials[:0], *(fold.tested for fold in self.folds)], ignore_index=True)
+
+    @cached_property
+    def rates(self) -> pd.DataFrame:
+        """Means over folds of rates.csv; ``chosen`` is the fraction of folds, trials are those of all."""
+        tables = pd.concat([_no_rates(), *(fold.rates for fold in self.folds)])
+        by_fit = tables.groupby(["schedule", "budget", "rate"], sort=False)
+        means = by_fit[["error", "nll", "chosen"]].mean()
+        counts = by_fit.agg(n_seeds=("n_seeds", "min"), n_validation=("n_validation", "sum"))
+        return counts.join(means)[by_fit.size() == len(self.folds)].reset_index()
+
+    @cached_property
+    def chosen(self) -> dict[tuple[str, int], float]:
+        """None: each fold chooses its own."""
+        return {}
+
+    def trained(self, key: FitKey) -> FitKey:
+        """A fit itself, tuned or not: in each fold it is that at the fold's rate."""
+        return key
+
+    @cached_property
+    def fits(self) -> dict[FitKey, dict[str, Any]]:
+        """fit.json of the first fold, of every fit that ended in all; that of a failed one if one failed."""
+        of_folds = []
+        for fold in self.folds if self.is_complete else ():
+            tuned = {replace(key, rate="tuned"): key for key in at_chosen_rates(fold.fits, fold.chosen)}
+            of_folds.append({**fold.fits, **{key: fold.fits[fit] for key, fit in tuned.items()}})
+        return _in_all(of_folds)
+
+    @cached_property
+    def baselines(self) -> dict[str, dict[str, Any]]:
+        """The same of baselines."""
+        return _in_all([fold.baselines for fold in self.folds] if self.is_complete else [])
+
+    @cached_property
+    def done(self) -> list[FitKey]:
+        """The fits that are done in all folds, tuned ones last."""
+        done = [key for key, content in self.fits.items() if content["state"] == "done"]
+        return sorted(done, key=lambda key: (key.rate == "tuned", replace(key, rate=0), key.rate))
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """Fits and baselines that failed in a fold, by the fold and their name; and why."""
+        return {
+            f"fold {fold.fold_of_subject}, {name}": why
+            for fold in self.folds
+            for name, why in fold.failed.items()
+        }
+
+    def probabilities(self, key: FitKey, statistics: str) -> dict[int, np.ndarray]:
+        """See `Subject.probabilities`; in the order of `tested`."""
+        return _one_after_the_other(
+            [fold.probabilities(fold.trained(key), statistics) for fold in self.folds]
+        )
+
+    def baseline_probabilities(self, name: str) -> np.ndarray:
+        """See `Subject.baseline_probabilities`."""
+        return np.concatenate([fold.baseline_probabilities(name) for fold in self.folds])
+
+    def has_averages(self, key: FitKey) -> bool:
+        """See `Subject.has_averages`; of all folds."""
+        return all(fold.has_averages(fold.trained(key)) for fold in self.folds)
+
+    def averaged_probabilities(self, key: FitKey) -> dict[int, np.ndarray]:
+        """See `Subject.averaged_probabilities`."""
+        return _one_after_the_other([fold.averaged_probabilities(fold.trained(key)) for fold in self.folds])
+
+
+def _no_rates() -> pd.DataFrame:
+    return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in columns.RATES.items()})
+
+
+Key = TypeVar("Key")
+
+
+def _in_all(of_folds: Sequence[Mapping[Key, dict[str, Any]]]) -> dict[Key, dict[str, Any]]:
+    """What all folds have: a failed one, if there is one, else that of the first."""
+    if not of_folds:
+        return {}
+    return {
+        key: next((fold[key] for fold in of_folds if fold[key]["state"] == "failed"), content)
+        for key, content in of_folds[0].items()
+        if all(key in fold for fold in of_folds)
+    }
+
+
+def _one_after_the_other(of_folds: Sequence[Mapping[int, np.ndarray]]) -> dict[int, np.ndarray]:
+    """Probabilities of all folds at the epochs that all have stored."""
+    return {
+        epoch: np.concatenate([fold[epoch] for fold in of_folds])
+        for epoch in of_folds[0]
+        if all(epoch in fold for fold in of_folds)
+    }
+
+
 def chosen_rates(table: pd.DataFrame) -> dict[tuple[str, int], float]:
     """Chosen rate of each arm and budget in a table of the columns of rates.csv."""
     rows = table[table["chosen"]]
@@ -302,21 +432,35 @@ class Results:
     @cached_property
     def subjects(self) -> list[Subject]:
         """All subjects, or folds across subjects, that have trials, in order of their folders."""
-        return [Subject(folder) for folder in folders.Study(self.root).subjects()]
+        return [self._open(folder) for folder in folders.Study(self.root).subjects()]
+
+    def _open(self, folder: folders.SubjectFolder) -> Subject:
+        return CrossValidated(folder) if self.settings.cross_validated else Subject(folder)
 
     def subject(self, label: str | int) -> Subject:
         """One subject, by its label; `UserError` if there is nothing of it."""
         folder = folders.Study(self.root).subject(str(label))
         if not folder.trials.exists():
             raise UserError(f"{self.root}: has no subject {label}; run it first (--subject {label}).")
+        return self._open(folder)
+
+    def fold(self, label: str | int, subject: str | int | None = None) -> Subject:
+        """One fold, across subjects or within one, by its number; `UserError` if there is nothing of it."""
+        study = folders.Study(self.root)
+        folder = (study if subject is None else study.subject(str(subject))).fold(str(label))
+        if not folder.trials.exists():
+            of, option = ("", "") if subject is None else (f" of subject {subject}", f"--subject {subject} ")
+            raise UserError(f"{self.root}: has no fold {label}{of}; run it first ({option}--fold {label}).")
         return Subject(folder)
 
-    def fold(self, label: str | int) -> Subject:
-        """One fold, across subjects, by its number; `UserError` if there is nothing of it."""
-        folder = folders.Study(self.root).fold(str(label))
-        if not folder.trials.exists():
-            raise UserError(f"{self.root}: has no fold {label}; run it first (--fold {label}).")
-        return Subject(folder)
+    def unit(self, where: str, subject: str | int | None, fold: str | int | None) -> Subject:
+        """A subject, a fold across subjects, or a fold within a subject; UserError if it is none."""
+        if self.settings.cross_validated:
+            if subject is None:
+                raise UserError(f"{where}: name a subject, and a fold for the networks of one.")
+        elif (subject is None) == (fold is None):
+            raise UserError(f"{where}: name either a subject or, across subjects, a fold.")
+        return self.subject(str(subject)) if fold is None else self.fold(fold, subject)
 
     @cached_property
     def evaluation(self) -> pd.DataFrame:
@@ -356,15 +500,17 @@ class Results:
         """The rows of all fits' history.csv, with subject (or fold), schedule, budget, rate and seed."""
         return self._gather(
             [
-                subject.history(key).assign(
+                part.history(key).assign(
                     **(_fold(subject) or {"subject": subject.label}),
+                    **({"fold": part.fold_of_subject} if part.fold_of_subject else {}),
                     schedule=key.schedule,
                     budget=key.budget,
                     rate=key.rate,
                     seed=key.seed,
                 )
                 for subject in self.subjects
-                for key in subject.done
+                for part in subject.parts
+                for key in part.done
             ]
         )
 
@@ -384,7 +530,8 @@ class Results:
         Parameters
         ----------
         subject, fold : str or int
-            Label of the subject or, across subjects, number of the fold.
+            Label of the subject or, across subjects, number of the fold; within subjects, of all folds or,
+            where both are given, of one.
         schedule : str
             Name of the arm. It, budget and rate may be left out where one fit alone is like the rest.
         budget : int
@@ -407,10 +554,10 @@ class Results:
         UserError
             If there is no such fit, or more than one.
         """
-        if (subject is None) == (fold is None):
-            raise UserError("probabilities: name either a subject or, across subjects, a fold.")
-        unit = self.subject(subject) if subject is not None else self.fold(str(fold))
-        done = at_chosen_rates(unit.done, unit.chosen) if rate == "tuned" else unit.done
+        unit = self.unit("probabilities", subject, fold)
+        tuned = [key for key in unit.done if key.rate == "tuned"]
+        initial = [key for key in unit.done if key.rate != "tuned"]
+        done = tuned + at_chosen_rates(initial, unit.chosen) if rate == "tuned" else initial
         asked = {"schedule": schedule, "budget": budget, "rate": rate, "seed": seed}
         wanted = {name: value for name, value in asked.items() if value not in (None, "tuned")}
         matching = [key for key in done if wanted.items() <= asdict(key).items()]

@@ -68,13 +68,14 @@ def with_budgets(comparison: Comparison, settings: Settings) -> Comparison:
 
 
 #: What a first fit, or baseline, leaves when it begins.
-_BEGUN = ("*/*/fits/*", "*/*/rate_choice/fits/*", "*/*/baseline", "*/*/baselines/*")
+_BEGUN = ("fits/*", "rate_choice/fits/*", "baseline", "baselines/*")
 
 
 def record(plan: StudyPlan, study: Study) -> None:
     """Write plan.yaml, unless a fit has begun, with that plan or without; UserError if that was changed."""
     with files.lock(study.root / ".config.lock"):
-        if any(path for pattern in _BEGUN for path in study.root.glob(pattern)):
+        folders = ("*/*", "*/*/folds/*")
+        if any(path for of in folders for begun in _BEGUN for path in study.root.glob(f"{of}/{begun}")):
             read(study)
         else:
             text = yaml.safe_dump(plan.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -13,7 +13,7 @@ def unit_seed(seed: int, label: str) -> int:
     seed : int
         A seed of the configuration.
     label : str
-        The subject's label, or the fold's number.
+        The subject's label, or the fold's number; of a fold within a subject both, as in "1/3".
 
     Returns
     -------

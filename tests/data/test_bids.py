@@ -52,8 +52,10 @@ def samples(root, name):
 def test_recordings_are_those_written(tmp_path, sessions, runs, expected):
     written = {(s or "0", r or "0"): write(tmp_path, session=s, run=r) for s in sessions for r in runs}
     write(tmp_path, task="rest")
-    recordings = list(Bids(tmp_path, "motor").recordings("01"))
+    source = Bids(tmp_path, "motor")
+    recordings = list(source.recordings("01"))
     assert [(recording.session, recording.run) for recording in recordings] == expected
+    assert source.runs("01") == expected
     for recording in recordings:
         raw = recording.raw
         assert not raw.preload
@@ -102,6 +104,8 @@ def test_runs_that_are_chosen(tmp_path):
     settings = LabRecordings(classes={"one": "1", "two": "2"}, runs=(10, 1))
     source = Bids(tmp_path, "motor", settings)
     assert [recording.run for recording in source.recordings("01")] == ["1", "10"]
+    settings = LabRecordings(classes={"one": "1", "two": "2"}, exclude_runs=("01", "7"))
+    assert Bids(tmp_path, "motor", settings).runs("01") == [("0", "2"), ("0", "10")]
     settings = LabRecordings(classes={"one": "1", "two": "2"}, runs=("3",))
     with pytest.raises(UserError, match=r"recordings.runs: subject 01, run '3' is not there; there are 1, 2"):
         Bids(tmp_path, "motor", settings).files("01")

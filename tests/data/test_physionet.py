@@ -54,7 +54,9 @@ def test_trials_equal_an_independent_reading(recordings_folder, tmp_path):
     """Labels by EDF annotations, windows by scipy, from the bytes of the files."""
     settings = config.load("physionet_fists_feet")
     source = open_source(settings.recordings, tmp_path)
-    trials = make_trials(list(source.recordings("1")), settings)
+    recordings = list(source.recordings("1"))
+    assert source.runs("1") == [(recording.session, recording.run) for recording in recordings]
+    trials = make_trials(recordings, settings)
     assert (len(trials.train.x), len(trials.test.x)) == (60, 30)
     folder = recordings_folder / "MNE-eegbci-data" / "files" / "eegmmidb" / "1.0.0" / "S001"
     expected = []

@@ -65,6 +65,7 @@ def test_the_dataset_is_bids_and_says_simulated(source):
 def test_recordings(source):
     recordings = list(source.recordings("02"))
     assert [(r.subject, r.session, r.run) for r in recordings] == [("02", "0", "01"), ("02", "0", "02")]
+    assert source.runs("02") == [("0", "01"), ("0", "02")]
     for recording, expected in zip(recordings, simulator.runs(2, 0, 2, 4, 128.0), strict=True):
         raw = recording.raw
         assert not raw.preload

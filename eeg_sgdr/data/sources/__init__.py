@@ -1,19 +1,19 @@
 """Sources of recordings, one module each; all yield annotated MNE Raws."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from eeg_sgdr.errors import UserError
-from eeg_sgdr.settings.types import is_number
+from eeg_sgdr.settings.types import is_number, label_value
 
 if TYPE_CHECKING:
     import mne
 
-    from eeg_sgdr.settings import Recordings
+    from eeg_sgdr.settings import LabRecordings, Recordings
 
 T = TypeVar("T")
 
@@ -29,6 +29,13 @@ class Recording:
     #: cues as annotations whose descriptions the configuration's ``classes`` name; not necessarily in
     #: memory
     raw: "mne.io.BaseRaw"
+
+
+class Run(NamedTuple):
+    """Labels of a recording within its subject."""
+
+    session: str
+    run: str
 
 
 class Source(ABC):
@@ -53,6 +60,10 @@ class Source(ABC):
     @abstractmethod
     def recordings(self, subject: str) -> Iterator[Recording]:
         """Yield a subject's recordings in order of session and run; UserError if a file cannot be read."""
+
+    def runs(self, subject: str) -> list[Run] | None:
+        """Session and run of a subject's recordings, in order; None where only its files tell."""
+        return None
 
     def local_recordings(self, subject: str) -> list[Recording] | None:
         """A subject's recordings if nothing has to be written or downloaded, else None."""
@@ -89,14 +100,21 @@ def natural_key(label: str) -> tuple[bool, int, str, str]:
 
 
 def choose_runs(
-    runs: dict[tuple[str, str], T], wanted: Sequence[str] | None, subject: str
+    runs: dict[tuple[str, str], T], settings: "LabRecordings | None", subject: str
 ) -> dict[tuple[str, str], T]:
     """A subject's recordings by session and run, in order; only the runs wanted, which must be there."""
+    in_order = sorted(runs, key=lambda key: [*map(natural_key, key)])
+    if settings is None:
+        return {key: runs[key] for key in in_order}
     labels = sorted({run for _, run in runs}, key=natural_key)
-    if wanted is not None:
-        labels = [find_label(run, labels, f"recordings.runs: subject {subject}, run") for run in wanted]
-    kept = sorted((key for key in runs if key[1] in labels), key=lambda key: [*map(natural_key, key)])
-    return {key: runs[key] for key in kept}
+    if settings.runs is not None:
+        where = f"recordings.runs: subject {subject}, run"
+        labels = [find_label(run, labels, where) for run in settings.runs]
+    excluded = set(map(label_value, settings.exclude_runs))
+    labels = [run for run in labels if label_value(run) not in excluded]
+    if not labels:
+        raise UserError(f"recordings.exclude_runs: subject {subject} has no other runs; exclude fewer.")
+    return {key: runs[key] for key in in_order if key[1] in labels}
 
 
 def find_label(wanted: str, labels: list[str], kind: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import mne
 from mne_bids import BIDSPath, get_bids_path_from_fname, read_raw_bids
 
-from eeg_sgdr.data.sources import Recording, Source, choose_runs, require_file, require_text
+from eeg_sgdr.data.sources import Recording, Run, Source, choose_runs, require_file, require_text
 from eeg_sgdr.data.sources.channels import apply_settings, montage_1005
 from eeg_sgdr.data.sources.reading import read
 from eeg_sgdr.errors import UserError, in_words
@@ -85,6 +85,10 @@ class Bids(Source):
         for (session, run), path in self._runs(subject).items():
             yield Recording(subject, session, run, self._read(path))
 
+    def runs(self, subject: str) -> list[Run]:
+        """See `Source.runs`."""
+        return [Run(*labels) for labels in self._runs(subject)]
+
     def local_recordings(self, subject: str) -> list[Recording]:
         """See `Source.local_recordings`."""
         return list(self.recordings(subject))
@@ -118,7 +122,7 @@ class Bids(Source):
                 f"{self.root}: subject {subject} has no EEG of task {self.task!r}; "
                 "correct recordings.task, or leave the subject out."
             )
-        return choose_runs(runs, self.settings.runs if self.settings else None, subject)
+        return choose_runs(runs, self.settings, subject)
 
     def _read(self, path: BIDSPath) -> mne.io.BaseRaw:
         """Read one recording; UserError if it is damaged."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import mne
 
-from eeg_sgdr.data.sources import Recording, Source, choose_runs, natural_key, require_file, require_text
+from eeg_sgdr.data.sources import Recording, Run, Source, choose_runs, natural_key, require_file, require_text
 from eeg_sgdr.data.sources.channels import apply_settings
 from eeg_sgdr.data.sources.reading import FOLDERS, read
 from eeg_sgdr.errors import UserError
@@ -59,6 +59,10 @@ class Files(Source):
         for (session, run), path in self._runs(subject).items():
             yield Recording(subject, session, run, apply_settings(self._read(path), self.settings, str(path)))
 
+    def runs(self, subject: str) -> list[Run]:
+        """See `Source.runs`."""
+        return [Run(*labels) for labels in self._runs(subject)]
+
     def local_recordings(self, subject: str) -> list[Recording]:
         """See `Source.local_recordings`."""
         return list(self.recordings(subject))
@@ -70,7 +74,7 @@ class Files(Source):
             raise UserError(
                 f"{self.settings.pattern}: no file is of subject {subject}; leave the subject out."
             )
-        return choose_runs(runs, self.settings.runs, subject)
+        return choose_runs(runs, self.settings, subject)
 
     def _read(self, path: Path) -> mne.io.BaseRaw:
         """Read one recording; UserError if it is damaged, or a cue lies after its end."""

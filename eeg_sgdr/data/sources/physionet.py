@@ -14,7 +14,7 @@ from pathlib import Path
 import mne
 from mne.datasets import eegbci
 
-from eeg_sgdr.data.sources import Recording, Source
+from eeg_sgdr.data.sources import Recording, Run, Source
 from eeg_sgdr.data.sources.channels import montage_1005
 from eeg_sgdr.data.sources.reading import read
 from eeg_sgdr.errors import UserError
@@ -44,7 +44,7 @@ class PhysioNet(Source):
     """
 
     def __init__(self, settings: PhysioNetRecordings, data_dir: Path) -> None:
-        self.runs = run_numbers(settings)
+        self.run_numbers = run_numbers(settings)
         self.cues = settings.cues
         configured = mne.get_config("MNE_DATASETS_EEGBCI_PATH") or mne.get_config("MNE_DATA")
         self.path = Path(configured or data_dir).expanduser()
@@ -55,12 +55,16 @@ class PhysioNet(Source):
 
     def files(self, subject: str) -> dict[str, Path]:
         """One EDF file for each run, downloaded if missing."""
-        paths = [self._path(subject, run) for run in self.runs]
+        paths = [self._path(subject, run) for run in self.run_numbers]
         return {f"{path.parent.name}/{path.name}": path for path in paths}
+
+    def runs(self, subject: str) -> list[Run]:
+        """See `Source.runs`."""
+        return [Run("0", str(run)) for run in self.run_numbers]
 
     def recordings(self, subject: str) -> Iterator[Recording]:
         """See `Source.recordings`; in order of run numbers."""
-        for run in self.runs:
+        for run in self.run_numbers:
             path = self._path(subject, run)
             cues = CUES[task_name(run)]
             raw = read(
@@ -80,7 +84,9 @@ class PhysioNet(Source):
         """See `Source.local_recordings`; None if one file is missing."""
         # MNE looks here before it downloads.
         path = "MNE-eegbci-data/files/eegmmidb/1.0.0/S{0:03d}/S{0:03d}R{1:02d}.edf"
-        missing = [run for run in self.runs if not (self.path / path.format(int(subject), run)).is_file()]
+        missing = [
+            run for run in self.run_numbers if not (self.path / path.format(int(subject), run)).is_file()
+        ]
         return None if missing else list(self.recordings(subject))
 
     def _path(self, subject: str, run: int) -> Path:

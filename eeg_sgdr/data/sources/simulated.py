@@ -7,7 +7,7 @@ from pathlib import Path
 import mne
 import mne_bids
 
-from eeg_sgdr.data.sources import Recording, Source
+from eeg_sgdr.data.sources import Recording, Run, Source
 from eeg_sgdr.data.sources.bids import Bids
 from eeg_sgdr.data.sources.simulator import LINE_HZ, REVISION, runs
 from eeg_sgdr.errors import UserError, disk_errors
@@ -52,6 +52,10 @@ class Simulated(Source):
     def recordings(self, subject: str) -> Iterator[Recording]:
         """See `Source.recordings`; a missing subject is simulated."""
         yield from self._dataset(subject).recordings(subject)
+
+    def runs(self, subject: str) -> list[Run]:
+        """See `Source.runs`; nothing is simulated."""
+        return [Run("0", _run_label(number)) for number in range(1, self.settings.n_runs + 1)]
 
     def local_recordings(self, subject: str) -> list[Recording]:
         """See `Source.local_recordings`; a missing subject is simulated in memory."""
@@ -116,7 +120,11 @@ class Simulated(Source):
         config = self.settings
         simulated = runs(int(subject), config.seed, config.n_runs, config.n_trials, config.sfreq)
         for number, raw in enumerate(simulated, start=1):
-            yield f"{number:02d}", raw
+            yield _run_label(number), raw
+
+
+def _run_label(number: int) -> str:
+    return f"{number:02d}"
 
 
 def _make_empty(folder: Path) -> None:
