@@ -6,10 +6,21 @@ import re
 import numpy as np
 import pytest
 from pages import MADE, visible
-from results_folder import SENSORS, MadeUp, edit_fits, one, rows, write_folder
+from results_folder import (
+    SENSORS,
+    MadeUp,
+    edit_fits,
+    one,
+    rows,
+    study_settings,
+    write_baseline,
+    write_folder,
+    write_study,
+)
 
 from eeg_sgdr import report
 from eeg_sgdr.evaluation.statistics import binomial_interval, mcnemar
+from eeg_sgdr.evaluation.stored import evaluate
 from eeg_sgdr.reports.data import recordings
 from eeg_sgdr.reports.headline import headline, side_by_side
 from eeg_sgdr.reports.methods import bibtex, deviations, methods, references
@@ -24,7 +35,7 @@ from eeg_sgdr.settings import (
     TrapezoidArm,
     WarmRestartsArm,
 )
-from eeg_sgdr.storage.results import Subject
+from eeg_sgdr.storage.results import Results, Subject
 
 NAME = "study"  # a folder's name stands in its report
 HOSTILE = "<script>alert('x')</script>"
@@ -127,8 +138,9 @@ def test_simulated_recordings_are_called_so_everywhere(tmp_path, html):
     assert "simulated recordings, subject 1" in re.search("<title>(.*?)</title>", simulated).group(1)
     warning = text.index("Simulated recordings: nothing on this page")
     assert warning < text.index("Of 20 simulated test trials")
-    for content in re.findall(r"data:image/svg\+xml;base64,([^\"]*)", simulated):
-        assert "<!-- simulated recordings -->" in base64.b64decode(content).decode()
+    pictures = re.findall(r"<svg.*?</svg>", simulated, re.DOTALL)
+    assert len(pictures) >= 5
+    assert all("<!-- simulated recordings -->" in picture for picture in pictures)
 
 
 @pytest.mark.parametrize(
@@ -142,10 +154,23 @@ def test_simulated_recordings_are_called_so_everywhere(tmp_path, html):
     ],
 )
 def test_what_a_reader_must_know_is_said(tmp_path, plain, changes, sentence):
-    assert warnings(plain[1], plain[0].settings) == []
     results, subject = write_folder(tmp_path, MadeUp(**changes))
-    (warning,) = warnings(subject, results.settings)
-    assert warning.startswith(sentence)
+    before, now = (
+        warnings(unit, of.settings, headline(unit, of.settings)) for of, unit in (plain, (results, subject))
+    )
+    assert before == []
+    assert [text.startswith(sentence) for text in now] == [True]
+
+
+def test_networks_that_err_more_than_the_baseline_are_warned_of(tmp_path):
+    results = write_study(tmp_path, study_settings(["1"]), lambda *_: range(5))
+    subject = results.subject("1")
+    write_baseline(subject.folder.baseline("baseline"), n_wrong=2)
+    evaluate(subject, results.settings)
+    subject = Results(tmp_path).subject("1")
+    (warning,) = warnings(subject, results.settings, headline(subject, results.settings))
+    expected = "Far above the classical baseline's error of 10.0 %: the network trained with warm restarts"
+    assert warning.startswith(expected)
 
 
 def test_warnings_come_first_and_without_the_compared_fits_there_is_no_test(tmp_path):

@@ -143,7 +143,7 @@ def _titled_link(match: re.Match[bytes]) -> bytes:
 def inline(figure: Figure) -> str:
     """A figure as an svg element, whose links work within a page."""
     text = encode(figure, "svg").decode()
-    text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text[text.index("<svg") :], flags=re.DOTALL)
+    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
     # A page holds several pictures: what is referred to is named by its content, all else by its number.
     return re.sub(r'<g id="[^"]*">', "<g>", text)
 
