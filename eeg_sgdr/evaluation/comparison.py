@@ -40,6 +40,12 @@ def _table(results: Results, of_unit: Mapping[str, Facts]) -> pd.DataFrame:
     nll, scaled, temperatures = (
         read_errors(results.evaluation, settings, metric) for metric in ("nll", "nll_scaled", "temperature")
     )
+    last_losses = {
+        subject.label: [facts(fold, settings).last_loss for fold in subject.folds]
+        or [of_unit[subject.label].last_loss]
+        for subject in results.subjects
+        if subject.label in of_unit
+    }
     rows = [
         *hypothesis_tests(settings, errors, subject_errors, updates, _test_ratio(results), results.plan),
         *likelihoods(settings, nll, scaled, temperatures),
@@ -48,7 +54,7 @@ def _table(results: Results, of_unit: Mapping[str, Facts]) -> pd.DataFrame:
         *ensemble(settings, errors, {unit: known.surface for unit, known in of_unit.items()}),
         *anytime(settings, errors),
         *choices(settings, errors, {subject.label: subject.rates for subject in results.subjects}),
-        *diverged(settings, errors, {unit: known.last_loss for unit, known in of_unit.items()}),
+        *diverged(settings, errors, last_losses),
         *learned(
             settings,
             errors,

@@ -1,6 +1,6 @@
 """Descriptive statistics, never tested: errors against epochs, other pairs of arms, diverged fits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -151,17 +151,22 @@ def _rates(settings: Settings, errors: UnitErrors, name: str) -> list[Row]:
 
 
 def diverged(
-    settings: Settings, errors: UnitErrors, last_losses: Mapping[str, Mapping[FitKey, float]]
+    settings: Settings, errors: UnitErrors, last_losses: Mapping[str, Sequence[Mapping[FitKey, float]]]
 ) -> list[Row]:
     """Fraction of fits whose last loss is above chance, ln(n_classes), by arm (longest budget) and rate.
 
-    ``last_losses`` are those of the fits that are done in each unit; fits that failed are missing.
+    ``last_losses`` are those of the fits that are done in each unit, or in each of its folds; fits that
+    failed are missing.
     """
     seeds = settings.training.seeds
     guessing = np.log(len(settings.recordings.classes))
     above = {
-        unit: {last_snapshot(key): float(loss > guessing) for key, loss in losses.items()}
-        for unit, losses in last_losses.items()
+        unit: {
+            last_snapshot(key): float(np.mean([losses[key] > guessing for losses in of_folds]))
+            for key in of_folds[0]
+            if all(key in losses for losses in of_folds)
+        }
+        for unit, of_folds in last_losses.items()
     }
     counted = replace(errors, of_unit=above)
     rows: list[Row] = []
