@@ -9,6 +9,9 @@ from matplotlib.lines import Line2D
 
 from eeg_sgdr.reports.figures.canvas import COLOURS, GREY, STYLE, address, legend, new_figure, wrapped
 
+#: How far intervals reach, in multiples of the largest difference, before they leave the frame.
+REACH = 3
+
 #: Colour of a mean by its verdict.
 VERDICTS = {"better": COLOURS[0], "worse": COLOURS[1], "equivalent": COLOURS[2]}
 
@@ -32,7 +35,7 @@ class Comparison(NamedTuple):
 def forest(comparisons: Sequence[Comparison], unit: str, pages: Mapping[str, str]) -> Figure:
     """One row per comparison: mean and interval in its verdict's colour, the margin, and below it all units.
 
-    A unit's dot leads to its page, of ``pages`` by label.
+    A unit's dot leads to its page, of ``pages`` by label. Intervals of few units may leave the frame.
     """
     n_rows = len(comparisons)
     figure = new_figure(9.6, 1.3 + 0.62 * n_rows)
@@ -56,6 +59,10 @@ def forest(comparisons: Sequence[Comparison], unit: str, pages: Mapping[str, str
         axes.text(1.01, y, errors, transform=axes.get_yaxis_transform(), va="center")
     axes.text(1.01, n_rows - 0.4, "errors (%), a : b", transform=axes.get_yaxis_transform(), va="bottom")
     axes.axvline(0, color=GREY, linewidth=0.8)
+    shown = [x for one in comparisons for x in (*one.of_unit.values(), one.difference, one.margin)]
+    frame = REACH * max(map(abs, shown))
+    low, high = axes.get_xlim()
+    axes.set_xlim(max(low, -frame), min(high, frame))
     axes.set_yticks(range(n_rows), [wrapped(one.name) for one in reversed(comparisons)])
     axes.set_ylim(-0.6, n_rows - 0.4)
     axes.set_xlabel("Error of b less that of a (points): to the right of zero, a is better")
