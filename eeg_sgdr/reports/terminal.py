@@ -10,6 +10,7 @@ from eeg_sgdr.reports import answers, subject
 from eeg_sgdr.reports.answers import Answer
 from eeg_sgdr.reports.headline import headline
 from eeg_sgdr.reports.html import Html, interval, margin, points
+from eeg_sgdr.reports.warnings import study_warnings
 from eeg_sgdr.reports.wording import counted, duration
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.storage.folders import Study
@@ -31,7 +32,7 @@ def answer(results: Results, seconds: float) -> str:
     if study.comparison.is_file():
         found = answers.answers(results.comparison, settings)
         table = comparisons(found, settings, width)
-        sentences = [*_about(found, settings), *answers.unfinished(results, found)]
+        sentences = [*_about(found, settings), *study_warnings(results)]
     else:
         leading = headline(first, settings)
         sentences = [*subject.result(first, settings, leading), *subject.warnings(first, settings)]
