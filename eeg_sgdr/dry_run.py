@@ -42,16 +42,23 @@ class Shape:
 
 
 @dataclass(frozen=True)
+class Range:
+    """Least, median and most of measured seconds."""
+
+    least: float
+    median: float
+    most: float
+
+
+@dataclass(frozen=True)
 class Timing:
     """Times measured on this machine, at its present load."""
 
-    #: Seconds of one update: the median, and the range, of `n_updates` (the warm-up left out).
-    update: float
-    fastest: float
-    slowest: float
+    #: Seconds of one update, and how many were measured (the warm-up left out).
+    update: Range
     n_updates: int
     #: Seconds of scoring one state for each training trial, its share of the test trials included.
-    scoring: float
+    scoring: Range
     #: Name of the forward, as in fit.json.
     form: str
 
@@ -160,15 +167,12 @@ def measure(shape: Shape, settings: Settings) -> Timing:
         data, settings.network, training, schedule, 0, lambda epoch: moments.append(time.perf_counter())
     )
     trained = np.array([epoch.seconds for epoch in result.history[1:]])
-    updates = trained / result.n_updates
     # Between the ends of two epochs are training, then scoring.
     scoring = np.diff(moments) - trained
     return Timing(
-        update=float(np.median(updates)),
-        fastest=float(updates.min()),
-        slowest=float(updates.max()),
-        n_updates=len(updates) * result.n_updates,
-        scoring=float(np.median(scoring)) / n_train,
+        update=_range(trained / result.n_updates),
+        n_updates=len(trained) * result.n_updates,
+        scoring=_range(scoring / n_train),
         form=result.form,
     )
 
@@ -179,13 +183,21 @@ def measure_side_by_side(shape: Shape, settings: Settings, n_processes: int) -> 
         pending = [pool.submit(measure, shape, settings) for _ in range(n_processes)]
         measured: list[Timing] = [future.result() for future in pending]
     return Timing(
-        update=float(np.median([one.update for one in measured])),
-        fastest=min(one.fastest for one in measured),
-        slowest=max(one.slowest for one in measured),
+        update=_around([one.update for one in measured]),
         n_updates=sum(one.n_updates for one in measured),
-        scoring=float(np.median([one.scoring for one in measured])),
+        scoring=_around([one.scoring for one in measured]),
         form=measured[0].form,
     )
+
+
+def _range(seconds: np.ndarray) -> Range:
+    return Range(float(seconds.min()), float(np.median(seconds)), float(seconds.max()))
+
+
+def _around(ranges: Sequence[Range]) -> Range:
+    """Least and most of all, and the median of medians."""
+    medians = np.median([one.median for one in ranges])
+    return Range(min(one.least for one in ranges), float(medians), max(one.most for one in ranges))
 
 
 def _noise(shape: Shape, n_train: int, n_test: int) -> Data:
@@ -203,20 +215,24 @@ def n_scored(key: FitKey, settings: Settings) -> int:
 def estimate_seconds(
     missing: Mapping[Unit, Sequence[FitKey]],
     shapes: Mapping[Unit, Shape],
-    timing: Timing,
+    update: float,
+    scoring: float,
     settings: Settings,
     n_crops: int,
 ) -> tuple[dict[Unit, list[float]], float]:
-    """Seconds of every missing fit by unit, and those of scoring in all."""
+    """Seconds of every missing fit by unit, and those of scoring in all.
+
+    ``update`` and ``scoring`` are seconds, of one update and of scoring a state for each training trial.
+    """
     seconds: dict[Unit, list[float]] = {}
-    scoring = 0.0
+    all_scoring = 0.0
     for unit, keys in missing.items():
-        per_epoch = timing.update * updates_per_epoch(shapes[unit], settings, n_crops)
-        per_state = timing.scoring * shapes[unit].n_train
+        per_epoch = update * updates_per_epoch(shapes[unit], settings, n_crops)
+        per_state = scoring * shapes[unit].n_train
         states = [n_scored(key, unit.settings) for key in keys]
         seconds[unit] = [key.budget * per_epoch + n * per_state for key, n in zip(keys, states, strict=True)]
-        scoring += sum(states) * per_state
-    return seconds, scoring
+        all_scoring += sum(states) * per_state
+    return seconds, all_scoring
 
 
 def updates_per_epoch(shape: Shape, settings: Settings, n_crops: int) -> int:
@@ -285,8 +301,11 @@ def forecast(units: Sequence[Unit], jobs: int | None, trials: tuple[int, int] | 
     yield _timing(timing, n_measured, first_shape, settings)
     yield _estimate(
         [
-            estimate_seconds(missing, shapes, replace(timing, update=update), settings, n_crops)
-            for update in (timing.fastest, timing.slowest)
+            estimate_seconds(missing, shapes, update, scoring, settings, n_crops)
+            for update, scoring in (
+                (timing.update.least, timing.scoring.least),
+                (timing.update.most, timing.scoring.most),
+            )
         ],
         n_at_a_time,
         settings,
@@ -369,8 +388,9 @@ def _timing(timing: Timing, n_processes: int, shape: Shape, settings: Settings) 
         where += f", {n_processes} processes at a time"
     return (
         f"Measured here on noise of that shape ({settings.network.name}, form {timing.form}, {where}): an "
-        f"update takes {timing.update:.3g} s (median; {timing.fastest:.3g} to {timing.slowest:.3g} s, "
-        f"{timing.n_updates} updates), scoring a state {timing.scoring * shape.n_train:.3g} s."
+        f"update takes {timing.update.median:.3g} s (median; {timing.update.least:.3g} to "
+        f"{timing.update.most:.3g} s, {timing.n_updates} updates), scoring a state "
+        f"{timing.scoring.median * shape.n_train:.3g} s."
     )
 
 
@@ -380,10 +400,11 @@ def _estimate(
     """Line on the time of all units on one pool, from the least and most that `estimate_seconds` gives."""
     elapsed_s = [elapsed(seconds.values(), n_at_a_time) for seconds, _ in bounds]
     total_s = [sum(map(sum, seconds.values())) for seconds, _ in bounds]
+    scoring_s = [scoring for _, scoring in bounds]
     text = (
-        f"Estimated time: {_range(elapsed_s)} with {counted(n_at_a_time, 'fit')} at a time, if updates go on "
-        "to take as long as the fastest, or the slowest, of those measured "
-        f"({_range(total_s)} of processes, of which {duration(bounds[0][1])} scoring)."
+        f"Estimated time: {durations(elapsed_s)} with {counted(n_at_a_time, 'fit')} at a time, if all goes "
+        "as at the fastest, or at the slowest, of the moments measured "
+        f"({durations(total_s)} of processes, of which {durations(scoring_s)} scoring)."
     )
     numerics = settings.training.numerics
     if numerics.device == "cpu" and n_at_a_time * numerics.threads > workers.n_cores():
@@ -396,7 +417,7 @@ def _estimate(
     return text
 
 
-def _range(seconds: Sequence[float]) -> str:
+def durations(seconds: Sequence[float]) -> str:
     """The least and the most of several durations: 39 to 71 s, 90 s to 2.4 min, 8 min."""
     least, most = duration(min(seconds)), duration(max(seconds))
     (number, unit), (_, unit_of_most) = least.split(), most.split()
