@@ -25,8 +25,11 @@ from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.training import loop
 from eeg_sgdr.training.engines import Data, build_for
 
-#: Epochs of the measurement, the first a warm-up, and updates of each.
+#: Epochs that are measured at a time, the first a warm-up, and updates of each.
 N_EPOCHS, N_UPDATES = 6, 3
+
+#: Seconds of the measurement: at first, a busy machine prefers processes that are new.
+MEASURE_S = 10
 
 
 @dataclass(frozen=True)
@@ -42,23 +45,14 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Range:
-    """Least, median and most of measured seconds."""
-
-    least: float
-    median: float
-    most: float
-
-
-@dataclass(frozen=True)
 class Timing:
-    """Times measured on this machine, at its present load."""
+    """Times measured on this machine, at its present load, one for each epoch."""
 
-    #: Seconds of one update, and how many were measured (the warm-up left out).
-    update: Range
+    #: Seconds of one update, and how many were measured (warm-ups left out).
+    update: np.ndarray
     n_updates: int
     #: Seconds of scoring one state for each training trial, its share of the test trials included.
-    scoring: Range
+    scoring: np.ndarray
     #: Name of the forward, as in fit.json.
     form: str
 
@@ -154,50 +148,51 @@ def crops_per_trial(shape: Shape, settings: Settings) -> int:
     return len(build_for(_noise(shape, 1, 1), settings.network, seed=0).starts)
 
 
-def measure(shape: Shape, settings: Settings) -> Timing:
-    """Time some updates of the configured network on noise, of no more trials than they need."""
+def measure(shape: Shape, settings: Settings, seconds: float) -> Timing:
+    """Time updates of the configured network on noise, of no more trials than they need, for so long."""
     training = settings.training.model_copy(update={"store": "epochs"})
     n = math.ceil(N_UPDATES * training.batch_size / crops_per_trial(shape, settings))
     n_train = min(n, shape.n_train)
     data = _noise(shape, n_train, max(1, round(shape.n_test * n_train / shape.n_train)))
-    moments: list[float] = []
     # A rate at which nothing can overflow; the time of an update does not depend on it.
     schedule = Step(1e-6, N_EPOCHS, drops=())
-    result = loop.fit(
-        data, settings.network, training, schedule, 0, lambda epoch: moments.append(time.perf_counter())
-    )
-    trained = np.array([epoch.seconds for epoch in result.history[1:]])
-    # Between the ends of two epochs are training, then scoring.
-    scoring = np.diff(moments) - trained
-    return Timing(
-        update=_range(trained / result.n_updates),
-        n_updates=len(trained) * result.n_updates,
-        scoring=_range(scoring / n_train),
-        form=result.form,
-    )
+    timings: list[Timing] = []
+    started = time.perf_counter()
+    while not timings or time.perf_counter() - started < seconds:
+        moments: list[float] = []
+
+        def on_epoch(_: int, moments: list[float] = moments) -> None:
+            moments.append(time.perf_counter())
+
+        result = loop.fit(data, settings.network, training, schedule, 0, on_epoch)
+        trained = np.array([epoch.seconds for epoch in result.history[1:]])
+        # Between the ends of two epochs are training, then scoring.
+        scoring = (np.diff(moments) - trained) / n_train
+        n_updates = len(trained) * result.n_updates
+        timings.append(Timing(trained / result.n_updates, n_updates, scoring, result.form))
+    return _together(timings)
 
 
 def measure_side_by_side(shape: Shape, settings: Settings, n_processes: int) -> Timing:
     """Time updates in as many processes at a time as train, which slow each other down."""
     with workers.local_pool(n_processes, gpus(settings)) as pool:
-        pending = [pool.submit(measure, shape, settings) for _ in range(n_processes)]
-        measured: list[Timing] = [future.result() for future in pending]
+        pending = [pool.submit(measure, shape, settings, MEASURE_S) for _ in range(n_processes)]
+        return _together([future.result() for future in pending])
+
+
+def _together(timings: Sequence[Timing]) -> Timing:
     return Timing(
-        update=_around([one.update for one in measured]),
-        n_updates=sum(one.n_updates for one in measured),
-        scoring=_around([one.scoring for one in measured]),
-        form=measured[0].form,
+        update=np.concatenate([one.update for one in timings]),
+        n_updates=sum(one.n_updates for one in timings),
+        scoring=np.concatenate([one.scoring for one in timings]),
+        form=timings[0].form,
     )
 
 
-def _range(seconds: np.ndarray) -> Range:
-    return Range(float(seconds.min()), float(np.median(seconds)), float(seconds.max()))
-
-
-def _around(ranges: Sequence[Range]) -> Range:
-    """Least and most of all, and the median of medians."""
-    medians = np.median([one.median for one in ranges])
-    return Range(min(one.least for one in ranges), float(medians), max(one.most for one in ranges))
+def quartiles(seconds: np.ndarray) -> tuple[float, float]:
+    """Lower and upper quartile."""
+    low, high = np.quantile(seconds, (0.25, 0.75))
+    return float(low), float(high)
 
 
 def _noise(shape: Shape, n_train: int, n_test: int) -> Data:
@@ -302,10 +297,7 @@ def forecast(units: Sequence[Unit], jobs: int | None, trials: tuple[int, int] | 
     yield _estimate(
         [
             estimate_seconds(missing, shapes, update, scoring, settings, n_crops)
-            for update, scoring in (
-                (timing.update.least, timing.scoring.least),
-                (timing.update.most, timing.scoring.most),
-            )
+            for update, scoring in zip(quartiles(timing.update), quartiles(timing.scoring), strict=True)
         ],
         n_at_a_time,
         settings,
@@ -386,11 +378,11 @@ def _timing(timing: Timing, n_processes: int, shape: Shape, settings: Settings) 
     where = f"{numerics.device}, {counted(numerics.threads, 'thread')}"
     if n_processes > 1:
         where += f", {n_processes} processes at a time"
+    low, high = quartiles(timing.update)
     return (
         f"Measured here on noise of that shape ({settings.network.name}, form {timing.form}, {where}): an "
-        f"update takes {timing.update.median:.3g} s (median; {timing.update.least:.3g} to "
-        f"{timing.update.most:.3g} s, {timing.n_updates} updates), scoring a state "
-        f"{timing.scoring.median * shape.n_train:.3g} s."
+        f"update takes {np.median(timing.update):.3g} s (median; quartiles {low:.3g} and {high:.3g} s, "
+        f"{timing.n_updates} updates), scoring a state {np.median(timing.scoring) * shape.n_train:.3g} s."
     )
 
 
@@ -402,9 +394,9 @@ def _estimate(
     total_s = [sum(map(sum, seconds.values())) for seconds, _ in bounds]
     scoring_s = [scoring for _, scoring in bounds]
     text = (
-        f"Estimated time: {durations(elapsed_s)} with {counted(n_at_a_time, 'fit')} at a time, if all goes "
-        "as at the fastest, or at the slowest, of the moments measured "
-        f"({durations(total_s)} of processes, of which {durations(scoring_s)} scoring)."
+        f"Estimated time: {durations(elapsed_s)} with {counted(n_at_a_time, 'fit')} at a time (by the "
+        f"quartiles of what was measured; {durations(total_s)} of processes, of which "
+        f"{durations(scoring_s)} scoring)."
     )
     numerics = settings.training.numerics
     if numerics.device == "cpu" and n_at_a_time * numerics.threads > workers.n_cores():
