@@ -26,8 +26,11 @@ from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.training import loop
 from eeg_sgdr.training.engines import Data, build_for
 
-#: Epochs of the measurement, the first a warm-up, and updates of each.
+#: Epochs that are measured at a time, the first a warm-up, and updates of each.
 N_EPOCHS, N_UPDATES = 6, 3
+
+#: Seconds of the measurement: at first, a busy machine prefers processes that are new.
+MEASURE_S = 10
 
 
 @dataclass(frozen=True)
@@ -44,15 +47,13 @@ class Shape:
 
 @dataclass(frozen=True)
 class Timing:
-    """Times measured on this machine, at its present load."""
+    """Times measured on this machine, at its present load, one for each epoch."""
 
-    #: Seconds of one update: the median, and the range, of `n_updates` (the warm-up left out).
-    update: float
-    fastest: float
-    slowest: float
+    #: Seconds of one update, and how many were measured (warm-ups left out).
+    update: np.ndarray
     n_updates: int
     #: Seconds of scoring one state for each training trial, its share of the test trials included.
-    scoring: float
+    scoring: np.ndarray
     #: Name of the forward, as in fit.json.
     form: str
 
@@ -152,45 +153,51 @@ def crops_per_trial(shape: Shape, settings: Settings) -> int:
     return len(build_for(_noise(shape, 1, 1), settings.network, seed=0).starts)
 
 
-def measure(shape: Shape, settings: Settings) -> Timing:
-    """Time some updates of the configured network on noise, of no more trials than they need."""
+def measure(shape: Shape, settings: Settings, seconds: float) -> Timing:
+    """Time updates of the configured network on noise, of no more trials than they need, for so long."""
     training = settings.training.model_copy(update={"store": "epochs"})
     n = math.ceil(N_UPDATES * training.batch_size / crops_per_trial(shape, settings))
     n_train = min(n, shape.n_train)
     data = _noise(shape, n_train, max(1, round(shape.n_test * n_train / shape.n_train)))
-    moments: list[float] = []
     # A rate at which nothing can overflow; the time of an update does not depend on it.
     schedule = Step(1e-6, N_EPOCHS, drops=())
-    result = loop.fit(
-        data, settings.network, training, schedule, 0, lambda epoch: moments.append(time.perf_counter())
-    )
-    trained = np.array([epoch.seconds for epoch in result.history[1:]])
-    updates = trained / result.n_updates
-    # Between the ends of two epochs are training, then scoring.
-    scoring = np.diff(moments) - trained
-    return Timing(
-        update=float(np.median(updates)),
-        fastest=float(updates.min()),
-        slowest=float(updates.max()),
-        n_updates=len(updates) * result.n_updates,
-        scoring=float(np.median(scoring)) / n_train,
-        form=result.form,
-    )
+    timings: list[Timing] = []
+    started = time.perf_counter()
+    while not timings or time.perf_counter() - started < seconds:
+        moments: list[float] = []
+
+        def on_epoch(_: int, moments: list[float] = moments) -> None:
+            moments.append(time.perf_counter())
+
+        result = loop.fit(data, settings.network, training, schedule, 0, on_epoch)
+        trained = np.array([epoch.seconds for epoch in result.history[1:]])
+        # Between the ends of two epochs are training, then scoring.
+        scoring = (np.diff(moments) - trained) / n_train
+        n_updates = len(trained) * result.n_updates
+        timings.append(Timing(trained / result.n_updates, n_updates, scoring, result.form))
+    return _together(timings)
 
 
 def measure_side_by_side(shape: Shape, settings: Settings, n_processes: int) -> Timing:
     """Time updates in as many processes at a time as train, which slow each other down."""
     with workers.local_pool(n_processes, gpus(settings)) as pool:
-        pending = [pool.submit(measure, shape, settings) for _ in range(n_processes)]
-        measured: list[Timing] = [future.result() for future in pending]
+        pending = [pool.submit(measure, shape, settings, MEASURE_S) for _ in range(n_processes)]
+        return _together([future.result() for future in pending])
+
+
+def _together(timings: Sequence[Timing]) -> Timing:
     return Timing(
-        update=float(np.median([one.update for one in measured])),
-        fastest=min(one.fastest for one in measured),
-        slowest=max(one.slowest for one in measured),
-        n_updates=sum(one.n_updates for one in measured),
-        scoring=float(np.median([one.scoring for one in measured])),
-        form=measured[0].form,
+        update=np.concatenate([one.update for one in timings]),
+        n_updates=sum(one.n_updates for one in timings),
+        scoring=np.concatenate([one.scoring for one in timings]),
+        form=timings[0].form,
     )
+
+
+def quartiles(seconds: np.ndarray) -> tuple[float, float]:
+    """Lower and upper quartile."""
+    low, high = np.quantile(seconds, (0.25, 0.75))
+    return float(low), float(high)
 
 
 def _noise(shape: Shape, n_train: int, n_test: int) -> Data:
@@ -208,20 +215,24 @@ def n_scored(key: FitKey, settings: Settings) -> int:
 def estimate_seconds(
     missing: Mapping[Unit, Sequence[FitKey]],
     shapes: Mapping[Unit, Shape],
-    timing: Timing,
+    update: float,
+    scoring: float,
     settings: Settings,
     n_crops: int,
 ) -> tuple[dict[Unit, list[float]], float]:
-    """Seconds of every missing fit by unit, and those of scoring in all."""
+    """Seconds of every missing fit by unit, and those of scoring in all.
+
+    ``update`` and ``scoring`` are seconds, of one update and of scoring a state for each training trial.
+    """
     seconds: dict[Unit, list[float]] = {}
-    scoring = 0.0
+    all_scoring = 0.0
     for unit, keys in missing.items():
-        per_epoch = timing.update * updates_per_epoch(shapes[unit], settings, n_crops)
-        per_state = timing.scoring * shapes[unit].n_train
+        per_epoch = update * updates_per_epoch(shapes[unit], settings, n_crops)
+        per_state = scoring * shapes[unit].n_train
         states = [n_scored(key, unit.settings) for key in keys]
         seconds[unit] = [key.budget * per_epoch + n * per_state for key, n in zip(keys, states, strict=True)]
-        scoring += sum(states) * per_state
-    return seconds, scoring
+        all_scoring += sum(states) * per_state
+    return seconds, all_scoring
 
 
 def updates_per_epoch(shape: Shape, settings: Settings, n_crops: int) -> int:
@@ -293,8 +304,8 @@ def forecast(units: Sequence[Unit], jobs: int | None, trials: tuple[int, int] | 
     yield _timing(timing, n_measured, first_shape, settings)
     yield _estimate(
         [
-            estimate_seconds(missing, shapes, replace(timing, update=update), settings, n_crops)
-            for update in (timing.fastest, timing.slowest)
+            estimate_seconds(missing, shapes, update, scoring, settings, n_crops)
+            for update, scoring in zip(quartiles(timing.update), quartiles(timing.scoring), strict=True)
         ],
         n_at_a_time,
         settings,
@@ -377,10 +388,11 @@ def _timing(timing: Timing, n_processes: int, shape: Shape, settings: Settings) 
     where = f"{numerics.device}, {counted(numerics.threads, 'thread')}"
     if n_processes > 1:
         where += f", {n_processes} processes at a time"
+    low, high = quartiles(timing.update)
     return (
         f"Measured here on noise of that shape ({settings.network.name}, form {timing.form}, {where}): an "
-        f"update takes {timing.update:.3g} s (median; {timing.fastest:.3g} to {timing.slowest:.3g} s, "
-        f"{timing.n_updates} updates), scoring a state {timing.scoring * shape.n_train:.3g} s."
+        f"update takes {np.median(timing.update):.3g} s (median; quartiles {low:.3g} and {high:.3g} s, "
+        f"{timing.n_updates} updates), scoring a state {np.median(timing.scoring) * shape.n_train:.3g} s."
     )
 
 
@@ -390,10 +402,11 @@ def _estimate(
     """Line on the time of all units on one pool, from the least and most that `estimate_seconds` gives."""
     elapsed_s = [elapsed(seconds.values(), n_at_a_time) for seconds, _ in bounds]
     total_s = [sum(map(sum, seconds.values())) for seconds, _ in bounds]
+    scoring_s = [scoring for _, scoring in bounds]
     text = (
-        f"Estimated time: {_range(elapsed_s)} with {counted(n_at_a_time, 'fit')} at a time, if updates go on "
-        "to take as long as the fastest, or the slowest, of those measured "
-        f"({_range(total_s)} of processes, of which {duration(bounds[0][1])} scoring)."
+        f"Estimated time: {durations(elapsed_s)} with {counted(n_at_a_time, 'fit')} at a time (by the "
+        f"quartiles of what was measured; {durations(total_s)} of processes, of which "
+        f"{durations(scoring_s)} scoring)."
     )
     numerics = settings.training.numerics
     if numerics.device == "cpu" and n_at_a_time * numerics.threads > workers.n_cores():
@@ -406,7 +419,7 @@ def _estimate(
     return text
 
 
-def _range(seconds: Sequence[float]) -> str:
+def durations(seconds: Sequence[float]) -> str:
     """The least and the most of several durations: 39 to 71 s, 90 s to 2.4 min, 8 min."""
     least, most = duration(min(seconds)), duration(max(seconds))
     (number, unit), (_, unit_of_most) = least.split(), most.split()
