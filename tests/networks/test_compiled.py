@@ -253,7 +253,7 @@ def test_the_same_bits_whatever_the_memory_held_and_wherever_it_lies(capability,
     )
     results = []
     for values in (prepared, elsewhere):
-        forward.function.workspace.fill_(255)  # NaN, once there is a workspace
+        forward.kernel.workspace.fill_(255)  # NaN, once there is a workspace
         loss = forward.loss(values, crops, labels[crops], 5)
         results.append([loss.detach(), *torch.autograd.grad(loss, list(forward.module.parameters()))])
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))

@@ -22,7 +22,7 @@ from eeg_sgdr.networks.kernels import Kernel, find
 TRANSFORM = 9
 
 
-class Function:
+class KernelLoss:
     """A kernel's loss of a network, and its workspace, which is reused: it serves one thread at a time."""
 
     def __init__(self, network: str, kernel: Kernel | None) -> None:
@@ -92,8 +92,8 @@ class CompiledShallowForward(ShallowForward):
         n_outputs = network.crop_samples - n_taps + 1
         n_filters, _, _, n_channels = module.conv_time_spat.conv_spat.weight.shape
         super().__init__(network, _tile_length(n_outputs, n_taps, n_channels, n_filters))
-        self.function = Function("shallow", _kernel("shallow", network, capability))
-        self.name = self.function.name
+        self.kernel = KernelLoss("shallow", _kernel("shallow", network, capability))
+        self.name = self.kernel.name
         self._n_channels = n_channels
         self._crops_per_unit = min((1, 2, 4), key=lambda n: self._n_lanes(n) / n)
 
@@ -122,7 +122,7 @@ class CompiledShallowForward(ShallowForward):
         return [masks.to(self.classifier.weight.dtype) * _factor(self.drop_prob)]
 
     def _n_lanes(self, crops_per_unit: int) -> int:
-        return self.function.n_lanes(crops_per_unit * self.first.n_filters)
+        return self.kernel.n_lanes(crops_per_unit * self.first.n_filters)
 
     def _kept(self, n: int, seed: int) -> Tensor:
         """Bits (n_units, n_windows, n_lanes) of features that are kept, as bytes."""
@@ -151,7 +151,7 @@ class CompiledShallowForward(ShallowForward):
             n_positions=self.pool.n_windows - dilation * (n_taps - 1),
             crops_per_unit=self._crops_per_unit,
             n_lanes=self._n_lanes(self._crops_per_unit),
-            n_columns=self.function.n_lanes(2 * self.first.n_filters),
+            n_columns=self.kernel.n_lanes(2 * self.first.n_filters),
             epsilon=self.epsilon,
             norm_epsilon=self.norm.eps,
             kept=_factor(self.drop_prob),
@@ -186,7 +186,7 @@ class CompiledShallowForward(ShallowForward):
         d_classifier_bias = torch.empty_like(classifier_bias)
         logits = weight.new_empty(len(crops), shape.n_classes)
         loss = weight.new_empty((), dtype=torch.float64)
-        self.function(
+        self.kernel(
             shape, prepared, matrices, crops, labels, norm_weight, norm_bias, readout, classifier_bias, kept,
             d_matrices, d_norm_weight, d_norm_bias, d_readout, d_classifier_bias, mean, variance, twice_scale,
             logits, loss,
@@ -234,8 +234,8 @@ class CompiledEEGNetForward(EEGNetForward):
 
     def __init__(self, network: Network, capability: str | None = None) -> None:
         super().__init__(network)
-        self.function = Function("eegnet", _kernel("eegnet", network, capability))
-        self.name = self.function.name
+        self.kernel = KernelLoss("eegnet", _kernel("eegnet", network, capability))
+        self.name = self.kernel.name
 
     @staticmethod
     def supports(network: Network) -> bool:
@@ -286,8 +286,8 @@ class CompiledEEGNetForward(EEGNetForward):
         module = self.module
         n_condensed, n_mixed = module.conv_separable_point.weight.shape[:2]
         generator = torch.Generator().manual_seed(seed)
-        first = n * self.n_pooled * self.function.n_lanes(n_mixed)
-        second = n * self.n_features * self.function.n_lanes(n_condensed)
+        first = n * self.n_pooled * self.kernel.n_lanes(n_mixed)
+        second = n * self.n_features * self.kernel.n_lanes(n_condensed)
         return [
             kept_bits(first, module.drop_1.p, generator),
             kept_bits(second, module.drop_2.p, generator),
@@ -302,7 +302,7 @@ class CompiledEEGNetForward(EEGNetForward):
         norms = (module.bnorm_temporal, module.bnorm_1, module.bnorm_2)
         statistics = [torch.empty_like(norm.weight) for norm in norms for _ in range(2)]
         loss = torch.empty((), dtype=torch.float64)
-        self.function(
+        self.kernel(
             self._shape(len(crops), prepared.windows), prepared.windows.mT, prepared.sums, prepared.products,
             crops, labels, *kept, parameters, gradients, statistics, loss,
         )  # fmt: skip

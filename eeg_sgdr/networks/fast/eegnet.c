@@ -128,7 +128,7 @@ static void mix_adjoint(int64_t n_rows, const real *x, int64_t stride, int64_t n
     for (; i < n; i++) adjoint_columns(1, n_rows, x + i, stride, d, out + i);
 }
 
-/* Mean and sum of squares about it of lanes, with those of n more values of a trial. */
+/* Means and sums of squares about them of lanes, with those of n values of one more trial. */
 static void add_moments(Norm *norm, int64_t v, const V *values, int64_t n, int64_t trial) {
     V sum = {0}, about = {0};
     for (int64_t t = 0; t < n; t++) sum += values[t];
@@ -144,7 +144,7 @@ static void add_moments(Norm *norm, int64_t v, const V *values, int64_t n, int64
     }
 }
 
-/* The norm of `factor` times the values (1 without factors), n values a lane, and the variances before factors. */
+/* The norm of `factor` times the values (of themselves without factors), n values a lane. */
 static void normalise(Norm *norm, int64_t n_signals, double n, const double *factor, const real *gain,
                       const real *bias, double epsilon) {
     for (int64_t o = 0; o < n_signals; o++) {
@@ -155,7 +155,7 @@ static void normalise(Norm *norm, int64_t n_signals, double n, const double *fac
     }
 }
 
-/* Gradients by gain, bias and factor, and what is taken from that by the values. */
+/* Gradients by gain, bias and factor, and the norm's share of those by the values. */
 static void normalise_adjoint(Norm *norm, int64_t n_signals, double n, const double *factor, const real *gain,
                               double epsilon, real *d_gain, real *d_bias, double *d_factor) {
     for (int64_t o = 0; o < n_signals; o++) {
@@ -200,7 +200,7 @@ static void pool_adjoint(const Norm *norm, int64_t v, const V *values, int64_t n
     for (; t < n_values; t++) out[t] = -((values[t] - centre) * beta + alpha) * scale;
 }
 
-/* Sums of gradients by values before the norm and of these times values, from stretches. */
+/* Sums of gradients by the norm's outputs, and of these times its values less their mean, from those of stretches. */
 static void add_gradients(Norm *norm, int64_t v, const V *gradients, const V *slopes, const V *moments, int64_t n) {
     V total = {0}, moment = {0};
     for (int64_t j = 0; j < n; j++) {
@@ -273,8 +273,12 @@ static Arrays arrays(const Shape *s, Space *space) {
     a.features = take(space, f * a.n_features, vector);
     a.feature_slopes = take(space, f * a.n_features, vector);
     a.feature_moments = take(space, f * a.n_features, vector);
-    V **of_taps[] = {&a.temporal, &a.temporal_reversed, &a.d_temporal, &a.depth_taps, &a.depth_reversed, &a.d_depth_taps};
-    for (int i = 0; i < 6; i++) *of_taps[i] = take(space, m * ((i < 3 ? s->n_taps : s->n_depth_taps) + STEP), vector);
+    V **temporal[] = {&a.temporal, &a.temporal_reversed, &a.d_temporal};
+    V **depth[] = {&a.depth_taps, &a.depth_reversed, &a.d_depth_taps};
+    for (int i = 0; i < 3; i++) {
+        *temporal[i] = take(space, m * (s->n_taps + STEP), vector);
+        *depth[i] = take(space, m * (s->n_depth_taps + STEP), vector);
+    }
     a.taps = take(space, MAX(s->n_taps, s->n_depth_taps) + beyond, vector);
     a.spatial = take(space, m * s->n_channels, vector);
     a.d_spatial = take(space, m * s->n_channels, vector);
@@ -352,15 +356,15 @@ int64_t eegnet_workspace(const Shape *shape) {
  * bits (n_trials, n_pooled, n_lanes) and second_bits (n_trials, n_features, n_lanes) of what is not dropped.
  * Returns 0, or 1 where a trial or a label does not exist.
  */
-int eegnet_loss(const Shape *s, void *workspace, const real *windows, const double *sums, const double *products, const int64_t *trials,
-                const int64_t *labels, const uint8_t *bits, const uint8_t *second_bits, const Parameters *p,
-                const Parameters *d, const Statistics *statistics, double *loss) {
+int eegnet_loss(const Shape *s, void *workspace, const real *windows, const double *sums, const double *products,
+                const int64_t *trials, const int64_t *labels, const uint8_t *bits, const uint8_t *second_bits,
+                const Parameters *p, const Parameters *d, const Statistics *statistics, double *loss) {
     int64_t n = s->n_trials, n_channels = s->n_channels, n_mixed = s->n_mixed, n_condensed = s->n_condensed;
     for (int64_t i = 0; i < n; i++)
         if (trials[i] < 0 || trials[i] >= s->n_prepared || labels[i] < 0 || labels[i] >= s->n_classes) return 1;
     Space space = {workspace, 0};
     Arrays a = arrays(s, &space);
-    int64_t m = a.n_vectors, f = a.n_condensed_vectors, each = n_mixed / s->n_filters;
+    int64_t m = a.n_vectors, f = a.n_condensed_vectors, each = n_mixed / s->n_filters, features_size = f * a.n_features;
     int64_t taps_size = s->n_taps + STEP, depth_taps_size = s->n_depth_taps + STEP;
     real factor = (real)s->kept / s->width, second_factor = (real)s->second_kept / s->second_width;
     double n_values = (double)n * a.n_outputs, n_second = (double)n * a.n_depth_outputs;
@@ -377,14 +381,14 @@ int eegnet_loss(const Shape *s, void *workspace, const real *windows, const doub
     }
     for (int64_t c = 0; c < s->n_classes; c++) {
         to_lanes(p->classifier + c * n_condensed * a.n_features, n_condensed, a.n_features, a.n_features, 1, 1,
-                 a.n_features, a.classifier + c * f * a.n_features);
+                 a.n_features, a.classifier + c * features_size);
         d->classifier_bias[c] = 0;
     }
     memset(a.d_temporal, 0, m * taps_size * sizeof(V));
     memset(a.d_spatial, 0, m * n_channels * sizeof(V));
     memset(a.d_depth_taps, 0, m * depth_taps_size * sizeof(V));
     memset(a.d_point, 0, f * n_mixed * sizeof(V));
-    memset(a.d_classifier, 0, s->n_classes * f * a.n_features * sizeof(V));
+    memset(a.d_classifier, 0, s->n_classes * features_size * sizeof(V));
     memset(a.gradient, 0, a.d_size * sizeof(V));
     clear(&a.norm, m);
     clear(&a.second, f);
@@ -447,7 +451,7 @@ int eegnet_loss(const Shape *s, void *workspace, const real *windows, const doub
     /* Features, loss, and gradients by features. */
     double sum_of_losses = 0;
     for (int64_t i = 0; i < n; i++) {
-        V *d_features = a.d_features + i * f * a.n_features;
+        V *d_features = a.d_features + i * features_size;
         const uint8_t *of_trial = second_bits + i * a.n_features * (f * LANES / 8);
         for (int64_t w = 0; w < f; w++) {
             int64_t at = w * a.n_features;
@@ -461,7 +465,7 @@ int eegnet_loss(const Shape *s, void *workspace, const real *windows, const doub
         }
         for (int64_t c = 0; c < s->n_classes; c++) {
             V sum = {0};
-            for (int64_t j = 0; j < f * a.n_features; j++) sum += a.features[j] * a.classifier[c * f * a.n_features + j];
+            for (int64_t j = 0; j < features_size; j++) sum += a.features[j] * a.classifier[c * features_size + j];
             real logit = p->classifier_bias[c];
             for (int k = 0; k < LANES; k++) logit += sum[k];
             a.logits[c] = logit;
@@ -469,12 +473,12 @@ int eegnet_loss(const Shape *s, void *workspace, const real *windows, const doub
         sum_of_losses += cross_entropy(a.logits, s->n_classes, labels[i], n, a.d_logits);
         for (int64_t c = 0; c < s->n_classes; c++) {
             d->classifier_bias[c] += a.d_logits[c];
-            for (int64_t j = 0; j < f * a.n_features; j++)
-                a.d_classifier[c * f * a.n_features + j] += a.features[j] * a.d_logits[c];
+            for (int64_t j = 0; j < features_size; j++)
+                a.d_classifier[c * features_size + j] += a.features[j] * a.d_logits[c];
         }
-        for (int64_t j = 0; j < f * a.n_features; j++) {
+        for (int64_t j = 0; j < features_size; j++) {
             V gradient = {0};
-            for (int64_t c = 0; c < s->n_classes; c++) gradient += a.classifier[c * f * a.n_features + j] * a.d_logits[c];
+            for (int64_t c = 0; c < s->n_classes; c++) gradient += a.classifier[c * features_size + j] * a.d_logits[c];
             d_features[j] *= gradient;
         }
         for (int64_t w = 0; w < f; w++) {
@@ -533,7 +537,7 @@ int eegnet_loss(const Shape *s, void *workspace, const real *windows, const doub
     from_lanes(a.d_depth_taps, n_mixed, s->n_depth_taps, depth_taps_size, d->depth);
     from_lanes(a.d_point, n_condensed, n_mixed, n_mixed, d->point);
     for (int64_t c = 0; c < s->n_classes; c++)
-        from_lanes(a.d_classifier + c * f * a.n_features, n_condensed, a.n_features, a.n_features,
+        from_lanes(a.d_classifier + c * features_size, n_condensed, a.n_features, a.n_features,
                    d->classifier + c * n_condensed * a.n_features);
     double n_convolved = n_values * n_channels;
     for (int64_t filter = 0; filter < s->n_filters; filter++) {
