@@ -289,6 +289,8 @@ def measure(network: str, shape: str, names: list[str], n_repeats: int, n_cores:
         name, group = way
         _, answers = run_all(groups[group], name, 1)
         if failed := [answer for answer in answers if isinstance(answer, Exception)]:
+            if name == "ours":
+                raise failed[0]
             print(f"{name}, {group}: does not run here: {str(failed[0])[:200]}")
             continue
         seconds, _ = run_all(groups[group], name, 1)
@@ -365,7 +367,8 @@ def main() -> None:
     )
     for name, rival in result["rivals"].items():
         print(
-            f"{name}: {rival['seconds']:.4f} s ({rival['way']}), CPU time {rival['cpu_s']:.4f} s; "
+            f"{name}: {rival['seconds']:.4f} s ({rival['way']}), CPU time {rival['cpu_s']:.4f} s "
+            f"({rival['cpu_s'] / result['ours_cpu_s']:.1f} times); "
             f"{rival['ratio']:.1f} times ({min(rival['ratios']):.1f} to {max(rival['ratios']):.1f} in "
             f"{result['repeats']} repeats)"
         )

@@ -245,7 +245,7 @@ static void clear(Norm *norm, int64_t n_vectors) {
 
 static Arrays arrays(const Shape *s, Space *space) {
     Arrays a;
-    int64_t n = s->n_trials, beyond = BLOCK + STEP, vector = sizeof(V);
+    int64_t n = s->n_trials, beyond = BLOCK + STEP - 2, vector = sizeof(V);
     int64_t m = a.n_vectors = (s->n_mixed + LANES - 1) / LANES;
     int64_t f = a.n_condensed_vectors = (s->n_condensed + LANES - 1) / LANES;
     a.n_outputs = s->n_samples + 2 * s->margin - s->n_taps + 1;
