@@ -48,7 +48,8 @@ def build(compiler: str, folder: Path) -> list[Path]:
     name = ZIGLANG.replace("ziglang ==", "zig") if zig else version.splitlines()[0]
     libraries = []
     for source in sorted(FOLDER.glob("*.c")):
-        digest = hashlib.sha256(source.read_bytes()).hexdigest()[:12]
+        with_header = (source, FOLDER / "vectors.h")
+        digest = hashlib.sha256(b"".join(path.read_bytes() for path in with_header)).hexdigest()[:12]
         for processor, (lanes, for_zig, for_cc) in PROCESSORS.items():
             flags = [*FLAGS, *(for_zig if zig else for_cc)]
             # All that decides the last bits of results is in the form's name.

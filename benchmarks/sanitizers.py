@@ -1,4 +1,4 @@
-"""The compiled kernel under address and undefined-behaviour sanitizers, driven from C; needs gcc.
+"""The compiled kernels under address and undefined-behaviour sanitizers, driven from C; needs gcc.
 
     python benchmarks/sanitizers.py [--shapes 200]
 
@@ -15,39 +15,32 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import hatch_build
 
+SANITIZERS = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     options.add_argument("--shapes", type=int, default=200)
     n_shapes = options.parse_args().shapes
     features = Path("/proc/cpuinfo").read_text()
+    flags = [flag for flag in hatch_build.FLAGS if flag not in ("-shared", "-fPIC", "-O3")]
     with tempfile.TemporaryDirectory() as folder:
-        for processor, (lanes, _, for_cc) in hatch_build.PROCESSORS.items():
-            if processor == "avx512" and "avx512f" not in features:
-                continue
-            for dtype, (real, integer) in hatch_build.TYPES.items():
-                program = Path(folder) / f"{processor}_{dtype}"
-                flags = [flag for flag in hatch_build.FLAGS if flag not in ("-shared", "-fPIC", "-O3")]
-                sanitizers = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-                sizes = [
-                    f"-DREAL={real}",
-                    f"-DINTEGER={integer}",
-                    f"-DLANES={lanes}",
-                    "-DPIECES_APART",
-                    '-DBUILT_FROM=""',
-                ]
-                files = [
-                    "-I",
-                    str(hatch_build.FOLDER),
-                    __file__.replace(".py", ".c"),
-                    "-o",
-                    str(program),
-                    "-lm",
-                ]
-                subprocess.run(["gcc", *flags, *sanitizers, *for_cc, *sizes, *files], check=True)
-                environment = {"ASAN_OPTIONS": "detect_leaks=0"}  # of pieces that are kept apart
-                print(f"{processor}, {dtype}", flush=True)
-                subprocess.run([program, str(n_shapes)], env=environment, check=True)
+        for source in sorted(Path(__file__).parent.glob("sanitizers_*.c")):
+            for processor, (lanes, _, for_cc) in hatch_build.PROCESSORS.items():
+                if processor == "avx512" and "avx512f" not in features:
+                    continue
+                for dtype, (real, integer) in hatch_build.TYPES.items():
+                    program = Path(folder) / f"{source.stem}_{processor}_{dtype}"
+                    defined = {
+                        "REAL": real, "INTEGER": integer, "LANES": lanes,
+                        "BUILT_FROM": '""', "PIECES_APART": 1,
+                    }  # fmt: skip
+                    definitions = [f"-D{name}={value}" for name, value in defined.items()]
+                    files = ["-I", str(hatch_build.FOLDER), str(source), "-o", str(program), "-lm"]
+                    subprocess.run(["gcc", *flags, *SANITIZERS, *for_cc, *definitions, *files], check=True)
+                    environment = {"ASAN_OPTIONS": "detect_leaks=0"}  # of pieces that are kept apart
+                    print(f"{source.stem.removeprefix('sanitizers_')}, {processor}, {dtype}", flush=True)
+                    subprocess.run([program, str(n_shapes)], env=environment, check=True)
 
 
 if __name__ == "__main__":

@@ -1,27 +1,30 @@
-"""Training throughput of the whole machine: ours against braindecode's EEGClassifier.
+"""Training throughput of the whole machine: ours against braindecode, trained in the ways that people would.
 
-    python benchmarks/training.py [--network ShallowFBCSPNet] [--repeats 5] [--json]
+    python benchmarks/training.py [--network EEGNet] [--shape 64x720] [--rivals ...] [--repeats 5] [--json]
 
-Ours trains as the program does: one process a core, each with one thread. braindecode trains both ways, one
-process with all threads and one process a core with one thread each, and the faster counts. All take turns,
-repeat by repeat, on the same random windows. Times are seconds of the machine for one update.
+Ours trains as the program does: one process a core, each with one thread. The rivals are braindecode's
+EEGClassifier and a plain loop of torch, as it is, under `torch.compile`, with bfloat16 (`torch.autocast`),
+and with both; each both ways, one process with all threads and one process a core with one thread each. All
+take turns, repeat by repeat, on the same random windows (the rivals, that are slow, on two batches of them);
+a rival that cannot run here is left out. Times are seconds of the machine for one update, the least of the
+repeats, so that other programs on the machine disturb them little; ranges are of the ratios of repeats.
 
-CPU times are what processes were given, so that other programs on the machine lengthen them less.
-
-The floor is that of the form in torch: what the machine's matrix products and memory would allow, both
-measured on all cores at once: counted operations of the matrix products over their rate, plus each array of
-more than 2 MiB that an update makes, written once and read once, over the bandwidth of copying. A compiled
-kernel may go below it: its transforms are faster than matrix products, and its arrays stay in the cache.
+Beside it stand two times that the form in torch could not go below, from counts of one update: of its matrix
+products at the rate that a product of large matrices reaches here (which is that of fused multiply-adds),
+and of these and of writing and reading each array of more than 2 MiB once at the bandwidth of copying, all
+cores at once. A compiled kernel may: its transforms are faster than matrix products, and its arrays stay in
+the cache.
 """
 
 import argparse
+import itertools
 import json
 import logging
 import multiprocessing
-import statistics
 import time
 import warnings
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -30,6 +33,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from eeg_sgdr.networks.build import Network, build_network
+from eeg_sgdr.networks.forward import mean_logits
 from eeg_sgdr.schedules import Step
 from eeg_sgdr.settings import Training
 from eeg_sgdr.training.engines import Data, Member, OneFit
@@ -51,13 +55,14 @@ class Setup:
     batch_size: int
 
 
-SETUPS = {
-    "ShallowFBCSPNet": Setup("ShallowFBCSPNet", 44, 1125, 1000, 250, 4, 160, 60),
-    "Deep4Net": Setup("Deep4Net", 44, 1125, 1000, 250, 4, 160, 60),
-    "EEGNet": Setup("EEGNet", 64, 720, None, 160, 2, 320, 60),
-    "ShallowFBCSPNet-trialwise": Setup("ShallowFBCSPNet", 64, 720, None, 160, 2, 320, 30),
-    "ShallowFBCSPNet-trialwise-60": Setup("ShallowFBCSPNet", 64, 720, None, 160, 2, 320, 60),
-    "ShallowFBCSPNet-22-sensors": Setup("ShallowFBCSPNet", 22, 1125, None, 250, 4, 288, 64),
+#: Sensors x samples of windows (dense: of crops), as in common data sets, and the size of batches.
+SHAPES = {
+    "dense": (44, 1125, 1000, 250, 4, 160, 60),
+    "64x720": (64, 720, None, 160, 2, 320, 60),
+    "64x720-30": (64, 720, None, 160, 2, 320, 30),
+    "22x1125": (22, 1125, None, 250, 4, 288, 64),
+    "3x1000": (3, 1000, None, 250, 2, 320, 64),
+    "128x1000": (128, 1000, None, 250, 4, 160, 32),
 }
 LARGE = 1 << 21
 
@@ -99,10 +104,7 @@ class Reference:
         from braindecode import EEGClassifier
         from braindecode.training import CroppedLoss
 
-        windows, labels = data(setup)
-        crops = [windows[:, :, start : start + network.crop_samples] for start in network.starts]
-        self.crops = torch.stack(crops, 1).flatten(0, 1).numpy()
-        self.labels = labels.repeat_interleave(len(network.starts)).numpy()
+        self.crops, self.labels = (values.numpy() for values in two_batches(setup, network))
         entropy = torch.nn.functional.cross_entropy
         loss = {"criterion": torch.nn.CrossEntropyLoss}
         if network.dense:
@@ -114,20 +116,17 @@ class Reference:
             optimizer__momentum=0.9,
             optimizer__weight_decay=5e-4,
             batch_size=setup.batch_size,
-            iterator_train__drop_last=True,  # as ours: both are timed by full batches
             train_split=None,
             verbose=0,
             classes=list(range(setup.n_classes)),
             **loss,
         )
         self.classifier.initialize()
-        self.n_updates = len(self.labels) // setup.batch_size
 
     def run(self, n_epochs: int) -> int:
         """Train; the number of updates."""
-        for _ in range(n_epochs):
-            self.classifier.fit_loop(self.crops, self.labels, epochs=1)
-        return n_epochs * self.n_updates
+        self.classifier.fit_loop(self.crops, self.labels, epochs=n_epochs)
+        return n_epochs * 2
 
 
 class Traffic(TorchDispatchMode):
@@ -144,6 +143,38 @@ class Traffic(TorchDispatchMode):
                 storage = value.untyped_storage()  # kept, so that its address is not used again
                 self.storages[storage.data_ptr()] = storage
         return result
+
+
+class Loop:
+    """A plain loop of torch over braindecode's network."""
+
+    def __init__(self, setup: Setup, compiled: bool, bfloat16: bool) -> None:
+        network = build(setup)
+        self.crops, self.labels = two_batches(setup, network)
+        self.module = torch.compile(network.module) if compiled else network.module
+        self.bfloat16, self.batch_size = bfloat16, setup.batch_size
+        parameters = network.module.parameters()
+        self.optimizer = torch.optim.SGD(parameters, lr=0.001, momentum=0.9, weight_decay=5e-4)
+
+    def run(self, n_epochs: int) -> int:
+        """Train; the number of updates."""
+        for _ in range(n_epochs):
+            for batch in torch.randperm(len(self.labels)).split(self.batch_size):
+                self.optimizer.zero_grad()
+                with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
+                    logits = mean_logits(self.module, self.crops[batch])
+                torch.nn.functional.cross_entropy(logits.float(), self.labels[batch]).backward()
+                self.optimizer.step()
+        return n_epochs * 2
+
+
+RIVALS = {
+    "EEGClassifier": Reference,
+    "loop": partial(Loop, compiled=False, bfloat16=False),
+    "compiled": partial(Loop, compiled=True, bfloat16=False),
+    "bfloat16": partial(Loop, compiled=False, bfloat16=True),
+    "compiled, bfloat16": partial(Loop, compiled=True, bfloat16=True),
+}
 
 
 def build(setup: Setup) -> Network:
@@ -163,6 +194,14 @@ def data(setup: Setup) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(0)
     windows = torch.randn(setup.n_trials, setup.n_channels, setup.n_samples, generator=generator)
     return windows, torch.arange(setup.n_trials) % setup.n_classes
+
+
+def two_batches(setup: Setup, network: Network) -> tuple[Tensor, Tensor]:
+    """Crops that are already cut, and their labels."""
+    windows, labels = data(setup)
+    crops = [windows[:, :, start : start + network.crop_samples] for start in network.starts]
+    n = 2 * setup.batch_size
+    return torch.stack(crops, 1).flatten(0, 1)[:n], labels.repeat_interleave(len(network.starts))[:n]
 
 
 def product_rate(seconds: float = 0.5) -> float:
@@ -194,17 +233,22 @@ def work(connection, setup: Setup, n_threads: int) -> None:
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     torch.set_num_threads(n_threads)
+    makers = {"ours": Ours, **RIVALS}
+    measured = {"product_rate": product_rate, "bandwidth": bandwidth}
     trainers = {}
     while (command := connection.recv()) is not None:
         name, argument = command
-        if name in ("ours", "reference"):
+        if name in measured:
+            connection.send(measured[name]())
+            continue
+        try:
             if name not in trainers:
-                trainers[name] = {"ours": Ours, "reference": Reference}[name](setup)
+                trainers[name] = makers[name](setup)
             started = time.process_time()
             n_updates = trainers[name].run(argument)
             connection.send((n_updates, time.process_time() - started))
-        else:
-            connection.send({"product_rate": product_rate, "bandwidth": bandwidth}[name]())
+        except Exception as error:  # whatever a compiler, or autocast, raises
+            connection.send(error)
 
 
 def run_all(connections, name: str, argument: int = 0) -> tuple[float, list]:
@@ -227,8 +271,8 @@ def count(setup: Setup) -> tuple[int, int]:
     return counter.get_total_flops(), sum(storage.nbytes() for storage in traffic.storages.values())
 
 
-def measure(network: str, n_repeats: int, n_cores: int) -> dict:
-    setup = SETUPS[network]
+def measure(network: str, shape: str, names: list[str], n_repeats: int, n_cores: int) -> dict:
+    setup = Setup(network, *SHAPES[shape])
     context = multiprocessing.get_context("spawn")
     processes, connections = [], []
     for n_threads in [1] * n_cores + [n_cores]:
@@ -238,46 +282,62 @@ def measure(network: str, n_repeats: int, n_cores: int) -> dict:
         theirs.close()  # so that a process that fails is noticed
         processes.append(process)
         connections.append(ours)
-    single, threaded = connections[:-1], connections[-1:]
+    groups = {"a process a core": connections[:-1], "all threads": connections[-1:]}
 
-    ways = {"ours": (single, "ours"), "split": (single, "reference"), "threaded": (threaded, "reference")}
     n_epochs = {}
-    for way, (group, name) in ways.items():
-        run_all(group, name, 1)
-        seconds, _ = run_all(group, name, 1)
-        n_epochs[way] = max(1, round(2 / seconds))
-    times: dict[str, list[float]] = {way: [] for way in ways}
-    cpu: dict[str, list[float]] = {way: [] for way in ways}
+    for way in [("ours", "a process a core"), *itertools.product(names, groups)]:
+        name, group = way
+        _, answers = run_all(groups[group], name, 1)
+        if failed := [answer for answer in answers if isinstance(answer, Exception)]:
+            if name == "ours":
+                raise failed[0]
+            print(f"{name}, {group}: does not run here: {str(failed[0])[:200]}")
+            continue
+        seconds, _ = run_all(groups[group], name, 1)
+        n_epochs[way] = max(1, round(1 / seconds))
+    times: dict[tuple[str, str], list[float]] = {way: [] for way in n_epochs}
+    cpu: dict[tuple[str, str], list[float]] = {way: [] for way in n_epochs}
     for _ in range(n_repeats):
-        for way, (group, name) in ways.items():
-            seconds, answers = run_all(group, name, n_epochs[way])
+        for name, group in n_epochs:
+            seconds, answers = run_all(groups[group], name, n_epochs[name, group])
             n_updates, cpu_seconds = (sum(numbers) for numbers in zip(*answers, strict=True))
-            times[way].append(seconds / n_updates)
-            cpu[way].append(cpu_seconds / n_updates)
-    rate = sum(run_all(single, "product_rate")[1])
-    copied = sum(run_all(single, "bandwidth")[1])
+            times[name, group].append(seconds / n_updates)
+            cpu[name, group].append(cpu_seconds / n_updates)
+    rate = sum(run_all(groups["a process a core"], "product_rate")[1])
+    copied = sum(run_all(groups["a process a core"], "bandwidth")[1])
     for connection, process in zip(connections, processes, strict=True):
         connection.send(None)
         process.join()
 
     operations, n_bytes = count(setup)
-    reference = min(("split", "threaded"), key=lambda way: statistics.median(times[way]))
-    ratios = sorted(b / a for a, b in zip(times["ours"], times[reference], strict=True))
-    ours_s = statistics.median(times["ours"])
+    ours = times.pop(("ours", "a process a core"))
+    ways = {name: min((way for way in times if way[0] == name), key=lambda way: min(times[way]))
+            for name in {name for name, _ in times}}  # fmt: skip
+    rivals = {
+        name: {
+            "way": ways[name][1],
+            "seconds": min(times[ways[name]]),
+            "cpu_s": min(cpu[ways[name]]),
+            "ratio": min(times[ways[name]]) / min(ours),
+            "ratios": [b / a for a, b in zip(ours, times[ways[name]], strict=True)],
+        }
+        for name in names
+        if name in ways
+    }
     return {
         "network": network,
+        "shape": shape,
         "form": Ours(setup).engine.forward.name,
-        "ratio": statistics.median(ratios),
-        "ratio_low": ratios[0],
-        "ratio_high": ratios[-1],
-        "ours_s": ours_s,
-        "reference_s": statistics.median(times[reference]),
-        "reference_way": {"split": "a process a core", "threaded": "all threads"}[reference],
-        "ours_cpu_s": statistics.median(cpu["ours"]),
-        "reference_cpu_s": min(statistics.median(cpu[way]) for way in ("split", "threaded")),
-        "floor_s": operations / rate + 2 * n_bytes / copied,
+        "ours_s": min(ours),
+        "ours_cpu_s": min(cpu["ours", "a process a core"]),
+        "rivals": rivals,
+        "best_float32": min(
+            (name for name in rivals if "bfloat16" not in name), key=lambda name: rivals[name]["seconds"]
+        ),
+        "best": min(rivals, key=lambda name: rivals[name]["seconds"]),
+        "torch_products_s": operations / rate,
+        "torch_bound_s": operations / rate + 2 * n_bytes / copied,
         "gflop": operations / 1e9,
-        "gflop_per_s": operations / ours_s / 1e9,
         "product_gflop_per_s": rate / 1e9,
         "bandwidth_gb_per_s": copied / 1e9,
         "batch_size": setup.batch_size,
@@ -290,22 +350,32 @@ def measure(network: str, n_repeats: int, n_cores: int) -> dict:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    options.add_argument("--network", choices=SETUPS, default="ShallowFBCSPNet")
+    options.add_argument("--network", choices=["ShallowFBCSPNet", "Deep4Net", "EEGNet"], default="EEGNet")
+    options.add_argument("--shape", choices=SHAPES, default="64x720")
+    options.add_argument("--rivals", nargs="+", choices=RIVALS, default=[*RIVALS])
     options.add_argument("--repeats", type=int, default=5)
     options.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     arguments = options.parse_args()
     import joblib
 
-    result = measure(arguments.network, arguments.repeats, joblib.cpu_count())
+    result = measure(
+        arguments.network, arguments.shape, arguments.rivals, arguments.repeats, joblib.cpu_count()
+    )
     print(
-        "{network}: ours ({form}) {ours_s:.4f} s,\n"
-        "braindecode {reference_s:.4f} s ({reference_way}) for an update of "
-        "{batch_size} on {cores} cores:\n{ratio:.1f} times ({ratio_low:.1f} to {ratio_high:.1f} in {repeats} "
-        "repeats); CPU time {ours_cpu_s:.4f} s and {reference_cpu_s:.4f} s. "
-        "Floor {floor_s:.4f} s;\n{gflop:.2f} GFLOP of matrix products at {gflop_per_s:.0f} GFLOP/s "
-        "of {product_gflop_per_s:.0f} that the machine reaches; {bandwidth_gb_per_s:.0f} GB/s copied.".format(
-            **result
+        "{network}, {shape}, batches of {batch_size}, {cores} cores: ours ({form}) {ours_s:.4f} s an update, "
+        "CPU time {ours_cpu_s:.4f} s.".format(**result)
+    )
+    for name, rival in result["rivals"].items():
+        print(
+            f"{name}: {rival['seconds']:.4f} s ({rival['way']}), CPU time {rival['cpu_s']:.4f} s "
+            f"({rival['cpu_s'] / result['ours_cpu_s']:.1f} times); "
+            f"{rival['ratio']:.1f} times ({min(rival['ratios']):.1f} to {max(rival['ratios']):.1f} in "
+            f"{result['repeats']} repeats)"
         )
+    print(
+        "Best in float32: {best_float32}; of all: {best}. The torch form's {gflop:.2f} GFLOP of matrix "
+        "products take {torch_products_s:.4f} s at {product_gflop_per_s:.0f} GFLOP/s, with its large arrays "
+        "at {bandwidth_gb_per_s:.0f} GB/s {torch_bound_s:.4f} s.".format(**result)
     )
     if arguments.json:
         print(json.dumps(result))

@@ -233,11 +233,11 @@ def warn_of_rejections(unit: Unit) -> None:
 
 def warn_of_missing_kernels(settings: Settings, n_epochs: int) -> None:
     """Say where training takes longer than it need. Raises `UserError` for kernels of another source."""
-    numerics = settings.training.numerics
-    wanted = (settings.network.name, numerics.device, numerics.precision, numerics.threads)
-    if n_epochs and wanted == ("ShallowFBCSPNet", "cpu", "float32", 1) and kernels.missing():
+    name, numerics = settings.network.name, settings.training.numerics
+    wanted = (numerics.device, numerics.precision, numerics.threads) == ("cpu", "float32", 1)
+    if n_epochs and wanted and name in kernels.NETWORKS and kernels.missing():
         say(
-            "This installation has no compiled kernels: ShallowFBCSPNet trains as well, in about twice the "
+            f"This installation has no compiled kernels: {name} trains as well, in two to four times the "
             "time (docs/network.md).",
             sys.stderr,
         )

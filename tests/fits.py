@@ -58,6 +58,15 @@ class GivenMask(torch.nn.Module):
         return values * next(self.masks).reshape(values.shape)
 
 
+def drop_by(module, masks):
+    """Dropout layers of a module, in the order of its forward pass, drop by given masks."""
+    given = GivenMask(masks)
+    for name, layer in list(module.named_modules()):
+        if isinstance(layer, torch.nn.Dropout):
+            parent, _, child = name.rpartition(".")
+            setattr(module.get_submodule(parent), child, given)
+
+
 def stack(members, network, training=TRAINING):
     return Stack(members, [build_for(member.data, network, member.seed) for member in members], training)
 

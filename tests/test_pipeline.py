@@ -15,6 +15,7 @@ import killing
 import numpy as np
 import pytest
 import torch
+from conftest import make_settings
 from results_folder import study_settings, write_study
 from sklearn.metrics import accuracy_score
 from small_study import configuration, run
@@ -377,3 +378,15 @@ def test_a_command_with_nothing_to_do_reads_each_fit_twice_and_writes_the_config
     assert 1 <= min(of_fits) <= max(of_fits) <= 2
     assert writes[study.config] == 1
     assert writes[study.comparison] == 1
+
+
+def test_missing_kernels_are_said_where_they_would_train(monkeypatch, capsys):
+    for name, missing, said in (
+        ("EEGNet", True, True),
+        ("ShallowFBCSPNet", True, True),
+        ("Deep4Net", True, False),
+        ("EEGNet", False, False),
+    ):
+        monkeypatch.setattr(pipeline.kernels, "missing", lambda missing=missing: missing)
+        pipeline.warn_of_missing_kernels(make_settings(network={"name": name}), 1)
+        assert (f"no compiled kernels: {name} trains" in capsys.readouterr().err) == said

@@ -13,6 +13,9 @@ from eeg_sgdr.errors import UserError
 if TYPE_CHECKING:  # the process in charge asks for kernels without torch
     import torch
 
+#: Networks whose updates a kernel computes.
+NETWORKS = ("ShallowFBCSPNet", "EEGNet")
+
 FOLDER = Path(__file__).parent / "fast"
 
 #: Numbers of a vector, by torch's name of what the processor can do.
@@ -67,7 +70,8 @@ def _load(path: Path, capability: str) -> Kernel | None:
             f"{path}: the compiled kernel cannot be loaded ({error}); install eeg_sgdr again, or delete it."
         ) from error
     source, _, compiler = (ctypes.c_char_p.in_dll(library, "built_from").value or b"").decode().partition(" ")
-    if source != hashlib.sha256(source_file.read_bytes()).hexdigest()[:12]:
+    with_header = (source_file, path.with_name("vectors.h"))
+    if source != hashlib.sha256(b"".join(file.read_bytes() for file in with_header)).hexdigest()[:12]:
         raise UserError(
             f"{path}: compiled from another {source_file.name} than the one beside it; build it anew: "
             "pip install -e . in the clone."

@@ -4,13 +4,14 @@ import copy
 import importlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
-from fits import DENSE, GivenMask, make_data, same
+from fits import DENSE, EEGNET, drop_by, make_data, same
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
@@ -19,7 +20,7 @@ from eeg_sgdr.errors import UserError
 from eeg_sgdr.networks import kernels
 from eeg_sgdr.networks.build import build_network
 from eeg_sgdr.networks.fast import choose
-from eeg_sgdr.networks.fast.compiled import CompiledShallowForward, _Loss
+from eeg_sgdr.networks.fast.compiled import CompiledEEGNetForward, CompiledShallowForward, _Loss
 from eeg_sgdr.networks.forward import BraindecodeForward
 from eeg_sgdr.schedules import WarmRestarts
 from eeg_sgdr.settings import Training
@@ -30,19 +31,26 @@ pytestmark = pytest.mark.kernels
 
 HERE = torch.backends.cpu.get_cpu_capability()
 CAPABILITIES = ["AVX2", "AVX512"][: 2 if HERE == "AVX512" else 1]
+FORWARDS = {"ShallowFBCSPNet": CompiledShallowForward, "EEGNet": CompiledEEGNetForward}
 DEMO = {"n_channels": 44, "n_samples": 1125, "n_classes": 4, "crop_samples": 1000}
-EEGMMIDB = {"n_channels": 64, "n_samples": 720, "n_classes": 2, "crop_samples": None}
+EEGMMIDB = {"n_channels": 64, "n_samples": 720, "n_classes": 2}
+SHAPES = {"dense": DEMO, "trial-wise": EEGMMIDB, "EEGNet": {"name": "EEGNet", **EEGMMIDB}}
+each_capability = pytest.mark.parametrize("capability", CAPABILITIES)
+each_shape = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 
 
-def make(capability, dtype=torch.float32, n_trials=6, seed=0, arguments=None, **shape):
+def make(
+    capability, dtype=torch.float32, name="ShallowFBCSPNet", n_trials=6, seed=0, arguments=None,
+    crop_samples=None, **shape,
+):  # fmt: skip
     """A forward with weights and statistics as after some training, windows, and labels of all crops."""
     torch.manual_seed(seed)
-    network = build_network("ShallowFBCSPNet", arguments or {}, **shape, sfreq=160, seed=0)
+    network = build_network(name, arguments or {}, **shape, crop_samples=crop_samples, sfreq=160, seed=0)
     module = network.module.to(dtype).train()
     with torch.no_grad():
         for parameter in module.parameters():
             parameter += 0.05 * torch.randn_like(parameter)
-    forward = CompiledShallowForward(network, capability)
+    forward = FORWARDS[name](network, capability)
     windows = torch.randn(n_trials, shape["n_channels"], shape["n_samples"], dtype=dtype)
     windows = windows + windows.roll(1, 2) + 0.2
     return forward, windows, torch.arange(n_trials * len(network.starts)) % shape["n_classes"]
@@ -52,9 +60,8 @@ def gradients(forward, windows, crops, labels):
     """Gradients of ours and of braindecode in float64, under the same masks; and both losses."""
     plain = BraindecodeForward(forward.network)
     plain.module = copy.deepcopy(forward.module).double()
-    if forward.drop_prob:
-        plain.module.drop = GivenMask(iter([forward.dropout_masks(len(crops), 5)[0].double()]))
-        plain.dropouts = []
+    plain.dropouts = []
+    drop_by(plain.module, [mask.double() for mask in forward.dropout_masks(len(crops), 5)])
     losses = [
         forward.loss(forward.prepare(windows), crops, labels[crops], 5),
         cross_entropy(plain.logits(windows.double(), crops, 5), labels[crops]),
@@ -80,8 +87,8 @@ def assert_same(forward, windows, crops, labels, *, whole, each):
         torch.testing.assert_close(a.double(), b.double(), rtol=each, atol=whole, msg=name)
 
 
-@pytest.mark.parametrize("capability", CAPABILITIES)
-@pytest.mark.parametrize("shape", [DEMO, EEGMMIDB], ids=["dense", "trial-wise"])
+@each_capability
+@each_shape
 @pytest.mark.parametrize("louder", [1, 1000], ids=["", "one stretch louder"])
 def test_float32_against_braindecode_in_float64(capability, shape, louder):
     forward, windows, labels = make(capability, **shape)
@@ -89,10 +96,13 @@ def test_float32_against_braindecode_in_float64(capability, shape, louder):
     assert_same(forward, windows, torch.tensor([3, 0, 5, 2, 1]), labels, whole=5e-6, each=5e-5)
 
 
+whole = st.integers
+drop_probs = st.sampled_from([0.0, 0.25, 0.3, 0.5, 1.0])
+
+
 @st.composite
-def shapes(draw):
-    """Any network that braindecode builds, and a number of crops; all small."""
-    whole = st.integers
+def shallow_shapes(draw):
+    """Any ShallowFBCSPNet that braindecode builds, and a number of crops; all small."""
     n_taps, pool, stride = draw(whole(1, 20)), draw(whole(1, 20)), draw(whole(1, 12))
     arguments = {
         "n_filters_time": draw(whole(1, 6)),
@@ -100,7 +110,7 @@ def shapes(draw):
         "filter_time_length": n_taps,
         "pool_time_length": pool,
         "pool_time_stride": stride,
-        "drop_prob": draw(st.sampled_from([0.0, 0.25, 0.3, 0.5])),
+        "drop_prob": draw(drop_probs),
     }
     n_final = draw(whole(1, 5))
     shortest = n_taps + pool + (n_final - 1) * stride
@@ -118,11 +128,35 @@ def shapes(draw):
     }, draw(whole(2, 9))
 
 
-@settings(max_examples=3 * min(settings().max_examples, 1000) // 10)
-@given(case=shapes(), capability=st.sampled_from(CAPABILITIES))
-def test_random_shapes(case, capability):
-    """300 of them: pytest --hypothesis-profile=search tests/networks/test_compiled.py -k random."""
-    shape, n_crops = case
+@st.composite
+def eegnet_shapes(draw):
+    """Any EEGNet that braindecode builds, and a number of trials; all small."""
+    arguments = {
+        "F1": draw(whole(1, 9)),
+        "D": draw(whole(1, 4)),
+        "F2": draw(whole(1, 35)),
+        "kernel_length": draw(whole(1, 70)),
+        "depthwise_kernel_length": draw(whole(1, 20)),
+        "pool1_kernel_size": draw(whole(1, 9)),
+        "pool2_kernel_size": draw(whole(1, 9)),
+        "drop_prob": draw(drop_probs),
+    }
+    return {
+        "name": "EEGNet",
+        "arguments": arguments,
+        "n_channels": draw(whole(1, 40)),
+        "n_classes": draw(whole(2, 5)),
+        "n_samples": draw(whole(1, 200)),
+        "seed": draw(whole(0, 1000)),
+    }, draw(whole(1, 9))
+
+
+@pytest.mark.parametrize("shapes", [shallow_shapes(), eegnet_shapes()], ids=FORWARDS)
+@settings(max_examples=min(3 * settings().max_examples // 20, 300))
+@given(data=st.data(), capability=st.sampled_from(CAPABILITIES))
+def test_random_shapes(shapes, data, capability):
+    """300 of each: pytest --hypothesis-profile=search tests/networks/test_compiled.py -k random."""
+    shape, n_crops = data.draw(shapes)
     try:
         forward, windows, labels = make(capability, torch.float64, **shape)
     except UserError:  # braindecode cannot build it
@@ -131,41 +165,45 @@ def test_random_shapes(case, capability):
     assert_same(forward, windows, crops, labels, whole=1e-9, each=1e-7)
 
 
-@pytest.mark.parametrize("capability", CAPABILITIES)
-def test_gradcheck(capability):
-    arguments = {"n_filters_time": 2, "n_filters_spat": 3, "filter_time_length": 5, "pool_time_length": 6,
+SMALL_SHALLOW = {"n_filters_time": 2, "n_filters_spat": 3, "filter_time_length": 5, "pool_time_length": 6,
                  "pool_time_stride": 2, "final_conv_length": 3}  # fmt: skip
-    shape = {"n_channels": 2, "n_samples": 40, "n_classes": 3, "crop_samples": 30}
-    forward, windows, labels = make(capability, torch.float64, arguments=arguments, **shape)
+SMALL_EEGNET = {"F1": 2, "D": 2, "F2": 3, "kernel_length": 5, "depthwise_kernel_length": 4,
+                "pool1_kernel_size": 3, "pool2_kernel_size": 2}  # fmt: skip
+
+
+@each_capability
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"arguments": SMALL_SHALLOW, "n_samples": 40, "crop_samples": 30},
+        {"name": "EEGNet", "arguments": SMALL_EEGNET, "n_samples": 40},
+    ],
+    ids=["ShallowFBCSPNet", "EEGNet"],
+)
+def test_gradcheck(capability, shape):
+    forward, windows, labels = make(capability, torch.float64, n_channels=2, n_classes=3, **shape)
     crops, prepared = torch.tensor([3, 0, 5]), forward.prepare(windows)
-    inputs = [*forward.first.filters(), forward.norm.weight, forward.norm.bias, forward.classifier.weight,
-              forward.classifier.bias]  # fmt: skip
-    kept = forward._kept(3, 0)
-    assert torch.autograd.gradcheck(
-        lambda *inputs: _Loss.apply(*inputs, prepared, crops, labels[crops], kept, forward)[0],
-        [value.detach().requires_grad_() for value in inputs],
-    )
+    gradients = partial(forward._gradients, prepared, crops, labels[crops], forward._kept(3, 0))
+    inputs = [value.detach().requires_grad_() for value in forward.parameters()]
+    assert torch.autograd.gradcheck(partial(_Loss.apply, gradients), inputs)
 
 
-@pytest.mark.parametrize("capability", CAPABILITIES)
+@each_capability
+@each_shape
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-@pytest.mark.parametrize("where", ["a window", "a spatial weight", "batch norm", "the classifier"])
-def test_nan_and_infinity_reach_the_loss(capability, bad, where):
-    forward, windows, labels = make(capability, **EEGMMIDB)
-    module = forward.module
-    target = {
-        "a window": windows,
-        "a spatial weight": module.conv_time_spat.conv_spat.weight,
-        "batch norm": module.bnorm.weight,
-        "the classifier": forward.classifier.weight,
-    }[where]
-    with torch.no_grad():
-        target.view(-1)[1] = bad
+def test_nan_and_infinity_reach_the_loss(capability, shape, bad):
+    forward, windows, labels = make(capability, **shape)
     crops = torch.tensor([0, 1, 2])
-    assert not torch.isfinite(forward.loss(forward.prepare(windows), crops, labels[crops], 5))
+    for name, target in [("windows", windows), *forward.module.named_parameters()]:
+        with torch.no_grad():
+            value = target.view(-1)[1 % target.numel()].clone()
+            target.view(-1)[1 % target.numel()] = bad
+            assert not torch.isfinite(forward.loss(forward.prepare(windows), crops, labels[crops], 5)), name
+            target.view(-1)[1 % target.numel()] = value
+    assert torch.isfinite(forward.loss(forward.prepare(windows), crops, labels[crops], 5))
 
 
-@pytest.mark.parametrize("capability", CAPABILITIES)
+@each_capability
 def test_a_power_below_epsilon_has_no_gradient(capability):
     forward, windows, labels = make(capability, torch.float64, **EEGMMIDB)
     with torch.no_grad():
@@ -175,7 +213,8 @@ def test_a_power_below_epsilon_has_no_gradient(capability):
     assert_same(forward, windows, torch.tensor([0, 1, 2]), labels, whole=1e-9, each=1e-7)
 
 
-def test_the_same_bits_from_threads_at_once():
+@each_shape
+def test_the_same_bits_from_threads_at_once(shape):
     """Each with a forward of its own."""
 
     def updated(_):
@@ -183,12 +222,12 @@ def test_the_same_bits_from_threads_at_once():
         loss = forward.loss(forward.prepare(windows), torch.arange(5), labels[:5], 5)
         return [loss.detach(), *torch.autograd.grad(loss, list(forward.module.parameters()))]
 
-    made = make(HERE, **DEMO)
+    made = make(HERE, **shape)
 
     def prepared_copy():
         forward, windows, labels = made
         network = replace(forward.network, module=copy.deepcopy(forward.module))
-        return CompiledShallowForward(network), windows, labels
+        return type(forward)(network), windows, labels
 
     expected = updated(0)
     with ThreadPoolExecutor(4) as pool:
@@ -196,38 +235,52 @@ def test_the_same_bits_from_threads_at_once():
             assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
-@pytest.mark.parametrize("capability", CAPABILITIES)
-@pytest.mark.parametrize("shape", [DEMO, EEGMMIDB], ids=["dense", "trial-wise"])
+def moved(array):
+    """The same values, a number further from where arrays begin."""
+    storage = torch.empty(array.numel() + 1, dtype=array.dtype)
+    return storage[1:].as_strided(array.shape, array.stride()).copy_(array)
+
+
+@each_capability
+@each_shape
 def test_the_same_bits_whatever_the_memory_held_and_wherever_it_lies(capability, shape):
     forward, windows, labels = make(capability, **shape)
     prepared, crops = forward.prepare(windows), torch.tensor([3, 0, 5, 2, 1])
-    moved = torch.empty(prepared.numel() + 1)[1:].view(prepared.shape).copy_(prepared)
+    elsewhere = (
+        moved(prepared)
+        if isinstance(prepared, torch.Tensor)
+        else replace(prepared, **{name: moved(array) for name, array in vars(prepared).items()})
+    )
     results = []
-    for spectra in (prepared, moved):
-        forward._workspace.fill_(255)  # NaN, once there is a workspace
-        loss = forward.loss(spectra, crops, labels[crops], 5)
+    for values in (prepared, elsewhere):
+        forward.kernel.workspace.fill_(255)  # NaN, once there is a workspace
+        loss = forward.loss(values, crops, labels[crops], 5)
         results.append([loss.detach(), *torch.autograd.grad(loss, list(forward.module.parameters()))])
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
 
 
-def test_crops_and_labels_that_do_not_exist():
-    forward, windows, _ = make(HERE, **EEGMMIDB)
+@each_shape
+def test_crops_and_labels_that_do_not_exist(shape):
+    forward, windows, labels = make(HERE, **shape)
+    n, n_classes = len(labels), shape["n_classes"]
     prepared = forward.prepare(windows)
-    for crops, labels in ([0, 6], [0, 1]), ([0, -1], [0, 1]), ([0, 1], [0, 2]):
+    for crops, labels in ([0, n], [0, 1]), ([0, -1], [0, 1]), ([0, 1], [0, n_classes]):
         with pytest.raises(IndexError):
             forward.loss(prepared, torch.tensor(crops), torch.tensor(labels), 0)
 
 
-def test_what_the_kernel_computes_and_what_torch_does():
-    network = make(HERE, **EEGMMIDB)[0].network
+@each_shape
+def test_what_the_kernel_computes_and_what_torch_does(shape):
+    network = make(HERE, **shape)[0].network
     assert choose(network).name.startswith(f"compiled for {HERE} (")
     assert choose(network, threads=2).name == "fast"
     assert choose(network, "mixed").name == "braindecode"
 
 
-def test_a_fit_by_the_kernel_equals_one_by_torch(monkeypatch):
+@pytest.mark.parametrize("network", [DENSE, EEGNET], ids=["ShallowFBCSPNet", "EEGNet"])
+def test_a_fit_by_the_kernel_equals_one_by_torch(monkeypatch, network):
     """Without dropout, whose masks are others; in float64, so that differences stay small."""
-    network = DENSE.model_copy(update={"arguments": {**DENSE.arguments, "drop_prob": 0.0}})
+    network = network.model_copy(update={"arguments": {**network.arguments, "drop_prob": 0.0}})
     data, training, schedule = make_data(np.float64), Training(batch_size=8), WarmRestarts(0.02, 7)
     compiled, again = (fit(data, network, training, schedule, seed=1) for _ in range(2))
     assert same(compiled, again)
@@ -238,10 +291,12 @@ def test_a_fit_by_the_kernel_equals_one_by_torch(monkeypatch):
         np.testing.assert_allclose(score.probabilities, by_torch.scores[epoch].probabilities, rtol=1e-6)
 
 
-def test_a_library_of_another_source_is_refused(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("changed", "changed_not"), [("shallow.c", "vectors.h"), ("vectors.h", "shallow.c")])
+def test_a_library_of_another_source_is_refused(tmp_path, monkeypatch, changed, changed_not):
     name = f"shallow_{HERE.lower()}_float32.so"
-    (tmp_path / name).symlink_to(kernels.FOLDER / name)
-    (tmp_path / "shallow.c").write_text("/* edited */")
+    for file in (name, changed_not):
+        (tmp_path / file).symlink_to(kernels.FOLDER / file)
+    (tmp_path / changed).write_text("/* edited */")
     monkeypatch.setattr(kernels, "FOLDER", tmp_path)
     for ask in (lambda: kernels.find("shallow", torch.float32), kernels.missing):
         with pytest.raises(UserError, match=r"another shallow\.c .* pip install -e \."):

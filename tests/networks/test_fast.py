@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from fits import GivenMask
+from fits import drop_by
 from torch import nn
 from torch.autograd import gradcheck
 
@@ -75,11 +75,8 @@ def reference(forward, masks):
     """braindecode in float64, which drops out by given masks, in the order in which it meets them."""
     plain = BraindecodeForward(forward.network)
     plain.module = copy.deepcopy(forward.module).double()
-    left = iter([mask.double() for mask in masks])
-    for name, layer in list(plain.module.named_modules()):
-        if masks and isinstance(layer, nn.Dropout):
-            parent, _, child = name.rpartition(".")
-            setattr(plain.module.get_submodule(parent), child, GivenMask(left))
+    if masks:
+        drop_by(plain.module, [mask.double() for mask in masks])
     return plain
 
 

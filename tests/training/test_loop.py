@@ -1,12 +1,13 @@
 """The training loop against a plain reference, and what a fit's result may depend on."""
 
 from dataclasses import replace
-from itertools import count
+from functools import partial
+from itertools import chain, count
 
 import numpy as np
 import pytest
 import torch
-from fits import DENSE, EEGNET, EPOCHS, TRAINING, WHOLE, GivenMask, make_data, same
+from fits import DENSE, EEGNET, EPOCHS, TRAINING, WHOLE, drop_by, make_data, same
 
 from eeg_sgdr.compat import import_braindecode
 from eeg_sgdr.errors import UserError
@@ -20,7 +21,7 @@ from eeg_sgdr.training.loop import fit, updates_per_epoch
 from eeg_sgdr.training.seeds import crop_order, dropout_seed
 
 import_braindecode()
-from braindecode.models import ShallowFBCSPNet  # noqa: E402
+from braindecode.models import EEGNet, ShallowFBCSPNet  # noqa: E402
 from braindecode.training import CroppedLoss  # noqa: E402
 
 DATA = make_data()
@@ -35,21 +36,31 @@ def torch_adamw(parameters):
     return torch.optim.AdamW(parameters, lr=1.0, weight_decay=0.3)
 
 
-def reference(data, schedule, seed, masks_of=None, drop_prob=0.5, make_optimizer=torch_sgd):
-    """Plain braindecode: its network, its loss, an optimizer of torch's, and loops over crops."""
-    torch.manual_seed(seed)
-    dtype = torch.from_numpy(data.x_train).dtype
+def plain_shallow(data, drop_prob=0.5):
+    """ShallowFBCSPNet of braindecode, dense: network, crops, their labels, and loss."""
     module = ShallowFBCSPNet(
         n_chans=5, n_outputs=3, n_times=200, sfreq=100.0, final_conv_length=4, drop_prob=drop_prob
     )
     module.to_dense_prediction_model()
-    module.to(dtype)
     crops = np.stack([window[:, start : start + 200] for window in data.x_train for start in (0, 30)])
-    crops, labels = torch.from_numpy(crops), torch.tensor(data.y_train.repeat(2))
-    optimizer = make_optimizer(module.parameters())
     loss_of = CroppedLoss(torch.nn.functional.cross_entropy)
+    return module, torch.from_numpy(crops), torch.tensor(data.y_train.repeat(2)), loss_of
+
+
+def plain_eegnet(data):
+    """EEGNet of braindecode: network, windows, their labels, and loss."""
+    module = EEGNet(n_chans=5, n_outputs=3, n_times=230, sfreq=100.0)
+    return module, torch.from_numpy(data.x_train), torch.tensor(data.y_train), torch.nn.CrossEntropyLoss()
+
+
+def reference(data, schedule, seed, plain=plain_shallow, masks_of=None, make_optimizer=torch_sgd):
+    """Plain braindecode: its network, its loss, an optimizer of torch's, and loops over crops."""
+    torch.manual_seed(seed)
+    module, crops, labels, loss_of = plain(data)
+    module.to(crops.dtype)
+    optimizer = make_optimizer(module.parameters())
     if masks_of:
-        module.drop = GivenMask(masks_of(dropout_seed(seed, k)) for k in count())
+        drop_by(module, chain.from_iterable(masks_of(dropout_seed(seed, k)) for k in count()))
     k, n_updates = 0, len(crops) // 8
     for epoch in range(schedule.budget):
         order = crop_order(seed, epoch, len(crops))
@@ -64,6 +75,9 @@ def reference(data, schedule, seed, masks_of=None, drop_prob=0.5, make_optimizer
     return module.state_dict()
 
 
+no_dropout = partial(plain_shallow, drop_prob=0.0)
+
+
 def distance(state, expected):
     names = [name for name in expected if "running" not in name and "tracked" not in name]
     difference = sum(float((state[name] - expected[name]).double().square().sum()) for name in names)
@@ -74,17 +88,18 @@ def distance(state, expected):
 def test_training_equals_plain_braindecode_without_dropout(dtype, tolerance):
     data, schedule = make_data(dtype), Step(0.02, 4)
     state = fit(data, NO_DROPOUT, TRAINING, schedule, seed=3).scores[4].state
-    assert distance(state, reference(data, schedule, seed=3, drop_prob=0.0)) <= tolerance
+    assert distance(state, reference(data, schedule, seed=3, plain=no_dropout)) <= tolerance
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-5), (np.float64, 1e-10)])
-def test_training_equals_plain_braindecode_with_the_same_masks(dtype, tolerance):
+@pytest.mark.parametrize(("settings", "plain"), [(DENSE, plain_shallow), (EEGNET, plain_eegnet)])
+def test_training_equals_plain_braindecode_with_the_same_masks(settings, plain, dtype, tolerance):
     data, schedule = make_data(dtype), WarmRestarts(0.02, 7)
-    network = engines.build_for(data, DENSE, 3)
+    network = engines.build_for(data, settings, 3)
     network.module.to(torch.from_numpy(data.x_train).dtype)
     forward = choose(network)
-    state = fit(data, DENSE, TRAINING, schedule, seed=3).scores[7].state
-    expected = reference(data, schedule, seed=3, masks_of=lambda seed: forward.dropout_masks(8, seed)[0])
+    state = fit(data, settings, TRAINING, schedule, seed=3).scores[7].state
+    expected = reference(data, schedule, 3, plain, masks_of=lambda seed: forward.dropout_masks(8, seed))
     assert distance(state, expected) <= tolerance
 
 
@@ -92,7 +107,7 @@ def test_adamw_equals_torch_s_across_a_restart_for_fifty_updates():
     data, schedule = make_data(np.float64), WarmRestarts(0.002, 9, t_0=3)
     adamw = AdamWSettings(kind="adamw", weight_decay=0.3)
     state = fit(data, NO_DROPOUT, TRAINING, schedule, seed=3, optimizer=adamw).scores[9].state
-    expected = reference(data, schedule, seed=3, drop_prob=0.0, make_optimizer=torch_adamw)
+    expected = reference(data, schedule, seed=3, plain=no_dropout, make_optimizer=torch_adamw)
     assert distance(state, expected) <= 1e-10
 
 

@@ -1,7 +1,7 @@
 """Fast forward computations, equal to braindecode's but for rounding."""
 
 from eeg_sgdr.networks.build import Network
-from eeg_sgdr.networks.fast.compiled import CompiledShallowForward
+from eeg_sgdr.networks.fast.compiled import CompiledEEGNetForward, CompiledShallowForward
 from eeg_sgdr.networks.fast.deep4 import Deep4Forward
 from eeg_sgdr.networks.fast.eegnet import EEGNetForward
 from eeg_sgdr.networks.fast.shallow import ShallowForward
@@ -14,7 +14,7 @@ def choose(network: Network, precision: str = "float32", threads: int = 1) -> Fo
     Compiled kernels compute in one thread; with more, torch does.
     """
     if precision != "mixed":
-        compiled = (CompiledShallowForward,) if threads == 1 else ()
+        compiled = (CompiledShallowForward, CompiledEEGNetForward) if threads == 1 else ()
         for forward in (*compiled, ShallowForward, EEGNetForward, Deep4Forward):
             if forward.supports(network):
                 return forward(network)

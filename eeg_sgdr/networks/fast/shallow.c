@@ -4,25 +4,8 @@
  * matrix products and the logits the numbers of a vector are filters of one crop, or of a few crops of a unit (lane
  * i = crop * n_filters + filter), so that all steps are the same for all numbers of a vector, and any number of
  * filters fills whole vectors as well as it can.
- *
- * REAL is float or double, INTEGER as wide, LANES 16 (AVX-512) or 8 (AVX2). There is no global state and no allocation: the caller
- * brings the workspace. Each sum has one order, so that results are the same bit for bit at every call.
  */
-#include <math.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define INLINE static inline __attribute__((always_inline))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-
-typedef REAL real;
-typedef real V __attribute__((vector_size(LANES * sizeof(real)), may_alias));
-typedef real Unaligned __attribute__((vector_size(LANES * sizeof(real)), aligned(sizeof(real)), may_alias));
-#define IS_FLOAT (sizeof(real) == 4)
-/* As comparisons give them: all bits of a lane, or none. */
-typedef INTEGER I __attribute__((vector_size(LANES * sizeof(INTEGER)), may_alias));
+#include "vectors.h"
 
 /* Columns of a block of products that fit into the registers, in vectors, and rows. */
 enum { COLUMNS = LANES == 16 ? 5 : 2, ROWS = 5, INPUTS = 4, CACHE = 2 << 20 };
@@ -33,11 +16,6 @@ typedef struct {
     int64_t crops_per_unit, n_lanes, n_columns;
     double epsilon, norm_epsilon, kept;
 } Shape;
-
-INLINE V all(real x) { return x - (V){0}; }
-INLINE V load(const real *p) { return *(const Unaligned *)p; }
-INLINE void store(real *p, V x) { *(Unaligned *)p = x; }
-INLINE V where(I mask, V a, V b) { return (V)((mask & (I)a) | (~mask & (I)b)); }
 
 /* Natural logarithm; of NaN and infinity they themselves. Numbers are positive and normal. */
 INLINE V logarithm(V x) {
@@ -61,15 +39,6 @@ INLINE V logarithm(V x) {
     V exponent = __builtin_convertvector(e, V);
     V y = exponent * -2.12194440e-4f + p * f * z - z * (real)0.5 + f + exponent * 0.693359375f;
     return where((I)(x < (real)INFINITY), y, x);
-}
-
-/* Lanes whose bit is set, from the bits of the vectors of a window. */
-INLINE I lanes_set(const uint8_t *bits, int64_t v) {
-    uint32_t word = bits[v * LANES / 8];
-    if (LANES == 16) word |= (uint32_t)bits[v * 2 + 1] << 8;
-    I bit;
-    for (int i = 0; i < LANES; i++) bit[i] = 1 << i;
-    return (I)((((I){0} + (INTEGER)word) & bit) != 0);
 }
 
 /* Fourier transform of n complex vectors (re, im), n a power of 2, Stockham's; the result is x or y. */
@@ -202,27 +171,12 @@ static void multiply_inputs(int64_t inputs, const real *const *x, int64_t first,
     }
 }
 
-/* The workspace, piece by piece; without a workspace the pieces are only counted. */
-typedef struct {
-    char *base;
-    int64_t used;
-} Space;
-
-static void *take(Space *space, int64_t n, int64_t size) {
-    void *piece = space->base ? space->base + space->used : 0;
-    space->used += (n * size + 127) / 128 * 128;
-#ifdef PIECES_APART /* so that a sanitizer sees where one ends */
-    if (piece) piece = aligned_alloc(128, (n * size + 127) / 128 * 128);
-#endif
-    return piece;
-}
-
 typedef struct {
     real *cosine, *sine, *half_cosine, *half_sine; /* of length / 2 points, and of length */
     real *y, *e;                                   /* (n_units, n_tiles * size, n_lanes) */
     real *spectra;                                 /* (units of a group, n_frequencies, re or im, n_tiles, n_lanes) */
     V *points[2], *squares, *suffix, *slopes, *segments, *sums, *gradients;
-    real *rows, *readout, *d_readout, *lanes, *logits;
+    real *rows, *readout, *d_readout, *lanes, *logits, *d_logits;
     double *total, *moment;
     const real **from;
     int64_t *to, *bounds, *first, *last, *chosen;
@@ -258,6 +212,7 @@ static Arrays arrays(const Shape *s, Space *space) {
     a.d_readout = take(space, s->n_classes * s->n_taps * s->n_lanes, sizeof(real));
     a.lanes = take(space, (s->n_classes + 6) * s->n_lanes, sizeof(real));
     a.logits = take(space, s->crops_per_unit * s->n_classes, sizeof(real));
+    a.d_logits = take(space, s->n_classes, sizeof(real));
     a.total = take(space, s->n_lanes, sizeof(double));
     a.moment = take(space, s->n_lanes, sizeof(double));
     a.from = take(space, n_rows, sizeof(real *));
@@ -496,9 +451,6 @@ static void pool_adjoint(const Shape *s, const Arrays *a, const V *y, V *e, V me
     }
 }
 
-/* The digest of this file, and its compiler. */
-const char *const built_from = BUILT_FROM;
-
 /* Bytes of the workspace, whose address is a multiple of 128. */
 int64_t shallow_workspace(const Shape *shape) {
     Space space = {0, 0};
@@ -513,9 +465,9 @@ int64_t shallow_workspace(const Shape *shape) {
  * features that are not dropped. d_weight is of the convolution's outputs divided by 2 * scale, as it is returned.
  * Returns 0, or 1 where a crop or a label does not exist.
  */
-int shallow_loss(const Shape *s, const real *prepared, const real *weight, const int64_t *crops,
+int shallow_loss(const Shape *s, void *workspace, const real *prepared, const real *weight, const int64_t *crops,
                  const int64_t *labels, const real *norm_weight, const real *norm_bias, const real *readout,
-                 const real *bias, const uint8_t *bits, void *workspace, real *d_weight, real *d_norm_weight,
+                 const real *bias, const uint8_t *bits, real *d_weight, real *d_norm_weight,
                  real *d_norm_bias, real *d_readout, real *d_bias, real *mean, real *variance, real *twice_scale,
                  real *logits, double *loss) {
     int64_t n_filters = s->n_filters, n_lanes = s->n_lanes, n_classes = s->n_classes, n_taps = s->n_taps;
@@ -599,16 +551,11 @@ int shallow_loss(const Shape *s, const real *prepared, const real *weight, const
         memset(a.lanes, 0, n_classes * n_lanes * sizeof(real));
         for (int64_t i = 0, crop = unit * per_unit; i < per_unit && crop < s->n_crops; i++, crop++) {
             const real *of_crop = a.logits + i * n_classes;
-            double largest = -INFINITY, exponentials = 0;
-            for (int64_t c = 0; c < n_classes; c++) largest = MAX(of_crop[c], largest);
-            for (int64_t c = 0; c < n_classes; c++) exponentials += exp(of_crop[c] - largest);
-            sum_of_losses += log(exponentials) + largest - of_crop[labels[crop]];
+            sum_of_losses += cross_entropy(of_crop, n_classes, labels[crop], s->n_crops, a.d_logits);
             for (int64_t c = 0; c < n_classes; c++) {
-                double probability = exp(of_crop[c] - largest) / exponentials;
-                real gradient = (real)((probability - (c == labels[crop])) / s->n_crops);
-                d_bias[c] += gradient;
+                d_bias[c] += a.d_logits[c];
                 logits[crop * n_classes + c] = of_crop[c];
-                for (int64_t f = 0; f < n_filters; f++) a.lanes[c * n_lanes + i * n_filters + f] = gradient;
+                for (int64_t f = 0; f < n_filters; f++) a.lanes[c * n_lanes + i * n_filters + f] = a.d_logits[c];
             }
         }
         for (int64_t v = 0; v < n_vectors; v++) {
