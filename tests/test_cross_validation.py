@@ -32,6 +32,8 @@ from eeg_sgdr.storage.results import load_results
 from eeg_sgdr.training import baseline
 from eeg_sgdr.training.loop import Data, fit
 
+pytestmark = pytest.mark.xdist_group("cross-validation")
+
 PEOPLE, RUNS = ["1", "2"], ["1", "2", "3"]
 KEY = FitKey("restarts", 3, 0.05, 0)
 

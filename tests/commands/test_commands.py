@@ -16,6 +16,8 @@ from eeg_sgdr import __version__, report, run
 from eeg_sgdr import settings as config
 from eeg_sgdr.__main__ import COMMANDS, main, parser
 
+pytestmark = pytest.mark.xdist_group("commands")
+
 EXAMPLES = [example for command in COMMANDS.values() for example in command.examples]
 #: These would train for hours, or need recordings that are not there.
 ONLY_UNDERSTOOD = ("high_gamma", "1-14", "5-9")
