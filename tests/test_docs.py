@@ -12,6 +12,8 @@ from eeg_sgdr import compat, run
 from eeg_sgdr import settings as config
 from eeg_sgdr.__main__ import main, parser
 
+pytestmark = pytest.mark.xdist_group("documentation")
+
 PAGES = sorted(path.stem for path in DOCS.glob("*.md"))
 #: Their Python needs a cluster, or real recordings (test_ensemble_in_moabb.py, test_moabb.py).
 NOT_RUN = {"cluster", "moabb"}

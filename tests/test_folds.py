@@ -27,6 +27,8 @@ from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.storage import folders
 from eeg_sgdr.storage.results import load_results
 
+pytestmark = pytest.mark.xdist_group("folds")
+
 PEOPLE = ["1", "2", "3", "10"]
 
 

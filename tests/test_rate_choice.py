@@ -296,6 +296,7 @@ def test_reports_and_classifiers_take_the_chosen_rate(study):
     assert (results.subjects[0].folder.evaluation).read_bytes() == before
 
 
+@pytest.mark.crashes
 def test_killed_at_random_it_ends_byte_equal(tmp_path):
     changes = copy.deepcopy(killing.STUDY) | {"recordings": RECORDINGS, "split": SPLITS["run"]}
     changes["training"] |= {"rate_choice": {"validation": "run"}, "initial_rates": [0.02, 0.1]}
