@@ -53,7 +53,7 @@ def publish(results: Results) -> list[Path]:
     if len(with_reference) < 2:
         return []
     study = folders.Study(results.root)
-    figure = figure4(results.comparison, settings, tables.pages(results))
+    figure = figure4(results.comparison, settings, tables.pages_of_subjects(results))
     for path in study.figure4:
         save(figure, path)
     study_report(results)
@@ -154,7 +154,7 @@ def _figure4(results: Results) -> Html:
     return render(
         "figure4.html",
         # figure4 has its own watermark, since it is also a file of its own.
-        image=image(figure4(comparison, settings, tables.pages(results)), "svg", simulated=False),
+        image=image(figure4(comparison, settings, tables.pages_of_subjects(results)), "svg", simulated=False),
         reference=reference,
         epochs=whole(reference, "epochs_a"),
         error=points(reference),

@@ -29,7 +29,7 @@ from eeg_sgdr.reports.html import (
 )
 from eeg_sgdr.reports.wording import counted
 from eeg_sgdr.settings import Settings
-from eeg_sgdr.storage.results import Results
+from eeg_sgdr.storage.results import Results, Subject
 
 #: A header, and the function that makes a cell of an item.
 Column = tuple[str, Callable[[Any], str]]
@@ -206,23 +206,27 @@ def _rates(row: Row) -> str:
 
 
 def pages(results: Results) -> dict[str, str]:
-    """Address of the page of every unit that has one, and of every test subject's fold, by label."""
-    found: dict[str, str] = {}
-    for unit in results.subjects:
-        if unit.done:
-            page = unit.folder.report.relative_to(results.root).as_posix()
-            found |= dict.fromkeys([unit.label, *(unit.test_subjects if unit.fold else [])], page)
-    return found
+    """Address of the page of every unit that has one, by the unit's label."""
+    return {unit.label: _page(results, unit) for unit in results.subjects if unit.done}
+
+
+def pages_of_subjects(results: Results) -> dict[str, str]:
+    """Address of every subject's page or, across subjects, of the page of the fold that it tests in."""
+    done = [unit for unit in results.subjects if unit.done]
+    return {label: _page(results, unit) for unit in done for label in unit.test_subjects}
+
+
+def _page(results: Results, unit: Subject) -> str:
+    return unit.folder.report.relative_to(results.root).as_posix()
 
 
 def units(results: Results, found: Sequence[Answer]) -> Html:
     """Both sides' error in every subject or fold, with links to their reports."""
     address = pages(results)
-    done = [subject.label for subject in results.subjects if subject.done]
     unit = results.settings.unit
 
     def name(label: str) -> str:
-        return link(address[label], label) if label in done else label
+        return link(address[label], label) if label in address else label
 
     columns: list[Column] = [
         (unit.capitalize(), name),
@@ -234,7 +238,7 @@ def units(results: Results, found: Sequence[Answer]) -> Html:
     ]
     return table(
         columns,
-        expected_units(results.settings) or done,
+        expected_units(results.settings) or address,
         f"Mean error of each {unit} over seeds (and rates, where a comparison goes rate by rate), in "
         f"percent, as a : b. A {unit}'s name leads to its report.",
     )

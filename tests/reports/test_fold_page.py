@@ -163,6 +163,18 @@ def test_the_study_counts_folds_and_then_people(tmp_path):
     assert "A fold's name leads to its report." in text
 
 
+def test_marks_lead_to_the_fold_or_to_the_fold_that_a_subject_tests_in(tmp_path):
+    """Folds and people bear the same labels: fold 1 tests 2 and 10, fold 2 tests 1 and 3."""
+    settings = across(study_settings(PEOPLE, baseline=None), folds=[["2", "10"], ["1", "3"]])
+    html = study_page(compare(write_folds(tmp_path, settings, wrong_in_folds)))
+    forest, figure4, slopes = re.findall(r"<svg.*?</svg>", html, re.DOTALL)[:3]
+    titled = r'<a xlink:href="folds/0(\d)/report.html"><title>(?:fold|subject) (\d+):'
+    for picture in (forest, slopes):
+        assert set(re.findall(titled, picture)) == {("1", "1"), ("2", "2")}
+    assert set(re.findall(titled, figure4)) == {("1", "2"), ("1", "10"), ("2", "1"), ("2", "3")}
+    assert re.findall(r'<a href="folds/0(\d)/report.html">(\d)</a>', html) == [("1", "1"), ("2", "2")]
+
+
 def test_one_fold_is_no_study(tmp_path):
     study = compare(write_folds(tmp_path, SETTINGS, wrong_in_folds, missing=["2"]))
     assert publish(study) == [], "its two subjects share their networks"
