@@ -1,4 +1,4 @@
-"""Import braindecode where torchaudio's compiled library does not load.
+"""Import braindecode without MOABB, and where torchaudio's compiled library does not load.
 
 braindecode imports torchaudio. The registries' Linux wheels of torchaudio are linked against CUDA,
 so beside a torch for the CPU ``import torchaudio`` ends in an ``OSError``. torchaudio itself works
@@ -14,11 +14,20 @@ from pathlib import Path
 
 def import_braindecode() -> None:
     """Import braindecode quietly; to be called before anything is imported from it."""
+    if "braindecode.models" in sys.modules:
+        return
     import_torchaudio()
-    with warnings.catch_warnings():
-        # It names MNE's montages by their former names while it is imported.
-        warnings.simplefilter("ignore", FutureWarning)
-        import braindecode.models  # noqa: F401
+    # It copies docstrings of MOABB, whose import takes a second, and can do without.
+    without_moabb = {} if "moabb" in sys.modules else {"moabb": None}
+    sys.modules.update(without_moabb)  # type: ignore[arg-type]
+    try:
+        with warnings.catch_warnings():
+            # It names MNE's montages by their former names while it is imported.
+            warnings.simplefilter("ignore", FutureWarning)
+            import braindecode.models  # noqa: F401
+    finally:
+        for name in without_moabb:
+            del sys.modules[name]
 
 
 def import_torchaudio() -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 import pandas as pd
 import small_study
@@ -171,29 +172,40 @@ WAYS = [(sign, whole_group) for sign in interrupts.SIGNALS for whole_group in (F
 
 
 def interrupt(arguments: list[str], seconds: float, sign: signal.Signals, whole_group: bool) -> str:
-    """Send a signal to a command some seconds after its first statement; what was wrong with its answer."""
+    """Send a signal to a command some seconds after its first statement; what was wrong with its answer.
+
+    It is to say that it was interrupted, or to have named its report by then.
+    """
     process = start(arguments)
     try:
         while not _handles(process.pid, signal.SIGTERM) and process.poll() is None:
             time.sleep(0.001)
         with suppress(subprocess.TimeoutExpired):
             process.wait(seconds)
-        if ended := process.poll() is not None:
-            status = 0
-        else:
-            status = interrupts.STATUS
+        if process.poll() is None:
             (os.killpg if whole_group else os.kill)(process.pid, sign)
-        _, errors = process.communicate(timeout=60)
+        said = _available(process.stderr)
+        errors = said + process.communicate(timeout=60)[1]
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
-    last = errors.splitlines()[-1:]
-    fine = process.returncode == status and (ended or last == [interrupts.SENTENCE])
-    if fine and not re.search("Traceback|ignored|leaked", errors):
+    interrupted = process.returncode == interrupts.STATUS and errors.splitlines()[-1:] == [
+        interrupts.SENTENCE
+    ]
+    done = process.returncode == 0 and "\nReport: " in said
+    if (interrupted or done) and not re.search("Traceback|ignored|leaked", errors):
         return ""
     to = "all" if whole_group else "the first"
     return f"{sign.name} to {to} after {seconds:g} s: {process.returncode}, {errors}"
+
+
+def _available(stream: IO[str]) -> str:
+    """What a stream holds at the moment."""
+    os.set_blocking(stream.fileno(), False)
+    with suppress(BlockingIOError):
+        return os.read(stream.fileno(), 1 << 20).decode()
+    return ""
 
 
 def _handles(pid: int, sign: signal.Signals) -> bool:

@@ -22,6 +22,16 @@ def test_braindecode_imports_quietly_after_the_guard():
     assert done.stderr == ""
 
 
+def test_braindecode_is_imported_without_moabb_which_can_be_imported_later():
+    run("""
+import sys
+from eeg_sgdr.compat import import_braindecode
+import_braindecode()
+assert "moabb" not in sys.modules
+import moabb
+""")
+
+
 def test_a_library_that_does_not_load_is_as_if_absent():
     """Also where it would load: the library's folder is made to hold one that cannot."""
     run(f"""

@@ -28,7 +28,7 @@ def test_signals_at_every_tenth_of_a_second_of_the_start(command):
 
 
 def test_a_terminal_that_is_closed_is_answered_and_nohup_is_respected(command):
-    assert killing.interrupt(command, 0.5, signal.SIGHUP, True) == ""
+    assert killing.interrupt(command, 0.2, signal.SIGHUP, True) == ""
     code = "import signal, sys\nsys.argv[0] = '-m'\nimport eeg_sgdr\nsignal.raise_signal(signal.SIGHUP)"
     subprocess.run(["nohup", sys.executable, "-c", code], stdin=subprocess.DEVNULL, check=True)
 

@@ -1,9 +1,11 @@
 """Interruptions by signals: where nothing is half done, and without a traceback."""
 
+import _weakrefset
 import atexit
 import os
 import signal
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -17,8 +19,11 @@ SENTENCE = "Interrupted; the same command goes on where this one was."
 #: Ctrl-C; clusters and systems that shut down; a terminal that is closed.
 SIGNALS = [signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
-#: How often the end of an import is waited for, 0.05 s each time.
+#: How often the end of an import or a finaliser is waited for, 0.05 s each time.
 _MOST_WAITS = 40
+
+#: Files of functions that Python calls where it ignores exceptions, or takes them for an import's failure.
+_DEAF = {"<frozen importlib._bootstrap>", weakref.__file__, _weakrefset.__file__}
 
 
 class Interrupted(KeyboardInterrupt):
@@ -41,13 +46,13 @@ def requested() -> bool:
 
 
 def stop(number: int = signal.SIGTERM, frame: FrameType | None = None) -> None:
-    """Signal handler: raise `Interrupted`, at once or at the end of `defer_interrupts` or of an import."""
+    """Signal handler: raise `Interrupted`, at once or after `defer_interrupts`, an import or a finaliser."""
     _state.requested = True
     # Once only, so that a second signal does not disturb the saving.
     if _state.raised or _state.n_deferring:
         return
     # As in `_exit`, but that there is something to be saved.
-    if hasattr(signal, "setitimer") and _state.n_waits < _MOST_WAITS and _importing(frame):
+    if hasattr(signal, "setitimer") and _state.n_waits < _MOST_WAITS and _is_deaf(frame):
         _state.n_waits += 1
         signal.signal(signal.SIGALRM, stop)
         signal.setitimer(signal.ITIMER_REAL, 0.05)
@@ -81,7 +86,8 @@ def raise_on_signals() -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        if _state.requested and not isinstance(error, Interrupted):
+        # GeneratorExit: a signal was raised by the with statement itself, as the block ended.
+        if _state.requested and not isinstance(error, Interrupted | GeneratorExit):
             raise Interrupted from error
         raise
     finally:
@@ -115,8 +121,8 @@ def _exit(number: int, frame: FrameType | None) -> None:
     os._exit(STATUS)
 
 
-def _importing(frame: FrameType | None) -> bool:
-    """Whether a frame is part of an import."""
-    while frame and frame.f_code.co_filename != "<frozen importlib._bootstrap>":
+def _is_deaf(frame: FrameType | None) -> bool:
+    """Whether a frame is part of an import, a finaliser or a weak reference's callback."""
+    while frame and frame.f_code.co_filename not in _DEAF and frame.f_code.co_name != "__del__":
         frame = frame.f_back
     return frame is not None

@@ -1,8 +1,11 @@
 """A request to stop is answered where nothing is half done."""
 
+import gc
 import importlib
 import signal
+import threading
 import time
+import weakref
 
 import pytest
 from fits import DENSE, TRAINING, make_data, same, without_times
@@ -100,3 +103,43 @@ def test_a_fit_that_is_stopped_keeps_its_checkpoint_and_loses_nothing(moment, tm
     assert same(result, expected)
     assert without_times(result.history) == without_times(expected.history)
     assert len(calls) == (18 - 2 if moment == "update" else 1)
+
+
+class _Finalised:
+    def __del__(self):
+        signal.raise_signal(signal.SIGTERM)
+
+
+def _call_back():
+    weakref.finalize(threading.Event(), signal.raise_signal, signal.SIGTERM)
+
+
+@pytest.mark.parametrize("work", [_Finalised, _call_back])
+def test_a_signal_where_python_ignores_exceptions_is_answered_after_it(work, monkeypatch):
+    unraisable = []
+    monkeypatch.setattr("sys.unraisablehook", unraisable.append)
+
+    def wait():
+        work()
+        time.sleep(60)
+
+    with pytest.raises(Interrupted), interrupts.raise_on_signals():
+        wait()
+    assert not unraisable
+
+
+def test_a_signal_in_the_with_statement_as_its_block_ends_is_told_once(monkeypatch):
+    unraisable = []
+    monkeypatch.setattr("sys.unraisablehook", unraisable.append)
+    before = [signal.getsignal(number) for number in interrupts.SIGNALS]
+
+    def work():
+        block = interrupts.raise_on_signals()
+        block.__enter__()
+        stop()  # before __exit__ has resumed the block's generator, which is then closed
+
+    with pytest.raises(Interrupted):
+        work()
+    gc.collect()
+    assert not unraisable
+    assert [signal.getsignal(number) for number in interrupts.SIGNALS] == before
