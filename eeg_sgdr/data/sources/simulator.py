@@ -7,6 +7,7 @@ import mne
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfftfreq
+from threadpoolctl import threadpool_limits
 
 from eeg_sgdr.data.sources.channels import montage_1005
 
@@ -117,11 +118,13 @@ def _run(participant: Person, info: mne.Info, n_trials: int, rng: np.random.Gene
         ]
     )
     gains = _gains(participant, info, rng)
-    # Double precision, so that the order in which a processor sums does not show in a file's 16 bits.
-    eeg = gains[:, : len(moments)] @ moments
-    # In blocks, for the memory that long runs need.
-    for block in np.array_split(gains[:, len(moments) :], 8, axis=1):
-        eeg += block @ (20e-9 * _noise(block.shape[1], 1.2, times, rng))
+    # Double precision, so that the order in which a processor sums does not show in a file's 16 bits. Further
+    # threads would mostly wait, on cores that import the workers' libraries meanwhile.
+    with threadpool_limits(1):
+        eeg = gains[:, : len(moments)] @ moments
+        # In blocks, for the memory that long runs need.
+        for block in np.array_split(gains[:, len(moments) :], 8, axis=1):
+            eeg += block @ (20e-9 * _noise(block.shape[1], 1.2, times, rng))
     _add_movements(eeg, info, onsets, times, rng)
     eog = 250e-6 * blinks + 5e-6 * _noise(1, 1.2, times, rng)
     data = np.concatenate([eeg, eog])
