@@ -143,7 +143,7 @@ def finished(small_study, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def one_call(tmp_path_factory):
-    """The folder of a study of four subjects that one process has made, its files, and what it said."""
+    """The folder of a study of two subjects that one process has made, its files, and what it said."""
     import killing
 
     folder = tmp_path_factory.mktemp("train")

@@ -27,9 +27,9 @@ STUDY = small_study.configuration(
         "restarts": {"kind": "warm_restarts", "epochs": 31},
     },
 )
-#: Four subjects of 1 + 3 + 3 epochs, with a checkpoint at every update.
+#: Two subjects of 1 + 3 + 3 epochs, with a checkpoint at every update.
 SHORT = (
-    *("--set", "recordings.n_subjects=4", "--set", "training.initial_rates=[0.05]", "--subject", "1-4"),
+    *("--set", "training.initial_rates=[0.05]", "--subject", "1-2"),
     *("--set", "schedules.step.budgets=[1, 3]", "--set", "schedules.restarts.epochs=3"),
     *("--set", "compute.checkpoint_minutes=0"),
 )

@@ -38,6 +38,9 @@ from eeg_sgdr.storage import folders
 from eeg_sgdr.storage.results import Subject, fit_seconds, load_results, trial_seconds
 from eeg_sgdr.training.optimizers import SGD
 
+#: One process makes the study once.
+ONE_PROCESS = pytest.mark.xdist_group("one call")
+
 
 @pytest.fixture(scope="module")
 def data_dir(small_study):
@@ -292,27 +295,30 @@ def test_results_are_read_as_tables(results):
         results.subject(7)
 
 
+@ONE_PROCESS
 def test_two_processes_make_the_same_files(one_call):
     folder, expected, _ = one_call
     killing.run(killing.command(folder, "two", *killing.SHORT, "--jobs", "2"))
     assert killing.differing(expected, killing.files(folder / "two")) == []
-    assert {f"small/subjects/00{i}/report.html" for i in range(1, 5)} <= expected.keys()
+    assert {f"small/subjects/00{i}/report.html" for i in (1, 2)} <= expected.keys()
 
 
+@ONE_PROCESS
 def test_the_whole_study_has_one_line_of_progress(one_call):
     lines = [line for line in one_call[2].splitlines() if re.search(r" of \d+ epochs, ", line)]
-    assert lines[-1].startswith("small: 28 of 28 epochs, ")
+    assert lines[-1].startswith("small: 14 of 14 epochs, ")
     assert lines[-1].endswith(" 00:00 left")
     assert {line.split(":")[0] for line in lines} == {"small"}
 
 
+@ONE_PROCESS
 def test_array_calls_and_one_that_compares_equal_one_call(one_call):
     """Two at a time on one folder, one of them killed and started again, as a cluster does."""
     folder, expected, _ = one_call
     call = killing.command(folder, "array", *killing.SHORT)
-    calls = [[*call, "--jobs", "1", "--subject", *subjects] for subjects in (["1", "2"], ["3", "4"])]
+    calls = [[*call, "--jobs", "1", "--subject", subject] for subject in ("1", "2")]
     first, second = [killing.start(call) for call in calls]
-    fits = folder / "array" / "small" / "subjects" / "003" / "fits"
+    fits = folder / "array" / "small" / "subjects" / "002" / "fits"
     while not list(fits.glob("*/checkpoint")):
         assert second.poll() is None, second.stderr.read()
         time.sleep(0.02)
@@ -322,7 +328,7 @@ def test_array_calls_and_one_that_compares_equal_one_call(one_call):
     killing.wait(first)
     killing.run(call)
     assert killing.differing(expected, killing.files(folder / "array")) == []
-    assert load_results(folder / "array" / "small").plan.subjects == ("01", "02", "03", "04")
+    assert load_results(folder / "array" / "small").plan.subjects == ("01", "02")
 
 
 SUBJECTS = ("01", "02")

@@ -14,7 +14,7 @@ import small_study
 import yaml
 from sklearn.metrics import log_loss
 
-from eeg_sgdr import report, run, unit_seed
+from eeg_sgdr import pipeline, report, run, unit_seed
 from eeg_sgdr import settings as config
 from eeg_sgdr.data.cache import prepare
 from eeg_sgdr.data.sources import open_source
@@ -24,6 +24,7 @@ from eeg_sgdr.estimators.trained import load_classifier
 from eeg_sgdr.interop.moabb import to_moabb
 from eeg_sgdr.jobs.tasks import make_fits
 from eeg_sgdr.jobs.units import open_units, write_trials
+from eeg_sgdr.reports import study as study_report
 from eeg_sgdr.settings.plan import FitKey, schedule_of
 from eeg_sgdr.storage import folders
 from eeg_sgdr.storage.results import load_results
@@ -77,6 +78,14 @@ def study_of(tmp_path_factory):
 def study(study_of, request):
     """A study by kind of validation, made once whatever the order of the tests."""
     return study_of(request.param)
+
+
+def run_without_pages(arguments):
+    """Run the command for what it trains and evaluates."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "_report", lambda results, subject: None)
+        patch.setattr(study_report, "publish", lambda results: [])
+        return run.main(arguments)
 
 
 def independent_choice(root, n_seeds):
@@ -208,7 +217,7 @@ def test_test_trials_of_noise_change_no_choice_and_no_weight(study, tmp_path):
         array = trials.array(f"x_{part}")
         np.save(trials.folder / f"x_{part}.npy", rng.normal(size=array.shape).astype(np.float32))
     option = "--fold" if validation == "subject" else "--subject"
-    assert run.main(command(tmp_path, "out", configuration(validation), option, "1")) == 0
+    assert run_without_pages(command(tmp_path, "out", configuration(validation), option, "1")) == 0
     changed = load_results(tmp_path / "out")
     for subject in changed.subjects:
         before = results.fold(subject.label) if validation == "subject" else results.subject(subject.label)
@@ -235,7 +244,7 @@ def test_one_more_rate_arm_or_seed_trains_only_what_is_missing(study, tmp_path):
     larger = configuration(validation, initial_rates=[0.025, 0.05, 0.2], seeds=[0, 1])
     larger["schedules"]["cosine"] = {"kind": "cosine", "budgets": [2]}
     same = ("--out", str(root), *UNITS[validation])
-    assert run.main(command(folder, "larger", larger, *same)) == 0
+    assert run_without_pages(command(folder, "larger", larger, *same)) == 0
     after = fits(root)
     assert {path: after[path] for path in before} == before
     n = len(results.subjects)
@@ -254,7 +263,7 @@ def test_one_more_rate_arm_or_seed_trains_only_what_is_missing(study, tmp_path):
 def test_a_finished_study_gets_a_choice_and_keeps_its_fits(tmp_path):
     plain = configuration("run")
     del plain["training"]["rate_choice"], plain["schedules"]["restarts"]["initial_rates"]
-    assert run.main(command(tmp_path, "out", plain, "--subject", "1-2")) == 0
+    assert run_without_pages(command(tmp_path, "out", plain, "--subject", "1-2")) == 0
     before = fits(tmp_path / "out")
     all_rates = copy.deepcopy(plain)
     all_rates["training"]["rate_choice"] = {"validation": "run", "outer": "all"}

@@ -16,6 +16,9 @@ import pytest
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.parallel.dask import dask_pool
 
+#: One process starts the scheduler, and makes the study once.
+pytestmark = pytest.mark.xdist_group("one call")
+
 
 @contextmanager
 def process(*arguments, folder):
