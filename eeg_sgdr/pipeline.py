@@ -22,7 +22,8 @@ from eeg_sgdr.storage import files, provenance, records, study_plan
 from eeg_sgdr.storage.folders import Study
 from eeg_sgdr.storage.results import Results, Subject, load_results
 
-# Reports and comparisons take seconds to import, which fits need not wait for: imported where used.
+# Reports and comparisons take seconds to import, which fits need not wait for: imported beside them, or where
+# used.
 
 
 def train(units: Sequence[Unit], study: Study, n_jobs: int | None, debug: bool) -> list[str]:
@@ -84,6 +85,8 @@ def train(units: Sequence[Unit], study: Study, n_jobs: int | None, debug: bool) 
                 jobs.begin(unit.inner or unit)
                 left[unit.label] += 1
             complete(jobs.completed(max_pending=ahead))
+        if recorded:
+            import eeg_sgdr.reports.folds  # noqa: F401 (beside the fits)
         complete(jobs.completed())
         while waiting:
             unit = waiting.pop(0)
