@@ -1,18 +1,22 @@
 """The page of findings from its studies: findings.md from findings.md.jinja and the tables in docs/studies.
 
-python docs/findings.py                          write findings.md
+The answer with which it begins stands on the first screens of README.md and index.md, too.
+
+python docs/findings.py                          write findings.md, and the answer
 python docs/findings.py --check                  compute all again, and fail on the first that differs
 python docs/findings.py --archive results/NAME   keep a study's tables in docs/studies/NAME
 python docs/findings.py results/NAME             print a study's tables
 """
 
 import argparse
+import re
 import shutil
 import sys
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +35,10 @@ from eeg_sgdr.storage.columns import EVALUATION
 DOCS = Path(__file__).parent
 STUDIES = DOCS / "studies"
 PAGE = DOCS / "findings.md"
+
+#: Pages that repeat the answer, and the comments between which it stands on all of them.
+FIRST_SCREENS = (DOCS.parent / "README.md", DOCS / "index.md")
+ANSWER = re.compile("(?<=<!-- answer -->\n).*(?=<!-- end of answer -->\n)", re.DOTALL)
 
 #: What an archived study keeps beside the evaluation.csv of all its subjects or folds.
 KEPT = ("config.yaml", "plan.yaml", "environment.json", "comparison.csv", "comparison.json")
@@ -158,6 +166,14 @@ def render() -> str:
     return environment.get_template("findings.md.jinja").render()
 
 
+def pages() -> dict[Path, str]:
+    """Every page that is made from the studies, as they say it now."""
+    findings_page = render()
+    (answer,) = ANSWER.findall(findings_page)
+    texts = {path: path.read_text(encoding="utf-8") for path in FIRST_SCREENS}
+    return {PAGE: findings_page, **{path: ANSWER.sub(lambda _: answer, text) for path, text in texts.items()}}
+
+
 def archive(source: Path) -> Path:
     """Copy the tables of a results folder into docs/studies."""
     results = load_results(source)
@@ -249,16 +265,17 @@ def _print_tables(results: Results) -> None:
 def _check() -> None:
     for folder in sorted(path.parent for path in STUDIES.glob("*/comparison.csv")):
         Study(folder.name).check()
-    pairs = zip(PAGE.read_text(encoding="utf-8").splitlines(), render().splitlines(), strict=True)
-    for i, (there, now) in enumerate(pairs, start=1):
-        if there != now:
-            raise UserError(
-                f"{PAGE}, line {i}: is not what the studies say; run python docs/findings.py.\n{now}"
-            )
+    for page, text in pages().items():
+        pairs = zip_longest(page.read_text(encoding="utf-8").splitlines(), text.splitlines())
+        for i, (there, now) in enumerate(pairs, start=1):
+            if there != now:
+                raise UserError(
+                    f"{page}, line {i}: is not what the studies say; run python docs/findings.py.\n{now}"
+                )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the page, check it, or print or keep the tables of results folders."""
+    """Write the pages, check them, or print or keep the tables of results folders."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("results", nargs="*", type=Path)
     parser.add_argument("--check", action="store_true", help="fail where the page is not what studies say")
@@ -273,7 +290,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.check:
             _check()
         elif not options.results:
-            PAGE.write_text(render(), encoding="utf-8")
+            for page, text in pages().items():
+                page.write_text(text, encoding="utf-8")
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

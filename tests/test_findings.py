@@ -12,10 +12,11 @@ DOCS = Path(__file__).parents[1] / "docs"
 
 @pytest.fixture
 def docs(tmp_path):
-    """A copy of the script, the page, its template and its studies."""
+    """A copy of the script, its pages, the template and the studies."""
     copy = tmp_path / "docs"
     copy.mkdir()
-    for path in DOCS.glob("findings.*"):
+    shutil.copy(DOCS.parent / "README.md", tmp_path)
+    for path in (*DOCS.glob("findings.*"), DOCS / "index.md"):
         shutil.copy(path, copy)
     shutil.copytree(DOCS / "studies", copy / "studies")
     return copy
@@ -25,14 +26,26 @@ def run(docs, *arguments):
     return runpy.run_path(str(docs / "findings.py"))["main"](arguments)
 
 
-def test_a_number_of_the_page_that_no_study_says_is_found(docs, capsys):
+@pytest.mark.parametrize("name", ["findings.md", "index.md", "../README.md"])
+def test_a_number_of_a_page_that_no_study_says_is_found(docs, capsys, name):
     assert run(docs, "--check") == 0
-    page = (docs / "findings.md").read_text(encoding="utf-8")
-    (docs / "findings.md").write_text(page.replace("25.7 %", "25.6 %", 1), encoding="utf-8")
+    page = (docs / name).read_text(encoding="utf-8")
+    changed = page.replace(" points better (", "0 points better (", 1)
+    assert changed != page
+    (docs / name).write_text(changed, encoding="utf-8")
+    assert run(docs, "--check") == 2
+    told = capsys.readouterr().err
+    assert f"{name}, line " in told.replace(str(docs.parent), "..")
+    assert "is not what the studies say" in told
+    assert run(docs) == 0
+    assert (docs / name).read_text(encoding="utf-8") == page
+
+
+def test_a_line_too_many_is_found(docs, capsys):
+    with (docs / "findings.md").open("a", encoding="utf-8") as file:
+        file.write("In people it is all the same.\n")
     assert run(docs, "--check") == 2
     assert "is not what the studies say" in capsys.readouterr().err
-    assert run(docs) == 0
-    assert (docs / "findings.md").read_text(encoding="utf-8") == page
 
 
 def test_a_table_that_does_not_follow_from_the_errors_is_found(docs, capsys):
