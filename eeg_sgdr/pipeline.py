@@ -20,7 +20,8 @@ from eeg_sgdr.settings import Settings, plan
 from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.storage import files, provenance, records, study_plan
 from eeg_sgdr.storage.folders import Study
-from eeg_sgdr.storage.results import Results, Subject, load_results
+from eeg_sgdr.storage.results import Results, load_results
+from eeg_sgdr.storage.subject import Subject
 
 # Reports and comparisons take seconds to import, which fits need not wait for: imported where used.
 

@@ -12,7 +12,7 @@ from eeg_sgdr.reports.wording import counted, enumerated, schedule_name, version
 from eeg_sgdr.schedules import n_averaged
 from eeg_sgdr.settings import RateChoice, Settings, SGDSettings, Split, SubjectSplit
 from eeg_sgdr.settings.types import joined, plain
-from eeg_sgdr.storage.results import Subject
+from eeg_sgdr.storage.subject import Subject
 
 PAPERS_RECORDINGS = (
     "The paper (section 4.4) trained on the High-Gamma recordings: 14 people, about 1000 trials each of "

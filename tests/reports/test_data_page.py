@@ -16,7 +16,8 @@ from eeg_sgdr import report
 from eeg_sgdr.reports.data import page, recordings, rejections
 from eeg_sgdr.reports.methods import preprocessing
 from eeg_sgdr.run import main
-from eeg_sgdr.storage.results import Subject, load_results
+from eeg_sgdr.storage.results import load_results
+from eeg_sgdr.storage.subject import Subject
 
 NAMES = (*SENSORS, "F3", "F4")
 

@@ -35,7 +35,8 @@ from eeg_sgdr.settings import (
     TrapezoidArm,
     WarmRestartsArm,
 )
-from eeg_sgdr.storage.results import Results, Subject
+from eeg_sgdr.storage.results import Results
+from eeg_sgdr.storage.subject import Subject
 
 NAME = "study"  # a folder's name stands in its report
 HOSTILE = "<script>alert('x')</script>"
