@@ -370,7 +370,7 @@ def recording_warnings(subject: Subject) -> list[str]:
     if sentence := mains_warning(subject.summary):
         texts.append(f"Mains: {sentence}")
     if subject.data["simulated"]:
-        texts.append("Simulated recordings: nothing on this page says anything of people's EEG.")
+        texts.append("Simulated recordings: they say nothing of people's EEG.")
     return texts
 
 
