@@ -28,6 +28,7 @@ from eeg_sgdr import Results, UserError, load_results
 from eeg_sgdr.data.splits import folds
 from eeg_sgdr.evaluation.inference import hypothesis_tests
 from eeg_sgdr.evaluation.power import sample_sizes
+from eeg_sgdr.evaluation.statistics import mean_interval
 from eeg_sgdr.evaluation.units import read_errors, read_subject_errors
 from eeg_sgdr.settings import SubjectSplit
 from eeg_sgdr.storage.columns import EVALUATION
@@ -141,6 +142,21 @@ class Study:
                     )
 
 
+def difference(a: Study, b: Study) -> dict[str, float]:
+    """Error of b less that of a over the same units and trainings, as a row: mean and Student's interval."""
+    of_both = []
+    for study in (a, b):
+        trainings = at_ends(study.evaluation).query("members == 'single'")
+        unit = "fold" if trainings["fold"].any() else "subject"
+        of_both.append(trainings.groupby([unit, "schedule", "budget", "rates", "seeds"])["error"].mean())
+    of_a, of_b = of_both
+    if set(of_a.index) != set(of_b.index):
+        raise UserError(f"{a.folder} and {b.folder}: are of different units or trainings.")
+    of_units = (of_b - of_a).groupby(level=0).mean().to_numpy()
+    low, high = mean_interval(of_units)
+    return {"estimate": of_units.mean(), "low": low, "high": high, "n_units": len(of_units)}
+
+
 def direction(difference: float) -> str:
     """A difference in words: 1.2 points better."""
     return f"{abs(100 * difference):.1f} points {'better' if difference >= 0 else 'worse'}"
@@ -161,7 +177,7 @@ def render() -> str:
     environment = Environment(  # noqa: S701 (Markdown)
         loader=FileSystemLoader(DOCS), undefined=StrictUndefined, keep_trailing_newline=True
     )
-    environment.globals |= {"study": Study}
+    environment.globals |= {"study": Study, "difference": difference}
     environment.filters |= {"direction": direction, "ends": ends, "number": number}
     return environment.get_template("findings.md.jinja").render()
 
@@ -198,11 +214,16 @@ def findings(comparison: pd.DataFrame) -> list[str]:
     return _table(HEAD, [_cells(row) for row in rows.to_dict("records")])
 
 
+def at_ends(evaluation: pd.DataFrame) -> pd.DataFrame:
+    """Rows of single trainings at their ends, last snapshots and ensembles; of folds, over all trials."""
+    of_people = evaluation.query("fold == '' or subject == 'all'")
+    return of_people.query("n_fits == 1 and epoch == budget and members in ('single', 'cycles')")
+
+
 def by_rate(evaluation: pd.DataFrame, comparison: pd.DataFrame) -> list[str]:
     """Lines of a table of single trainings at each rate: means over units and seeds, nothing tested."""
-    of_people = evaluation.query("fold == '' or subject == 'all'")
-    at_ends = of_people.query("n_fits == 1 and epoch == budget and members in ('single', 'cycles')")
-    means = at_ends.groupby(["schedule", "budget", "rates", "members"], sort=False)[["error", "nll"]].mean()
+    trainings = at_ends(evaluation)
+    means = trainings.groupby(["schedule", "budget", "rates", "members"], sort=False)[["error", "nll"]].mean()
     diverged = comparison.query("quantity == 'diverged'")
     above = diverged.set_index(["arm_a", "budget_a", "rates_a"])["estimate"].rename("above")
     rows = means.reset_index().join(above, on=["schedule", "budget", "rates"], how="inner")
