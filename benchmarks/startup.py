@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from eeg_sgdr.storage.results import fit_seconds
+from eeg_sgdr.storage.subject import fit_seconds
 
 
 def steps(folder: Path) -> int:

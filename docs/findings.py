@@ -1,18 +1,22 @@
 """The page of findings from its studies: findings.md from findings.md.jinja and the tables in docs/studies.
 
-python docs/findings.py                          write findings.md
+The answer with which it begins stands on the first screens of README.md and index.md, too.
+
+python docs/findings.py                          write findings.md, and the answer
 python docs/findings.py --check                  compute all again, and fail on the first that differs
 python docs/findings.py --archive results/NAME   keep a study's tables in docs/studies/NAME
 python docs/findings.py results/NAME             print a study's tables
 """
 
 import argparse
+import re
 import shutil
 import sys
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,7 @@ from eeg_sgdr import Results, UserError, load_results
 from eeg_sgdr.data.splits import folds
 from eeg_sgdr.evaluation.inference import hypothesis_tests
 from eeg_sgdr.evaluation.power import sample_sizes
+from eeg_sgdr.evaluation.statistics import mean_interval
 from eeg_sgdr.evaluation.units import read_errors, read_subject_errors
 from eeg_sgdr.settings import SubjectSplit
 from eeg_sgdr.storage.columns import EVALUATION
@@ -31,6 +36,10 @@ from eeg_sgdr.storage.columns import EVALUATION
 DOCS = Path(__file__).parent
 STUDIES = DOCS / "studies"
 PAGE = DOCS / "findings.md"
+
+#: Pages that repeat the answer, and the comments between which it stands on all of them.
+FIRST_SCREENS = (DOCS.parent / "README.md", DOCS / "index.md")
+ANSWER = re.compile("(?<=<!-- answer -->\n).*(?=<!-- end of answer -->\n)", re.DOTALL)
 
 #: What an archived study keeps beside the evaluation.csv of all its subjects or folds.
 KEPT = ("config.yaml", "plan.yaml", "environment.json", "comparison.csv", "comparison.json")
@@ -133,6 +142,21 @@ class Study:
                     )
 
 
+def difference(a: Study, b: Study) -> dict[str, float]:
+    """Error of b less that of a over the same units and trainings, as a row: mean and Student's interval."""
+    of_both = []
+    for study in (a, b):
+        trainings = at_ends(study.evaluation).query("members == 'single'")
+        unit = "fold" if trainings["fold"].any() else "subject"
+        of_both.append(trainings.groupby([unit, "schedule", "budget", "rates", "seeds"])["error"].mean())
+    of_a, of_b = of_both
+    if set(of_a.index) != set(of_b.index):
+        raise UserError(f"{a.folder} and {b.folder}: are of different units or trainings.")
+    of_units = (of_b - of_a).groupby(level=0).mean().to_numpy()
+    low, high = mean_interval(of_units)
+    return {"estimate": of_units.mean(), "low": low, "high": high, "n_units": len(of_units)}
+
+
 def direction(difference: float) -> str:
     """A difference in words: 1.2 points better."""
     return f"{abs(100 * difference):.1f} points {'better' if difference >= 0 else 'worse'}"
@@ -153,9 +177,17 @@ def render() -> str:
     environment = Environment(  # noqa: S701 (Markdown)
         loader=FileSystemLoader(DOCS), undefined=StrictUndefined, keep_trailing_newline=True
     )
-    environment.globals |= {"study": Study}
+    environment.globals |= {"study": Study, "difference": difference}
     environment.filters |= {"direction": direction, "ends": ends, "number": number}
     return environment.get_template("findings.md.jinja").render()
+
+
+def pages() -> dict[Path, str]:
+    """Every page that is made from the studies, as they say it now."""
+    findings_page = render()
+    (answer,) = ANSWER.findall(findings_page)
+    texts = {path: path.read_text(encoding="utf-8") for path in FIRST_SCREENS}
+    return {PAGE: findings_page, **{path: ANSWER.sub(lambda _: answer, text) for path, text in texts.items()}}
 
 
 def archive(source: Path) -> Path:
@@ -182,11 +214,16 @@ def findings(comparison: pd.DataFrame) -> list[str]:
     return _table(HEAD, [_cells(row) for row in rows.to_dict("records")])
 
 
+def at_ends(evaluation: pd.DataFrame) -> pd.DataFrame:
+    """Rows of single trainings at their ends, last snapshots and ensembles; of folds, over all trials."""
+    of_people = evaluation.query("fold == '' or subject == 'all'")
+    return of_people.query("n_fits == 1 and epoch == budget and members in ('single', 'cycles')")
+
+
 def by_rate(evaluation: pd.DataFrame, comparison: pd.DataFrame) -> list[str]:
     """Lines of a table of single trainings at each rate: means over units and seeds, nothing tested."""
-    of_people = evaluation.query("fold == '' or subject == 'all'")
-    at_ends = of_people.query("n_fits == 1 and epoch == budget and members in ('single', 'cycles')")
-    means = at_ends.groupby(["schedule", "budget", "rates", "members"], sort=False)[["error", "nll"]].mean()
+    trainings = at_ends(evaluation)
+    means = trainings.groupby(["schedule", "budget", "rates", "members"], sort=False)[["error", "nll"]].mean()
     diverged = comparison.query("quantity == 'diverged'")
     above = diverged.set_index(["arm_a", "budget_a", "rates_a"])["estimate"].rename("above")
     rows = means.reset_index().join(above, on=["schedule", "budget", "rates"], how="inner")
@@ -249,16 +286,17 @@ def _print_tables(results: Results) -> None:
 def _check() -> None:
     for folder in sorted(path.parent for path in STUDIES.glob("*/comparison.csv")):
         Study(folder.name).check()
-    pairs = zip(PAGE.read_text(encoding="utf-8").splitlines(), render().splitlines(), strict=True)
-    for i, (there, now) in enumerate(pairs, start=1):
-        if there != now:
-            raise UserError(
-                f"{PAGE}, line {i}: is not what the studies say; run python docs/findings.py.\n{now}"
-            )
+    for page, text in pages().items():
+        pairs = zip_longest(page.read_text(encoding="utf-8").splitlines(), text.splitlines())
+        for i, (there, now) in enumerate(pairs, start=1):
+            if there != now:
+                raise UserError(
+                    f"{page}, line {i}: is not what the studies say; run python docs/findings.py.\n{now}"
+                )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the page, check it, or print or keep the tables of results folders."""
+    """Write the pages, check them, or print or keep the tables of results folders."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("results", nargs="*", type=Path)
     parser.add_argument("--check", action="store_true", help="fail where the page is not what studies say")
@@ -273,7 +311,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.check:
             _check()
         elif not options.results:
-            PAGE.write_text(render(), encoding="utf-8")
+            for page, text in pages().items():
+                page.write_text(text, encoding="utf-8")
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
-from eeg_sgdr.data.quality import lacking_class, rejection_warning
+from eeg_sgdr.data.quality import lacking_class, mains_warning, rejection_warning
 from eeg_sgdr.errors import FatalError, UserError
 from eeg_sgdr.evaluation import stored
 from eeg_sgdr.evaluation.predictors import to_average
@@ -20,7 +20,8 @@ from eeg_sgdr.settings import Settings, plan
 from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.storage import files, provenance, records, study_plan
 from eeg_sgdr.storage.folders import Study
-from eeg_sgdr.storage.results import Results, Subject, load_results
+from eeg_sgdr.storage.results import Results, load_results
+from eeg_sgdr.storage.subject import Subject
 
 # Reports and comparisons take seconds to import, which fits need not wait for: imported beside them, or where
 # used.
@@ -33,6 +34,7 @@ def train(units: Sequence[Unit], study: Study, n_jobs: int | None, debug: bool) 
     problems: list[str] = []
     evaluated: list[str] = []
     waiting: list[Unit] = []
+    said: frozenset[str] = frozenset()
     # A subject's report is made once, with the last of its folds.
     left = Counter(unit.label for unit in units)
 
@@ -78,7 +80,7 @@ def train(units: Sequence[Unit], study: Study, n_jobs: int | None, debug: bool) 
                 if not recorded:
                     study_plan.record(unit.study_plan, study)
                     recorded = record_settings(settings, study)
-                warn_of_rejections(unit)
+                said = warn_of_recordings(unit, said)
                 write_trials(unit)
                 if unit.inner:
                     write_trials(unit.inner)
@@ -107,12 +109,13 @@ def describe_recordings(units: Sequence[Unit], study: Study, debug: bool) -> lis
     recorded = None
     problems: list[str] = []
     reported: set[Path] = set()
+    said: frozenset[str] = frozenset()
     for unit in units:
         with collect_errors(problems, debug):
             check_same(unit)
             recorded = recorded or record_settings(unit.settings, study)
             write_trials(unit)
-            warn_of_rejections(unit)
+            said = warn_of_recordings(unit, said)
             results = Results(study.root)
             subject = results.subject(unit.label) if unit.held_out else unit.subject
             if subject.folder.root not in reported:
@@ -228,10 +231,14 @@ def collect_errors(problems: list[str], debug: bool) -> Iterator[None]:
         problems.append(str(error))
 
 
-def warn_of_rejections(unit: Unit) -> None:
-    """Warn if most trials of a unit are rejected."""
-    if sentence := rejection_warning(unit.trials.table):
-        say(f"{unit.trials.title}: {sentence}", sys.stderr)
+def warn_of_recordings(unit: Unit, said: frozenset[str]) -> frozenset[str]:
+    """Warn if most trials of a unit are rejected, or most of the rest is mains; what is said by now."""
+    found = filter(None, [rejection_warning(unit.trials.table), mains_warning(unit.trials.summary)])
+    # Folds within a subject are of the same recordings.
+    sentences = {f"{'fold' if unit.fold else 'subject'} {unit.label}: {sentence}" for sentence in found}
+    for sentence in sorted(sentences - said):
+        say(sentence, sys.stderr)
+    return said | sentences
 
 
 def warn_of_missing_kernels(settings: Settings, n_epochs: int) -> None:

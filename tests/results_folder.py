@@ -18,7 +18,8 @@ from eeg_sgdr.evaluation.predictors import averages
 from eeg_sgdr.evaluation.stored import evaluate
 from eeg_sgdr.settings import plan
 from eeg_sgdr.storage import columns, files, folders, integrity, records
-from eeg_sgdr.storage.results import Results, Subject
+from eeg_sgdr.storage.results import Results
+from eeg_sgdr.storage.subject import Subject
 
 N_TRAIN, N_TEST, N_UPDATES = 12, 20, 4
 SENSORS = ("FC1", "C3", "Cz", "C4", "CP2", "Fpz", "Oz", "T7")

@@ -2,20 +2,24 @@
 
 import runpy
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
 from results_folder import compare, study_settings, write_study
+
+from eeg_sgdr import UserError
 
 DOCS = Path(__file__).parents[1] / "docs"
 
 
 @pytest.fixture
 def docs(tmp_path):
-    """A copy of the script, the page, its template and its studies."""
+    """A copy of the script, its pages, the template and the studies."""
     copy = tmp_path / "docs"
     copy.mkdir()
-    for path in DOCS.glob("findings.*"):
+    shutil.copy(DOCS.parent / "README.md", tmp_path)
+    for path in (*DOCS.glob("findings.*"), DOCS / "index.md"):
         shutil.copy(path, copy)
     shutil.copytree(DOCS / "studies", copy / "studies")
     return copy
@@ -25,14 +29,26 @@ def run(docs, *arguments):
     return runpy.run_path(str(docs / "findings.py"))["main"](arguments)
 
 
-def test_a_number_of_the_page_that_no_study_says_is_found(docs, capsys):
+@pytest.mark.parametrize("name", ["findings.md", "index.md", "../README.md"])
+def test_a_number_of_a_page_that_no_study_says_is_found(docs, capsys, name):
     assert run(docs, "--check") == 0
-    page = (docs / "findings.md").read_text(encoding="utf-8")
-    (docs / "findings.md").write_text(page.replace("25.7 %", "25.6 %", 1), encoding="utf-8")
+    page = (docs / name).read_text(encoding="utf-8")
+    changed = page.replace(" points better (", "0 points better (", 1)
+    assert changed != page
+    (docs / name).write_text(changed, encoding="utf-8")
+    assert run(docs, "--check") == 2
+    told = capsys.readouterr().err
+    assert f"{name}, line " in told.replace(str(docs.parent), "..")
+    assert "is not what the studies say" in told
+    assert run(docs) == 0
+    assert (docs / name).read_text(encoding="utf-8") == page
+
+
+def test_a_line_too_many_is_found(docs, capsys):
+    with (docs / "findings.md").open("a", encoding="utf-8") as file:
+        file.write("In people it is all the same.\n")
     assert run(docs, "--check") == 2
     assert "is not what the studies say" in capsys.readouterr().err
-    assert run(docs) == 0
-    assert (docs / "findings.md").read_text(encoding="utf-8") == page
 
 
 def test_a_table_that_does_not_follow_from_the_errors_is_found(docs, capsys):
@@ -89,3 +105,25 @@ def test_a_row_for_each_tested_comparison_and_each_rate(tmp_path):
     assert low == "| step single | 7 | 0.025 | 25.0 % | 0.65 | 0 % |"
     assert high == "| step single | 7 | 0.05 | 35.0 % | 0.87 | 0 % |"
     assert restarts == "| restarts cycles | 7 | 0.05 | 25.0 % | 0.65 | 0 % |"
+
+
+def test_two_studies_of_the_same_trainings_are_compared_unit_by_unit(docs, tmp_path):
+    """A subject errs in 1, 2 and 3 of 20 trials less: 10 points on average, t interval by hand."""
+    for name, less in (("exact", 0), ("rounded", 1)):
+        wrong = partial(_wrong, less)
+        results = compare(
+            write_study(tmp_path / name, study_settings(("01", "02", "03"), baseline=None), wrong)
+        )
+        assert run(docs, "--archive", str(results.root)) == 0
+    script = runpy.run_path(str(docs / "findings.py"))
+    row = script["difference"](script["Study"]("rounded"), script["Study"]("exact"))
+    assert row["n_units"] == 3
+    assert row["estimate"] == pytest.approx(0.1)
+    assert row["high"] == pytest.approx(0.1 + 4.302653 * 0.05 / 3**0.5)
+    assert row["low"] == pytest.approx(0.1 - 4.302653 * 0.05 / 3**0.5)
+    with pytest.raises(UserError, match="different units or trainings"):
+        script["difference"](script["Study"]("rounded"), script["Study"]("demo14"))
+
+
+def _wrong(less, label, key, epoch):
+    return range(8 - less * int(label))

@@ -35,7 +35,8 @@ from eeg_sgdr.jobs.units import Unit, open_units
 from eeg_sgdr.settings import plan
 from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.storage import folders
-from eeg_sgdr.storage.results import Subject, fit_seconds, load_results, trial_seconds
+from eeg_sgdr.storage.results import load_results
+from eeg_sgdr.storage.subject import Subject, fit_seconds, trial_seconds
 from eeg_sgdr.training.optimizers import SGD
 
 #: One process makes the study once.

@@ -1,7 +1,7 @@
-"""Rejected trials, and noisy and bridged sensors."""
+"""Rejected trials, noisy and bridged sensors, and mains."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import mne
@@ -19,6 +19,12 @@ MAX_TRIALS = 60
 MIN_SENSORS = 8
 
 N_NEIGHBOURS = 20
+
+#: Frequencies of the mains, in Hz.
+MAINS_HZ = (50.0, 60.0)
+
+#: As far from the mains as a spectrum of 1 Hz shows their power (a Hann window's main lobe), in Hz.
+MAINS_WIDTH_HZ = 2.0
 
 
 def evenly_spaced_trials(n_trials: int) -> np.ndarray:
@@ -157,3 +163,22 @@ def rejection_warning(trials: pd.DataFrame) -> str:
     if not worst:
         remedy = "trials.csv says why"
     return f"{len(rejected)} of {len(trials)} trials are rejected{f', {worst}' if worst else ''}; {remedy}."
+
+
+def mains_warning(summary: Mapping[str, np.ndarray]) -> str:
+    """A sentence if the mains have most of the power that filters left, at the median sensor; else empty.
+
+    ``summary`` has ``frequencies`` (n_frequencies,) and ``spectra`` (n_classes, n_channels, n_frequencies).
+    """
+    frequencies = summary["frequencies"]
+    power = np.nansum(summary["spectra"], axis=0, dtype=float)  # a class without trials is NaN
+    power = power[power.sum(axis=1) > 0]
+    for mains in MAINS_HZ if len(power) else ():
+        near = np.abs(frequencies - mains) <= MAINS_WIDTH_HZ
+        share = float(np.median(power[:, near].sum(axis=1) / power.sum(axis=1)))
+        if share > 0.5:
+            return (
+                f"{100 * share:.0f} % of the power of the filtered EEG is that of the mains ({mains:g} Hz), "
+                "at the median sensor; take it away by preprocessing.notch_hz and lowpass_hz."
+            )
+    return ""

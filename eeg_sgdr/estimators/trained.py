@@ -23,7 +23,8 @@ from eeg_sgdr.evaluation.predictors import Predictor, members_at
 from eeg_sgdr.networks.build import build_network
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.settings.plan import FitKey, ends_of
-from eeg_sgdr.storage.results import Results, Subject
+from eeg_sgdr.storage.results import Results
+from eeg_sgdr.storage.subject import Subject
 from eeg_sgdr.training.snapshots import Snapshot, averaged
 
 

@@ -11,7 +11,7 @@ from eeg_sgdr.schedules import n_averaged
 from eeg_sgdr.settings import BASELINES, Settings, Side, plan
 from eeg_sgdr.settings.plan import Chosen, FitKey, ends_of
 from eeg_sgdr.settings.types import AnyRate
-from eeg_sgdr.storage.results import CrossValidated, Subject, fit_seconds
+from eeg_sgdr.storage.subject import CrossValidated, Subject, fit_seconds
 
 Value = TypeVar("Value")
 

@@ -23,7 +23,7 @@ from eeg_sgdr.evaluation.units import (
 from eeg_sgdr.settings import Settings, plan
 from eeg_sgdr.settings.plan import Chosen, FitKey
 from eeg_sgdr.storage.columns import RATES
-from eeg_sgdr.storage.results import CrossValidated, Subject
+from eeg_sgdr.storage.subject import CrossValidated, Subject
 
 #: Decimals to which errors averaged over seeds are compared: equal ones may differ in their last bits.
 DECIMALS = 12

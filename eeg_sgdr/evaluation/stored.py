@@ -16,7 +16,7 @@ from eeg_sgdr.evaluation.predictors import Predictor, Stored, predictors, read_s
 from eeg_sgdr.settings import BASELINES, Settings, plan
 from eeg_sgdr.settings.plan import Chosen, FitKey
 from eeg_sgdr.storage import files, integrity, records
-from eeg_sgdr.storage.results import CrossValidated, Subject, chosen_rates
+from eeg_sgdr.storage.subject import CrossValidated, Subject, chosen_rates
 
 #: To be raised by hand when the arithmetic of evaluation.csv, rates.csv or of `Facts` changes.
 VERSION = 3

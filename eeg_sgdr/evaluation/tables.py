@@ -10,7 +10,7 @@ from eeg_sgdr.evaluation.metrics import METRICS, nll
 from eeg_sgdr.evaluation.predictors import Predictor, Stored, classical, is_done, predictors
 from eeg_sgdr.evaluation.temperature import scaled
 from eeg_sgdr.settings import Settings
-from eeg_sgdr.storage.results import Subject
+from eeg_sgdr.storage.subject import Subject
 
 #: Columns of evaluation.csv that identify a predictor.
 IDENTITY = ("schedule", "budget", "epoch", "rates", "seeds", "members")

@@ -11,7 +11,8 @@ from eeg_sgdr.evaluation.predictors import Predictor, TrainingTimes, classical, 
 from eeg_sgdr.evaluation.units import Group, mean_errors, read_subject_errors
 from eeg_sgdr.reports.wording import counted
 from eeg_sgdr.settings import Settings, plan
-from eeg_sgdr.storage.results import Results, Subject
+from eeg_sgdr.storage.results import Results
+from eeg_sgdr.storage.subject import Subject
 
 #: A predictor by group of seeds; a baseline has none.
 Pipeline = Mapping[Group, Predictor]

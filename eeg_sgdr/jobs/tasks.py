@@ -23,7 +23,7 @@ from eeg_sgdr.parallel.progress import tell, tick
 from eeg_sgdr.settings import Settings, plan
 from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.storage import files, folders, integrity, provenance, records
-from eeg_sgdr.storage.results import Subject
+from eeg_sgdr.storage.subject import Subject
 
 if TYPE_CHECKING:
     from eeg_sgdr.training.engines import Data

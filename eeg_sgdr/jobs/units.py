@@ -27,8 +27,8 @@ from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.settings.types import is_number, label_value
 from eeg_sgdr.storage import files, integrity, records
 from eeg_sgdr.storage.folders import FitFolder, Study, SubjectFolder
-from eeg_sgdr.storage.results import Subject, chosen_rates
 from eeg_sgdr.storage.study_plan import StudyPlan, planned
+from eeg_sgdr.storage.subject import Subject, chosen_rates
 
 #: Most subjects that a plan lists.
 MOST_NAMED = 100_000

@@ -22,8 +22,8 @@ NOW, MOST_BYTES = ".now", 120
 #: Seconds between two looks.
 LOOK_S = 0.5
 
-#: Most seconds between two lines while steps are being done.
-LINE_S = 600
+#: Least and most seconds between two lines while steps are being done.
+LEAST_LINE_S, LINE_S = 5, 600
 
 
 def tick(folder: Path, n: int = 1) -> None:
@@ -119,13 +119,14 @@ class Progress:
                 row.close()
 
     def _show_lines(self) -> None:
-        """Print a line at every tenth of the total and every ten minutes, at most two a second."""
+        """Print a line at every tenth of the total and every ten minutes, at most one in five seconds."""
         began = shown_at = time.monotonic()
         shown = 0
         while True:
             stopped = self._stop.wait(LOOK_S)
             done, now = self._done(), time.monotonic()
-            due = done - shown >= self.total / 10 or now - shown_at >= LINE_S
+            since = now - shown_at
+            due = (done - shown >= self.total / 10 and since >= LEAST_LINE_S) or since >= LINE_S
             if done > shown and (due or stopped):
                 passed = tqdm.format_interval(now - began)
                 left = tqdm.format_interval((now - began) / done * max(0, self.total - done))

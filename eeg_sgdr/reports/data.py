@@ -14,7 +14,8 @@ from eeg_sgdr.reports.methods import preprocessing, recording_warnings, referenc
 from eeg_sgdr.reports.wording import counted, enumerated, page_title, tested_subjects
 from eeg_sgdr.settings.types import joined, plain
 from eeg_sgdr.storage import files
-from eeg_sgdr.storage.results import Results, Subject
+from eeg_sgdr.storage.results import Results
+from eeg_sgdr.storage.subject import Subject
 
 #: Most trials that are listed by number; data.json lists them all.
 MOST_NAMED = 20

@@ -20,7 +20,8 @@ from eeg_sgdr.reports.tables import unit_pair
 from eeg_sgdr.reports.wording import page_title, percent, short_name
 from eeg_sgdr.settings import BASELINES, Settings
 from eeg_sgdr.storage import files
-from eeg_sgdr.storage.results import Results, Subject
+from eeg_sgdr.storage.results import Results
+from eeg_sgdr.storage.subject import Subject
 
 
 def fold_report(results: Results, fold: Subject) -> None:

@@ -18,7 +18,7 @@ from eeg_sgdr.evaluation.predictors import (
 from eeg_sgdr.evaluation.statistics import McNemar, binomial_interval, mcnemar
 from eeg_sgdr.settings import BASELINES, Comparison, Settings, Side
 from eeg_sgdr.settings.plan import FitKey
-from eeg_sgdr.storage.results import Subject
+from eeg_sgdr.storage.subject import Subject
 
 
 @dataclass(frozen=True)

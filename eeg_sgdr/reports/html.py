@@ -23,7 +23,8 @@ from eeg_sgdr.reports.methods import bibtex
 from eeg_sgdr.reports.wording import counted, p_value, percent
 from eeg_sgdr.settings.types import joined
 from eeg_sgdr.storage.files import temporary_folder
-from eeg_sgdr.storage.results import Results, fit_seconds
+from eeg_sgdr.storage.results import Results
+from eeg_sgdr.storage.subject import fit_seconds
 
 #: Longest cell, in characters, whose line is not broken.
 LONG = 32

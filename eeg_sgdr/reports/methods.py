@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from eeg_sgdr.data.filters import NOTCH_QUALITY
-from eeg_sgdr.data.quality import lacking_class, rejection_warning
+from eeg_sgdr.data.quality import lacking_class, mains_warning, rejection_warning
 from eeg_sgdr.networks.patterns import READERS
 from eeg_sgdr.reports.wording import counted, enumerated, schedule_name, versions
 from eeg_sgdr.schedules import n_averaged
 from eeg_sgdr.settings import RateChoice, Settings, SGDSettings, Split, SubjectSplit
 from eeg_sgdr.settings.types import joined, plain
-from eeg_sgdr.storage.results import Subject
+from eeg_sgdr.storage.subject import Subject
 
 PAPERS_RECORDINGS = (
     "The paper (section 4.4) trained on the High-Gamma recordings: 14 people, about 1000 trials each of "
@@ -361,14 +361,16 @@ def question(settings: Settings) -> list[str]:
 
 
 def recording_warnings(subject: Subject) -> list[str]:
-    """Warnings about the recordings: few trials, or simulated ones."""
+    """Warnings about the recordings: few trials, mains, or simulated ones."""
     texts = []
     if sentence := lacking_class(subject.trials, subject.data["classes"]):
         texts.append(f"Nothing can be trained: {sentence}")
     if sentence := rejection_warning(subject.trials):
         texts.append(f"Few trials are left: {sentence}")
+    if sentence := mains_warning(subject.summary):
+        texts.append(f"Mains: {sentence}")
     if subject.data["simulated"]:
-        texts.append("Simulated recordings: nothing on this page says anything of people's EEG.")
+        texts.append("Simulated recordings: they say nothing of people's EEG.")
     return texts
 
 

@@ -12,7 +12,7 @@ from eeg_sgdr.reports.html import Html, Row, image, interval, numbered_lines, ph
 from eeg_sgdr.reports.tables import Column, basis_columns, table
 from eeg_sgdr.reports.wording import percent
 from eeg_sgdr.settings import Settings
-from eeg_sgdr.storage.results import Subject
+from eeg_sgdr.storage.subject import Subject
 
 #: Title of the section.
 TITLE = "Rates that were chosen"

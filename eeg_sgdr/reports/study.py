@@ -40,7 +40,8 @@ from eeg_sgdr.reports.wording import versions
 from eeg_sgdr.settings import Settings, Side
 from eeg_sgdr.settings.types import joined, plain
 from eeg_sgdr.storage import files, folders
-from eeg_sgdr.storage.results import Results, Subject, fit_seconds, trial_seconds
+from eeg_sgdr.storage.results import Results
+from eeg_sgdr.storage.subject import Subject, fit_seconds, trial_seconds
 
 
 def publish(results: Results) -> list[Path]:

@@ -32,7 +32,8 @@ from eeg_sgdr.reports.wording import (
 from eeg_sgdr.settings import Settings, plan
 from eeg_sgdr.settings.types import joined
 from eeg_sgdr.storage import files
-from eeg_sgdr.storage.results import Results, Subject
+from eeg_sgdr.storage.results import Results
+from eeg_sgdr.storage.subject import Subject
 
 
 def subject_report(results: Results, subject: Subject) -> None:

@@ -29,7 +29,8 @@ from eeg_sgdr.reports.html import (
 )
 from eeg_sgdr.reports.wording import counted
 from eeg_sgdr.settings import Settings
-from eeg_sgdr.storage.results import Results, Subject
+from eeg_sgdr.storage.results import Results
+from eeg_sgdr.storage.subject import Subject
 
 #: A header, and the function that makes a cell of an item.
 Column = tuple[str, Callable[[Any], str]]

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
+from eeg_sgdr.data.quality import mains_warning
 from eeg_sgdr.evaluation.inference import ALPHA
 from eeg_sgdr.evaluation.rate_choice import fits_asked_for
 from eeg_sgdr.evaluation.statistics import least_p
@@ -30,6 +31,7 @@ def reservations(results: Results, found: Sequence[Answer]) -> list[str]:
     """What makes comparisons say little, though nothing is missing."""
     settings, comparison = results.settings, results.comparison
     return [
+        *_mains(results),
         *_diverged(numbered_lines(comparison, "training")),
         *_not_learned(numbered_lines(comparison, "learned"), settings),
         *_few_units(settings, found),
@@ -63,6 +65,19 @@ def unfinished(results: Results, found: Sequence[Answer]) -> list[str]:
         texts.append(phrase(f"Missing from {names}: {lacking}. It stands on ", *basis(settings, row), "."))
     fits = (part.fits[key] for one in by_label.values() for part in one.parts for key in part.done)
     return [*texts, *mixed_versions(fits)]
+
+
+def _mains(results: Results) -> list[str]:
+    """Units whose filtered EEG is mostly mains."""
+    labels = [subject.label for subject in results.subjects if mains_warning(subject.summary)]
+    if not labels:
+        return []
+    named = enumerated(results.settings.unit, labels)
+    return [
+        f"Most of the power of the filtered EEG is that of the mains in {named}, of "
+        f"{len(results.subjects)}: networks see little else. Take it away by preprocessing.notch_hz and "
+        "lowpass_hz."
+    ]
 
 
 def _diverged(training: Iterable[Row]) -> list[str]:

@@ -6,7 +6,8 @@ from typing import Any
 from eeg_sgdr.evaluation.predictors import Predictor
 from eeg_sgdr.settings import Settings
 from eeg_sgdr.settings.types import joined
-from eeg_sgdr.storage.results import Results, Subject
+from eeg_sgdr.storage.results import Results
+from eeg_sgdr.storage.subject import Subject
 
 #: By how much more than a baseline's error, a fraction, networks err where that is warned of.
 FAR_ABOVE = 0.1

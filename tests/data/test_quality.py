@@ -1,16 +1,18 @@
-"""Rejected trials against MNE's own rejection; noisy and bridged sensors are found, and others are not."""
+"""Rejected trials against MNE's own rejection; noisy and bridged sensors and mains are found, others not."""
 
 import mne
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import make_raw
+from scipy import signal
 
 from eeg_sgdr.data.quality import (
     MAX_TRIALS,
     bridged_sensors,
     evenly_spaced_trials,
     extremes,
+    mains_warning,
     noisy_sensors,
     rejection_reasons,
     rejection_warning,
@@ -54,6 +56,39 @@ def test_sensors_are_compared_as_mne_filters_them(trials, monkeypatch):
     epochs = mne.EpochsArray(1e-6 * trials, mne.create_info(NAMES, SFREQ, "eeg"), verbose="error")
     expected = epochs.filter(0.5, 30, verbose="error").get_data()
     np.testing.assert_allclose(compared, [expected], rtol=0, atol=1e-12 * expected.std())
+
+
+def summary_of(trials):
+    frequencies, power = signal.welch(trials, fs=SFREQ, nperseg=round(SFREQ))
+    return {
+        "frequencies": frequencies,
+        "spectra": np.stack([power.mean(axis=0), np.full(power.shape[1:], np.nan)]),
+    }
+
+
+@pytest.mark.parametrize("mains", [50, 60])
+@pytest.mark.parametrize(("times", "is_named"), [(0.9, False), (1.1, True)])
+def test_mains_are_named_where_they_have_more_power_than_all_else(trials, mains, times, is_named):
+    amplitude = times * np.sqrt(2 * trials.var(axis=(0, 2), keepdims=True))
+    wave = amplitude * np.sin(2 * np.pi * mains * np.arange(trials.shape[2]) / SFREQ)
+    share = times**2 / (1 + times**2)
+    found = mains_warning(summary_of(trials + wave))
+    assert bool(found) == is_named
+    if is_named:
+        percent = float(found.partition(" %")[0])
+        # The EEG's own power near the mains counts as theirs.
+        assert 100 * share <= percent <= 100 * (share + (1 - share) * 5 / 62.5) + 1
+        assert f"the mains ({mains} Hz)" in found
+
+
+def test_what_has_no_power_is_not_said_to_be_mains(trials):
+    assert mains_warning(summary_of(0 * trials)) == ""
+    wave = 40 * np.sin(2 * np.pi * 50 * np.arange(500) / SFREQ)
+    trials[:, 9:] += wave
+    assert mains_warning(summary_of(trials)) == "", "in 7 of 16 sensors"
+    trials[:, 7:9] += wave
+    trials[:, 0] = 0
+    assert mains_warning(summary_of(trials))
 
 
 @pytest.mark.parametrize("n", [0, 1, MAX_TRIALS, 10 * MAX_TRIALS])

@@ -21,7 +21,7 @@ from eeg_sgdr.jobs import tasks
 from eeg_sgdr.parallel import workers
 from eeg_sgdr.settings import plan
 from eeg_sgdr.storage import files, folders
-from eeg_sgdr.storage.results import Subject
+from eeg_sgdr.storage.subject import Subject
 
 
 @pytest.fixture(scope="module")

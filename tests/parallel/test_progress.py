@@ -1,6 +1,8 @@
 """Steps are counted by any process, and read well on a terminal and in a file."""
 
+import io
 import re
+import time
 from concurrent.futures import ProcessPoolExecutor
 
 import pytest
@@ -17,6 +19,21 @@ def test_lines_where_there_is_no_terminal(capfd):
     assert "subject 1: 20 of 20 epochs, 00:0" in shown
     assert "\r" not in shown
     assert "restarts" not in shown
+
+
+@pytest.mark.parametrize(("least", "n_lines"), [(0, 4), (60, 1)])
+def test_what_is_done_soon_takes_one_line(monkeypatch, least, n_lines):
+    shown = io.StringIO()
+    monkeypatch.setattr("sys.stderr", shown)
+    monkeypatch.setattr("eeg_sgdr.parallel.progress.LOOK_S", 0.02)
+    monkeypatch.setattr("eeg_sgdr.parallel.progress.LEAST_LINE_S", least)
+    with Progress(4, "subject 1, preparing recordings", unit="step") as steps:
+        for done in range(1, 5):
+            tick(steps)
+            while not least and f"{done} of 4" not in shown.getvalue():
+                time.sleep(0.01)
+    assert len(shown.getvalue().splitlines()) == n_lines
+    assert "subject 1, preparing recordings: 4 of 4 steps" in shown.getvalue()
 
 
 def test_a_bar_on_a_terminal_moves_and_says_what_workers_do(monkeypatch, capfd):

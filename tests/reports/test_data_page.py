@@ -16,7 +16,8 @@ from eeg_sgdr import report
 from eeg_sgdr.reports.data import page, recordings, rejections
 from eeg_sgdr.reports.methods import preprocessing
 from eeg_sgdr.run import main
-from eeg_sgdr.storage.results import Subject, load_results
+from eeg_sgdr.storage.results import load_results
+from eeg_sgdr.storage.subject import Subject
 
 NAMES = (*SENSORS, "F3", "F4")
 
@@ -171,7 +172,7 @@ def test_the_report_command_makes_it_again(tmp_path, capsys):
 
 def test_simulated_recordings_are_called_so(tmp_path):
     text = visible(page(*untrained(tmp_path, simulated=True)))
-    assert "Simulated recordings: nothing on this page says anything of people's EEG." in text
+    assert "Simulated recordings: they say nothing of people's EEG." in text
     assert "simulated trials of subject 1" in text
 
 

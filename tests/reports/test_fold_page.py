@@ -17,7 +17,7 @@ from eeg_sgdr.reports.study import page as study_page
 from eeg_sgdr.reports.study import publish
 from eeg_sgdr.reports.subject import result
 from eeg_sgdr.storage import files, folders
-from eeg_sgdr.storage.results import Subject
+from eeg_sgdr.storage.subject import Subject
 
 PEOPLE = ("1", "2", "3", "10")
 SETTINGS = across(study_settings(PEOPLE, baseline=None), folds=[["1", "2"], ["3", "10"]])

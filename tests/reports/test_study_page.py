@@ -3,6 +3,7 @@
 import codecs
 import re
 
+import numpy as np
 import pandas as pd
 import pytest
 from markupsafe import Markup as Html
@@ -24,6 +25,7 @@ from eeg_sgdr.report import main
 from eeg_sgdr.reports.figures.canvas import encode
 from eeg_sgdr.reports.figures.figure4 import MOST_ARMS, curve_points, figure4, reference_row
 from eeg_sgdr.reports.figures.surface import surface
+from eeg_sgdr.reports.methods import recording_warnings
 from eeg_sgdr.reports.study import page, publish
 from eeg_sgdr.reports.warnings import study_warnings
 from eeg_sgdr.storage import columns, folders
@@ -310,3 +312,18 @@ def test_across_subjects_folds_are_counted(tmp_path):
     assert "Training sets of folds overlap" in text
     assert "error of each fold" in text
     assert "subjects/" not in html
+
+
+def test_mains_in_a_person_s_eeg_come_before_what_networks_made_of_it(tmp_path):
+    results = write_study(tmp_path, study_settings(SUBJECTS), lambda *_: range(5))
+    path = results.subject(SUBJECTS[1]).folder.summary
+    summary = dict(np.load(path))
+    summary["spectra"][..., summary["frequencies"] == 50] = 1e3
+    np.savez(path, **summary)
+    results = compare(Results(tmp_path))
+    told = f"Most of the power of the filtered EEG is that of the mains in subject {SUBJECTS[1]}, of 3: "
+    assert any(one.startswith(told) for one in study_warnings(results))
+    assert told.strip() in visible(page(results))
+    named, none = (recording_warnings(results.subject(label)) for label in SUBJECTS[1::-1])
+    assert "is that of the mains (50 Hz)" in named[0]
+    assert not none

@@ -35,7 +35,8 @@ from eeg_sgdr.settings import (
     TrapezoidArm,
     WarmRestartsArm,
 )
-from eeg_sgdr.storage.results import Results, Subject
+from eeg_sgdr.storage.results import Results
+from eeg_sgdr.storage.subject import Subject
 
 NAME = "study"  # a folder's name stands in its report
 HOSTILE = "<script>alert('x')</script>"
@@ -136,7 +137,7 @@ def test_simulated_recordings_are_called_so_everywhere(tmp_path, html):
     simulated = page(*write_folder(tmp_path, MadeUp(simulated=True)))
     text = visible(simulated)
     assert "simulated recordings, subject 1" in re.search("<title>(.*?)</title>", simulated).group(1)
-    warning = text.index("Simulated recordings: nothing on this page")
+    warning = text.index("Simulated recordings: they say nothing")
     assert warning < text.index("Of 20 simulated test trials")
     pictures = re.findall(r"<svg.*?</svg>", simulated, re.DOTALL)
     assert len(pictures) >= 5

@@ -14,7 +14,8 @@ from results_folder import BASELINE, MadeUp, write_folder
 from eeg_sgdr.errors import UserError
 from eeg_sgdr.settings.plan import FitKey
 from eeg_sgdr.storage import columns, files, folders, integrity, provenance
-from eeg_sgdr.storage.results import Results, fit_seconds, trial_seconds
+from eeg_sgdr.storage.results import Results
+from eeg_sgdr.storage.subject import fit_seconds, trial_seconds
 from eeg_sgdr.training.checkpoints import CheckpointFile
 
 KEY = FitKey("restarts", 7, 0.05, 0)
