@@ -2,9 +2,9 @@
 
 import ctypes
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -14,9 +14,11 @@ from torch.autograd.function import once_differentiable
 from eeg_sgdr.networks.build import Network
 from eeg_sgdr.networks.dropout import kept_bits
 from eeg_sgdr.networks.fast.eegnet import EEGNetForward, LaggedWindows
+from eeg_sgdr.networks.fast.first import FirstConvolution
 from eeg_sgdr.networks.fast.norm import update_running_statistics
 from eeg_sgdr.networks.fast.shallow import ShallowForward
-from eeg_sgdr.networks.kernels import Kernel, find
+from eeg_sgdr.networks.forward import CHUNK
+from eeg_sgdr.networks.kernels import BFLOAT16, Kernel, find, find_bfloat16
 
 #: Time of a value and level of the fast transforms, in operations of matrix products.
 TRANSFORM = 9
@@ -206,6 +208,62 @@ class CompiledShallowForward(ShallowForward):
         return loss, [
             d_weight, torch.zeros_like(bias), d_norm_weight, d_norm_bias, d_classifier, d_classifier_bias
         ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RoundedSpectra:
+    """Windows, and the spectra of their crops in bfloat16, made when first asked for."""
+
+    windows: Tensor
+    analyse: Callable[[Tensor, torch.dtype], Tensor]
+
+    @cached_property
+    def spectra(self) -> Tensor:
+        """Shape (n_frequencies, n_crops, n_tiles, 2 * n_channels)."""
+        return self.analyse(self.windows, torch.bfloat16)
+
+
+class RoundedFirstConvolution(FirstConvolution):
+    """First convolution whose updates read spectra in bfloat16; what is scored is not rounded."""
+
+    def prepare(self, windows: Tensor) -> RoundedSpectra:  # type: ignore[override]
+        """Windows, and their spectra to come: of test trials none are needed."""
+        return RoundedSpectra(windows, self.analyse)
+
+    def spectra(self, prepared: RoundedSpectra, crops: Tensor) -> Tensor:  # type: ignore[override]
+        """See `FirstConvolution.spectra`."""
+        return super().spectra(prepared.spectra, crops).to(prepared.windows.dtype)
+
+    def trial_outputs(self, prepared: RoundedSpectra) -> Iterator[Tensor]:  # type: ignore[override]
+        """See `FirstConvolution.trial_outputs`."""
+        for chunk in prepared.windows.split(CHUNK):
+            yield from super().trial_outputs(self.analyse(chunk, chunk.dtype))
+
+
+class BFloat16ShallowForward(CompiledShallowForward):
+    """`CompiledShallowForward` with products of spectra and filters, and their adjoints, in bfloat16.
+
+    Their factors are rounded to bfloat16, their sums are float32, as all else is. Scores are those of
+    `ShallowForward`, so snapshots predict anywhere what they predicted here.
+    """
+
+    def __init__(self, network: Network) -> None:
+        super().__init__(network, BFLOAT16)
+        self.first = RoundedFirstConvolution(network, self.tiles.length)
+
+    @staticmethod
+    def supports(network: Network) -> bool:
+        """Whether there is a kernel for the network, and a processor for the kernel."""
+        dtype = next(network.module.parameters()).dtype
+        return ShallowForward.supports(network) and find_bfloat16("shallow", dtype) is not None
+
+    def loss(self, prepared: Any, crops: Tensor, labels: Tensor, dropout_seed: int) -> Tensor:
+        """See `Forward.loss`; outside its products autocast would round, too."""
+        with torch.autocast("cpu", enabled=False):
+            return super().loss(prepared, crops, labels, dropout_seed)
+
+    def _gradients(self, prepared: Any, *arguments: Any) -> tuple[Tensor, list[Tensor]]:
+        return super()._gradients(prepared.spectra, *arguments)
 
 
 class _ShallowShape(ctypes.Structure):

@@ -4,11 +4,33 @@
  * matrix products and the logits the numbers of a vector are filters of one crop, or of a few crops of a unit (lane
  * i = crop * n_filters + filter), so that all steps are the same for all numbers of a vector, and any number of
  * filters fills whole vectors as well as it can.
+ *
+ * Where the compiler may use them, the products of spectra and filters, and their adjoints, are of bfloat16 numbers
+ * with float32 sums (numerics.precision: mixed): prepared spectra are bfloat16, filters and gradients are rounded here.
  */
 #include "vectors.h"
 
 /* Columns of a block of products that fit into the registers, in vectors, and rows. */
 enum { COLUMNS = LANES == 16 ? 5 : 2, ROWS = 5, INPUTS = 4, CACHE = 2 << 20 };
+
+/* What products multiply: numbers, or pairs of bfloat16 numbers, the first in the lower half. */
+#ifdef __AVX512BF16__
+#include <immintrin.h>
+enum { PER_FACTOR = 2 };
+typedef uint16_t prepared_number;
+typedef uint32_t factor __attribute__((aligned(2), may_alias));
+typedef uint32_t Factors __attribute__((vector_size(LANES * sizeof(uint32_t)), may_alias));
+INLINE V multiply_add(V sum, Factors x, Factors w) {
+    return (V)_mm512_dpbf16_ps((__m512)sum, (__m512bh)x, (__m512bh)w);
+}
+#else
+enum { PER_FACTOR = 1 };
+typedef real prepared_number, factor;
+typedef V Factors;
+INLINE V multiply_add(V sum, Factors x, Factors w) { return sum + x * w; }
+#endif
+INLINE Factors all_factors(factor x) { return x - (Factors){0}; }
+INLINE Factors load_factors(const factor *p) { return (Factors)load((const real *)p); }
 
 typedef struct {
     int64_t n_crops, n_prepared, n_channels, n_filters, n_classes, n_tiles, length, size, n_outputs;
@@ -95,17 +117,17 @@ INLINE void copy(real *to, const real *from, int64_t n) {
 }
 
 /* out[j][:] = sum over i of x[j][i] w[i][:] for rows j, of some columns. */
-INLINE void rows_times(int rows, int columns, const real *const *x, int64_t n, const real *w, int64_t n_columns,
+INLINE void rows_times(int rows, int columns, const factor *const *x, int64_t n, const factor *w, int64_t n_columns,
                        real *out) {
     V sum[ROWS][COLUMNS];
     for (int j = 0; j < rows; j++)
         for (int v = 0; v < columns; v++) sum[j][v] = (V){0};
     for (int64_t i = 0; i < n; i++, w += n_columns) {
-        V weight[COLUMNS];
-        for (int v = 0; v < columns; v++) weight[v] = load(w + v * LANES);
+        Factors weight[COLUMNS];
+        for (int v = 0; v < columns; v++) weight[v] = load_factors(w + v * LANES);
         for (int j = 0; j < rows; j++) {
-            V value = all(x[j][i]);
-            for (int v = 0; v < columns; v++) sum[j][v] += value * weight[v];
+            Factors value = all_factors(x[j][i]);
+            for (int v = 0; v < columns; v++) sum[j][v] = multiply_add(sum[j][v], value, weight[v]);
         }
     }
     for (int j = 0; j < rows; j++)
@@ -113,17 +135,17 @@ INLINE void rows_times(int rows, int columns, const real *const *x, int64_t n, c
 }
 
 /* out[j][:] += sum over rows of x[row][j] w[row][:] for some inputs j, of some columns. */
-INLINE void inputs_times(int inputs, int columns, const real *const *x, int64_t first, int64_t n, const real *w,
+INLINE void inputs_times(int inputs, int columns, const factor *const *x, int64_t first, int64_t n, const factor *w,
                          int64_t n_columns, real *out) {
     V sum[INPUTS][COLUMNS];
     for (int j = 0; j < inputs; j++)
         for (int v = 0; v < columns; v++) sum[j][v] = load(out + j * n_columns + v * LANES);
     for (int64_t row = 0; row < n; row++, w += n_columns) {
-        V weight[COLUMNS];
-        for (int v = 0; v < columns; v++) weight[v] = load(w + v * LANES);
+        Factors weight[COLUMNS];
+        for (int v = 0; v < columns; v++) weight[v] = load_factors(w + v * LANES);
         for (int j = 0; j < inputs; j++) {
-            V value = all(x[row][first + j]);
-            for (int v = 0; v < columns; v++) sum[j][v] += value * weight[v];
+            Factors value = all_factors(x[row][first + j]);
+            for (int v = 0; v < columns; v++) sum[j][v] = multiply_add(sum[j][v], value, weight[v]);
         }
     }
     for (int j = 0; j < inputs; j++)
@@ -140,11 +162,12 @@ INLINE void inputs_times(int inputs, int columns, const real *const *x, int64_t 
     default: function(rows, COLUMNS, __VA_ARGS__);                                                                 \
     }
 
-static void multiply_rows(int64_t rows, const real *const *x, int64_t n, const real *w, int64_t n_columns, real *out) {
+static void multiply_rows(int64_t rows, const factor *const *x, int64_t n, const factor *w, int64_t n_columns,
+                          real *out) {
     int64_t n_vectors = n_columns / LANES;
     for (int64_t v = 0; v < n_vectors; v += COLUMNS) {
         int64_t columns = MIN(COLUMNS, n_vectors - v);
-        const real *from = w + v * LANES;
+        const factor *from = w + v * LANES;
         real *to = out + v * LANES;
         if (rows == ROWS) {
             BY_COLUMNS(rows_times, ROWS, columns, x, n, from, n_columns, to)
@@ -155,12 +178,12 @@ static void multiply_rows(int64_t rows, const real *const *x, int64_t n, const r
     }
 }
 
-static void multiply_inputs(int64_t inputs, const real *const *x, int64_t first, int64_t n, const real *w,
+static void multiply_inputs(int64_t inputs, const factor *const *x, int64_t first, int64_t n, const factor *w,
                             int64_t n_columns, real *out) {
     int64_t n_vectors = n_columns / LANES;
     for (int64_t v = 0; v < n_vectors; v += COLUMNS) {
         int64_t columns = MIN(COLUMNS, n_vectors - v);
-        const real *from = w + v * LANES;
+        const factor *from = w + v * LANES;
         real *to = out + v * LANES;
         if (inputs == INPUTS) {
             BY_COLUMNS(inputs_times, INPUTS, columns, x, first, n, from, n_columns, to)
@@ -178,7 +201,8 @@ typedef struct {
     V *points[2], *squares, *suffix, *slopes, *segments, *sums, *gradients;
     real *rows, *readout, *d_readout, *lanes, *logits, *d_logits;
     double *total, *moment;
-    const real **from;
+    const factor **from, **paired;
+    factor *weight, *paired_rows, *paired_inputs; /* of bfloat16 products */
     int64_t *to, *bounds, *first, *last, *chosen;
     int64_t n_units, group, n_frequencies, unit_size, spectra_size, n_vectors;
 } Arrays;
@@ -215,7 +239,12 @@ static Arrays arrays(const Shape *s, Space *space) {
     a.d_logits = take(space, s->n_classes, sizeof(real));
     a.total = take(space, s->n_lanes, sizeof(double));
     a.moment = take(space, s->n_lanes, sizeof(double));
-    a.from = take(space, n_rows, sizeof(real *));
+    a.from = take(space, n_rows, sizeof(factor *));
+    int64_t n_pairs = PER_FACTOR == 2 ? (n_rows + 1) / 2 : 0;
+    a.paired = take(space, n_pairs, sizeof(factor *));
+    a.paired_rows = take(space, n_pairs * s->n_columns, sizeof(factor));
+    a.paired_inputs = take(space, n_pairs * 2 * s->n_channels, sizeof(factor));
+    a.weight = take(space, PER_FACTOR == 2 ? a.n_frequencies * s->n_channels * s->n_columns : 0, sizeof(factor));
     a.to = take(space, n_rows, sizeof(int64_t));
     a.bounds = take(space, 2 * s->n_taps + 1, sizeof(int64_t));
     a.first = take(space, s->n_taps, sizeof(int64_t));
@@ -248,37 +277,91 @@ static int64_t cut(const Shape *s, Arrays *a) {
 }
 
 /* Spectra of crops at frequency k into the cache; half a row a line, as it is laid out. */
-static void fetch(const Shape *s, const real *prepared, int64_t k, int64_t crop) {
-    int64_t size = s->n_tiles * 2 * s->n_channels * (int64_t)sizeof(real);
+static void fetch(const Shape *s, const prepared_number *prepared, int64_t k, int64_t crop) {
+    int64_t size = s->n_tiles * 2 * s->n_channels * (int64_t)sizeof(prepared_number);
     const char *p = (const char *)prepared + (k * s->n_prepared + crop) * size;
     for (int64_t i = 0; i < size; i += 64) __builtin_prefetch(p + i, 0, 2);
 }
 
 /* Where the rows of a group's units are read, and where their products are kept (at frequency 0). */
-static int64_t list_rows(const Shape *s, Arrays *a, const real *prepared, int64_t first, int64_t n_units) {
+static int64_t list_rows(const Shape *s, Arrays *a, const prepared_number *prepared, int64_t first, int64_t n_units) {
     int64_t n = 0;
     for (int64_t unit = 0; unit < n_units; unit++)
         for (int64_t i = 0; i < s->crops_per_unit; i++)
             for (int64_t tile = 0; tile < s->n_tiles; tile++, n++) {
                 int64_t crop = a->chosen[(first + unit) * s->crops_per_unit + i];
-                a->from[n] = prepared + (crop * s->n_tiles + tile) * 2 * s->n_channels;
+                a->from[n] = (const factor *)(prepared + (crop * s->n_tiles + tile) * 2 * s->n_channels);
                 a->to[n] = unit * a->spectra_size + tile * s->n_lanes + i * s->n_filters;
             }
     return n;
 }
 
+/* What is multiplied and summed over rows: inputs of each row, or pair of rows, and numbers of its columns. */
+typedef struct {
+    const factor *const *inputs, *columns;
+    int64_t n;
+} Rows;
+
+#ifdef __AVX512BF16__
+/* Bits of bfloat16 numbers, rounded to the nearest even, in the upper halves; infinity and NaN stay what they are. */
+INLINE Factors rounded(V x) {
+    Factors bits = (Factors)x, up = bits + 0x7fff + ((bits >> 16) & 1), known = (Factors)(x == x);
+    return (known & up) | (~known & (bits | 1 << 22));
+}
+
+/* Rows 0 and 1, 2 and 3 ... as pairs; a last row without another is paired with zeros. */
+static void pair_rows(int64_t n_rows, int64_t n_columns, const real *rows, factor *out) {
+    for (int64_t row = 0; row < n_rows; row += 2, rows += 2 * n_columns, out += n_columns)
+        for (int64_t i = 0; i < n_columns; i += LANES) {
+            V second = row + 1 < n_rows ? load(rows + n_columns + i) : (V){0};
+            Factors pairs = (rounded(load(rows + i)) >> 16) | (rounded(second) & 0xffff0000);
+            store((real *)(out + i), (V)pairs);
+        }
+}
+
+static const factor *weight_factors(const Shape *s, const Arrays *a, const real *weight) {
+    pair_rows(a->n_frequencies * 2 * s->n_channels, s->n_columns, weight, a->weight);
+    return a->weight;
+}
+
+static Rows row_factors(const Shape *s, const Arrays *a, int64_t n_rows) {
+    int64_t n_inputs = 2 * s->n_channels, n = 0;
+    pair_rows(n_rows, s->n_columns, a->rows, a->paired_rows);
+    for (int64_t row = 0; row < n_rows; row += 2, n++) {
+        const prepared_number *x = (const prepared_number *)a->from[row];
+        factor *pairs = a->paired_inputs + n * n_inputs;
+        a->paired[n] = pairs;
+        for (int64_t i = 0; i < n_inputs; i++) pairs[i] = x[i];
+        if (row + 1 == n_rows) break;
+        x = (const prepared_number *)a->from[row + 1];
+        for (int64_t i = 0; i < n_inputs; i++) pairs[i] |= (factor)x[i] << 16;
+    }
+    return (Rows){a->paired, a->paired_rows, (n_rows + 1) / 2};
+}
+#else
+static const factor *weight_factors(const Shape *s, const Arrays *a, const real *weight) {
+    (void)s, (void)a;
+    return weight;
+}
+
+static Rows row_factors(const Shape *s, const Arrays *a, int64_t n_rows) {
+    (void)s;
+    return (Rows){a->from, a->rows, n_rows};
+}
+#endif
+
 /* Products of spectra and filters of a group of units. */
-static void multiply(const Shape *s, Arrays *a, const real *prepared, const real *weight, int64_t n_rows,
+static void multiply(const Shape *s, Arrays *a, const prepared_number *prepared, const factor *weight, int64_t n_rows,
                      const int64_t *chosen, int64_t n_crops) {
-    int64_t n_inputs = 2 * s->n_channels, next = s->n_prepared * s->n_tiles * n_inputs;
-    for (int64_t k = 0; k < a->n_frequencies; k++, weight += n_inputs * s->n_columns) {
+    int64_t n_factors = 2 * s->n_channels / PER_FACTOR, next = s->n_prepared * s->n_tiles * n_factors;
+    for (int64_t k = 0; k < a->n_frequencies; k++, weight += n_factors * s->n_columns) {
         int64_t fetched = 0;
         for (int64_t row = 0; row < n_rows; row += ROWS) {
             int64_t rows = MIN(ROWS, n_rows - row);
             if (k + 1 < a->n_frequencies)
                 for (; fetched < n_crops && fetched * n_rows <= row * n_crops; fetched++)
                     fetch(s, prepared, k + 1, chosen[fetched]);
-            multiply_rows(rows, a->from + row, n_inputs, weight, s->n_columns, a->rows);
+            multiply_rows(rows, a->from + row, n_factors, weight, s->n_columns, a->rows);
             for (int64_t j = 0; j < rows; j++) {
                 real *re = a->spectra + k * 2 * s->n_tiles * s->n_lanes + a->to[row + j];
                 copy(re, a->rows + j * s->n_columns, s->n_filters);
@@ -290,21 +373,22 @@ static void multiply(const Shape *s, Arrays *a, const real *prepared, const real
 }
 
 /* Adjoint of `multiply` to the filters; spectra are gradients. */
-static void multiply_adjoint(const Shape *s, Arrays *a, const real *prepared, real *d_weight, int64_t n_rows,
-                             const int64_t *chosen, int64_t n_crops) {
-    int64_t n_inputs = 2 * s->n_channels, next = s->n_prepared * s->n_tiles * n_inputs;
+static void multiply_adjoint(const Shape *s, Arrays *a, const prepared_number *prepared, real *d_weight,
+                             int64_t n_rows, const int64_t *chosen, int64_t n_crops) {
+    int64_t n_inputs = 2 * s->n_channels, next = s->n_prepared * s->n_tiles * n_inputs / PER_FACTOR;
     for (int64_t k = 0; k < a->n_frequencies; k++, d_weight += n_inputs * s->n_columns) {
         for (int64_t row = 0; row < n_rows; row++) {
             const real *re = a->spectra + k * 2 * s->n_tiles * s->n_lanes + a->to[row];
             copy(a->rows + row * s->n_columns, re, s->n_filters);
             copy(a->rows + row * s->n_columns + s->n_filters, re + s->n_tiles * s->n_lanes, s->n_filters);
         }
+        Rows rows = row_factors(s, a, n_rows);
         int64_t fetched = 0;
         for (int64_t i = 0; i < n_inputs; i += INPUTS) {
             if (k + 1 < a->n_frequencies)
                 for (; fetched < n_crops && fetched * n_inputs <= i * n_crops; fetched++)
                     fetch(s, prepared, k + 1, chosen[fetched]);
-            multiply_inputs(MIN(INPUTS, n_inputs - i), a->from, i, n_rows, a->rows, s->n_columns,
+            multiply_inputs(MIN(INPUTS, n_inputs - i), rows.inputs, i, rows.n, rows.columns, s->n_columns,
                             d_weight + i * s->n_columns);
         }
         for (int64_t row = 0; row < n_rows; row++) a->from[row] += next;
@@ -465,9 +549,9 @@ int64_t shallow_workspace(const Shape *shape) {
  * features that are not dropped. d_weight is of the convolution's outputs divided by 2 * scale, as it is returned.
  * Returns 0, or 1 where a crop or a label does not exist.
  */
-int shallow_loss(const Shape *s, void *workspace, const real *prepared, const real *weight, const int64_t *crops,
-                 const int64_t *labels, const real *norm_weight, const real *norm_bias, const real *readout,
-                 const real *bias, const uint8_t *bits, real *d_weight, real *d_norm_weight,
+int shallow_loss(const Shape *s, void *workspace, const prepared_number *prepared, const real *weight,
+                 const int64_t *crops, const int64_t *labels, const real *norm_weight, const real *norm_bias,
+                 const real *readout, const real *bias, const uint8_t *bits, real *d_weight, real *d_norm_weight,
                  real *d_norm_bias, real *d_readout, real *d_bias, real *mean, real *variance, real *twice_scale,
                  real *logits, double *loss) {
     int64_t n_filters = s->n_filters, n_lanes = s->n_lanes, n_classes = s->n_classes, n_taps = s->n_taps;
@@ -488,6 +572,7 @@ int shallow_loss(const Shape *s, void *workspace, const real *prepared, const re
     memset(a.lanes, 0, (n_classes + 6) * n_lanes * sizeof(real));
 
     /* Convolutions, their means and variances. */
+    const factor *filters = weight_factors(s, &a, weight);
     real *lane_mean = a.lanes + n_classes * n_lanes, *scale = lane_mean + n_lanes, *shift = scale + n_lanes;
     real *alpha = shift + n_lanes, *beta = alpha + n_lanes, *lane_squares = beta + n_lanes;
     double *centre = a.total, *squares = a.moment, n = (double)s->n_crops * s->n_outputs;
@@ -495,7 +580,7 @@ int shallow_loss(const Shape *s, void *workspace, const real *prepared, const re
     for (int64_t first = 0; first < a.n_units; first += a.group) {
         int64_t n_units = MIN(a.group, a.n_units - first);
         int64_t n_rows = list_rows(s, &a, prepared, first, n_units);
-        multiply(s, &a, prepared, weight, n_rows, a.chosen + first * per_unit, n_units * per_unit);
+        multiply(s, &a, prepared, filters, n_rows, a.chosen + first * per_unit, n_units * per_unit);
         for (int64_t unit = 0; unit < n_units; unit++) {
             convolve(s, &a, (V *)(a.spectra + unit * a.spectra_size), (V *)(a.y + (first + unit) * a.unit_size),
                      (V *)lane_mean, (V *)lane_squares);
