@@ -196,7 +196,9 @@ static void multiply_inputs(int64_t inputs, const factor *const *x, int64_t firs
 
 typedef struct {
     real *cosine, *sine, *half_cosine, *half_sine; /* of length / 2 points, and of length */
-    real *y, *e;                                   /* (n_units, n_tiles * size, n_lanes) */
+    V *y;                                          /* (n_units, n_vectors, n_tiles * size) */
+    V *means, *squares_about;                      /* of parts: (n_units, n_vectors, n_parts) */
+    V *d_squares;                                  /* (n_units, n_vectors, values, or parts) */
     real *spectra;                                 /* (units of a group, n_frequencies, re or im, n_tiles, n_lanes) */
     V *points[2], *squares, *suffix, *slopes, *segments, *sums, *gradients;
     real *rows, *readout, *d_readout, *lanes, *logits, *d_logits;
@@ -204,8 +206,30 @@ typedef struct {
     const factor **from, **paired;
     factor *weight, *paired_rows, *paired_inputs; /* of bfloat16 products */
     int64_t *to, *bounds, *first, *last, *chosen;
-    int64_t n_units, group, n_frequencies, unit_size, spectra_size, n_vectors;
+    int64_t *starts; /* of parts, and the end */
+    int64_t n_units, group, n_frequencies, n_times, spectra_size, n_vectors;
+    int64_t n_parts, n_pooled, per_window, step, n_gradients;
 } Arrays;
+
+/* Parts of the outputs, for their means and variances: stretches that lie in the same windows, and a rest that lies in
+ * none. A window is per_window of them, the next begins a step further. If windows begin at every value, these
+ * are as short as that, and parts are tiles. */
+static void count_parts(const Shape *s, Arrays *a) {
+    int64_t whole = s->window / s->stride, more = s->window % s->stride > 0;
+    int64_t n_covered = (s->n_windows - 1) * s->stride + s->window;
+    a->step = 1 + more;
+    a->per_window = a->step * whole + more;
+    a->n_pooled = (s->n_windows - 1) * a->step + a->per_window;
+    a->n_parts = s->stride == 1 ? s->n_tiles : a->n_pooled + (n_covered < s->n_outputs);
+    a->n_gradients = s->stride == 1 ? s->n_outputs : a->n_parts;
+}
+
+static void start_parts(const Shape *s, const Arrays *a) {
+    int64_t length = s->stride == 1 ? s->size : s->stride;
+    for (int64_t i = 0; i < a->n_parts; i++)
+        a->starts[i] = i / a->step * length + (i % a->step) * (s->window % s->stride);
+    a->starts[a->n_parts] = s->n_outputs;
+}
 
 static Arrays arrays(const Shape *s, Space *space) {
     Arrays a;
@@ -213,12 +237,17 @@ static Arrays arrays(const Shape *s, Space *space) {
     a.n_frequencies = n / 2 + 1;
     a.n_vectors = s->n_lanes / LANES;
     a.n_units = (s->n_crops + s->crops_per_unit - 1) / s->crops_per_unit;
-    a.unit_size = s->n_tiles * s->size * s->n_lanes;
+    a.n_times = s->n_tiles * s->size;
     a.spectra_size = a.n_frequencies * 2 * s->n_tiles * s->n_lanes;
     a.group = MIN(a.n_units, MAX(1, CACHE / (a.spectra_size * (int64_t)sizeof(real))));
     int64_t n_rows = a.group * s->crops_per_unit * s->n_tiles;
-    a.y = take(space, a.n_units * a.unit_size, sizeof(real));
-    a.e = take(space, a.n_units * a.unit_size, sizeof(real));
+    int64_t n_of_vectors = a.n_units * a.n_vectors;
+    count_parts(s, &a);
+    a.y = take(space, n_of_vectors * a.n_times, vector);
+    a.means = take(space, n_of_vectors * a.n_parts, vector);
+    a.squares_about = take(space, n_of_vectors * a.n_parts, vector);
+    a.d_squares = take(space, n_of_vectors * a.n_gradients, vector);
+    a.starts = take(space, a.n_parts + 1, sizeof(int64_t));
     a.spectra = take(space, a.group * a.spectra_size, sizeof(real));
     a.cosine = take(space, n, sizeof(real));
     a.sine = take(space, n, sizeof(real));
@@ -433,41 +462,71 @@ static void to_spectra(const Shape *s, const Arrays *a, V *spectra) {
     }
 }
 
+/* A vector of a unit: its outputs, what is known of its parts, and u = (y - mean) * scale + shift. */
+typedef struct {
+    V *y, *means, *squares_about, *d_squares, mean, scale, shift;
+} Vector;
+
+static Vector vector(const Arrays *a, int64_t unit, int64_t v, V mean, V scale, V shift) {
+    int64_t i = unit * a->n_vectors + v;
+    return (Vector){a->y + i * a->n_times, a->means + i * a->n_parts, a->squares_about + i * a->n_parts,
+                    a->d_squares + i * a->n_gradients, mean, scale, shift};
+}
+
+/* Means of parts and sums of squares about them, and those of all values so far. */
+static void summarise(const int64_t *starts, int64_t first, int64_t last, const Vector *x, V *mean, V *squares) {
+    for (int64_t part = first; part < last; part++) {
+        int64_t start = starts[part], n = starts[part + 1] - start;
+        const V *y = x->y + start;
+        V sum = {0}, about = {0};
+        for (int64_t i = 0; i < n; i++) sum += y[i];
+        V of_part = sum * ((real)1 / n), delta = of_part - *mean;
+        for (int64_t i = 0; i < n; i++) {
+            V rest = y[i] - of_part;
+            about += rest * rest;
+        }
+        x->means[part] = of_part, x->squares_about[part] = about;
+        *mean += delta * ((real)n / (start + n));
+        *squares += about + delta * delta * ((real)n * start / (start + n));
+    }
+}
+
 /* Outputs of a unit from the spectra of its tiles, and the lanes' means and sums of squares about them. */
-static void convolve(const Shape *s, const Arrays *a, const V *spectra, V *y, V *means, V *squares) {
-    int64_t n_vectors = a->n_vectors;
+static void convolve(const Shape *s, const Arrays *a, const V *spectra, int64_t unit, V *means, V *squares) {
     real scale = (real)1 / s->length;
-    for (int64_t v = 0; v < n_vectors; v++) means[v] = squares[v] = (V){0};
-    for (int64_t tile = 0; tile < s->n_tiles; tile++) {
+    for (int64_t v = 0; v < a->n_vectors; v++) means[v] = squares[v] = (V){0};
+    for (int64_t tile = 0, part = 0, done = 0; tile < s->n_tiles; tile++, part = done) {
         int64_t before = tile * s->size, valid = MIN(s->size, s->n_outputs - before);
-        for (int64_t v = 0; v < n_vectors; v++) {
-            const V *z = to_times(s, a, spectra + tile * n_vectors + v);
-            V *out = y + before * n_vectors + v, sum = {0}, about = {0};
-            for (int64_t i = 0; i < valid; i++) sum += out[i * n_vectors] = z[i ^ 1] * scale;
-            V mean = sum * ((real)1 / valid), delta = mean - means[v];
-            for (int64_t i = 0; i < valid; i++) {
-                V rest = z[i ^ 1] * scale - mean;
-                about += rest * rest;
-            }
-            means[v] += delta * ((real)valid / (before + valid));
-            squares[v] += about + delta * delta * ((real)valid * before / (before + valid));
+        while (done < a->n_parts && a->starts[done + 1] <= before + valid) done++;
+        for (int64_t v = 0; v < a->n_vectors; v++) {
+            const V *z = to_times(s, a, spectra + tile * a->n_vectors + v);
+            Vector x = vector(a, unit, v, (V){0}, (V){0}, (V){0});
+            for (int64_t i = 0; i < valid; i++) x.y[before + i] = z[i ^ 1] * scale;
+            summarise(a->starts, part, done, &x, means + v, squares + v);
         }
     }
 }
 
-/* Features' sums over the taps' windows and slopes of one vector; u = (y - mean) * scale + shift. */
-static void pool(const Shape *s, const Arrays *a, const V *y, V mean, V scale, V shift, const uint8_t *bits,
-                 int64_t v) {
-    int64_t n_vectors = a->n_vectors, w = s->window, n_starts = (s->n_windows - 1) * s->stride + 1;
+/* Sum of u^2 over a stretch: a value, or a part. Nothing is subtracted. */
+INLINE V power_of(int values, const Arrays *a, const Vector *x, int64_t i) {
+    if (values) {
+        V u = (x->y[i] - x->mean) * x->scale + x->shift;
+        return u * u;
+    }
+    V u = (x->means[i] - x->mean) * x->scale + x->shift;
+    return u * u * (real)(a->starts[i + 1] - a->starts[i]) + x->squares_about[i] * x->scale * x->scale;
+}
+
+/* Features' sums over the taps' windows and slopes of one vector. */
+INLINE void pool_stretches(int values, const Shape *s, const Arrays *a, const Vector *x, const uint8_t *bits,
+                           int64_t v) {
+    int64_t w = a->per_window, n_starts = (s->n_windows - 1) * a->step + 1;
     V *squares = a->squares, *suffix = a->suffix, *slopes = a->slopes + v * s->n_windows;
     V epsilon = all((real)s->epsilon), features = {0};
     real kept = (real)s->kept;
     int64_t segment = 0, left = a->bounds[1], until_start = 0, window = 0;
-    for (int64_t i = 0; i < w; i++) {
-        V u = (y[i * n_vectors] - mean) * scale + shift;
-        squares[i] = u * u;
-    }
-    /* A window is the end of one stretch of w values and the beginning of the next: nothing is subtracted. */
+    for (int64_t i = 0; i < w; i++) squares[i] = power_of(values, a, x, i);
+    /* A window is the end of w stretches and the beginning of the next w: nothing is subtracted. */
     for (int64_t block = 0; block < n_starts; block += w) {
         V sum = {0}, prefix = {0};
         for (int64_t i = w - 1; i >= 0; i--) suffix[i] = sum += squares[i];
@@ -484,14 +543,10 @@ static void pool(const Shape *s, const Arrays *a, const V *y, V mean, V scale, V
                     features = (V){0};
                     left = window < s->n_windows ? a->bounds[segment + 1] : 0;
                 }
-                until_start = s->stride;
+                until_start = a->step;
             }
             until_start--;
-            int64_t t = block + i + w;
-            if (t < s->n_outputs) {
-                V u = (y[t * n_vectors] - mean) * scale + shift;
-                prefix += squares[i] = u * u;
-            }
+            if (block + i + w < a->n_pooled) prefix += squares[i] = power_of(values, a, x, block + i + w);
         }
     }
     for (int64_t k = 0; k < s->n_taps; k++) {
@@ -501,37 +556,78 @@ static void pool(const Shape *s, const Arrays *a, const V *y, V mean, V scale, V
     }
 }
 
-/* e = u times the gradient by u^2, of one vector, from the gradients by sums over taps. */
-static void pool_adjoint(const Shape *s, const Arrays *a, const V *y, V *e, V mean, V scale, V shift,
-                         int64_t n_segments, int64_t v, V *total, V *moment) {
-    int64_t n_vectors = a->n_vectors, w = s->window, segment = -1, next = 0, window = 0, until_start = 0;
+static void pool(const Shape *s, const Arrays *a, const Vector *x, const uint8_t *bits, int64_t v) {
+    if (s->stride == 1)
+        pool_stretches(1, s, a, x, bits, v);
+    else
+        pool_stretches(0, s, a, x, bits, v);
+}
+
+/* Gradients by the squares of one vector from those by sums over taps; sums of u times them, also times y - mean. */
+INLINE void pool_stretches_adjoint(int values, const Shape *s, const Arrays *a, const Vector *x, int64_t n_segments,
+                                   int64_t v, V *total, V *moment) {
+    int64_t w = a->per_window, segment = -1, next = 0, window = 0, until_start = 0;
     V *squares = a->squares, *suffix = a->suffix, *slopes = a->slopes + v * s->n_windows, gradient = {0};
     for (int64_t i = 0; i < n_segments; i++) a->segments[i] = (V){0};
     for (int64_t k = 0; k < s->n_taps; k++)
         for (int64_t i = a->first[k]; i < a->last[k]; i++) a->segments[i] += a->gradients[k];
     for (int64_t i = 0; i <= w; i++) suffix[i] = (V){0};
     *total = *moment = (V){0};
-    for (int64_t block = 0; block < s->n_outputs; block += w) {
-        int64_t n = MIN(w, s->n_outputs - block);
+    for (int64_t block = 0; block < a->n_pooled; block += w) {
+        int64_t n = MIN(w, a->n_pooled - block);
         V prefix = {0};
         for (int64_t i = 0; i < n; i++) {
             squares[i] = (V){0};
             if (until_start == 0 && window < s->n_windows) {
                 if (window == next) gradient = a->segments[++segment], next = a->bounds[segment + 1];
                 squares[i] = gradient * slopes[window++];
-                until_start = s->stride;
+                until_start = a->step;
             }
             until_start--;
             prefix += squares[i];
-            V rest = y[(block + i) * n_vectors] - mean;
-            V value = (rest * scale + shift) * (prefix + suffix[i + 1]);
+            int64_t at = block + i;
+            V d_square = prefix + suffix[i + 1], rest = (values ? x->y : x->means)[at] - x->mean;
+            V value = (rest * x->scale + x->shift) * d_square;
+            if (values) {
+                *moment += value * rest;
+            } else {
+                value *= (real)(a->starts[at + 1] - a->starts[at]);
+                *moment += value * rest + x->squares_about[at] * x->scale * d_square;
+            }
             *total += value;
-            *moment += value * rest;
-            e[(block + i) * n_vectors] = value;
+            x->d_squares[at] = d_square;
         }
         for (int64_t i = n; i < w; i++) squares[i] = (V){0};
         V sum = {0};
         for (int64_t i = w - 1; i >= 0; i--) suffix[i] = sum += squares[i];
+    }
+    for (int64_t i = a->n_pooled; i < a->n_gradients; i++) x->d_squares[i] = (V){0};
+}
+
+static void pool_adjoint(const Shape *s, const Arrays *a, const Vector *x, int64_t n_segments, int64_t v, V *total,
+                         V *moment) {
+    if (s->stride == 1)
+        pool_stretches_adjoint(1, s, a, x, n_segments, v, total, moment);
+    else
+        pool_stretches_adjoint(0, s, a, x, n_segments, v, total, moment);
+}
+
+/* Gradients by outputs start ... end - 1, through the squares and, by slope and offset, the statistics. */
+static void outputs_adjoint(const Shape *s, const Arrays *a, const Vector *x, int64_t start, int64_t end, V slope,
+                            V offset, V *out) {
+    if (s->stride == 1) {
+        for (int64_t i = start; i < end; i++) {
+            V of_square = x->d_squares[i];
+            *out++ = (x->y[i] - x->mean) * (x->scale * of_square + slope) + (x->shift * of_square + offset);
+        }
+        return;
+    }
+    int64_t part = 0;
+    while (a->starts[part + 1] <= start) part++;
+    for (int64_t i = start; i < end; part++) {
+        V of_square = x->d_squares[part];
+        V by_rest = x->scale * of_square + slope, constant = x->shift * of_square + offset;
+        for (; i < MIN(end, a->starts[part + 1]); i++) *out++ = (x->y[i] - x->mean) * by_rest + constant;
     }
 }
 
@@ -561,6 +657,7 @@ int shallow_loss(const Shape *s, void *workspace, const prepared_number *prepare
     Space space = {workspace, 0};
     Arrays a = arrays(s, &space);
     int64_t n_vectors = a.n_vectors, n_segments = cut(s, &a);
+    start_parts(s, &a);
     for (int64_t i = 0; i < s->length; i++) {
         double angle = 2 * 3.14159265358979323846 * i / s->length;
         a.cosine[i] = (real)cos(angle), a.sine[i] = (real)sin(angle);
@@ -582,8 +679,7 @@ int shallow_loss(const Shape *s, void *workspace, const prepared_number *prepare
         int64_t n_rows = list_rows(s, &a, prepared, first, n_units);
         multiply(s, &a, prepared, filters, n_rows, a.chosen + first * per_unit, n_units * per_unit);
         for (int64_t unit = 0; unit < n_units; unit++) {
-            convolve(s, &a, (V *)(a.spectra + unit * a.spectra_size), (V *)(a.y + (first + unit) * a.unit_size),
-                     (V *)lane_mean, (V *)lane_squares);
+            convolve(s, &a, (V *)(a.spectra + unit * a.spectra_size), first + unit, (V *)lane_mean, (V *)lane_squares);
             for (int64_t i = 0, crop = (first + unit) * per_unit; i < per_unit && crop < s->n_crops; i++, crop++)
                 for (int64_t f = 0; f < n_filters; f++) {
                     double delta = lane_mean[i * n_filters + f] - centre[f];
@@ -615,11 +711,10 @@ int shallow_loss(const Shape *s, void *workspace, const prepared_number *prepare
     for (int64_t lane = 0; lane < n_lanes; lane++) total[lane] = moment[lane] = 0;
     for (int64_t c = 0; c < n_classes; c++) d_bias[c] = 0;
     for (int64_t unit = 0; unit < a.n_units; unit++) {
-        const V *y = (V *)(a.y + unit * a.unit_size);
-        V *e = (V *)(a.e + unit * a.unit_size);
-        for (int64_t v = 0; v < n_vectors; v++)
-            pool(s, &a, y + v, ((V *)lane_mean)[v], ((V *)scale)[v], ((V *)shift)[v],
-                 bits + unit * s->n_windows * (n_lanes / 8), v);
+        for (int64_t v = 0; v < n_vectors; v++) {
+            Vector x = vector(&a, unit, v, ((V *)lane_mean)[v], ((V *)scale)[v], ((V *)shift)[v]);
+            pool(s, &a, &x, bits + unit * s->n_windows * (n_lanes / 8), v);
+        }
         for (int64_t c = 0; c < n_classes; c++) {
             for (int64_t v = 0; v < n_vectors; v++) {
                 V sum = {0};
@@ -655,8 +750,8 @@ int shallow_loss(const Shape *s, void *workspace, const prepared_number *prepare
                 a.gradients[k] = gradient;
             }
             V of_unit, by_mean;
-            pool_adjoint(s, &a, y + v, e + v, ((V *)lane_mean)[v], ((V *)scale)[v], ((V *)shift)[v], n_segments, v,
-                         &of_unit, &by_mean);
+            Vector x = vector(&a, unit, v, ((V *)lane_mean)[v], ((V *)scale)[v], ((V *)shift)[v]);
+            pool_adjoint(s, &a, &x, n_segments, v, &of_unit, &by_mean);
             for (int i = 0; i < LANES; i++) total[v * LANES + i] += of_unit[i], moment[v * LANES + i] += by_mean[i];
         }
     }
@@ -685,15 +780,13 @@ int shallow_loss(const Shape *s, void *workspace, const prepared_number *prepare
     for (int64_t first = 0; first < a.n_units; first += a.group) {
         int64_t n_units = MIN(a.group, a.n_units - first);
         for (int64_t unit = first; unit < first + n_units; unit++) {
-            const V *y = (V *)(a.y + unit * a.unit_size), *e = (V *)(a.e + unit * a.unit_size);
             for (int64_t lane = (s->n_crops - unit * per_unit) * n_filters; lane < n_lanes; lane++)
                 alpha[lane] = beta[lane] = 0;
             for (int64_t tile = 0; tile < s->n_tiles; tile++) {
                 int64_t start = tile * s->size, valid = MIN(s->size, s->n_outputs - start);
                 for (int64_t v = 0; v < n_vectors; v++) {
-                    V m = ((V *)lane_mean)[v], slope = ((V *)beta)[v], offset = ((V *)alpha)[v];
-                    for (int64_t i = 0, at = start * n_vectors + v; i < valid; i++, at += n_vectors)
-                        a.points[0][i] = e[at] + ((y[at] - m) * slope + offset);
+                    Vector x = vector(&a, unit, v, ((V *)lane_mean)[v], ((V *)scale)[v], ((V *)shift)[v]);
+                    outputs_adjoint(s, &a, &x, start, start + valid, ((V *)beta)[v], ((V *)alpha)[v], a.points[0]);
                     for (int64_t i = valid; i < s->length; i++) a.points[0][i] = (V){0};
                     to_spectra(s, &a, (V *)(a.spectra + (unit - first) * a.spectra_size) + tile * n_vectors + v);
                 }
