@@ -15,7 +15,7 @@ static int check(void) {
     Shape s = {.n_crops = between(1, 9), .n_prepared = between(1, 12), .n_channels = between(1, 9)};
     s.n_filters = between(1, 45), s.n_classes = between(2, 5), s.window = between(1, 30), s.stride = between(1, 12);
     s.n_taps = between(1, 6), s.dilation = between(1, 9), s.n_positions = between(1, 20);
-    s.length = 16 << between(0, 4), s.size = s.length - between(1, 12) + 1;
+    s.n_filter_taps = between(1, 12), s.length = 16 << between(0, 4), s.size = s.length - s.n_filter_taps + 1;
     s.n_windows = s.n_positions + s.dilation * (s.n_taps - 1);
     s.n_outputs = (s.n_windows - 1) * s.stride + s.window + between(0, s.stride - 1);
     s.n_tiles = (s.n_outputs + s.size - 1) / s.size;
@@ -24,7 +24,7 @@ static int check(void) {
     s.n_columns = (2 * s.n_filters + LANES - 1) / LANES * LANES;
     s.epsilon = 1e-6, s.norm_epsilon = 1e-5, s.kept = 2;
     int64_t n_frequencies = s.length / 2 + 1, n_units = (s.n_crops + s.crops_per_unit - 1) / s.crops_per_unit;
-    int64_t n_weights = n_frequencies * 2 * s.n_channels * s.n_columns, n_f = s.n_filters;
+    int64_t n_weights = s.n_filter_taps * s.n_channels * s.n_filters, n_f = s.n_filters;
     int64_t n_readout = s.n_classes * s.n_taps * n_f;
     int64_t *crops = integers(s.n_crops, s.n_prepared), *labels = integers(s.n_crops, s.n_classes);
     uint8_t *bits = bytes(n_units * s.n_windows * s.n_lanes / 8);

@@ -140,6 +140,7 @@ class CompiledShallowForward(ShallowForward):
             n_prepared=n_prepared,
             n_channels=self._n_channels,
             n_filters=self.first.n_filters,
+            n_filter_taps=self.tiles.n_taps,
             n_classes=n_classes,
             n_tiles=self.tiles.n_tiles,
             length=self.tiles.length,
@@ -174,34 +175,21 @@ class CompiledShallowForward(ShallowForward):
     ) -> tuple[Tensor, list[Tensor]]:
         """Loss, and gradients by the last six; running statistics are updated."""
         shape = self._shape(len(crops), prepared.shape[1])
-        filters = self.tiles.filters(weight)
-        n_inputs, n_filters = 2 * shape.n_channels, shape.n_filters
-        matrices = weight.new_zeros(len(filters), n_inputs, shape.n_columns)
-        real, imaginary = filters.transpose(2, 3).unbind(1)
-        upper, lower = matrices.split(shape.n_channels, 1)
-        upper[..., :n_filters] = lower[..., n_filters : 2 * n_filters] = real
-        upper[..., n_filters : 2 * n_filters] = imaginary
-        torch.neg(imaginary, out=lower[..., :n_filters])
+        filters = weight.permute(2, 1, 0).contiguous()
         readout = (classifier_weight[..., 0].permute(0, 2, 1) / shape.n_positions).contiguous()
-        d_matrices, d_readout = torch.empty_like(matrices), torch.empty_like(readout)
-        d_norm_weight, d_norm_bias, mean, variance, twice_scale = weight.new_empty(5, n_filters).unbind()
+        d_filters, d_readout = torch.empty_like(filters), torch.empty_like(readout)
+        d_norm_weight, d_norm_bias, mean, variance, twice_scale = weight.new_empty(
+            5, shape.n_filters
+        ).unbind()
         d_classifier_bias = torch.empty_like(classifier_bias)
         logits = weight.new_empty(len(crops), shape.n_classes)
         loss = weight.new_empty((), dtype=torch.float64)
         self.kernel(
-            shape, prepared, matrices, crops, labels, norm_weight, norm_bias, readout, classifier_bias, kept,
-            d_matrices, d_norm_weight, d_norm_bias, d_readout, d_classifier_bias, mean, variance, twice_scale,
+            shape, prepared, filters, crops, labels, norm_weight, norm_bias, readout, classifier_bias, kept,
+            d_filters, d_norm_weight, d_norm_bias, d_readout, d_classifier_bias, mean, variance, twice_scale,
             logits, loss,
         )  # fmt: skip
-        upper, lower = d_matrices.split(shape.n_channels, 1)
-        d_filters = torch.stack(
-            [
-                upper[..., :n_filters] + lower[..., n_filters : 2 * n_filters],
-                upper[..., n_filters : 2 * n_filters] - lower[..., :n_filters],
-            ],
-            1,
-        )
-        d_weight = self.tiles.filters_adjoint(d_filters.transpose(2, 3)) * twice_scale[:, None, None]
+        d_weight = (d_filters * twice_scale).permute(2, 1, 0)
         d_classifier = (d_readout / shape.n_positions).permute(0, 2, 1)[..., None]
         update_running_statistics(self.norm, mean + bias, variance, len(crops) * self.pool.n)
         loss += (bias - bias).sum()  # without effect before batch norm, unless it is NaN or infinite
@@ -273,8 +261,8 @@ class _ShallowShape(ctypes.Structure):
         *(
             (name, ctypes.c_int64)
             for name in (
-                "n_crops", "n_prepared", "n_channels", "n_filters", "n_classes", "n_tiles", "length", "size",
-                "n_outputs", "window", "stride", "n_windows", "n_taps", "dilation", "n_positions",
+                "n_crops", "n_prepared", "n_channels", "n_filters", "n_filter_taps", "n_classes", "n_tiles",
+                "length", "size", "n_outputs", "window", "stride", "n_windows", "n_taps", "dilation", "n_positions",
                 "crops_per_unit", "n_lanes", "n_columns",
             )
         ),

@@ -11,7 +11,7 @@
 #include "vectors.h"
 
 /* Columns of a block of products that fit into the registers, in vectors, and rows. */
-enum { COLUMNS = LANES == 16 ? 5 : 2, ROWS = 5, INPUTS = 4, CACHE = 2 << 20 };
+enum { COLUMNS = LANES == 16 ? 5 : 2, ROWS = 5, INPUTS = 4, CACHE = 1 << 20 };
 
 /* What products multiply: numbers, or pairs of bfloat16 numbers, the first in the lower half. */
 #ifdef __AVX512BF16__
@@ -33,7 +33,7 @@ INLINE Factors all_factors(factor x) { return x - (Factors){0}; }
 INLINE Factors load_factors(const factor *p) { return (Factors)load((const real *)p); }
 
 typedef struct {
-    int64_t n_crops, n_prepared, n_channels, n_filters, n_classes, n_tiles, length, size, n_outputs;
+    int64_t n_crops, n_prepared, n_channels, n_filters, n_filter_taps, n_classes, n_tiles, length, size, n_outputs;
     int64_t window, stride, n_windows, n_taps, dilation, n_positions;
     int64_t crops_per_unit, n_lanes, n_columns;
     double epsilon, norm_epsilon, kept;
@@ -204,11 +204,13 @@ typedef struct {
     real *rows, *readout, *d_readout, *lanes, *logits, *d_logits;
     double *total, *moment;
     const factor **from, **paired;
-    factor *weight, *paired_rows, *paired_inputs; /* of bfloat16 products */
+    factor *paired_weight, *paired_rows, *paired_inputs; /* of bfloat16 products */
+    real *weight, *d_weight; /* ((Re W, Im W), (-Im W, Re W)) transposed: (n_frequencies, 2 * n_channels, n_columns) */
+    real *waves, *taps, *filters; /* (n_frequencies, re or im, n_filter_taps), filters at taps, and at frequencies */
     int64_t *to, *bounds, *first, *last, *chosen;
     int64_t *starts; /* of parts, and the end */
     int64_t n_units, group, n_frequencies, n_times, spectra_size, n_vectors;
-    int64_t n_parts, n_pooled, per_window, step, n_gradients;
+    int64_t n_parts, n_pooled, per_window, step, n_gradients, n_wide;
 } Arrays;
 
 /* Parts of the outputs, for their means and variances: stretches that lie in the same windows, and a rest that lies in
@@ -273,7 +275,14 @@ static Arrays arrays(const Shape *s, Space *space) {
     a.paired = take(space, n_pairs, sizeof(factor *));
     a.paired_rows = take(space, n_pairs * s->n_columns, sizeof(factor));
     a.paired_inputs = take(space, n_pairs * 2 * s->n_channels, sizeof(factor));
-    a.weight = take(space, PER_FACTOR == 2 ? a.n_frequencies * s->n_channels * s->n_columns : 0, sizeof(factor));
+    int64_t n_weights = a.n_frequencies * 2 * s->n_channels * s->n_columns;
+    a.paired_weight = take(space, PER_FACTOR == 2 ? n_weights / 2 : 0, sizeof(factor));
+    a.weight = take(space, n_weights, sizeof(real));
+    a.d_weight = take(space, n_weights, sizeof(real));
+    a.n_wide = (s->n_channels * s->n_filters + LANES - 1) / LANES * LANES;
+    a.waves = take(space, 2 * a.n_frequencies * s->n_filter_taps, sizeof(real));
+    a.taps = take(space, s->n_filter_taps * a.n_wide, sizeof(real));
+    a.filters = take(space, 2 * a.n_frequencies * a.n_wide, sizeof(real));
     a.to = take(space, n_rows, sizeof(int64_t));
     a.bounds = take(space, 2 * s->n_taps + 1, sizeof(int64_t));
     a.first = take(space, s->n_taps, sizeof(int64_t));
@@ -325,6 +334,65 @@ static int64_t list_rows(const Shape *s, Arrays *a, const prepared_number *prepa
     return n;
 }
 
+/* out[i][:] = sum over j < n of x[i * row + j * next] w[j][:], of n_wide columns. */
+static void combine(const Arrays *a, int64_t n_rows, int64_t n, const real *x, int64_t row, int64_t next,
+                    const real *w, real *out) {
+    enum { AT_ONCE = 8 };
+    for (int64_t v = 0; v < a->n_wide; v += LANES)
+        for (int64_t i = 0; i < n_rows; i += AT_ONCE) {
+            int64_t rows[AT_ONCE]; /* the last one repeatedly */
+            for (int k = 0; k < AT_ONCE; k++) rows[k] = MIN(i + k, n_rows - 1);
+            V sum[AT_ONCE] = {{0}};
+            for (int64_t j = 0; j < n; j++) {
+                V value = load(w + j * a->n_wide + v);
+                for (int k = 0; k < AT_ONCE; k++) sum[k] += x[rows[k] * row + j * next] * value;
+            }
+            for (int k = 0; k < AT_ONCE; k++) store(out + rows[k] * a->n_wide + v, sum[k]);
+        }
+}
+
+/* Matrices of products from filters (n_filter_taps, n_channels, n_filters). */
+static void transform_filters(const Shape *s, const Arrays *a, const real *filters) {
+    int64_t n_taps = s->n_filter_taps, n_rows = 2 * a->n_frequencies, n_f = s->n_filters, n = s->n_channels * n_f;
+    for (int64_t k = 0; k < a->n_frequencies; k++)
+        for (int64_t l = 0; l < n_taps; l++) {
+            a->waves[2 * k * n_taps + l] = a->cosine[k * l % s->length];
+            a->waves[(2 * k + 1) * n_taps + l] = a->sine[k * l % s->length];
+        }
+    memset(a->taps, 0, n_taps * a->n_wide * sizeof(real));
+    for (int64_t l = 0; l < n_taps; l++) memcpy(a->taps + l * a->n_wide, filters + l * n, n * sizeof(real));
+    combine(a, n_rows, n_taps, a->waves, n_taps, 1, a->taps, a->filters);
+    for (int64_t k = 0; k < a->n_frequencies; k++) {
+        const real *re = a->filters + 2 * k * a->n_wide, *im = re + a->n_wide;
+        real *upper = a->weight + k * 2 * s->n_channels * s->n_columns, *lower = upper + s->n_channels * s->n_columns;
+        for (int64_t c = 0; c < s->n_channels; c++, re += n_f, im += n_f) {
+            copy(upper, re, n_f), copy(upper + n_f, im, n_f), copy(lower + n_f, re, n_f);
+            for (int64_t f = 0; f < n_f; f++) lower[f] = -im[f];
+            for (int64_t f = 2 * n_f; f < s->n_columns; f++) upper[f] = lower[f] = 0;
+            upper += s->n_columns, lower += s->n_columns;
+        }
+    }
+}
+
+/* Adjoint of `transform_filters`. */
+static void transform_filters_adjoint(const Shape *s, const Arrays *a, real *d_filters) {
+    int64_t n_taps = s->n_filter_taps, n_rows = 2 * a->n_frequencies, n_f = s->n_filters, n = s->n_channels * n_f;
+    for (int64_t k = 0; k < a->n_frequencies; k++) {
+        real *re = a->filters + 2 * k * a->n_wide, *im = re + a->n_wide;
+        const real *upper = a->d_weight + k * 2 * s->n_channels * s->n_columns;
+        const real *lower = upper + s->n_channels * s->n_columns;
+        for (int64_t c = 0; c < s->n_channels; c++, re += n_f, im += n_f) {
+            for (int64_t f = 0; f < n_f; f++) {
+                re[f] = upper[f] + lower[n_f + f];
+                im[f] = upper[n_f + f] - lower[f];
+            }
+            upper += s->n_columns, lower += s->n_columns;
+        }
+    }
+    combine(a, n_taps, n_rows, a->waves, 1, n_taps, a->filters, a->taps);
+    for (int64_t l = 0; l < n_taps; l++) memcpy(d_filters + l * n, a->taps + l * a->n_wide, n * sizeof(real));
+}
+
 /* What is multiplied and summed over rows: inputs of each row, or pair of rows, and numbers of its columns. */
 typedef struct {
     const factor *const *inputs, *columns;
@@ -348,9 +416,9 @@ static void pair_rows(int64_t n_rows, int64_t n_columns, const real *rows, facto
         }
 }
 
-static const factor *weight_factors(const Shape *s, const Arrays *a, const real *weight) {
-    pair_rows(a->n_frequencies * 2 * s->n_channels, s->n_columns, weight, a->weight);
-    return a->weight;
+static const factor *weight_factors(const Shape *s, const Arrays *a) {
+    pair_rows(a->n_frequencies * 2 * s->n_channels, s->n_columns, a->weight, a->paired_weight);
+    return a->paired_weight;
 }
 
 static Rows row_factors(const Shape *s, const Arrays *a, int64_t n_rows) {
@@ -368,9 +436,9 @@ static Rows row_factors(const Shape *s, const Arrays *a, int64_t n_rows) {
     return (Rows){a->paired, a->paired_rows, (n_rows + 1) / 2};
 }
 #else
-static const factor *weight_factors(const Shape *s, const Arrays *a, const real *weight) {
-    (void)s, (void)a;
-    return weight;
+static const factor *weight_factors(const Shape *s, const Arrays *a) {
+    (void)s;
+    return a->weight;
 }
 
 static Rows row_factors(const Shape *s, const Arrays *a, int64_t n_rows) {
@@ -402,8 +470,9 @@ static void multiply(const Shape *s, Arrays *a, const prepared_number *prepared,
 }
 
 /* Adjoint of `multiply` to the filters; spectra are gradients. */
-static void multiply_adjoint(const Shape *s, Arrays *a, const prepared_number *prepared, real *d_weight,
-                             int64_t n_rows, const int64_t *chosen, int64_t n_crops) {
+static void multiply_adjoint(const Shape *s, Arrays *a, const prepared_number *prepared, int64_t n_rows,
+                             const int64_t *chosen, int64_t n_crops) {
+    real *d_weight = a->d_weight;
     int64_t n_inputs = 2 * s->n_channels, next = s->n_prepared * s->n_tiles * n_inputs / PER_FACTOR;
     for (int64_t k = 0; k < a->n_frequencies; k++, d_weight += n_inputs * s->n_columns) {
         for (int64_t row = 0; row < n_rows; row++) {
@@ -640,14 +709,14 @@ int64_t shallow_workspace(const Shape *shape) {
 
 /* Mean cross entropy over the crops, its gradients, the logits, and mean and variance of the convolution.
  *
- * weight (n_frequencies, 2 * n_channels, n_columns) holds ((Re W, Im W), (-Im W, Re W)) transposed, readout
- * (n_classes, n_taps, n_filters) the classifier divided by n_positions, and bits (n_units, n_windows, n_lanes) those
- * features that are not dropped. d_weight is of the convolution's outputs divided by 2 * scale, as it is returned.
+ * filters (n_filter_taps, n_channels, n_filters) are the convolution's, readout (n_classes, n_taps, n_filters) is the
+ * classifier divided by n_positions, and bits (n_units, n_windows, n_lanes) are those features that are not dropped.
+ * d_filters is of the convolution's outputs divided by 2 * scale, as it is returned.
  * Returns 0, or 1 where a crop or a label does not exist.
  */
-int shallow_loss(const Shape *s, void *workspace, const prepared_number *prepared, const real *weight,
+int shallow_loss(const Shape *s, void *workspace, const prepared_number *prepared, const real *filters,
                  const int64_t *crops, const int64_t *labels, const real *norm_weight, const real *norm_bias,
-                 const real *readout, const real *bias, const uint8_t *bits, real *d_weight, real *d_norm_weight,
+                 const real *readout, const real *bias, const uint8_t *bits, real *d_filters, real *d_norm_weight,
                  real *d_norm_bias, real *d_readout, real *d_bias, real *mean, real *variance, real *twice_scale,
                  real *logits, double *loss) {
     int64_t n_filters = s->n_filters, n_lanes = s->n_lanes, n_classes = s->n_classes, n_taps = s->n_taps;
@@ -669,7 +738,8 @@ int shallow_loss(const Shape *s, void *workspace, const prepared_number *prepare
     memset(a.lanes, 0, (n_classes + 6) * n_lanes * sizeof(real));
 
     /* Convolutions, their means and variances. */
-    const factor *filters = weight_factors(s, &a, weight);
+    transform_filters(s, &a, filters);
+    const factor *weight = weight_factors(s, &a);
     real *lane_mean = a.lanes + n_classes * n_lanes, *scale = lane_mean + n_lanes, *shift = scale + n_lanes;
     real *alpha = shift + n_lanes, *beta = alpha + n_lanes, *lane_squares = beta + n_lanes;
     double *centre = a.total, *squares = a.moment, n = (double)s->n_crops * s->n_outputs;
@@ -677,7 +747,7 @@ int shallow_loss(const Shape *s, void *workspace, const prepared_number *prepare
     for (int64_t first = 0; first < a.n_units; first += a.group) {
         int64_t n_units = MIN(a.group, a.n_units - first);
         int64_t n_rows = list_rows(s, &a, prepared, first, n_units);
-        multiply(s, &a, prepared, filters, n_rows, a.chosen + first * per_unit, n_units * per_unit);
+        multiply(s, &a, prepared, weight, n_rows, a.chosen + first * per_unit, n_units * per_unit);
         for (int64_t unit = 0; unit < n_units; unit++) {
             convolve(s, &a, (V *)(a.spectra + unit * a.spectra_size), first + unit, (V *)lane_mean, (V *)lane_squares);
             for (int64_t i = 0, crop = (first + unit) * per_unit; i < per_unit && crop < s->n_crops; i++, crop++)
@@ -776,7 +846,7 @@ int shallow_loss(const Shape *s, void *workspace, const prepared_number *prepare
     }
 
     /* Gradients by the convolutions, and by the filters. */
-    memset(d_weight, 0, a.n_frequencies * 2 * s->n_channels * s->n_columns * sizeof(real));
+    memset(a.d_weight, 0, a.n_frequencies * 2 * s->n_channels * s->n_columns * sizeof(real));
     for (int64_t first = 0; first < a.n_units; first += a.group) {
         int64_t n_units = MIN(a.group, a.n_units - first);
         for (int64_t unit = first; unit < first + n_units; unit++) {
@@ -793,7 +863,8 @@ int shallow_loss(const Shape *s, void *workspace, const prepared_number *prepare
             }
         }
         int64_t n_rows = list_rows(s, &a, prepared, first, n_units);
-        multiply_adjoint(s, &a, prepared, d_weight, n_rows, a.chosen + first * per_unit, n_units * per_unit);
+        multiply_adjoint(s, &a, prepared, n_rows, a.chosen + first * per_unit, n_units * per_unit);
     }
+    transform_filters_adjoint(s, &a, d_filters);
     return 0;
 }
