@@ -178,9 +178,8 @@ class CompiledShallowForward(ShallowForward):
         filters = weight.permute(2, 1, 0).contiguous()
         readout = (classifier_weight[..., 0].permute(0, 2, 1) / shape.n_positions).contiguous()
         d_filters, d_readout = torch.empty_like(filters), torch.empty_like(readout)
-        d_norm_weight, d_norm_bias, mean, variance, twice_scale = weight.new_empty(
-            5, shape.n_filters
-        ).unbind()
+        of_filters = weight.new_empty(5, shape.n_filters)
+        d_norm_weight, d_norm_bias, mean, variance, twice_scale = of_filters.unbind()
         d_classifier_bias = torch.empty_like(classifier_bias)
         logits = weight.new_empty(len(crops), shape.n_classes)
         loss = weight.new_empty((), dtype=torch.float64)
@@ -262,8 +261,8 @@ class _ShallowShape(ctypes.Structure):
             (name, ctypes.c_int64)
             for name in (
                 "n_crops", "n_prepared", "n_channels", "n_filters", "n_filter_taps", "n_classes", "n_tiles",
-                "length", "size", "n_outputs", "window", "stride", "n_windows", "n_taps", "dilation", "n_positions",
-                "crops_per_unit", "n_lanes", "n_columns",
+                "length", "size", "n_outputs", "window", "stride", "n_windows", "n_taps", "dilation",
+                "n_positions", "crops_per_unit", "n_lanes", "n_columns",
             )
         ),
         *((name, ctypes.c_double) for name in ("epsilon", "norm_epsilon", "kept")),
