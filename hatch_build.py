@@ -26,7 +26,14 @@ TYPES = {"float32": ("float", "int32_t"), "float64": ("double", "int64_t")}
 PROCESSORS = {
     "avx2": (8, ["-mcpu=x86_64_v3"], ["-march=x86-64-v3"]),
     "avx512": (16, ["-mcpu=x86_64_v4-prefer_256_bit"], ["-march=x86-64-v4", "-mprefer-vector-width=512"]),
+    "avx512bf16": (
+        16,
+        ["-mcpu=x86_64_v4+avx512bf16-prefer_256_bit"],
+        ["-march=x86-64-v4", "-mavx512bf16", "-mprefer-vector-width=512"],
+    ),
 }
+#: Types of the kernels that have matrix products of bfloat16 numbers.
+BFLOAT16_TYPES = {"shallow": ["float32"]}
 #: No -ffast-math: it changes the rounding of the whole process, and takes NaN for impossible.
 FLAGS = ["-std=gnu11", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-Wno-psabi", "-shared", "-fPIC"]
 
@@ -40,6 +47,12 @@ def wanted() -> str:
     return chosen
 
 
+def variants(kernel: str) -> list[tuple[str, str]]:
+    """Processors and types for which a kernel is compiled."""
+    every = [(processor, dtype) for processor in ("avx2", "avx512") for dtype in TYPES]
+    return every + [("avx512bf16", dtype) for dtype in BFLOAT16_TYPES.get(kernel, [])]
+
+
 def build(compiler: str, folder: Path) -> list[Path]:
     """Compile every kernel for each processor and type into a folder; the libraries."""
     zig = compiler == "zig"
@@ -50,22 +63,23 @@ def build(compiler: str, folder: Path) -> list[Path]:
     for source in sorted(FOLDER.glob("*.c")):
         with_header = (source, FOLDER / "vectors.h")
         digest = hashlib.sha256(b"".join(path.read_bytes() for path in with_header)).hexdigest()[:12]
-        for processor, (lanes, for_zig, for_cc) in PROCESSORS.items():
+        for processor, dtype in variants(source.stem):
+            lanes, for_zig, for_cc = PROCESSORS[processor]
+            real, integer = TYPES[dtype]
             flags = [*FLAGS, *(for_zig if zig else for_cc)]
             # All that decides the last bits of results is in the form's name.
             with_flags = f"{name}, flags {hashlib.sha256(repr(flags).encode()).hexdigest()[:4]}"
-            for dtype, (real, integer) in TYPES.items():
-                library = folder / f"{source.stem}_{processor}_{dtype}.so"
-                partial = library.with_suffix(".partial")
-                subprocess.run(
-                    [
-                        *command, *flags, f"-DREAL={real}", f"-DLANES={lanes}", f"-DINTEGER={integer}",
-                        f'-DBUILT_FROM="{digest} {with_flags}"', str(source), "-o", str(partial), "-lm",
-                    ],
-                    check=True,
-                )  # fmt: skip
-                partial.replace(library)  # never in the place of a library that is in use
-                libraries.append(library)
+            library = folder / f"{source.stem}_{processor}_{dtype}.so"
+            partial = library.with_suffix(".partial")
+            subprocess.run(
+                [
+                    *command, *flags, f"-DREAL={real}", f"-DLANES={lanes}", f"-DINTEGER={integer}",
+                    f'-DBUILT_FROM="{digest} {with_flags}"', str(source), "-o", str(partial), "-lm",
+                ],
+                check=True,
+            )  # fmt: skip
+            partial.replace(library)  # never in the place of a library that is in use
+            libraries.append(library)
     return libraries
 
 

@@ -1,6 +1,7 @@
 """Training throughput of the whole machine: ours against braindecode, trained in the ways that people would.
 
-    python benchmarks/training.py [--network EEGNet] [--shape 64x720] [--rivals ...] [--repeats 5] [--json]
+    python benchmarks/training.py [--network EEGNet] [--shape 64x720] [--precision mixed] [--rivals ...]
+        [--repeats 5] [--json]
 
 Ours trains as the program does: one process a core, each with one thread. The rivals are braindecode's
 EEGClassifier and a plain loop of torch, as it is, under `torch.compile`, with bfloat16 (`torch.autocast`),
@@ -23,7 +24,7 @@ import logging
 import multiprocessing
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -53,6 +54,7 @@ class Setup:
     n_classes: int
     n_trials: int
     batch_size: int
+    precision: str = "float32"  # of ours
 
 
 #: Sensors x samples of windows (dense: of crops), as in common data sets, and the size of batches.
@@ -72,7 +74,7 @@ class Ours:
 
     def __init__(self, setup: Setup, threads: int = 1) -> None:
         windows, labels = (tensor.numpy() for tensor in data(setup))
-        numerics = {"threads": threads}
+        numerics = {"threads": threads, "precision": setup.precision}
         training = Training(batch_size=setup.batch_size, momentum_form="paper", numerics=numerics)
         member = Member(Data(windows, labels, windows, setup.n_classes, setup.sfreq), Step(0.001, 1), 0)
         self.engine = OneFit(member, build(setup), training)
@@ -262,7 +264,8 @@ def run_all(connections, name: str, argument: int = 0) -> tuple[float, list]:
 
 def count(setup: Setup) -> tuple[int, int]:
     """Operations of the matrix products of one update of the torch form, and bytes of its large arrays."""
-    ours = Ours(setup, threads=2)  # not the compiled kernel, which torch cannot count
+    # Not the compiled kernel, which torch cannot count.
+    ours = Ours(replace(setup, precision="float32"), threads=2)
     crops = np.arange(setup.batch_size)
     with FlopCounterMode(display=False) as counter:
         ours.update(crops, 0)
@@ -271,8 +274,7 @@ def count(setup: Setup) -> tuple[int, int]:
     return counter.get_total_flops(), sum(storage.nbytes() for storage in traffic.storages.values())
 
 
-def measure(network: str, shape: str, names: list[str], n_repeats: int, n_cores: int) -> dict:
-    setup = Setup(network, *SHAPES[shape])
+def measure(setup: Setup, shape: str, names: list[str], n_repeats: int, n_cores: int) -> dict:
     context = multiprocessing.get_context("spawn")
     processes, connections = [], []
     for n_threads in [1] * n_cores + [n_cores]:
@@ -325,8 +327,9 @@ def measure(network: str, shape: str, names: list[str], n_repeats: int, n_cores:
         if name in ways
     }
     return {
-        "network": network,
+        "network": setup.name,
         "shape": shape,
+        "precision": setup.precision,
         "form": Ours(setup).engine.forward.name,
         "ours_s": min(ours),
         "ours_cpu_s": min(cpu["ours", "a process a core"]),
@@ -352,15 +355,15 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     options.add_argument("--network", choices=["ShallowFBCSPNet", "Deep4Net", "EEGNet"], default="EEGNet")
     options.add_argument("--shape", choices=SHAPES, default="64x720")
+    options.add_argument("--precision", choices=["float32", "mixed"], default="float32", help="of ours")
     options.add_argument("--rivals", nargs="+", choices=RIVALS, default=[*RIVALS])
     options.add_argument("--repeats", type=int, default=5)
     options.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     arguments = options.parse_args()
     import joblib
 
-    result = measure(
-        arguments.network, arguments.shape, arguments.rivals, arguments.repeats, joblib.cpu_count()
-    )
+    setup = Setup(arguments.network, *SHAPES[arguments.shape], arguments.precision)
+    result = measure(setup, arguments.shape, arguments.rivals, arguments.repeats, joblib.cpu_count())
     print(
         "{network}, {shape}, batches of {batch_size}, {cores} cores: ours ({form}) {ours_s:.4f} s an update, "
         "CPU time {ours_cpu_s:.4f} s.".format(**result)

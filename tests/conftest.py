@@ -14,6 +14,7 @@ from hypothesis import settings as hypothesis_settings
 import eeg_sgdr
 from eeg_sgdr import settings as config
 from eeg_sgdr.data.sources import Recording
+from eeg_sgdr.networks.kernels import find_bfloat16
 
 DATA = os.environ.get("EEG_SGDR_TEST_DATA")
 KERNEL_FOLDER = Path(eeg_sgdr.__file__).parent / "networks" / "fast"
@@ -29,7 +30,10 @@ hypothesis_settings.load_profile("same")
 
 def pytest_collection_modifyitems(config, items):
     """Leave out (not skip) tests that read real recordings, or need kernels, where there are none."""
-    missing = ["recordings"] * (not DATA) + ["kernels"] * (not KERNELS)
+    import torch
+
+    bfloat16 = find_bfloat16("shallow", torch.float32)
+    missing = ["recordings"] * (not DATA) + ["kernels"] * (not KERNELS) + ["bfloat16"] * (not bfloat16)
     left_out = [item for item in items if any(map(item.get_closest_marker, missing))]
     config.stash[N_DESELECTED] = len(left_out)
     items[:] = [item for item in items if item not in left_out]

@@ -18,8 +18,11 @@ NETWORKS = ("ShallowFBCSPNet", "EEGNet")
 
 FOLDER = Path(__file__).parent / "fast"
 
+#: The library whose matrix products are of bfloat16 numbers, with float32 sums.
+BFLOAT16 = "AVX512BF16"
+
 #: Numbers of a vector, by torch's name of what the processor can do.
-LANES = {"AVX512": 16, "AVX2": 8}
+LANES = {BFLOAT16: 16, "AVX512": 16, "AVX2": 8}
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,18 @@ def find(network: str, dtype: "torch.dtype", capability: str | None = None) -> K
     )
 
 
+def find_bfloat16(network: str, dtype: "torch.dtype") -> Kernel | None:
+    """The kernel of a network whose matrix products are of bfloat16 numbers, where the processor has such."""
+    import torch
+
+    # Torch calls processors AVX512 that have bfloat16 products and that have none, and only its newest
+    # versions tell them apart (torch.cpu.get_capabilities); Linux does.
+    features = Path("/proc/cpuinfo")
+    if torch.backends.cpu.get_cpu_capability() != "AVX512" or not features.is_file():
+        return None
+    return find(network, dtype, BFLOAT16) if "avx512_bf16" in features.read_text().split() else None
+
+
 def missing() -> bool:
     """Whether this installation has no kernels. Raises `UserError` as `find` does."""
     found = [_load(path, path.stem.split("_")[1].upper()) for path in sorted(FOLDER.glob("*.so"))]
@@ -76,4 +91,5 @@ def _load(path: Path, capability: str) -> Kernel | None:
             f"{path}: compiled from another {source_file.name} than the one beside it; build it anew: "
             "pip install -e . in the clone."
         )
-    return Kernel(library, f"compiled for {capability} ({source}, {compiler})", LANES[capability])
+    processor = "AVX512 with bfloat16 products" if capability == BFLOAT16 else capability
+    return Kernel(library, f"compiled for {processor} ({source}, {compiler})", LANES[capability])

@@ -260,10 +260,12 @@ def _evaluation(settings: Settings, subject: Subject) -> str:
             *([_OVER_FOLDS] if subject.folds else []),
             *([patterns] if settings.network.name in READERS else []),
             f"Computed on {numerics.device} ({fit['cpu_capability']}) in {numerics.precision} precision "
-            f"with {versions(fit)}.",
+            f"{_ROUNDED if numerics.precision == 'mixed' else ''}with {versions(fit)}.",
         ]
     )
 
+
+_ROUNDED = "(matrix products of bfloat16 numbers, which have 8 significant bits) "
 
 _OVER_PEOPLE = (
     "Trials of all test subjects were counted together, so intervals and test hold for these subjects and "

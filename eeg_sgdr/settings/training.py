@@ -52,7 +52,8 @@ class Numerics(Model):
     threads : int
         Threads of one fit on the CPU.
     precision : "float32" or "mixed"
-        Mixed computes matrix products in bfloat16.
+        Mixed computes matrix products of numbers rounded to bfloat16: on the CPU by a compiled kernel
+        (ShallowFBCSPNet with one thread, on processors that have AVX512-BF16), else under torch's autocast.
     """
 
     device: Annotated[str, AfterValidator(_device)] = "cpu"

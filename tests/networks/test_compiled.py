@@ -20,7 +20,14 @@ from eeg_sgdr.errors import UserError
 from eeg_sgdr.networks import kernels
 from eeg_sgdr.networks.build import build_network
 from eeg_sgdr.networks.fast import choose
-from eeg_sgdr.networks.fast.compiled import CompiledEEGNetForward, CompiledShallowForward, _Loss
+from eeg_sgdr.networks.fast.compiled import (
+    BFloat16ShallowForward,
+    CompiledEEGNetForward,
+    CompiledShallowForward,
+    RoundedSpectra,
+    _Loss,
+)
+from eeg_sgdr.networks.fast.shallow import ShallowForward
 from eeg_sgdr.networks.forward import BraindecodeForward
 from eeg_sgdr.schedules import WarmRestarts
 from eeg_sgdr.settings import Training
@@ -35,8 +42,25 @@ FORWARDS = {"ShallowFBCSPNet": CompiledShallowForward, "EEGNet": CompiledEEGNetF
 DEMO = {"n_channels": 44, "n_samples": 1125, "n_classes": 4, "crop_samples": 1000}
 EEGMMIDB = {"n_channels": 64, "n_samples": 720, "n_classes": 2}
 SHAPES = {"dense": DEMO, "trial-wise": EEGMMIDB, "EEGNet": {"name": "EEGNet", **EEGMMIDB}}
+BFLOAT16 = [kernels.BFLOAT16] if kernels.find_bfloat16("shallow", torch.float32) else []
 each_capability = pytest.mark.parametrize("capability", CAPABILITIES)
+with_bfloat16 = pytest.mark.bfloat16
 each_shape = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+each_shallow_shape = pytest.mark.parametrize("shape", [DEMO, EEGMMIDB], ids=["dense", "trial-wise"])
+each_kernel = pytest.mark.parametrize(
+    ("capability", "shape"),
+    [
+        pytest.param(capability, shape, id=f"{capability}-{name}")
+        for name, shape in SHAPES.items()
+        for capability in CAPABILITIES + (BFLOAT16 if name != "EEGNet" else [])
+    ],
+)
+
+
+def forward_of(network, capability):
+    if capability == kernels.BFLOAT16:
+        return BFloat16ShallowForward(network)
+    return FORWARDS[type(network.module).__name__](network, capability)
 
 
 def make(
@@ -50,7 +74,7 @@ def make(
     with torch.no_grad():
         for parameter in module.parameters():
             parameter += 0.05 * torch.randn_like(parameter)
-    forward = FORWARDS[name](network, capability)
+    forward = forward_of(network, capability)
     windows = torch.randn(n_trials, shape["n_channels"], shape["n_samples"], dtype=dtype)
     windows = windows + windows.roll(1, 2) + 0.2
     return forward, windows, torch.arange(n_trials * len(network.starts)) % shape["n_classes"]
@@ -94,6 +118,61 @@ def test_float32_against_braindecode_in_float64(capability, shape, louder):
     forward, windows, labels = make(capability, **shape)
     windows[2, :, 100:140] *= louder
     assert_same(forward, windows, torch.tensor([3, 0, 5, 2, 1]), labels, whole=5e-6, each=5e-5)
+
+
+@with_bfloat16
+@each_shallow_shape
+def test_bfloat16_products_against_braindecode_in_float64(shape):
+    """Both factors there and both on the way back are rounded, by 2^-8 at most, as if at random."""
+    forward, windows, labels = make(kernels.BFLOAT16, **shape)
+    bound = 4**0.5 / 2**8
+    assert_same(forward, windows, torch.tensor([3, 0, 5, 2, 1]), labels, whole=bound, each=bound)
+
+
+def rounded_reference(forward):
+    """The torch form of the same products: of numbers rounded to bfloat16."""
+
+    def rounded(x):
+        return x.bfloat16().to(x.dtype)
+
+    reference = ShallowForward(forward.network, forward.tiles.length)
+    reference.dropout_masks = forward.dropout_masks
+    tiles = reference.tiles
+    matrices, adjoint = tiles._filter_matrices, tiles.products_adjoint
+    tiles._filter_matrices = lambda weight: rounded(matrices(weight))
+    tiles.products_adjoint = lambda gradient, spectra: adjoint(rounded(gradient), spectra)
+    return reference
+
+
+def assert_only_rounded(forward, windows, crops, labels, *, whole, filters):
+    """What differs in its last bit may be rounded the other way, which gradients by the filters show."""
+    parameters, prepared = dict(forward.module.named_parameters()), forward.prepare(windows)
+    losses = [
+        forward.loss(prepared, crops, labels[crops], 5),
+        rounded_reference(forward).loss(prepared.spectra.float(), crops, labels[crops], 5),
+    ]
+    torch.testing.assert_close(*losses, rtol=whole, atol=whole)
+    found = (torch.autograd.grad(loss, list(parameters.values())) for loss in losses)
+    for name, a, b in zip(parameters, *found, strict=True):
+        assert (a - b).norm() <= (filters if "conv_time_spat" in name else whole) * b.norm(), name
+
+
+@with_bfloat16
+@each_shallow_shape
+def test_bfloat16_products_differ_by_rounding_alone(shape):
+    forward, windows, labels = make(kernels.BFLOAT16, **shape)
+    assert_only_rounded(forward, windows, torch.tensor([3, 0, 5, 2, 1]), labels, whole=1e-5, filters=2e-4)
+
+
+@with_bfloat16
+@each_shallow_shape
+def test_what_is_scored_is_not_rounded(shape):
+    forward, windows, _ = make(kernels.BFLOAT16, **shape)
+    exact = ShallowForward(forward.network, forward.tiles.length)
+    prepared, of_exact = forward.prepare(windows), exact.prepare(windows)
+    assert torch.equal(forward.trial_logits(prepared), exact.trial_logits(of_exact))
+    statistics, expected = forward.batch_norm_statistics(prepared), exact.batch_norm_statistics(of_exact)
+    assert all(torch.equal(statistics[name], expected[name]) for name in expected)
 
 
 whole = st.integers
@@ -165,6 +244,20 @@ def test_random_shapes(shapes, data, capability):
     assert_same(forward, windows, crops, labels, whole=1e-9, each=1e-7)
 
 
+@with_bfloat16
+@settings(max_examples=min(3 * settings().max_examples // 20, 300))
+@given(data=st.data())
+def test_bfloat16_products_of_random_shapes(data):
+    """In float32, which rounds where a window is of few values near zero, and few sums even it out."""
+    shape, n_crops = data.draw(shallow_shapes())
+    try:
+        forward, windows, labels = make(kernels.BFLOAT16, **shape)
+    except UserError:
+        reject()
+    crops = torch.randint(0, len(labels), (n_crops,))
+    assert_only_rounded(forward, windows, crops, labels, whole=1e-3, filters=1e-2)
+
+
 SMALL_SHALLOW = {"n_filters_time": 2, "n_filters_spat": 3, "filter_time_length": 5, "pool_time_length": 6,
                  "pool_time_stride": 2, "final_conv_length": 3}  # fmt: skip
 SMALL_EEGNET = {"F1": 2, "D": 2, "F2": 3, "kernel_length": 5, "depthwise_kernel_length": 4,
@@ -188,8 +281,7 @@ def test_gradcheck(capability, shape):
     assert torch.autograd.gradcheck(partial(_Loss.apply, gradients), inputs)
 
 
-@each_capability
-@each_shape
+@each_kernel
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_nan_and_infinity_reach_the_loss(capability, shape, bad):
     forward, windows, labels = make(capability, **shape)
@@ -213,8 +305,8 @@ def test_a_power_below_epsilon_has_no_gradient(capability):
     assert_same(forward, windows, torch.tensor([0, 1, 2]), labels, whole=1e-9, each=1e-7)
 
 
-@each_shape
-def test_the_same_bits_from_threads_at_once(shape):
+@each_kernel
+def test_the_same_bits_from_threads_at_once(capability, shape):
     """Each with a forward of its own."""
 
     def updated(_):
@@ -222,12 +314,12 @@ def test_the_same_bits_from_threads_at_once(shape):
         loss = forward.loss(forward.prepare(windows), torch.arange(5), labels[:5], 5)
         return [loss.detach(), *torch.autograd.grad(loss, list(forward.module.parameters()))]
 
-    made = make(HERE, **shape)
+    made = make(capability, **shape)
 
     def prepared_copy():
         forward, windows, labels = made
         network = replace(forward.network, module=copy.deepcopy(forward.module))
-        return type(forward)(network), windows, labels
+        return forward_of(network, capability), windows, labels
 
     expected = updated(0)
     with ThreadPoolExecutor(4) as pool:
@@ -241,16 +333,16 @@ def moved(array):
     return storage[1:].as_strided(array.shape, array.stride()).copy_(array)
 
 
-@each_capability
-@each_shape
+@each_kernel
 def test_the_same_bits_whatever_the_memory_held_and_wherever_it_lies(capability, shape):
     forward, windows, labels = make(capability, **shape)
     prepared, crops = forward.prepare(windows), torch.tensor([3, 0, 5, 2, 1])
-    elsewhere = (
-        moved(prepared)
-        if isinstance(prepared, torch.Tensor)
-        else replace(prepared, **{name: moved(array) for name, array in vars(prepared).items()})
-    )
+    if isinstance(prepared, torch.Tensor):
+        elsewhere = moved(prepared)
+    elif isinstance(prepared, RoundedSpectra):
+        elsewhere = replace(prepared, analyse=lambda *_: moved(prepared.spectra))
+    else:
+        elsewhere = replace(prepared, **{name: moved(array) for name, array in vars(prepared).items()})
     results = []
     for values in (prepared, elsewhere):
         forward.kernel.workspace.fill_(255)  # NaN, once there is a workspace
@@ -270,11 +362,29 @@ def test_crops_and_labels_that_do_not_exist(shape):
 
 
 @each_shape
-def test_what_the_kernel_computes_and_what_torch_does(shape):
+def test_what_the_kernel_computes_and_what_torch_does(monkeypatch, shape):
     network = make(HERE, **shape)[0].network
     assert choose(network).name.startswith(f"compiled for {HERE} (")
     assert choose(network, threads=2).name == "fast"
+    mixed = (
+        "compiled for AVX512 with bfloat16 products (" if BFLOAT16 and "name" not in shape else "braindecode"
+    )
+    assert choose(network, "mixed").name.startswith(mixed)
+    assert choose(network, "mixed", threads=2).name == "braindecode"
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
     assert choose(network, "mixed").name == "braindecode"
+
+
+@with_bfloat16
+def test_autocast_rounds_nothing_beside_the_products():
+    forward, windows, labels = make(kernels.BFLOAT16, **EEGMMIDB)
+    prepared, crops = forward.prepare(windows), torch.arange(5)
+    losses = []
+    for mixed in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            losses.append(forward.loss(prepared, crops, labels[crops], 5))
+    found = (torch.autograd.grad(loss, list(forward.module.parameters())) for loss in losses)
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 
 @pytest.mark.parametrize("network", [DENSE, EEGNET], ids=["ShallowFBCSPNet", "EEGNet"])

@@ -222,7 +222,7 @@ def test_other_functions_are_left_to_braindecode(name, arguments, crop_samples):
 def test_mixed_precision_is_left_to_braindecode():
     network = build("ShallowFBCSPNet", {}, n_samples=300)
     assert choose(network, threads=2).name == "fast"
-    assert choose(network, "mixed").name == "braindecode"
+    assert choose(network, "mixed", threads=2).name == "braindecode"
 
 
 def test_a_clamped_power_has_no_gradient():

@@ -11,6 +11,7 @@ from fits import DENSE, EEGNET, EPOCHS, TRAINING, WHOLE, make_data, same, stack,
 from eeg_sgdr.parallel.interrupts import Interrupted
 from eeg_sgdr.schedules import Step, WarmRestarts
 from eeg_sgdr.settings.optimizers import AdamWSettings
+from eeg_sgdr.settings.training import Numerics
 from eeg_sgdr.training.checkpoints import CheckpointFile
 from eeg_sgdr.training.engines import AS_TRAINING, Member
 from eeg_sgdr.training.loop import FitFailed, fit, train
@@ -66,15 +67,18 @@ def resumed(crash_at, file):
 
 
 @pytest.mark.parametrize(
-    ("network", "n_updates"), [(DENSE, 6), (WHOLE, 3), (EEGNET, 3)], ids=["dense", "whole", "EEGNet"]
+    ("network", "n_updates", "precision"),
+    [(DENSE, 6, "float32"), (WHOLE, 3, "float32"), (WHOLE, 3, "mixed"), (EEGNET, 3, "float32")],
+    ids=["dense", "whole", "whole, mixed", "EEGNet"],
 )
 @pytest.mark.parametrize(
     ("epoch", "update", "interval_s"),
     [(0, 1, 0.0), (0, 2, 0.0), (0, -1, 0.0), (1, 1, 1e9), (1, 1, 0.0), (2, 2, 0.0), (2, -1, 1e9)],
 )
-def test_a_fit_is_resumed_bit_for_bit(network, n_updates, epoch, update, interval_s, resumed):
+def test_a_fit_is_resumed_bit_for_bit(network, n_updates, precision, epoch, update, interval_s, resumed):
     at = epoch * n_updates + (update if update > 0 else n_updates)
-    training = TRAINING.model_copy(update={"momentum_form": "paper"})
+    numerics = Numerics(precision=precision)
+    training = TRAINING.model_copy(update={"momentum_form": "paper", "numerics": numerics})
     expected = fit(DATA, network, training, RESTARTS, seed=1)
     epochs = []
 

@@ -2,9 +2,9 @@
 
 import ctypes
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -14,9 +14,11 @@ from torch.autograd.function import once_differentiable
 from eeg_sgdr.networks.build import Network
 from eeg_sgdr.networks.dropout import kept_bits
 from eeg_sgdr.networks.fast.eegnet import EEGNetForward, LaggedWindows
+from eeg_sgdr.networks.fast.first import FirstConvolution
 from eeg_sgdr.networks.fast.norm import update_running_statistics
 from eeg_sgdr.networks.fast.shallow import ShallowForward
-from eeg_sgdr.networks.kernels import Kernel, find
+from eeg_sgdr.networks.forward import CHUNK
+from eeg_sgdr.networks.kernels import BFLOAT16, Kernel, find, find_bfloat16
 
 #: Time of a value and level of the fast transforms, in operations of matrix products.
 TRANSFORM = 9
@@ -138,6 +140,7 @@ class CompiledShallowForward(ShallowForward):
             n_prepared=n_prepared,
             n_channels=self._n_channels,
             n_filters=self.first.n_filters,
+            n_filter_taps=self.tiles.n_taps,
             n_classes=n_classes,
             n_tiles=self.tiles.n_tiles,
             length=self.tiles.length,
@@ -172,40 +175,82 @@ class CompiledShallowForward(ShallowForward):
     ) -> tuple[Tensor, list[Tensor]]:
         """Loss, and gradients by the last six; running statistics are updated."""
         shape = self._shape(len(crops), prepared.shape[1])
-        filters = self.tiles.filters(weight)
-        n_inputs, n_filters = 2 * shape.n_channels, shape.n_filters
-        matrices = weight.new_zeros(len(filters), n_inputs, shape.n_columns)
-        real, imaginary = filters.transpose(2, 3).unbind(1)
-        upper, lower = matrices.split(shape.n_channels, 1)
-        upper[..., :n_filters] = lower[..., n_filters : 2 * n_filters] = real
-        upper[..., n_filters : 2 * n_filters] = imaginary
-        torch.neg(imaginary, out=lower[..., :n_filters])
+        filters = weight.permute(2, 1, 0).contiguous()
         readout = (classifier_weight[..., 0].permute(0, 2, 1) / shape.n_positions).contiguous()
-        d_matrices, d_readout = torch.empty_like(matrices), torch.empty_like(readout)
-        d_norm_weight, d_norm_bias, mean, variance, twice_scale = weight.new_empty(5, n_filters).unbind()
+        d_filters, d_readout = torch.empty_like(filters), torch.empty_like(readout)
+        of_filters = weight.new_empty(5, shape.n_filters)
+        d_norm_weight, d_norm_bias, mean, variance, twice_scale = of_filters.unbind()
         d_classifier_bias = torch.empty_like(classifier_bias)
         logits = weight.new_empty(len(crops), shape.n_classes)
         loss = weight.new_empty((), dtype=torch.float64)
         self.kernel(
-            shape, prepared, matrices, crops, labels, norm_weight, norm_bias, readout, classifier_bias, kept,
-            d_matrices, d_norm_weight, d_norm_bias, d_readout, d_classifier_bias, mean, variance, twice_scale,
+            shape, prepared, filters, crops, labels, norm_weight, norm_bias, readout, classifier_bias, kept,
+            d_filters, d_norm_weight, d_norm_bias, d_readout, d_classifier_bias, mean, variance, twice_scale,
             logits, loss,
         )  # fmt: skip
-        upper, lower = d_matrices.split(shape.n_channels, 1)
-        d_filters = torch.stack(
-            [
-                upper[..., :n_filters] + lower[..., n_filters : 2 * n_filters],
-                upper[..., n_filters : 2 * n_filters] - lower[..., :n_filters],
-            ],
-            1,
-        )
-        d_weight = self.tiles.filters_adjoint(d_filters.transpose(2, 3)) * twice_scale[:, None, None]
+        d_weight = (d_filters * twice_scale).permute(2, 1, 0)
         d_classifier = (d_readout / shape.n_positions).permute(0, 2, 1)[..., None]
         update_running_statistics(self.norm, mean + bias, variance, len(crops) * self.pool.n)
         loss += (bias - bias).sum()  # without effect before batch norm, unless it is NaN or infinite
         return loss, [
             d_weight, torch.zeros_like(bias), d_norm_weight, d_norm_bias, d_classifier, d_classifier_bias
         ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RoundedSpectra:
+    """Windows, and the spectra of their crops in bfloat16, made when first asked for."""
+
+    windows: Tensor
+    analyse: Callable[[Tensor, torch.dtype], Tensor]
+
+    @cached_property
+    def spectra(self) -> Tensor:
+        """Shape (n_frequencies, n_crops, n_tiles, 2 * n_channels)."""
+        return self.analyse(self.windows, torch.bfloat16)
+
+
+class RoundedFirstConvolution(FirstConvolution):
+    """First convolution whose updates read spectra in bfloat16; what is scored is not rounded."""
+
+    def prepare(self, windows: Tensor) -> RoundedSpectra:  # type: ignore[override]
+        """Windows, and their spectra to come: of test trials none are needed."""
+        return RoundedSpectra(windows, self.analyse)
+
+    def spectra(self, prepared: RoundedSpectra, crops: Tensor) -> Tensor:  # type: ignore[override]
+        """See `FirstConvolution.spectra`."""
+        return super().spectra(prepared.spectra, crops).to(prepared.windows.dtype)
+
+    def trial_outputs(self, prepared: RoundedSpectra) -> Iterator[Tensor]:  # type: ignore[override]
+        """See `FirstConvolution.trial_outputs`."""
+        for chunk in prepared.windows.split(CHUNK):
+            yield from super().trial_outputs(self.analyse(chunk, chunk.dtype))
+
+
+class BFloat16ShallowForward(CompiledShallowForward):
+    """`CompiledShallowForward` with products of spectra and filters, and their adjoints, in bfloat16.
+
+    Their factors are rounded to bfloat16, their sums are float32, as all else is. Scores are those of
+    `ShallowForward`, so snapshots predict anywhere what they predicted here.
+    """
+
+    def __init__(self, network: Network) -> None:
+        super().__init__(network, BFLOAT16)
+        self.first = RoundedFirstConvolution(network, self.tiles.length)
+
+    @staticmethod
+    def supports(network: Network) -> bool:
+        """Whether there is a kernel for the network, and a processor for the kernel."""
+        dtype = next(network.module.parameters()).dtype
+        return ShallowForward.supports(network) and find_bfloat16("shallow", dtype) is not None
+
+    def loss(self, prepared: Any, crops: Tensor, labels: Tensor, dropout_seed: int) -> Tensor:
+        """See `Forward.loss`; outside its products autocast would round, too."""
+        with torch.autocast("cpu", enabled=False):
+            return super().loss(prepared, crops, labels, dropout_seed)
+
+    def _gradients(self, prepared: Any, *arguments: Any) -> tuple[Tensor, list[Tensor]]:
+        return super()._gradients(prepared.spectra, *arguments)
 
 
 class _ShallowShape(ctypes.Structure):
@@ -215,9 +260,9 @@ class _ShallowShape(ctypes.Structure):
         *(
             (name, ctypes.c_int64)
             for name in (
-                "n_crops", "n_prepared", "n_channels", "n_filters", "n_classes", "n_tiles", "length", "size",
-                "n_outputs", "window", "stride", "n_windows", "n_taps", "dilation", "n_positions",
-                "crops_per_unit", "n_lanes", "n_columns",
+                "n_crops", "n_prepared", "n_channels", "n_filters", "n_filter_taps", "n_classes", "n_tiles",
+                "length", "size", "n_outputs", "window", "stride", "n_windows", "n_taps", "dilation",
+                "n_positions", "crops_per_unit", "n_lanes", "n_columns",
             )
         ),
         *((name, ctypes.c_double) for name in ("epsilon", "norm_epsilon", "kept")),

@@ -38,9 +38,14 @@ class FirstConvolution:
 
     def prepare(self, windows: Tensor) -> Tensor:
         """Spectra of all crops of windows (n_trials, n_channels, n_samples)."""
+        return self.analyse(windows, windows.dtype)
+
+    def analyse(self, windows: Tensor, dtype: torch.dtype) -> Tensor:
+        """Spectra of all crops of windows, rounded to a type."""
         n_crops = len(windows) * len(self._starts)
         tiles = self.tiles
-        spectra = windows.new_empty(tiles.n_frequencies, n_crops, tiles.n_tiles, 2 * windows.shape[1])
+        shape = (tiles.n_frequencies, n_crops, tiles.n_tiles, 2 * windows.shape[1])
+        spectra = windows.new_empty(shape, dtype=dtype)
         first = 0
         for chunk in windows.split(CHUNK):
             crops = torch.stack([chunk[..., start : start + self._crop_samples] for start in self._starts], 1)

@@ -4,14 +4,36 @@
  * matrix products and the logits the numbers of a vector are filters of one crop, or of a few crops of a unit (lane
  * i = crop * n_filters + filter), so that all steps are the same for all numbers of a vector, and any number of
  * filters fills whole vectors as well as it can.
+ *
+ * Where the compiler may use them, the products of spectra and filters, and their adjoints, are of bfloat16 numbers
+ * with float32 sums (numerics.precision: mixed): prepared spectra are bfloat16, filters and gradients are rounded here.
  */
 #include "vectors.h"
 
 /* Columns of a block of products that fit into the registers, in vectors, and rows. */
-enum { COLUMNS = LANES == 16 ? 5 : 2, ROWS = 5, INPUTS = 4, CACHE = 2 << 20 };
+enum { COLUMNS = LANES == 16 ? 5 : 2, ROWS = 5, INPUTS = 4, CACHE = 1 << 20 };
+
+/* What products multiply: numbers, or pairs of bfloat16 numbers, the first in the lower half. */
+#ifdef __AVX512BF16__
+#include <immintrin.h>
+enum { PER_FACTOR = 2 };
+typedef uint16_t prepared_number;
+typedef uint32_t factor __attribute__((aligned(2), may_alias));
+typedef uint32_t Factors __attribute__((vector_size(LANES * sizeof(uint32_t)), may_alias));
+INLINE V multiply_add(V sum, Factors x, Factors w) {
+    return (V)_mm512_dpbf16_ps((__m512)sum, (__m512bh)x, (__m512bh)w);
+}
+#else
+enum { PER_FACTOR = 1 };
+typedef real prepared_number, factor;
+typedef V Factors;
+INLINE V multiply_add(V sum, Factors x, Factors w) { return sum + x * w; }
+#endif
+INLINE Factors all_factors(factor x) { return x - (Factors){0}; }
+INLINE Factors load_factors(const factor *p) { return (Factors)load((const real *)p); }
 
 typedef struct {
-    int64_t n_crops, n_prepared, n_channels, n_filters, n_classes, n_tiles, length, size, n_outputs;
+    int64_t n_crops, n_prepared, n_channels, n_filters, n_filter_taps, n_classes, n_tiles, length, size, n_outputs;
     int64_t window, stride, n_windows, n_taps, dilation, n_positions;
     int64_t crops_per_unit, n_lanes, n_columns;
     double epsilon, norm_epsilon, kept;
@@ -95,17 +117,17 @@ INLINE void copy(real *to, const real *from, int64_t n) {
 }
 
 /* out[j][:] = sum over i of x[j][i] w[i][:] for rows j, of some columns. */
-INLINE void rows_times(int rows, int columns, const real *const *x, int64_t n, const real *w, int64_t n_columns,
+INLINE void rows_times(int rows, int columns, const factor *const *x, int64_t n, const factor *w, int64_t n_columns,
                        real *out) {
     V sum[ROWS][COLUMNS];
     for (int j = 0; j < rows; j++)
         for (int v = 0; v < columns; v++) sum[j][v] = (V){0};
     for (int64_t i = 0; i < n; i++, w += n_columns) {
-        V weight[COLUMNS];
-        for (int v = 0; v < columns; v++) weight[v] = load(w + v * LANES);
+        Factors weight[COLUMNS];
+        for (int v = 0; v < columns; v++) weight[v] = load_factors(w + v * LANES);
         for (int j = 0; j < rows; j++) {
-            V value = all(x[j][i]);
-            for (int v = 0; v < columns; v++) sum[j][v] += value * weight[v];
+            Factors value = all_factors(x[j][i]);
+            for (int v = 0; v < columns; v++) sum[j][v] = multiply_add(sum[j][v], value, weight[v]);
         }
     }
     for (int j = 0; j < rows; j++)
@@ -113,17 +135,17 @@ INLINE void rows_times(int rows, int columns, const real *const *x, int64_t n, c
 }
 
 /* out[j][:] += sum over rows of x[row][j] w[row][:] for some inputs j, of some columns. */
-INLINE void inputs_times(int inputs, int columns, const real *const *x, int64_t first, int64_t n, const real *w,
+INLINE void inputs_times(int inputs, int columns, const factor *const *x, int64_t first, int64_t n, const factor *w,
                          int64_t n_columns, real *out) {
     V sum[INPUTS][COLUMNS];
     for (int j = 0; j < inputs; j++)
         for (int v = 0; v < columns; v++) sum[j][v] = load(out + j * n_columns + v * LANES);
     for (int64_t row = 0; row < n; row++, w += n_columns) {
-        V weight[COLUMNS];
-        for (int v = 0; v < columns; v++) weight[v] = load(w + v * LANES);
+        Factors weight[COLUMNS];
+        for (int v = 0; v < columns; v++) weight[v] = load_factors(w + v * LANES);
         for (int j = 0; j < inputs; j++) {
-            V value = all(x[row][first + j]);
-            for (int v = 0; v < columns; v++) sum[j][v] += value * weight[v];
+            Factors value = all_factors(x[row][first + j]);
+            for (int v = 0; v < columns; v++) sum[j][v] = multiply_add(sum[j][v], value, weight[v]);
         }
     }
     for (int j = 0; j < inputs; j++)
@@ -140,11 +162,12 @@ INLINE void inputs_times(int inputs, int columns, const real *const *x, int64_t 
     default: function(rows, COLUMNS, __VA_ARGS__);                                                                 \
     }
 
-static void multiply_rows(int64_t rows, const real *const *x, int64_t n, const real *w, int64_t n_columns, real *out) {
+static void multiply_rows(int64_t rows, const factor *const *x, int64_t n, const factor *w, int64_t n_columns,
+                          real *out) {
     int64_t n_vectors = n_columns / LANES;
     for (int64_t v = 0; v < n_vectors; v += COLUMNS) {
         int64_t columns = MIN(COLUMNS, n_vectors - v);
-        const real *from = w + v * LANES;
+        const factor *from = w + v * LANES;
         real *to = out + v * LANES;
         if (rows == ROWS) {
             BY_COLUMNS(rows_times, ROWS, columns, x, n, from, n_columns, to)
@@ -155,12 +178,12 @@ static void multiply_rows(int64_t rows, const real *const *x, int64_t n, const r
     }
 }
 
-static void multiply_inputs(int64_t inputs, const real *const *x, int64_t first, int64_t n, const real *w,
+static void multiply_inputs(int64_t inputs, const factor *const *x, int64_t first, int64_t n, const factor *w,
                             int64_t n_columns, real *out) {
     int64_t n_vectors = n_columns / LANES;
     for (int64_t v = 0; v < n_vectors; v += COLUMNS) {
         int64_t columns = MIN(COLUMNS, n_vectors - v);
-        const real *from = w + v * LANES;
+        const factor *from = w + v * LANES;
         real *to = out + v * LANES;
         if (inputs == INPUTS) {
             BY_COLUMNS(inputs_times, INPUTS, columns, x, first, n, from, n_columns, to)
@@ -173,15 +196,42 @@ static void multiply_inputs(int64_t inputs, const real *const *x, int64_t first,
 
 typedef struct {
     real *cosine, *sine, *half_cosine, *half_sine; /* of length / 2 points, and of length */
-    real *y, *e;                                   /* (n_units, n_tiles * size, n_lanes) */
+    V *y;                                          /* (n_units, n_vectors, n_tiles * size) */
+    V *means, *squares_about;                      /* of parts: (n_units, n_vectors, n_parts) */
+    V *d_squares;                                  /* (n_units, n_vectors, values, or parts) */
     real *spectra;                                 /* (units of a group, n_frequencies, re or im, n_tiles, n_lanes) */
     V *points[2], *squares, *suffix, *slopes, *segments, *sums, *gradients;
     real *rows, *readout, *d_readout, *lanes, *logits, *d_logits;
     double *total, *moment;
-    const real **from;
+    const factor **from, **paired;
+    factor *paired_weight, *paired_rows, *paired_inputs; /* of bfloat16 products */
+    real *weight, *d_weight; /* ((Re W, Im W), (-Im W, Re W)) transposed: (n_frequencies, 2 * n_channels, n_columns) */
+    real *waves, *taps, *filters; /* (n_frequencies, re or im, n_filter_taps), filters at taps, and at frequencies */
     int64_t *to, *bounds, *first, *last, *chosen;
-    int64_t n_units, group, n_frequencies, unit_size, spectra_size, n_vectors;
+    int64_t *starts; /* of parts, and the end */
+    int64_t n_units, group, n_frequencies, n_times, spectra_size, n_vectors;
+    int64_t n_parts, n_pooled, per_window, step, n_gradients, n_wide;
 } Arrays;
+
+/* Parts of the outputs, for their means and variances: stretches that lie in the same windows, and a rest that lies in
+ * none. A window is per_window of them, the next begins a step further. If windows begin at every value, these
+ * are as short as that, and parts are tiles. */
+static void count_parts(const Shape *s, Arrays *a) {
+    int64_t whole = s->window / s->stride, more = s->window % s->stride > 0;
+    int64_t n_covered = (s->n_windows - 1) * s->stride + s->window;
+    a->step = 1 + more;
+    a->per_window = a->step * whole + more;
+    a->n_pooled = (s->n_windows - 1) * a->step + a->per_window;
+    a->n_parts = s->stride == 1 ? s->n_tiles : a->n_pooled + (n_covered < s->n_outputs);
+    a->n_gradients = s->stride == 1 ? s->n_outputs : a->n_parts;
+}
+
+static void start_parts(const Shape *s, const Arrays *a) {
+    int64_t length = s->stride == 1 ? s->size : s->stride;
+    for (int64_t i = 0; i < a->n_parts; i++)
+        a->starts[i] = i / a->step * length + (i % a->step) * (s->window % s->stride);
+    a->starts[a->n_parts] = s->n_outputs;
+}
 
 static Arrays arrays(const Shape *s, Space *space) {
     Arrays a;
@@ -189,12 +239,17 @@ static Arrays arrays(const Shape *s, Space *space) {
     a.n_frequencies = n / 2 + 1;
     a.n_vectors = s->n_lanes / LANES;
     a.n_units = (s->n_crops + s->crops_per_unit - 1) / s->crops_per_unit;
-    a.unit_size = s->n_tiles * s->size * s->n_lanes;
+    a.n_times = s->n_tiles * s->size;
     a.spectra_size = a.n_frequencies * 2 * s->n_tiles * s->n_lanes;
     a.group = MIN(a.n_units, MAX(1, CACHE / (a.spectra_size * (int64_t)sizeof(real))));
     int64_t n_rows = a.group * s->crops_per_unit * s->n_tiles;
-    a.y = take(space, a.n_units * a.unit_size, sizeof(real));
-    a.e = take(space, a.n_units * a.unit_size, sizeof(real));
+    int64_t n_of_vectors = a.n_units * a.n_vectors;
+    count_parts(s, &a);
+    a.y = take(space, n_of_vectors * a.n_times, vector);
+    a.means = take(space, n_of_vectors * a.n_parts, vector);
+    a.squares_about = take(space, n_of_vectors * a.n_parts, vector);
+    a.d_squares = take(space, n_of_vectors * a.n_gradients, vector);
+    a.starts = take(space, a.n_parts + 1, sizeof(int64_t));
     a.spectra = take(space, a.group * a.spectra_size, sizeof(real));
     a.cosine = take(space, n, sizeof(real));
     a.sine = take(space, n, sizeof(real));
@@ -215,7 +270,19 @@ static Arrays arrays(const Shape *s, Space *space) {
     a.d_logits = take(space, s->n_classes, sizeof(real));
     a.total = take(space, s->n_lanes, sizeof(double));
     a.moment = take(space, s->n_lanes, sizeof(double));
-    a.from = take(space, n_rows, sizeof(real *));
+    a.from = take(space, n_rows, sizeof(factor *));
+    int64_t n_pairs = PER_FACTOR == 2 ? (n_rows + 1) / 2 : 0;
+    a.paired = take(space, n_pairs, sizeof(factor *));
+    a.paired_rows = take(space, n_pairs * s->n_columns, sizeof(factor));
+    a.paired_inputs = take(space, n_pairs * 2 * s->n_channels, sizeof(factor));
+    int64_t n_weights = a.n_frequencies * 2 * s->n_channels * s->n_columns;
+    a.paired_weight = take(space, PER_FACTOR == 2 ? n_weights / 2 : 0, sizeof(factor));
+    a.weight = take(space, n_weights, sizeof(real));
+    a.d_weight = take(space, n_weights, sizeof(real));
+    a.n_wide = (s->n_channels * s->n_filters + LANES - 1) / LANES * LANES;
+    a.waves = take(space, 2 * a.n_frequencies * s->n_filter_taps, sizeof(real));
+    a.taps = take(space, s->n_filter_taps * a.n_wide, sizeof(real));
+    a.filters = take(space, 2 * a.n_frequencies * a.n_wide, sizeof(real));
     a.to = take(space, n_rows, sizeof(int64_t));
     a.bounds = take(space, 2 * s->n_taps + 1, sizeof(int64_t));
     a.first = take(space, s->n_taps, sizeof(int64_t));
@@ -248,37 +315,150 @@ static int64_t cut(const Shape *s, Arrays *a) {
 }
 
 /* Spectra of crops at frequency k into the cache; half a row a line, as it is laid out. */
-static void fetch(const Shape *s, const real *prepared, int64_t k, int64_t crop) {
-    int64_t size = s->n_tiles * 2 * s->n_channels * (int64_t)sizeof(real);
+static void fetch(const Shape *s, const prepared_number *prepared, int64_t k, int64_t crop) {
+    int64_t size = s->n_tiles * 2 * s->n_channels * (int64_t)sizeof(prepared_number);
     const char *p = (const char *)prepared + (k * s->n_prepared + crop) * size;
     for (int64_t i = 0; i < size; i += 64) __builtin_prefetch(p + i, 0, 2);
 }
 
 /* Where the rows of a group's units are read, and where their products are kept (at frequency 0). */
-static int64_t list_rows(const Shape *s, Arrays *a, const real *prepared, int64_t first, int64_t n_units) {
+static int64_t list_rows(const Shape *s, Arrays *a, const prepared_number *prepared, int64_t first, int64_t n_units) {
     int64_t n = 0;
     for (int64_t unit = 0; unit < n_units; unit++)
         for (int64_t i = 0; i < s->crops_per_unit; i++)
             for (int64_t tile = 0; tile < s->n_tiles; tile++, n++) {
                 int64_t crop = a->chosen[(first + unit) * s->crops_per_unit + i];
-                a->from[n] = prepared + (crop * s->n_tiles + tile) * 2 * s->n_channels;
+                a->from[n] = (const factor *)(prepared + (crop * s->n_tiles + tile) * 2 * s->n_channels);
                 a->to[n] = unit * a->spectra_size + tile * s->n_lanes + i * s->n_filters;
             }
     return n;
 }
 
+/* out[i][:] = sum over j < n of x[i * row + j * next] w[j][:], of n_wide columns. */
+static void combine(const Arrays *a, int64_t n_rows, int64_t n, const real *x, int64_t row, int64_t next,
+                    const real *w, real *out) {
+    enum { AT_ONCE = 8 };
+    for (int64_t v = 0; v < a->n_wide; v += LANES)
+        for (int64_t i = 0; i < n_rows; i += AT_ONCE) {
+            int64_t rows[AT_ONCE]; /* the last one repeatedly */
+            for (int k = 0; k < AT_ONCE; k++) rows[k] = MIN(i + k, n_rows - 1);
+            V sum[AT_ONCE] = {{0}};
+            for (int64_t j = 0; j < n; j++) {
+                V value = load(w + j * a->n_wide + v);
+                for (int k = 0; k < AT_ONCE; k++) sum[k] += x[rows[k] * row + j * next] * value;
+            }
+            for (int k = 0; k < AT_ONCE; k++) store(out + rows[k] * a->n_wide + v, sum[k]);
+        }
+}
+
+/* Matrices of products from filters (n_filter_taps, n_channels, n_filters). */
+static void transform_filters(const Shape *s, const Arrays *a, const real *filters) {
+    int64_t n_taps = s->n_filter_taps, n_rows = 2 * a->n_frequencies, n_f = s->n_filters, n = s->n_channels * n_f;
+    for (int64_t k = 0; k < a->n_frequencies; k++)
+        for (int64_t l = 0; l < n_taps; l++) {
+            a->waves[2 * k * n_taps + l] = a->cosine[k * l % s->length];
+            a->waves[(2 * k + 1) * n_taps + l] = a->sine[k * l % s->length];
+        }
+    memset(a->taps, 0, n_taps * a->n_wide * sizeof(real));
+    for (int64_t l = 0; l < n_taps; l++) memcpy(a->taps + l * a->n_wide, filters + l * n, n * sizeof(real));
+    combine(a, n_rows, n_taps, a->waves, n_taps, 1, a->taps, a->filters);
+    for (int64_t k = 0; k < a->n_frequencies; k++) {
+        const real *re = a->filters + 2 * k * a->n_wide, *im = re + a->n_wide;
+        real *upper = a->weight + k * 2 * s->n_channels * s->n_columns, *lower = upper + s->n_channels * s->n_columns;
+        for (int64_t c = 0; c < s->n_channels; c++, re += n_f, im += n_f) {
+            copy(upper, re, n_f), copy(upper + n_f, im, n_f), copy(lower + n_f, re, n_f);
+            for (int64_t f = 0; f < n_f; f++) lower[f] = -im[f];
+            for (int64_t f = 2 * n_f; f < s->n_columns; f++) upper[f] = lower[f] = 0;
+            upper += s->n_columns, lower += s->n_columns;
+        }
+    }
+}
+
+/* Adjoint of `transform_filters`. */
+static void transform_filters_adjoint(const Shape *s, const Arrays *a, real *d_filters) {
+    int64_t n_taps = s->n_filter_taps, n_rows = 2 * a->n_frequencies, n_f = s->n_filters, n = s->n_channels * n_f;
+    for (int64_t k = 0; k < a->n_frequencies; k++) {
+        real *re = a->filters + 2 * k * a->n_wide, *im = re + a->n_wide;
+        const real *upper = a->d_weight + k * 2 * s->n_channels * s->n_columns;
+        const real *lower = upper + s->n_channels * s->n_columns;
+        for (int64_t c = 0; c < s->n_channels; c++, re += n_f, im += n_f) {
+            for (int64_t f = 0; f < n_f; f++) {
+                re[f] = upper[f] + lower[n_f + f];
+                im[f] = upper[n_f + f] - lower[f];
+            }
+            upper += s->n_columns, lower += s->n_columns;
+        }
+    }
+    combine(a, n_taps, n_rows, a->waves, 1, n_taps, a->filters, a->taps);
+    for (int64_t l = 0; l < n_taps; l++) memcpy(d_filters + l * n, a->taps + l * a->n_wide, n * sizeof(real));
+}
+
+/* What is multiplied and summed over rows: inputs of each row, or pair of rows, and numbers of its columns. */
+typedef struct {
+    const factor *const *inputs, *columns;
+    int64_t n;
+} Rows;
+
+#ifdef __AVX512BF16__
+/* Bits of bfloat16 numbers, rounded to the nearest even, in the upper halves; infinity and NaN stay what they are. */
+INLINE Factors rounded(V x) {
+    Factors bits = (Factors)x, up = bits + 0x7fff + ((bits >> 16) & 1), known = (Factors)(x == x);
+    return (known & up) | (~known & (bits | 1 << 22));
+}
+
+/* Rows 0 and 1, 2 and 3 ... as pairs; a last row without another is paired with zeros. */
+static void pair_rows(int64_t n_rows, int64_t n_columns, const real *rows, factor *out) {
+    for (int64_t row = 0; row < n_rows; row += 2, rows += 2 * n_columns, out += n_columns)
+        for (int64_t i = 0; i < n_columns; i += LANES) {
+            V second = row + 1 < n_rows ? load(rows + n_columns + i) : (V){0};
+            Factors pairs = (rounded(load(rows + i)) >> 16) | (rounded(second) & 0xffff0000);
+            store((real *)(out + i), (V)pairs);
+        }
+}
+
+static const factor *weight_factors(const Shape *s, const Arrays *a) {
+    pair_rows(a->n_frequencies * 2 * s->n_channels, s->n_columns, a->weight, a->paired_weight);
+    return a->paired_weight;
+}
+
+static Rows row_factors(const Shape *s, const Arrays *a, int64_t n_rows) {
+    int64_t n_inputs = 2 * s->n_channels, n = 0;
+    pair_rows(n_rows, s->n_columns, a->rows, a->paired_rows);
+    for (int64_t row = 0; row < n_rows; row += 2, n++) {
+        const prepared_number *x = (const prepared_number *)a->from[row];
+        factor *pairs = a->paired_inputs + n * n_inputs;
+        a->paired[n] = pairs;
+        for (int64_t i = 0; i < n_inputs; i++) pairs[i] = x[i];
+        if (row + 1 == n_rows) break;
+        x = (const prepared_number *)a->from[row + 1];
+        for (int64_t i = 0; i < n_inputs; i++) pairs[i] |= (factor)x[i] << 16;
+    }
+    return (Rows){a->paired, a->paired_rows, (n_rows + 1) / 2};
+}
+#else
+static const factor *weight_factors(const Shape *s, const Arrays *a) {
+    (void)s;
+    return a->weight;
+}
+
+static Rows row_factors(const Shape *s, const Arrays *a, int64_t n_rows) {
+    (void)s;
+    return (Rows){a->from, a->rows, n_rows};
+}
+#endif
+
 /* Products of spectra and filters of a group of units. */
-static void multiply(const Shape *s, Arrays *a, const real *prepared, const real *weight, int64_t n_rows,
+static void multiply(const Shape *s, Arrays *a, const prepared_number *prepared, const factor *weight, int64_t n_rows,
                      const int64_t *chosen, int64_t n_crops) {
-    int64_t n_inputs = 2 * s->n_channels, next = s->n_prepared * s->n_tiles * n_inputs;
-    for (int64_t k = 0; k < a->n_frequencies; k++, weight += n_inputs * s->n_columns) {
+    int64_t n_factors = 2 * s->n_channels / PER_FACTOR, next = s->n_prepared * s->n_tiles * n_factors;
+    for (int64_t k = 0; k < a->n_frequencies; k++, weight += n_factors * s->n_columns) {
         int64_t fetched = 0;
         for (int64_t row = 0; row < n_rows; row += ROWS) {
             int64_t rows = MIN(ROWS, n_rows - row);
             if (k + 1 < a->n_frequencies)
                 for (; fetched < n_crops && fetched * n_rows <= row * n_crops; fetched++)
                     fetch(s, prepared, k + 1, chosen[fetched]);
-            multiply_rows(rows, a->from + row, n_inputs, weight, s->n_columns, a->rows);
+            multiply_rows(rows, a->from + row, n_factors, weight, s->n_columns, a->rows);
             for (int64_t j = 0; j < rows; j++) {
                 real *re = a->spectra + k * 2 * s->n_tiles * s->n_lanes + a->to[row + j];
                 copy(re, a->rows + j * s->n_columns, s->n_filters);
@@ -290,21 +470,23 @@ static void multiply(const Shape *s, Arrays *a, const real *prepared, const real
 }
 
 /* Adjoint of `multiply` to the filters; spectra are gradients. */
-static void multiply_adjoint(const Shape *s, Arrays *a, const real *prepared, real *d_weight, int64_t n_rows,
+static void multiply_adjoint(const Shape *s, Arrays *a, const prepared_number *prepared, int64_t n_rows,
                              const int64_t *chosen, int64_t n_crops) {
-    int64_t n_inputs = 2 * s->n_channels, next = s->n_prepared * s->n_tiles * n_inputs;
+    real *d_weight = a->d_weight;
+    int64_t n_inputs = 2 * s->n_channels, next = s->n_prepared * s->n_tiles * n_inputs / PER_FACTOR;
     for (int64_t k = 0; k < a->n_frequencies; k++, d_weight += n_inputs * s->n_columns) {
         for (int64_t row = 0; row < n_rows; row++) {
             const real *re = a->spectra + k * 2 * s->n_tiles * s->n_lanes + a->to[row];
             copy(a->rows + row * s->n_columns, re, s->n_filters);
             copy(a->rows + row * s->n_columns + s->n_filters, re + s->n_tiles * s->n_lanes, s->n_filters);
         }
+        Rows rows = row_factors(s, a, n_rows);
         int64_t fetched = 0;
         for (int64_t i = 0; i < n_inputs; i += INPUTS) {
             if (k + 1 < a->n_frequencies)
                 for (; fetched < n_crops && fetched * n_inputs <= i * n_crops; fetched++)
                     fetch(s, prepared, k + 1, chosen[fetched]);
-            multiply_inputs(MIN(INPUTS, n_inputs - i), a->from, i, n_rows, a->rows, s->n_columns,
+            multiply_inputs(MIN(INPUTS, n_inputs - i), rows.inputs, i, rows.n, rows.columns, s->n_columns,
                             d_weight + i * s->n_columns);
         }
         for (int64_t row = 0; row < n_rows; row++) a->from[row] += next;
@@ -349,41 +531,71 @@ static void to_spectra(const Shape *s, const Arrays *a, V *spectra) {
     }
 }
 
+/* A vector of a unit: its outputs, what is known of its parts, and u = (y - mean) * scale + shift. */
+typedef struct {
+    V *y, *means, *squares_about, *d_squares, mean, scale, shift;
+} Vector;
+
+static Vector vector(const Arrays *a, int64_t unit, int64_t v, V mean, V scale, V shift) {
+    int64_t i = unit * a->n_vectors + v;
+    return (Vector){a->y + i * a->n_times, a->means + i * a->n_parts, a->squares_about + i * a->n_parts,
+                    a->d_squares + i * a->n_gradients, mean, scale, shift};
+}
+
+/* Means of parts and sums of squares about them, and those of all values so far. */
+static void summarise(const int64_t *starts, int64_t first, int64_t last, const Vector *x, V *mean, V *squares) {
+    for (int64_t part = first; part < last; part++) {
+        int64_t start = starts[part], n = starts[part + 1] - start;
+        const V *y = x->y + start;
+        V sum = {0}, about = {0};
+        for (int64_t i = 0; i < n; i++) sum += y[i];
+        V of_part = sum * ((real)1 / n), delta = of_part - *mean;
+        for (int64_t i = 0; i < n; i++) {
+            V rest = y[i] - of_part;
+            about += rest * rest;
+        }
+        x->means[part] = of_part, x->squares_about[part] = about;
+        *mean += delta * ((real)n / (start + n));
+        *squares += about + delta * delta * ((real)n * start / (start + n));
+    }
+}
+
 /* Outputs of a unit from the spectra of its tiles, and the lanes' means and sums of squares about them. */
-static void convolve(const Shape *s, const Arrays *a, const V *spectra, V *y, V *means, V *squares) {
-    int64_t n_vectors = a->n_vectors;
+static void convolve(const Shape *s, const Arrays *a, const V *spectra, int64_t unit, V *means, V *squares) {
     real scale = (real)1 / s->length;
-    for (int64_t v = 0; v < n_vectors; v++) means[v] = squares[v] = (V){0};
-    for (int64_t tile = 0; tile < s->n_tiles; tile++) {
+    for (int64_t v = 0; v < a->n_vectors; v++) means[v] = squares[v] = (V){0};
+    for (int64_t tile = 0, part = 0, done = 0; tile < s->n_tiles; tile++, part = done) {
         int64_t before = tile * s->size, valid = MIN(s->size, s->n_outputs - before);
-        for (int64_t v = 0; v < n_vectors; v++) {
-            const V *z = to_times(s, a, spectra + tile * n_vectors + v);
-            V *out = y + before * n_vectors + v, sum = {0}, about = {0};
-            for (int64_t i = 0; i < valid; i++) sum += out[i * n_vectors] = z[i ^ 1] * scale;
-            V mean = sum * ((real)1 / valid), delta = mean - means[v];
-            for (int64_t i = 0; i < valid; i++) {
-                V rest = z[i ^ 1] * scale - mean;
-                about += rest * rest;
-            }
-            means[v] += delta * ((real)valid / (before + valid));
-            squares[v] += about + delta * delta * ((real)valid * before / (before + valid));
+        while (done < a->n_parts && a->starts[done + 1] <= before + valid) done++;
+        for (int64_t v = 0; v < a->n_vectors; v++) {
+            const V *z = to_times(s, a, spectra + tile * a->n_vectors + v);
+            Vector x = vector(a, unit, v, (V){0}, (V){0}, (V){0});
+            for (int64_t i = 0; i < valid; i++) x.y[before + i] = z[i ^ 1] * scale;
+            summarise(a->starts, part, done, &x, means + v, squares + v);
         }
     }
 }
 
-/* Features' sums over the taps' windows and slopes of one vector; u = (y - mean) * scale + shift. */
-static void pool(const Shape *s, const Arrays *a, const V *y, V mean, V scale, V shift, const uint8_t *bits,
-                 int64_t v) {
-    int64_t n_vectors = a->n_vectors, w = s->window, n_starts = (s->n_windows - 1) * s->stride + 1;
+/* Sum of u^2 over a stretch: a value, or a part. Nothing is subtracted. */
+INLINE V power_of(int values, const Arrays *a, const Vector *x, int64_t i) {
+    if (values) {
+        V u = (x->y[i] - x->mean) * x->scale + x->shift;
+        return u * u;
+    }
+    V u = (x->means[i] - x->mean) * x->scale + x->shift;
+    return u * u * (real)(a->starts[i + 1] - a->starts[i]) + x->squares_about[i] * x->scale * x->scale;
+}
+
+/* Features' sums over the taps' windows and slopes of one vector. */
+INLINE void pool_stretches(int values, const Shape *s, const Arrays *a, const Vector *x, const uint8_t *bits,
+                           int64_t v) {
+    int64_t w = a->per_window, n_starts = (s->n_windows - 1) * a->step + 1;
     V *squares = a->squares, *suffix = a->suffix, *slopes = a->slopes + v * s->n_windows;
     V epsilon = all((real)s->epsilon), features = {0};
     real kept = (real)s->kept;
     int64_t segment = 0, left = a->bounds[1], until_start = 0, window = 0;
-    for (int64_t i = 0; i < w; i++) {
-        V u = (y[i * n_vectors] - mean) * scale + shift;
-        squares[i] = u * u;
-    }
-    /* A window is the end of one stretch of w values and the beginning of the next: nothing is subtracted. */
+    for (int64_t i = 0; i < w; i++) squares[i] = power_of(values, a, x, i);
+    /* A window is the end of w stretches and the beginning of the next w: nothing is subtracted. */
     for (int64_t block = 0; block < n_starts; block += w) {
         V sum = {0}, prefix = {0};
         for (int64_t i = w - 1; i >= 0; i--) suffix[i] = sum += squares[i];
@@ -400,14 +612,10 @@ static void pool(const Shape *s, const Arrays *a, const V *y, V mean, V scale, V
                     features = (V){0};
                     left = window < s->n_windows ? a->bounds[segment + 1] : 0;
                 }
-                until_start = s->stride;
+                until_start = a->step;
             }
             until_start--;
-            int64_t t = block + i + w;
-            if (t < s->n_outputs) {
-                V u = (y[t * n_vectors] - mean) * scale + shift;
-                prefix += squares[i] = u * u;
-            }
+            if (block + i + w < a->n_pooled) prefix += squares[i] = power_of(values, a, x, block + i + w);
         }
     }
     for (int64_t k = 0; k < s->n_taps; k++) {
@@ -417,37 +625,78 @@ static void pool(const Shape *s, const Arrays *a, const V *y, V mean, V scale, V
     }
 }
 
-/* e = u times the gradient by u^2, of one vector, from the gradients by sums over taps. */
-static void pool_adjoint(const Shape *s, const Arrays *a, const V *y, V *e, V mean, V scale, V shift,
-                         int64_t n_segments, int64_t v, V *total, V *moment) {
-    int64_t n_vectors = a->n_vectors, w = s->window, segment = -1, next = 0, window = 0, until_start = 0;
+static void pool(const Shape *s, const Arrays *a, const Vector *x, const uint8_t *bits, int64_t v) {
+    if (s->stride == 1)
+        pool_stretches(1, s, a, x, bits, v);
+    else
+        pool_stretches(0, s, a, x, bits, v);
+}
+
+/* Gradients by the squares of one vector from those by sums over taps; sums of u times them, also times y - mean. */
+INLINE void pool_stretches_adjoint(int values, const Shape *s, const Arrays *a, const Vector *x, int64_t n_segments,
+                                   int64_t v, V *total, V *moment) {
+    int64_t w = a->per_window, segment = -1, next = 0, window = 0, until_start = 0;
     V *squares = a->squares, *suffix = a->suffix, *slopes = a->slopes + v * s->n_windows, gradient = {0};
     for (int64_t i = 0; i < n_segments; i++) a->segments[i] = (V){0};
     for (int64_t k = 0; k < s->n_taps; k++)
         for (int64_t i = a->first[k]; i < a->last[k]; i++) a->segments[i] += a->gradients[k];
     for (int64_t i = 0; i <= w; i++) suffix[i] = (V){0};
     *total = *moment = (V){0};
-    for (int64_t block = 0; block < s->n_outputs; block += w) {
-        int64_t n = MIN(w, s->n_outputs - block);
+    for (int64_t block = 0; block < a->n_pooled; block += w) {
+        int64_t n = MIN(w, a->n_pooled - block);
         V prefix = {0};
         for (int64_t i = 0; i < n; i++) {
             squares[i] = (V){0};
             if (until_start == 0 && window < s->n_windows) {
                 if (window == next) gradient = a->segments[++segment], next = a->bounds[segment + 1];
                 squares[i] = gradient * slopes[window++];
-                until_start = s->stride;
+                until_start = a->step;
             }
             until_start--;
             prefix += squares[i];
-            V rest = y[(block + i) * n_vectors] - mean;
-            V value = (rest * scale + shift) * (prefix + suffix[i + 1]);
+            int64_t at = block + i;
+            V d_square = prefix + suffix[i + 1], rest = (values ? x->y : x->means)[at] - x->mean;
+            V value = (rest * x->scale + x->shift) * d_square;
+            if (values) {
+                *moment += value * rest;
+            } else {
+                value *= (real)(a->starts[at + 1] - a->starts[at]);
+                *moment += value * rest + x->squares_about[at] * x->scale * d_square;
+            }
             *total += value;
-            *moment += value * rest;
-            e[(block + i) * n_vectors] = value;
+            x->d_squares[at] = d_square;
         }
         for (int64_t i = n; i < w; i++) squares[i] = (V){0};
         V sum = {0};
         for (int64_t i = w - 1; i >= 0; i--) suffix[i] = sum += squares[i];
+    }
+    for (int64_t i = a->n_pooled; i < a->n_gradients; i++) x->d_squares[i] = (V){0};
+}
+
+static void pool_adjoint(const Shape *s, const Arrays *a, const Vector *x, int64_t n_segments, int64_t v, V *total,
+                         V *moment) {
+    if (s->stride == 1)
+        pool_stretches_adjoint(1, s, a, x, n_segments, v, total, moment);
+    else
+        pool_stretches_adjoint(0, s, a, x, n_segments, v, total, moment);
+}
+
+/* Gradients by outputs start ... end - 1, through the squares and, by slope and offset, the statistics. */
+static void outputs_adjoint(const Shape *s, const Arrays *a, const Vector *x, int64_t start, int64_t end, V slope,
+                            V offset, V *out) {
+    if (s->stride == 1) {
+        for (int64_t i = start; i < end; i++) {
+            V of_square = x->d_squares[i];
+            *out++ = (x->y[i] - x->mean) * (x->scale * of_square + slope) + (x->shift * of_square + offset);
+        }
+        return;
+    }
+    int64_t part = 0;
+    while (a->starts[part + 1] <= start) part++;
+    for (int64_t i = start; i < end; part++) {
+        V of_square = x->d_squares[part];
+        V by_rest = x->scale * of_square + slope, constant = x->shift * of_square + offset;
+        for (; i < MIN(end, a->starts[part + 1]); i++) *out++ = (x->y[i] - x->mean) * by_rest + constant;
     }
 }
 
@@ -460,14 +709,14 @@ int64_t shallow_workspace(const Shape *shape) {
 
 /* Mean cross entropy over the crops, its gradients, the logits, and mean and variance of the convolution.
  *
- * weight (n_frequencies, 2 * n_channels, n_columns) holds ((Re W, Im W), (-Im W, Re W)) transposed, readout
- * (n_classes, n_taps, n_filters) the classifier divided by n_positions, and bits (n_units, n_windows, n_lanes) those
- * features that are not dropped. d_weight is of the convolution's outputs divided by 2 * scale, as it is returned.
+ * filters (n_filter_taps, n_channels, n_filters) are the convolution's, readout (n_classes, n_taps, n_filters) is the
+ * classifier divided by n_positions, and bits (n_units, n_windows, n_lanes) are those features that are not dropped.
+ * d_filters is of the convolution's outputs divided by 2 * scale, as it is returned.
  * Returns 0, or 1 where a crop or a label does not exist.
  */
-int shallow_loss(const Shape *s, void *workspace, const real *prepared, const real *weight, const int64_t *crops,
-                 const int64_t *labels, const real *norm_weight, const real *norm_bias, const real *readout,
-                 const real *bias, const uint8_t *bits, real *d_weight, real *d_norm_weight,
+int shallow_loss(const Shape *s, void *workspace, const prepared_number *prepared, const real *filters,
+                 const int64_t *crops, const int64_t *labels, const real *norm_weight, const real *norm_bias,
+                 const real *readout, const real *bias, const uint8_t *bits, real *d_filters, real *d_norm_weight,
                  real *d_norm_bias, real *d_readout, real *d_bias, real *mean, real *variance, real *twice_scale,
                  real *logits, double *loss) {
     int64_t n_filters = s->n_filters, n_lanes = s->n_lanes, n_classes = s->n_classes, n_taps = s->n_taps;
@@ -477,6 +726,7 @@ int shallow_loss(const Shape *s, void *workspace, const real *prepared, const re
     Space space = {workspace, 0};
     Arrays a = arrays(s, &space);
     int64_t n_vectors = a.n_vectors, n_segments = cut(s, &a);
+    start_parts(s, &a);
     for (int64_t i = 0; i < s->length; i++) {
         double angle = 2 * 3.14159265358979323846 * i / s->length;
         a.cosine[i] = (real)cos(angle), a.sine[i] = (real)sin(angle);
@@ -488,6 +738,8 @@ int shallow_loss(const Shape *s, void *workspace, const real *prepared, const re
     memset(a.lanes, 0, (n_classes + 6) * n_lanes * sizeof(real));
 
     /* Convolutions, their means and variances. */
+    transform_filters(s, &a, filters);
+    const factor *weight = weight_factors(s, &a);
     real *lane_mean = a.lanes + n_classes * n_lanes, *scale = lane_mean + n_lanes, *shift = scale + n_lanes;
     real *alpha = shift + n_lanes, *beta = alpha + n_lanes, *lane_squares = beta + n_lanes;
     double *centre = a.total, *squares = a.moment, n = (double)s->n_crops * s->n_outputs;
@@ -497,8 +749,7 @@ int shallow_loss(const Shape *s, void *workspace, const real *prepared, const re
         int64_t n_rows = list_rows(s, &a, prepared, first, n_units);
         multiply(s, &a, prepared, weight, n_rows, a.chosen + first * per_unit, n_units * per_unit);
         for (int64_t unit = 0; unit < n_units; unit++) {
-            convolve(s, &a, (V *)(a.spectra + unit * a.spectra_size), (V *)(a.y + (first + unit) * a.unit_size),
-                     (V *)lane_mean, (V *)lane_squares);
+            convolve(s, &a, (V *)(a.spectra + unit * a.spectra_size), first + unit, (V *)lane_mean, (V *)lane_squares);
             for (int64_t i = 0, crop = (first + unit) * per_unit; i < per_unit && crop < s->n_crops; i++, crop++)
                 for (int64_t f = 0; f < n_filters; f++) {
                     double delta = lane_mean[i * n_filters + f] - centre[f];
@@ -530,11 +781,10 @@ int shallow_loss(const Shape *s, void *workspace, const real *prepared, const re
     for (int64_t lane = 0; lane < n_lanes; lane++) total[lane] = moment[lane] = 0;
     for (int64_t c = 0; c < n_classes; c++) d_bias[c] = 0;
     for (int64_t unit = 0; unit < a.n_units; unit++) {
-        const V *y = (V *)(a.y + unit * a.unit_size);
-        V *e = (V *)(a.e + unit * a.unit_size);
-        for (int64_t v = 0; v < n_vectors; v++)
-            pool(s, &a, y + v, ((V *)lane_mean)[v], ((V *)scale)[v], ((V *)shift)[v],
-                 bits + unit * s->n_windows * (n_lanes / 8), v);
+        for (int64_t v = 0; v < n_vectors; v++) {
+            Vector x = vector(&a, unit, v, ((V *)lane_mean)[v], ((V *)scale)[v], ((V *)shift)[v]);
+            pool(s, &a, &x, bits + unit * s->n_windows * (n_lanes / 8), v);
+        }
         for (int64_t c = 0; c < n_classes; c++) {
             for (int64_t v = 0; v < n_vectors; v++) {
                 V sum = {0};
@@ -570,8 +820,8 @@ int shallow_loss(const Shape *s, void *workspace, const real *prepared, const re
                 a.gradients[k] = gradient;
             }
             V of_unit, by_mean;
-            pool_adjoint(s, &a, y + v, e + v, ((V *)lane_mean)[v], ((V *)scale)[v], ((V *)shift)[v], n_segments, v,
-                         &of_unit, &by_mean);
+            Vector x = vector(&a, unit, v, ((V *)lane_mean)[v], ((V *)scale)[v], ((V *)shift)[v]);
+            pool_adjoint(s, &a, &x, n_segments, v, &of_unit, &by_mean);
             for (int i = 0; i < LANES; i++) total[v * LANES + i] += of_unit[i], moment[v * LANES + i] += by_mean[i];
         }
     }
@@ -596,26 +846,25 @@ int shallow_loss(const Shape *s, void *workspace, const real *prepared, const re
     }
 
     /* Gradients by the convolutions, and by the filters. */
-    memset(d_weight, 0, a.n_frequencies * 2 * s->n_channels * s->n_columns * sizeof(real));
+    memset(a.d_weight, 0, a.n_frequencies * 2 * s->n_channels * s->n_columns * sizeof(real));
     for (int64_t first = 0; first < a.n_units; first += a.group) {
         int64_t n_units = MIN(a.group, a.n_units - first);
         for (int64_t unit = first; unit < first + n_units; unit++) {
-            const V *y = (V *)(a.y + unit * a.unit_size), *e = (V *)(a.e + unit * a.unit_size);
             for (int64_t lane = (s->n_crops - unit * per_unit) * n_filters; lane < n_lanes; lane++)
                 alpha[lane] = beta[lane] = 0;
             for (int64_t tile = 0; tile < s->n_tiles; tile++) {
                 int64_t start = tile * s->size, valid = MIN(s->size, s->n_outputs - start);
                 for (int64_t v = 0; v < n_vectors; v++) {
-                    V m = ((V *)lane_mean)[v], slope = ((V *)beta)[v], offset = ((V *)alpha)[v];
-                    for (int64_t i = 0, at = start * n_vectors + v; i < valid; i++, at += n_vectors)
-                        a.points[0][i] = e[at] + ((y[at] - m) * slope + offset);
+                    Vector x = vector(&a, unit, v, ((V *)lane_mean)[v], ((V *)scale)[v], ((V *)shift)[v]);
+                    outputs_adjoint(s, &a, &x, start, start + valid, ((V *)beta)[v], ((V *)alpha)[v], a.points[0]);
                     for (int64_t i = valid; i < s->length; i++) a.points[0][i] = (V){0};
                     to_spectra(s, &a, (V *)(a.spectra + (unit - first) * a.spectra_size) + tile * n_vectors + v);
                 }
             }
         }
         int64_t n_rows = list_rows(s, &a, prepared, first, n_units);
-        multiply_adjoint(s, &a, prepared, d_weight, n_rows, a.chosen + first * per_unit, n_units * per_unit);
+        multiply_adjoint(s, &a, prepared, n_rows, a.chosen + first * per_unit, n_units * per_unit);
     }
+    transform_filters_adjoint(s, &a, d_filters);
     return 0;
 }
