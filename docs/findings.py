@@ -94,8 +94,7 @@ class Study:
 
     def by(self, comparison: str) -> str:
         """Difference and interval: "1.2 points better (-0.7 to 3.0)"."""
-        row = self.row(comparison)
-        return f"{direction(row['estimate'])} ({ends(row)})"
+        return by(self.row(comparison))
 
     def units_needed(self, comparison: str, points: float) -> dict[int, int]:
         """By number of seeds, the units that would find a true difference four times in five."""
@@ -142,7 +141,7 @@ class Study:
                     )
 
 
-def difference(a: Study, b: Study) -> dict[str, float]:
+def difference(a: Study, b: Study) -> dict[str, Any]:
     """Error of b less that of a over the same units and trainings, as a row: mean and Student's interval."""
     of_both = []
     for study in (a, b):
@@ -155,6 +154,11 @@ def difference(a: Study, b: Study) -> dict[str, float]:
     of_units = (of_b - of_a).groupby(level=0).mean().to_numpy()
     low, high = mean_interval(of_units)
     return {"estimate": of_units.mean(), "low": low, "high": high, "n_units": len(of_units)}
+
+
+def by(row: dict[str, Any]) -> str:
+    """Difference and interval of a row: "1.2 points better (-0.7 to 3.0)"."""
+    return f"{direction(row['estimate'])} ({ends(row)})"
 
 
 def direction(difference: float) -> str:
@@ -178,7 +182,7 @@ def render() -> str:
         loader=FileSystemLoader(DOCS), undefined=StrictUndefined, keep_trailing_newline=True
     )
     environment.globals |= {"study": Study, "difference": difference}
-    environment.filters |= {"direction": direction, "ends": ends, "number": number}
+    environment.filters |= {"by": by, "direction": direction, "ends": ends, "number": number}
     return environment.get_template("findings.md.jinja").render()
 
 
