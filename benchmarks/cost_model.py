@@ -8,14 +8,14 @@ docs/cluster.md shows what this prints.
 
 from dataclasses import dataclass
 
-#: Core seconds of an update of 60 crops of 44 sensors and 1000 samples: two cores need 0.029 s for one.
-UPDATE = 2 * 0.029
+#: Core seconds of an update of 60 crops of 44 sensors and 1000 samples, in the dry run of high_gamma.
+UPDATE = 0.027
 #: The same on a card. Assumed, no card was measured: braindecode's own forward is about 40 GFLOP in float32
 #: and moves about 2.5 GB of activations; 20 TFLOP/s and 0.8 TB/s, a third and
 #: a quarter of an H100's data sheet.
 UPDATE_ON_CARD = 40e9 / 20e12 + 2.5e9 / 0.8e12
-#: Core seconds of a fit beside its updates: 32 fits of 15 updates took 58 - 8 s (table of docs/cluster.md).
-START = (58 - 8) / 32 - 15 * UPDATE
+#: Core seconds of a fit beside its updates: 32 fits of 15 updates took 45 - 6 s (table of docs/cluster.md).
+START = (45 - 6) / 32 - 15 * UPDATE
 #: Seconds of the first process for a subject's tables and report.
 REPORT = 3.3
 #: Core seconds to preprocess one minute of one sensor at 1 Hz: 10 minutes of 128 sensors at 500 Hz, 1.5 s.
