@@ -34,7 +34,8 @@ def train(units: Sequence[Unit], study: Study, n_jobs: int | None, debug: bool) 
     problems: list[str] = []
     evaluated: list[str] = []
     waiting: list[Unit] = []
-    said: frozenset[str] = frozenset()
+    # Folds within a subject are of the same recordings, which are warned of once.
+    first_of = {unit.label: unit for unit in reversed(units)}
     # A subject's report is made once, with the last of its folds.
     left = Counter(unit.label for unit in units)
 
@@ -80,7 +81,8 @@ def train(units: Sequence[Unit], study: Study, n_jobs: int | None, debug: bool) 
                 if not recorded:
                     study_plan.record(unit.study_plan, study)
                     recorded = record_settings(settings, study)
-                said = warn_of_recordings(unit, said)
+                if unit is first_of[unit.label]:
+                    warn_of_recordings(unit)
                 write_trials(unit)
                 if unit.inner:
                     write_trials(unit.inner)
@@ -109,16 +111,15 @@ def describe_recordings(units: Sequence[Unit], study: Study, debug: bool) -> lis
     recorded = None
     problems: list[str] = []
     reported: set[Path] = set()
-    said: frozenset[str] = frozenset()
     for unit in units:
         with collect_errors(problems, debug):
             check_same(unit)
             recorded = recorded or record_settings(unit.settings, study)
             write_trials(unit)
-            said = warn_of_recordings(unit, said)
             results = Results(study.root)
             subject = results.subject(unit.label) if unit.held_out else unit.subject
             if subject.folder.root not in reported:
+                warn_of_recordings(unit)
                 if not subject.done:  # the report of fits includes that of data
                     data_report(results, subject)
                 if sentence := amplitudes(subject):
@@ -231,14 +232,10 @@ def collect_errors(problems: list[str], debug: bool) -> Iterator[None]:
         problems.append(str(error))
 
 
-def warn_of_recordings(unit: Unit, said: frozenset[str]) -> frozenset[str]:
-    """Warn if most trials of a unit are rejected, or most of the rest is mains; what is said by now."""
-    found = filter(None, [rejection_warning(unit.trials.table), mains_warning(unit.trials.summary)])
-    # Folds within a subject are of the same recordings.
-    sentences = {f"{'fold' if unit.fold else 'subject'} {unit.label}: {sentence}" for sentence in found}
-    for sentence in sorted(sentences - said):
-        say(sentence, sys.stderr)
-    return said | sentences
+def warn_of_recordings(unit: Unit) -> None:
+    """Warn if most trials of a unit are rejected, or most of the rest is mains."""
+    for sentence in filter(None, [rejection_warning(unit.trials.table), mains_warning(unit.trials.summary)]):
+        say(f"{'fold' if unit.fold else 'subject'} {unit.label}: {sentence}", sys.stderr)
 
 
 def warn_of_missing_kernels(settings: Settings, n_epochs: int) -> None:

@@ -24,7 +24,7 @@ from eeg_sgdr.estimators.trained import load_classifier
 from eeg_sgdr.evaluation.comparison import update
 from eeg_sgdr.evaluation.rate_choice import fits_asked_for
 from eeg_sgdr.jobs.units import open_units
-from eeg_sgdr.pipeline import train
+from eeg_sgdr.pipeline import describe_recordings, train
 from eeg_sgdr.schedules import Step
 from eeg_sgdr.settings.plan import FitKey, schedule_of
 from eeg_sgdr.storage import folders, study_plan
@@ -237,6 +237,15 @@ def test_what_is_missing_is_made_and_nothing_else(study, settings, tmp_path, cap
     assert len(evaluation.query("schedule == 'step' and rates == '0.05'")) == 1
     assert evaluation.query("schedule == 'step' and rates == '0.025'").empty
     assert [unit.missing for unit in open_units(settings, again, ["2"])] == [[], [], [key]]
+
+
+def test_recordings_are_warned_of_once_a_person(study, settings, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("eeg_sgdr.pipeline.mains_warning", lambda summary: "it hums.")
+    again = folders.Study(shutil.copytree(study.root, tmp_path / "results"))
+    assert train(open_units(settings, again), again, n_jobs=1, debug=True) == []
+    assert describe_recordings(open_units(settings, again), again, debug=True) == []
+    said = [line for line in capsys.readouterr().err.splitlines() if "hums" in line]
+    assert said == 2 * [f"subject {person}: it hums." for person in PEOPLE]
 
 
 def test_who_has_one_run_alone_is_refused_and_the_others_are_made(

@@ -375,7 +375,7 @@ def test_one_subjects_failure_loses_no_other(tmp_path, monkeypatch, capsys):
         "jobs.units.prepare": prepare,
         "jobs.units.open_source": lambda *_: Mock(subjects=lambda: list(labels)),
         "pipeline.check": lambda unit, pool: unit.trials,
-        "pipeline.warn_of_recordings": lambda _, said: said,
+        "pipeline.warn_of_recordings": lambda *_: None,
         "pipeline.write_trials": write_trials,
         "reports.subject.subject_report": lambda *_: None,
     }.items():
